@@ -1,0 +1,69 @@
+"""Speed and memory of `prepare` on synthetic aspirin: frames per second, peak RSS, bytes per frame.
+
+Usage: python benchmarks/prepare.py [--frames 100000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ASPIRIN = [6] * 9 + [8] * 4 + [1] * 8  # C9H8O4
+MIB = 1 << 20
+
+
+def write_aspirin(path: Path, frames: int) -> None:
+    """Write random geometries in the revised-MD17 layout, with energies of aspirin's size in kcal/mol."""
+    rng = np.random.default_rng(0)
+    shape = (frames, len(ASPIRIN), 3)
+    np.savez(
+        path,
+        nuclear_charges=np.array(ASPIRIN, dtype=np.uint8),
+        coords=rng.normal(scale=2.0, size=shape),
+        energies=rng.normal(-406_000.0, 6.0, size=frames),
+        forces=rng.normal(scale=25.0, size=shape),
+    )
+
+
+def peak_rss() -> float:
+    """Return the peak memory of this process so far in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(source: Path, out: Path, frames: int) -> tuple[float, float, float]:
+    """Prepare 80/10/10 and return seconds, peak RSS after the imports and at the end (MiB)."""
+    from ocp_dc.data.prepare import prepare
+
+    imported = peak_rss()
+    started = time.perf_counter()
+    held_out = frames // 10
+    counts = {"train": frames - 2 * held_out, "val": held_out, "test": held_out}
+    prepare(source, out, format="rmd17", units="kcal/mol", progress=False, **counts)
+    return time.perf_counter() - started, imported, peak_rss()
+
+
+def main() -> None:
+    """Make the synthetic file, prepare it in a process of its own, and print what that took."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=100_000)
+    frames = parser.parse_args().frames
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = Path(folder, "aspirin.npz"), Path(folder, "out")
+        write_aspirin(source, frames)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:  # a fresh process has its own peak
+            seconds, imported, peak = pool.apply(measure, (source, out, frames))
+        size = sum(file.stat().st_size for file in out.rglob("data.lmdb"))
+        print(f"{frames} frames of {len(ASPIRIN)} atoms, source {source.stat().st_size / MIB:.0f} MiB")
+        print(f"time        {seconds:.1f} s, {frames / seconds:.0f} frames/s")
+        print(f"peak RSS    {peak:.0f} MiB, of which {imported:.0f} MiB after the imports")
+        print(f"LMDB size   {size / frames:.0f} bytes/frame")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The command line ``ocp-dc``: it parses, calls, and turns a user's mistake into one message and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ocp_dc import __version__
+from ocp_dc.errors import UserError
+
+MAIN_HELP = "run fairchem's main with the plugin loaded: train, validate, predict, run-relaxations"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; those of this process where None.
+
+    Returns:
+        the exit status: 0, 1 for a training that diverged, 2 for a user's mistake, 130 for Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if arguments[:1] == ["main"]:  # fairchem parses these itself
+            from ocp_dc.fairchem1.main import main as fairchem_main
+
+            fairchem_main(arguments[1:])
+            return 0
+        args, rest = _parser().parse_known_args(arguments)
+        if rest and args.command != "inspect":
+            raise UserError(f"unknown arguments: {' '.join(rest)}; see `ocp-dc {args.command} --help`")
+        args.overrides = rest
+        return args.run(args)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as error:
+        print(f"interrupted: {error}" if str(error) else "interrupted", file=sys.stderr)
+        return 130
+    except RuntimeError as error:
+        if type(error).__name__ != "DivergenceError":  # its module takes seconds to import
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ocp-dc",
+        description="Derivative-constrained training of interatomic potentials (energy and forces learned together), "
+        "as a plugin for fairchem (the Open Catalyst project).",
+    )
+    parser.add_argument("--version", action="version", version=f"ocp-dc {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("main", help=MAIN_HELP, add_help=False)
+
+    add = _adder(commands, "prepare", _prepare, "turn structures with energies and forces into LMDBs that fairchem reads")
+    add("src", help="an npz, extxyz, traj or db file, or 'download:revised ethanol' for a molecule of MD17")
+    add("out", type=Path, help="the folder to make, with train, val and test in it; it must not exist")
+    add("--format", required=True, choices=("md17", "rmd17", "ase"), help="layout of the source")
+    add("--units", help="energy unit of the source: eV, meV, kcal/mol, kJ/mol or hartree; lengths are in Å")
+    add("--train", type=int, required=True, metavar="N", help="number of training structures")
+    add("--val", type=int, required=True, metavar="N", help="number of validation structures")
+    add("--test", type=int, required=True, metavar="N", help="number of test structures")
+    add("--seed", type=int, default=0, metavar="S", help="seed of the random split (default: 0)")
+
+    add = _adder(commands, "inspect", _inspect, "build a config's model and print what surgery would change")
+    add("config", help="a config; overrides such as --model.dc.region=full may follow")
+
+    add = _adder(commands, "evaluate", _evaluate, "errors of a checkpoint on an LMDB: table, CSV, JSON, parity plots")
+    add("checkpoint", type=Path, help="such as checkpoints/ID/best_checkpoint.pt")
+    add("lmdb", type=Path, help="an LMDB file or a folder of them, with labels in eV and eV/Å")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder for evaluation.json, the tables and the plots")
+    add("--batch-size", type=int, default=32, metavar="N", help="structures per evaluation (default: 32)")
+    add("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
+    add("--overwrite", action="store_true", help="replace an evaluation that lies in DIR")
+
+    add = _adder(commands, "demo", _demo, "train SchNet on the bundled sample, stock and derivative-constrained, and compare")
+    add("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder to work in (default: demo)")
+    add("--epochs", type=int, default=20, metavar="N", help="epochs of each training (default: 20)")
+    return parser
+
+
+def _adder(commands: argparse._SubParsersAction, name: str, run: Callable, help: str) -> Callable:
+    parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+    parser.set_defaults(run=run)
+    return parser.add_argument
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from ocp_dc.data.prepare import prepare
+
+    description = prepare(
+        args.src,
+        args.out,
+        format=args.format,
+        units=args.units,
+        train=args.train,
+        val=args.val,
+        test=args.test,
+        seed=args.seed,
+    )
+    counts = ", ".join(f"{name} {count}" for name, count in description["counts"].items())
+    print(f"{args.out}: {counts} structures, energies in eV, forces in eV/Å")
+    return 0
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    from ocp_dc.fairchem1.inspect_model import inspect_config
+
+    print(inspect_config(args.config, args.overrides))
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from ocp_dc.evaluation.report import write_report
+    from ocp_dc.evaluation.tables import print_errors
+    from ocp_dc.fairchem1.evaluate import predict_labels
+
+    if (args.out / "evaluation.json").exists() and not args.overwrite:
+        raise UserError(f"{args.out}: holds an evaluation already; name another folder, or say --overwrite")
+    predictions = predict_labels(args.checkpoint, args.lmdb, batch_size=args.batch_size, cpu=args.cpu)
+    metrics = write_report(predictions, args.out, title=f"{args.checkpoint.name} on {args.lmdb}", overwrite=args.overwrite)
+    print_errors(metrics, title=f"{args.checkpoint} on {args.lmdb}")
+    print(f"written to {args.out}")
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from ocp_dc.demo import demo
+
+    demo(args.out, epochs=args.epochs)
+    return 0

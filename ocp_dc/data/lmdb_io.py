@@ -1,0 +1,99 @@
+"""Writing LMDBs as OC20 has them: one pickled PyG Data a key, ``length``, and metadata.npz beside the file."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import torch
+from torch_geometric.data import Data
+
+from ocp_dc.data.frames import Frame
+from ocp_dc.errors import UserError
+
+RECORDS_PER_TRANSACTION = 1000
+FIRST_MAP_SIZE = 1 << 24  # bytes; doubled whenever it is full
+
+
+def to_data(frame: Frame, sid: int, fid: int = 0) -> Data:
+    """Return a structure as OC20's LMDBs hold it.
+
+    Args:
+        frame: the structure.
+        sid: its number, unique in the data set.
+        fid: its number within a trajectory.
+
+    Returns:
+        pos (n, 3) float32, cell (1, 3, 3) float32, atomic_numbers (n,) int64, natoms int, y float (eV, in float64),
+        force (n, 3) float32, fixed and tags (n,) int32, pbc (1, 3) bool, sid and fid int.
+    """
+    return Data(
+        pos=torch.tensor(frame.positions, dtype=torch.float32),
+        # The leading dimension is the one along which PyG batches.
+        cell=torch.tensor(frame.cell, dtype=torch.float32).view(1, 3, 3),
+        pbc=torch.tensor(frame.pbc, dtype=torch.bool).view(1, 3),
+        atomic_numbers=torch.tensor(frame.numbers, dtype=torch.long),
+        natoms=frame.natoms,
+        y=frame.energy,
+        force=torch.tensor(frame.forces, dtype=torch.float32),
+        fixed=torch.tensor(frame.fixed, dtype=torch.int),
+        tags=torch.tensor(frame.tags, dtype=torch.int),
+        sid=sid,
+        fid=fid,
+    )
+
+
+def write_lmdb(
+    path: Path | str, samples: Iterable[Data], records_per_transaction: int = RECORDS_PER_TRANSACTION
+) -> int:
+    """Write an LMDB and its metadata.npz, keeping only one transaction's records in memory.
+
+    Args:
+        path: the file to make; its folder must exist, and serves this LMDB only (fairchem takes the metadata.npz of
+            the folder).
+        samples: the records in order; each has ``natoms``.
+        records_per_transaction: records committed at a time.
+
+    Returns:
+        The number of records.
+
+    Raises:
+        UserError: the file exists.
+    """
+    path = Path(path)
+    if path.exists():
+        raise UserError(f"{path}: exists; remove it or choose another name")
+    natoms: list[int] = []
+    # No other process can know of the file yet: it needs no lock, and one sync at the end is enough.
+    with lmdb.open(str(path), subdir=False, map_size=FIRST_MAP_SIZE, lock=False, sync=False) as env:
+        for samples_of_one in _chunks(samples, records_per_transaction):
+            first = len(natoms)
+            natoms += [int(sample.natoms) for sample in samples_of_one]
+            _put(env, {str(i): pickle.dumps(s, protocol=-1) for i, s in enumerate(samples_of_one, start=first)})
+        _put(env, {"length": pickle.dumps(len(natoms), protocol=-1)})
+        env.sync(True)
+    np.savez(path.parent / "metadata.npz", natoms=np.asarray(natoms, dtype=np.int64))
+    return len(natoms)
+
+
+def _chunks(samples: Iterable[Data], size: int) -> Iterator[list[Data]]:
+    iterator = iter(samples)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _put(env: lmdb.Environment, records: dict[str, bytes]) -> None:
+    """Write records in one transaction; where the map is full, double it and start the transaction again."""
+    while True:
+        try:
+            with env.begin(write=True) as transaction:
+                for key, value in records.items():
+                    transaction.put(key.encode("ascii"), value)
+        except lmdb.MapFullError:
+            env.set_mapsize(2 * env.info()["map_size"])
+        else:
+            return

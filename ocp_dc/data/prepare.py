@@ -1,0 +1,156 @@
+"""From a file of labelled structures to the LMDBs that training reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch_geometric.data import Data
+from tqdm import tqdm
+
+from ocp_dc.data import md17_download
+from ocp_dc.data.frames import FrameSource
+from ocp_dc.data.lmdb_io import to_data, write_lmdb
+from ocp_dc.data.npz import LAYOUTS, NpzSource
+from ocp_dc.data.splits import random_split
+from ocp_dc.data.summary import Summary
+from ocp_dc.errors import UserError, unknown_name
+
+FORMATS = (*LAYOUTS, "ase")
+
+
+def prepare(
+    src: Path | str,
+    out: Path | str,
+    *,
+    format: str,
+    units: str | None = None,
+    train: int,
+    val: int,
+    test: int,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Write ``out/{train,val,test}/data.lmdb`` (eV, Å; metadata.npz beside each), dataset.json and split.npz.
+
+    Everything is written beside ``out`` and renamed at the end: after a failure there is no ``out``.
+
+    Args:
+        src: the file of structures, or ``"download:revised ethanol"`` for a molecule of MD17 by PyG's name.
+        out: the folder to make; it may exist if it is empty.
+        format: one of ``FORMATS``.
+        units: the energy unit of the source. Needed for npz files; None is eV for ``ase``, kcal/mol for downloads.
+        train: number of training structures.
+        val: number of validation structures; with 0 there is no such folder.
+        test: number of test structures; with 0 there is no such folder.
+        seed: seed of the split.
+        progress: show a progress bar.
+
+    Returns:
+        What dataset.json holds.
+
+    Raises:
+        UserError: anything wrong with the arguments or the source.
+    """
+    out = Path(out).absolute()
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out}: exists; expected a new name or an empty folder. Remove it or choose another name")
+    if format not in FORMATS:
+        raise unknown_name("format", format, FORMATS)
+    path, units = _resolve(str(src), format, units)
+    with closing(_source(path, format, units)) as source, _all_or_nothing(out) as folder:
+        split = random_split(len(source), train, val, test, seed)
+        description: dict[str, Any] = {
+            "source": str(src),
+            "file": path.name,
+            "sha256": _sha256(path),
+            **source.describe(),
+            "source_count": len(source),
+            "counts": {name: len(indices) for name, indices in split._asdict().items()},
+            "seed": seed,
+        }
+        summary = Summary()
+        with tqdm(total=train + val + test, unit=" structures", disable=not progress) as bar:
+            for name, indices in split._asdict().items():
+                if len(indices):
+                    bar.set_description(name)
+                    (folder / name).mkdir()
+                    write_lmdb(folder / name / "data.lmdb", _samples(source, indices, name, summary, bar))
+        description |= {**summary.describe(), "ocp_dc_version": _version()}
+        np.savez(folder / "split.npz", **split._asdict())
+        (folder / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    return description
+
+
+def _resolve(src: str, format: str, units: str | None) -> tuple[Path, str | None]:
+    """Return the file, downloaded if need be, and its energy unit."""
+    if src.startswith(md17_download.PREFIX):
+        name = src.removeprefix(md17_download.PREFIX).strip()
+        # Checked before the download, which is large.
+        expected = md17_download.layout_of(name)
+        if format != expected or (units or md17_download.UNIT).strip().lower() != md17_download.UNIT:
+            raise UserError(
+                f"{src}: got format {format} and units {units}; this one comes in --format {expected} --units"
+                f" {md17_download.UNIT}"
+            )
+        return md17_download.download_md17(name), md17_download.UNIT
+    if units is None and format in LAYOUTS:
+        raise UserError(
+            f"{src}: npz files do not say their energy unit, and none was given; expected --units eV, kcal/mol or"
+            " another. Published MD17 files are in kcal/mol"
+        )
+    return Path(src), units
+
+
+def _source(path: Path, format: str, units: str | None) -> FrameSource:
+    if format == "ase":
+        from ocp_dc.data.ase_files import AseSource  # ase's readers take a while to import
+
+        return AseSource(path, units)
+    assert units is not None
+    return NpzSource(path, format, units)
+
+
+def _samples(source: FrameSource, indices: NDArray[np.int64], name: str, summary: Summary, bar: tqdm) -> Iterator[Data]:
+    for index in indices.tolist():
+        frame = source[index]
+        summary.add(name, frame)
+        yield to_data(frame, sid=index)
+        bar.update()
+
+
+@contextmanager
+def _all_or_nothing(out: Path) -> Iterator[Path]:
+    """Give a folder that becomes ``out`` on success and disappears on failure, Ctrl-C included."""
+    folder = out.parent / f".{out.name}.{os.getpid()}.partial"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        folder.replace(out)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _version() -> str:
+    try:
+        return version("ocp_dc")
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "unknown"

@@ -1,0 +1,69 @@
+"""Reading npz files without ever unpickling."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+from numpy.typing import NDArray
+
+from ocp_dc.errors import UnsafeDataError, UserError
+
+
+def npz_names(path: Path | str) -> list[str]:
+    """Return the names of the arrays in an npz file.
+
+    Raises:
+        UserError: the file is missing or no npz file.
+    """
+    with _opened(path) as archive:
+        return list(archive.files)
+
+
+def load_npz(path: Path | str, names: Iterable[str] | None = None) -> dict[str, NDArray]:
+    """Return arrays of an npz file.
+
+    Args:
+        path: the file.
+        names: the arrays to read; None reads all.
+
+    Raises:
+        UserError: the file is missing, damaged, no npz file, or lacks one of ``names``.
+        UnsafeDataError: an array holds Python objects, which are stored as a pickle.
+    """
+    with _opened(path) as archive:
+        wanted = archive.files if names is None else list(names)
+        missing = [name for name in wanted if name not in archive.files]
+        if missing:
+            raise UserError(f"{path}: no {', '.join(missing)}; the file has {', '.join(archive.files)}")
+        return {name: _read(archive, name, path) for name in wanted}
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[NpzFile]:
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such file; expected an npz file")
+    if not zipfile.is_zipfile(path):  # np.load would take it for a pickle
+        raise UserError(f"{path}: not an npz file, or cut short; expected what numpy.savez writes")
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: not a readable npz file ({error}); expected what numpy.savez writes") from error
+    with archive:
+        yield archive
+
+
+def _read(archive: NpzFile, name: str, path: Path | str) -> NDArray:
+    try:
+        return archive[name]
+    except Exception as error:  # damage shows as one of many types: zlib.error, BadZipFile, EOFError, SyntaxError
+        if "allow_pickle" in str(error):
+            raise UnsafeDataError(
+                f"{path}: array {name!r} holds Python objects, which only a pickle can restore, and a pickle can run"
+                " code; expected plain numbers. Save it again from a source that you trust, without dtype=object"
+            ) from error
+        raise UserError(f"{path}: array {name!r} cannot be read ({error}); the file is damaged") from error

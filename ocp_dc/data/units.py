@@ -1,0 +1,75 @@
+"""Energy units in eV, and the parsing of energies such as ``"1e6 kcal/mol"``."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from ocp_dc.errors import UserError, nearest, unknown_name
+
+# CODATA 2014, the set that ase.units uses: written out so that the core needs no ase.
+ENERGY_UNITS = {
+    "eV": 1.0,
+    "meV": 1e-3,
+    "kcal/mol": 0.04336410390059322,
+    "kJ/mol": 0.010364269574711572,
+    "hartree": 27.211386024367243,
+    "Ha": 27.211386024367243,
+}
+_BY_LOWER_CASE = {name.lower(): value for name, value in ENERGY_UNITS.items()}
+_ENERGY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\D.*?)?\s*")
+
+
+def energy_in_ev(unit: str) -> float:
+    """Return the value of one ``unit`` of energy in eV.
+
+    Args:
+        unit: a key of ``ENERGY_UNITS``, in any case.
+
+    Raises:
+        UserError: the unit is unknown; the message lists the units and names the nearest.
+    """
+    try:
+        return _BY_LOWER_CASE[unit.strip().lower()]
+    except (KeyError, AttributeError):
+        raise unknown_name("energy unit", unit, ENERGY_UNITS) from None
+
+
+def parse_energy(text: str | float) -> float:
+    """Return an energy in eV.
+
+    Args:
+        text: a number in eV, or a string of a number and an optional unit, for example ``"1e6 kcal/mol"``.
+
+    Raises:
+        UserError: the text is no number with an optional unit, or the unit is unknown.
+    """
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return float(text)
+    found = _ENERGY.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise UserError(
+            f"got {text!r}, expected an energy: a number in eV, or a number and a unit such as '1e6 kcal/mol'."
+            f" Units: {', '.join(ENERGY_UNITS)}.{nearest(text, ENERGY_UNITS)}"
+        )
+    number, unit = found.groups()
+    return float(number) * (energy_in_ev(unit) if unit else 1.0)
+
+
+def positive_energy(value: str | float, path: str) -> float:
+    """Return an energy that is used as a scale, in eV.
+
+    Args:
+        value: what :func:`parse_energy` takes.
+        path: where the value stands in the config, for messages.
+
+    Raises:
+        UserError: no energy, or zero, negative, infinite or not a number.
+    """
+    try:
+        energy = parse_energy(value)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    if not (math.isfinite(energy) and energy > 0):
+        raise UserError(f"{path}: got {value!r}, expected an energy above zero, for example '1e6 kcal/mol'")
+    return energy

@@ -1,0 +1,41 @@
+"""The error that a user's mistake raises, and the nearest-name hint that goes with it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A mistake in what the user gave: a config, a file, an argument.
+
+    The message says what was got, what was expected and how to mend it. The command line prints it without a
+    traceback and exits with status 2.
+    """
+
+
+class UnsafeDataError(UserError):
+    """A file holds something other than plain data: reading it further could run code from it."""
+
+
+def nearest(name: object, names: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the valid name closest to ``name``, or an empty string.
+
+    Args:
+        name: what the user wrote.
+        names: the valid names.
+    """
+    found = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.5)
+    return f" Did you mean '{found[0]}'?" if found else ""
+
+
+def unknown_name(kind: str, name: object, names: Iterable[str]) -> UserError:
+    """Return the error for a name that does not exist: it lists what there is and hints at the nearest.
+
+    Args:
+        kind: what is named, for example ``"activation"``.
+        name: what the user wrote.
+        names: the valid names.
+    """
+    known = sorted(str(n) for n in names)
+    return UserError(f"unknown {kind} {name!r}: expected one of {', '.join(known)}.{nearest(name, known)}")

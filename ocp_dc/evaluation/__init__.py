@@ -1,0 +1,1 @@
+"""Error tables, parity plots, learning curves and the structures with the largest errors."""

@@ -1,0 +1,80 @@
+"""Reading the CSV file in which the trainer writes its validation errors."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ocp_dc.errors import UserError, nearest
+
+EPOCH = "epoch"
+ENERGY_MAE = "energy_mae [eV]"
+FORCES_MAE = "forces_mae [eV/Å]"
+
+
+@dataclass(eq=False)
+class TrainingLog:
+    """Validation errors by epoch.
+
+    Args:
+        epoch: (N,) rising.
+        energy_mae: (N,) eV per structure.
+        forces_mae: (N,) eV/Å per component.
+    """
+
+    epoch: np.ndarray
+    energy_mae: np.ndarray
+    forces_mae: np.ndarray
+
+
+def read_training_log(path: str | Path) -> TrainingLog:
+    """Read the validation file of a run, finished or not.
+
+    A resumed run may have validated an epoch twice: the later row counts. A last row that is still being written is
+    left out.
+
+    Raises:
+        UserError: there is no such file, a column is missing, a value is not a number, or there are no rows.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: got no such file, expected the validation CSV file of a run")
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: got a file that is no text ({error}), expected a CSV file in UTF-8") from error
+    columns = [_column(path, header, name) for name in (EPOCH, ENERGY_MAE, FORCES_MAE)]
+    if rows and len(rows[-1]) < len(header):
+        rows.pop()
+    by_epoch: dict[float, list[float]] = {}
+    for line, row in enumerate(rows, start=2):
+        values = _numbers(path, line, row, columns)
+        by_epoch[values[0]] = values
+    if not by_epoch:
+        raise UserError(f"{path}: got a header and no rows, expected a run that has been validated at least once")
+    table = np.array([by_epoch[epoch] for epoch in sorted(by_epoch)])  # (N, 3)
+    return TrainingLog(table[:, 0], table[:, 1], table[:, 2])
+
+
+def _column(path: Path, header: list[str], name: str) -> int:
+    if name not in header:
+        raise UserError(
+            f"{path}: got the columns {', '.join(header) or '(none)'}, expected {name!r} among them: is this the "
+            f"validation file of a run?{nearest(name, header)}"
+        )
+    return header.index(name)
+
+
+def _numbers(path: Path, line: int, row: list[str], columns: list[int]) -> list[float]:
+    try:
+        values = [float(row[column]) for column in columns]
+        if not math.isfinite(values[0]):
+            raise ValueError("the epoch is not finite")
+        return values
+    except (ValueError, IndexError) as error:
+        raise UserError(f"{path}: line {line}: got {','.join(row)!r}, expected a number in each column") from error

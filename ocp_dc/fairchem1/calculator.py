@@ -1,0 +1,71 @@
+"""The ASE calculator of a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.constraints import FixAtoms
+
+from ocp_dc.data.frames import Frame
+from ocp_dc.data.lmdb_io import to_data
+from ocp_dc.fairchem1.collate import collate
+from ocp_dc.fairchem1.inference import load_trainer
+
+
+class DCCalculator(Calculator):
+    """Energies in eV, in float64, and forces in eV/Å.
+
+    Args:
+        checkpoint: a checkpoint of ours or of fairchem's.
+        cpu: stay on the CPU where there is a GPU.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
+
+    def __init__(self, checkpoint: str | Path, cpu: bool = False) -> None:
+        super().__init__()
+        self.trainer = load_trainer(checkpoint, cpu=cpu)
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Compute energy and forces of ``atoms``; both come from one evaluation of the network.
+
+        Raises:
+            UserError: an element that the labels' centre was not fitted for.
+        """
+        super().calculate(atoms, properties, system_changes)
+        batch = collate([_data(self.atoms)], otf_graph=True)
+        out: dict[str, Any] = self.trainer.predict(batch, per_image=False, disable_tqdm=True)
+        energy = float(out["energy"])
+        forces = out["forces"].double().cpu().numpy() if "forces" in out else np.full((len(self.atoms), 3), np.nan)
+        self.results = {"energy": energy, "free_energy": energy, "forces": forces}
+
+
+def _data(atoms: Atoms) -> Any:
+    fixed = np.zeros(len(atoms), dtype=np.int64)
+    for constraint in atoms.constraints:
+        if isinstance(constraint, FixAtoms):
+            fixed[constraint.index] = 1
+    periodic = atoms.pbc.any()
+    frame = Frame(
+        numbers=atoms.numbers.astype(np.int64),
+        positions=atoms.positions,
+        energy=0.0,
+        forces=np.zeros_like(atoms.positions),
+        cell=np.array(atoms.cell.complete() if periodic else atoms.cell, dtype=np.float64),
+        pbc=np.array(atoms.pbc, dtype=bool),
+        fixed=fixed,
+        tags=atoms.get_tags().astype(np.int64),
+    )
+    data = to_data(frame, sid=0)
+    del data["y"], data["force"]  # a prediction has no labels
+    return data

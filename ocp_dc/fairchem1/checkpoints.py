@@ -1,0 +1,89 @@
+"""Checkpoints: reading them as data, writing them whole, and the state that an exact resume needs."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ocp_dc.errors import UnsafeDataError, UserError
+from ocp_dc.labels import LabelRescaling
+
+
+def read_checkpoint(path: Any, map_location: Any = None) -> dict[str, Any]:
+    """Read a checkpoint as data: nothing in it can run code.
+
+    Raises:
+        UnsafeDataError: the file holds more than tensors and plain values.
+        UserError: there is no such file, or it is no checkpoint.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"checkpoint {path}: no such file; give the path of a checkpoint.pt or best_checkpoint.pt")
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported global" in str(error) or "Unsupported class" in str(error) or "GLOBAL" in str(error):
+            raise UnsafeDataError(
+                f"checkpoint {path}: holds something other than tensors and plain values, and reading it could run "
+                f"code from it; it is refused ({str(error).splitlines()[0]})"
+            ) from error
+        raise UserError(f"checkpoint {path}: not a checkpoint that torch.save wrote, or damaged") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"checkpoint {path}: not a checkpoint that torch.save wrote, or damaged ({error})") from error
+    if not isinstance(checkpoint, dict) or not {"state_dict", "config"} <= set(checkpoint):
+        raise UserError(f"checkpoint {path}: holds no 'state_dict' and 'config'; it is no fairchem checkpoint")
+    return checkpoint
+
+
+def write_checkpoint(state: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint so that a kill in the middle leaves the one that was there before."""
+    partial = path.with_name(f"{path.name}.partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def random_state() -> dict[str, Any]:
+    """Return the state of every random number generator of this process, as data that weights_only reads."""
+    version, python_words, gauss = random.getstate()
+    name, numpy_words, position, has_gauss, cached = np.random.get_state(legacy=True)
+    return {
+        "python": [version, list(python_words), gauss],
+        "numpy": [name, np.asarray(numpy_words).tolist(), int(position), int(has_gauss), float(cached)],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Bring every random number generator back to what :func:`random_state` returned."""
+    version, python_words, gauss = state["python"]
+    random.setstate((version, tuple(python_words), gauss))
+    name, numpy_words, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, np.array(numpy_words, dtype=np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([words.cpu() for words in state["cuda"]])
+
+
+def stock_normalizers(rescaling: LabelRescaling) -> dict[str, dict[str, torch.Tensor]]:
+    """Return label rescaling as the states of fairchem's normalizers, which a stock trainer undoes it with."""
+    scale, zero = torch.tensor(rescaling.scale), torch.tensor(0.0)
+    return {"energy": {"mean": torch.tensor(rescaling.mean), "rmsd": scale}, "forces": {"mean": zero, "rmsd": scale}}
+
+
+def stock_references(rescaling: LabelRescaling) -> dict[str, dict[str, torch.Tensor]]:
+    """Return the per-element centre as the state of fairchem's element references; empty where there is none.
+
+    Elements that the fit has not seen are NaN there, so that a stock prediction of them is NaN and not wrong.
+    """
+    if rescaling.references is None:
+        return {}
+    every_element = torch.full((119,), torch.nan)
+    every_element[: len(rescaling.references)] = rescaling.references.float()
+    return {"energy": {"element_references": every_element}}

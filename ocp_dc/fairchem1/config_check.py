@@ -1,0 +1,180 @@
+"""Checks of a resolved config before anything is built: what nothing would read is refused, with the nearest name."""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from fairchem.core.common.registry import registry
+from fairchem.core.modules import evaluator
+from torch.optim import lr_scheduler
+
+from ocp_dc.errors import UserError, unknown_name
+from ocp_dc.fairchem1 import schedule
+from ocp_dc.fairchem1.transform import NAME
+from ocp_dc.labels import LabelOptions
+from ocp_dc.options import check_keys
+from ocp_dc.surgery import DCOptions
+
+# What fairchem 1.10 reads, by block: its trainers, datasets and main.
+MAIN_KEYS = (
+    "trainer task model outputs dataset loss_functions evaluation_metrics optim logger slurm name mode identifier "
+    "timestamp_id seed is_debug run_dir print_every amp checkpoint cpu submit summit world_size distributed_backend "
+    "gp_gpus hide_eval_progressbar skip_experimental_imports timeout local_rank use_cuda_visibile_devices"
+).split()
+TASK_KEYS = (
+    "dataset description type metric labels grad_input train_on_free_atoms eval_on_free_atoms prediction_dtype "
+    "primary_metric strict_load eval_relaxations relax_dataset relaxation_steps relaxation_fmax relax_cell "
+    "relax_volume relax_opt save_full_traj write_pos num_relaxation_batches set_deterministic_scatter"
+).split()
+OPTIM_KEYS = (
+    "optimizer optimizer_params weight_decay lr_initial scheduler warmup_steps warmup_factor lr_gamma lr_milestones "
+    "batch_size eval_batch_size num_workers max_epochs eval_every checkpoint_every clip_grad_norm ema_decay "
+    "load_balancing load_balancing_on_error load_datasets_and_model_then_exit checkpoint_format energy_coefficient "
+    "force_coefficient loss_energy loss_forces early_stopping_patience"
+).split()
+DATASET_KEYS = (
+    "src format key_mapping transforms seed first_n sample_n no_shuffle max_atoms subset_to metadata_path lin_ref "
+    "use_train_settings splits train_split_settings val_split_settings test_split_settings shard total_shards "
+    "a2g_args ase_read_args atoms_transform_args connect_args select_args index_file pattern keep_in_memory "
+    "include_relaxed_energy use_tqdm oc20_ref total_energy train_on_oc20_total_energies normalize_labels"
+).split()
+TRANSFORMS = ("normalizer", "element_references", "decompose_tensor", NAME)
+# rough types: YAML reads 1e-3 as text, and a text compares with numbers only deep inside the training
+NUMBERS = ("lr_initial", "clip_grad_norm", "ema_decay", "max_lr", "weight_decay")
+COUNTS = ("batch_size", "eval_batch_size", "max_epochs", "eval_every", "early_stopping_patience", "num_workers")
+
+
+def check_run_config(config: Mapping[str, Any]) -> None:
+    """Check the config of a run, as fairchem's main resolves it from file and overrides.
+
+    Raises:
+        UserError: a key or name that nothing reads, a value of the wrong kind, or blocks that contradict each other.
+    """
+    check_keys(config, MAIN_KEYS, "config")
+    for block in ("model", "dataset", "optim", "loss_functions", "outputs"):
+        if not config.get(block):
+            raise UserError(f"config: the block '{block}' is missing; see the configs that ship with ocp_dc")
+    check_keys(config.get("task") or {}, TASK_KEYS, "task")
+    check_model(config["model"])
+    check_optim(config["optim"])
+    check_losses(config["loss_functions"], config["outputs"])
+    check_metrics(config.get("evaluation_metrics") or {})
+    dataset = config["dataset"]
+    check_keys(dataset, ("train", "val", "test", "relax"), "dataset")
+    for split, block in dataset.items():
+        check_keys(block or {}, DATASET_KEYS, f"dataset.{split}")
+        check_transforms((block or {}).get("transforms") or {}, f"dataset.{split}.transforms")
+    if NAME in ((dataset.get("train") or {}).get("transforms") or {}) and not _undoes_rescaling(config):
+        raise UserError(
+            f"dataset.train.transforms.{NAME}: trainer {config.get('trainer', 'ocp')!r} cannot bring predictions back "
+            "to eV; set 'trainer: dc'"
+        )
+
+
+def check_trainer_config(config: Mapping[str, Any]) -> None:
+    """Check what the trainer was built with: the same, however the process was started."""
+    check_model(config["model"])
+    check_optim(config["optim"])
+    for name in ("dataset", "val_dataset", "test_dataset"):
+        check_transforms((config[name] or {}).get("transforms") or {}, f"{name}.transforms")
+
+
+def check_model(model: Mapping[str, Any]) -> type:
+    """Return the class of a model block, after checking its name and arguments."""
+    name = model.get("name")
+    if not isinstance(name, str):
+        raise UserError("model.name: missing; give a registered name such as dc_schnet")
+    try:
+        model_class = registry.get_model_class(name)
+    except RuntimeError:
+        raise unknown_name("model", name, registry.mapping["model_name_mapping"]) from None
+    parameters = inspect.signature(model_class).parameters
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        check_keys(model, ["name", *parameters], "model")
+    if model.get("dc") is not None and "stock_class" not in vars(model_class):
+        raise UserError(f"model.dc: {name!r} is a stock model and takes no dc: block; use 'dc_{name}'")
+    DCOptions.from_block(model.get("dc"))
+    return model_class
+
+
+def check_optim(optim: Mapping[str, Any]) -> None:
+    """Check the names, the numbers and the schedule of the ``optim`` block."""
+    name = optim.get("scheduler", "LambdaLR")
+    if name not in schedule.scheduler_names():
+        raise unknown_name("optim.scheduler", name, schedule.scheduler_names())
+    arguments = () if name == "Null" else tuple(inspect.signature(getattr(lr_scheduler, name)).parameters)
+    check_keys(optim, [*OPTIM_KEYS, *arguments], "optim")
+    if "scheduler" not in optim:
+        missing = [k for k in ("warmup_steps", "warmup_factor", "lr_gamma", "lr_milestones") if k not in optim]
+        if missing:
+            raise UserError(f"optim: fairchem's default schedule needs {', '.join(missing)}; or set scheduler: 'Null'")
+    optimizers = [n for n, value in vars(torch.optim).items() if isinstance(value, type) and n != "Optimizer"]
+    if optim.get("optimizer", "AdamW") not in optimizers:
+        raise unknown_name("optim.optimizer", optim["optimizer"], optimizers)
+    for key in ("lr_initial", "max_epochs"):
+        if key not in optim:
+            raise UserError(f"optim.{key}: missing")
+    for key in NUMBERS:
+        value = optim.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
+            raise UserError(f"optim.{key}: got {value!r}, expected a number (in YAML write 1.0e-3, not 1e-3)")
+    for key in COUNTS:
+        value = optim.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+            raise UserError(f"optim.{key}: got {value!r}, expected a whole number, not negative")
+
+
+def check_transforms(transforms: Mapping[str, Any], path: str) -> None:
+    """Check names of transforms, the label-rescaling block, and that labels are scaled once only."""
+    check_keys(transforms, TRANSFORMS, path)
+    if NAME not in transforms:
+        return
+    if isinstance(transforms[NAME], Mapping) or transforms[NAME] is None:
+        LabelOptions.from_block(transforms[NAME], f"{path}.{NAME}")
+    for other in ("normalizer", "element_references"):
+        block = transforms.get(other) or {}
+        targets = {*block, *((block.get("fit") or {}).get("targets") or ())}
+        if targets & {"energy", "forces", "y", "force", "file"}:
+            raise UserError(
+                f"{path}: both {NAME} and {other} act on energy or forces, and the labels would be scaled twice; "
+                f"remove {other} ({NAME} has center: composition for per-element references)"
+            )
+
+
+def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:
+    """Check that every loss has a known function, a coefficient and an output of the model."""
+    if not isinstance(losses, list):
+        raise UserError(f"loss_functions: got {losses!r}, expected a list such as - energy: {{fn: mae, coefficient: 1}}")
+    for loss in losses:
+        for target, settings in loss.items():
+            if target not in outputs:
+                raise unknown_name("target in loss_functions", target, outputs)
+            check_keys(settings, ("fn", "coefficient", "reduction"), f"loss_functions.{target}")
+            for key in ("fn", "coefficient"):
+                if key not in settings:
+                    raise UserError(f"loss_functions.{target}.{key}: missing")
+            known = registry.mapping["loss_name_mapping"]
+            if settings["fn"] not in known and "." not in str(settings["fn"]):
+                raise unknown_name(f"loss function in loss_functions.{target}", settings["fn"], known)
+
+
+def check_metrics(metrics: Mapping[str, Any]) -> None:
+    """Check the names of metrics against those that fairchem's evaluator has."""
+    check_keys(metrics, ("metrics", "primary_metric"), "evaluation_metrics")
+    known = [name for name, value in vars(evaluator).items() if inspect.isfunction(value)]
+    for target, names in (metrics.get("metrics") or {}).items():
+        for name in names:
+            if name not in known:
+                raise unknown_name(f"metric in evaluation_metrics.metrics.{target}", name, known)
+
+
+def _undoes_rescaling(config: Mapping[str, Any]) -> bool:
+    try:
+        trainer = registry.get_trainer_class(config.get("trainer", "ocp"))
+    except RuntimeError:
+        raise unknown_name("trainer", config.get("trainer"), registry.mapping["trainer_name_mapping"]) from None
+    return hasattr(trainer, "set_label_rescaling")

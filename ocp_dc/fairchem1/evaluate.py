@@ -1,0 +1,74 @@
+"""``ocp-dc evaluate``: the errors of a checkpoint on an LMDB, against its labels in physical units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fairchem.core.datasets.lmdb_dataset import LmdbDataset
+from tqdm import tqdm
+
+from ocp_dc.data.lmdb_check import check_lmdb
+from ocp_dc.errors import UserError
+from ocp_dc.evaluation.predictions import Predictions
+from ocp_dc.fairchem1.collate import collate
+from ocp_dc.fairchem1.inference import load_trainer
+from ocp_dc.fairchem1.transform import ENERGY_KEYS, FORCES_KEYS
+
+
+def predict_labels(
+    checkpoint: str | Path, lmdb: str | Path, batch_size: int = 32, cpu: bool = False, progress: bool = True
+) -> Predictions:
+    """Return what a checkpoint predicts for every structure of an LMDB, beside its labels.
+
+    Args:
+        checkpoint: a checkpoint of ours or of fairchem's.
+        lmdb: an LMDB file, or a folder of them.
+        batch_size: structures per evaluation of the network.
+        cpu: stay on the CPU where there is a GPU.
+        progress: show a progress bar.
+
+    Raises:
+        UserError: a file is missing, damaged or hostile, or a structure has no labels.
+    """
+    check_lmdb(Path(lmdb))
+    trainer = load_trainer(checkpoint, cpu=cpu)
+    dataset = LmdbDataset({"src": str(lmdb)})
+    columns: dict[str, list[Any]] = {name: [] for name in Predictions.__dataclass_fields__}
+    hidden = None if progress else True
+    for samples in tqdm(_chunks(dataset, batch_size), total=-(-len(dataset) // batch_size), disable=hidden, unit="batch"):
+        # Labels come from the samples themselves: batching casts the energy to float32.
+        for sample in samples:
+            columns["energy_true"].append(float(_label(sample, ENERGY_KEYS, lmdb)))
+            columns["forces_true"].append(np.asarray(_label(sample, FORCES_KEYS, lmdb), dtype=np.float64))
+            columns["natoms"].append(len(sample.pos))
+            fixed = sample.fixed if "fixed" in sample else torch.zeros(len(sample.pos))
+            columns["free"].append((fixed == 0).numpy())
+            columns["ids"].append("_".join(str(sample[key]) for key in ("sid", "fid") if key in sample) or sample.id)
+        out = trainer.predict(collate(samples, otf_graph=True), per_image=False, disable_tqdm=True)
+        columns["energy_pred"].append(out["energy"].double().flatten().cpu().numpy())
+        columns["forces_pred"].append(out["forces"].double().cpu().numpy())
+    return Predictions(
+        energy_true=np.array(columns["energy_true"]),
+        energy_pred=np.concatenate(columns["energy_pred"]),
+        forces_true=np.concatenate(columns["forces_true"]),
+        forces_pred=np.concatenate(columns["forces_pred"]),
+        natoms=np.array(columns["natoms"]),
+        free=np.concatenate(columns["free"]),
+        ids=columns["ids"],
+    )
+
+
+def _chunks(dataset: LmdbDataset, size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(dataset), size):
+        yield [dataset[index] for index in range(start, min(start + size, len(dataset)))]
+
+
+def _label(sample: Any, keys: tuple[str, ...], lmdb: str | Path) -> Any:
+    for key in keys:
+        if key in sample and sample[key] is not None:
+            return sample[key]
+    raise UserError(f"{lmdb}: a structure has none of {', '.join(keys)}; an evaluation needs labels")

@@ -1,0 +1,148 @@
+"""Everything that is changed in fairchem at run time, each with its reason.
+
+The hooks are written for one version of fairchem and refuse any other. They are idempotent: installing them twice
+leaves what the first time put there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from ocp_dc.data.safe_npz import load_npz
+from ocp_dc.data.safe_pickle import loads
+from ocp_dc.errors import UserError
+from ocp_dc.fairchem1.checkpoints import read_checkpoint
+
+FAIRCHEM_VERSION = "1.10.0"
+
+
+def install() -> None:
+    """Put every hook in force.
+
+    Raises:
+        UserError: fairchem-core is missing or of another version.
+    """
+    check_version()
+    for hook in HOOKS:
+        hook()
+
+
+def check_version() -> None:
+    """Refuse a fairchem that these hooks were not written for."""
+    try:
+        found = importlib.metadata.version("fairchem-core")
+    except importlib.metadata.PackageNotFoundError:
+        found = "none"
+    if found != FAIRCHEM_VERSION:
+        raise UserError(
+            f"ocp_dc.fairchem1 needs fairchem-core {FAIRCHEM_VERSION}, found {found}; "
+            f"pip install --no-deps fairchem-core=={FAIRCHEM_VERSION}"
+        )
+
+
+def missing_packages() -> None:
+    """fairchem imports torch_scatter and torch_sparse at import time, which exist as source only.
+
+    Fallbacks in pure PyTorch stand in, only where the compiled package is missing. scipy 1.17 dropped sph_harm, which
+    one of fairchem's basis files imports.
+    """
+    from ocp_dc.fairchem1 import fallbacks
+    from ocp_dc.fairchem1.fallbacks import special
+
+    fallbacks.install()
+    special.install_sph_harm()
+
+
+def weights_only_loading() -> None:
+    """Up to torch 2.5 torch.load runs code from a checkpoint unless told otherwise, and fairchem does not tell it."""
+    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 6):
+        os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
+
+
+class _SafePickle:
+    """Stands where fairchem's LMDB readers name the pickle module."""
+
+    loads = staticmethod(loads)
+
+    @staticmethod
+    def load(file: Any) -> object:
+        """Read an open file as data."""
+        return loads(file.read())
+
+
+class _SafeNumpy:
+    """Stands where fairchem's base dataset names numpy: loads archives as data, and is numpy otherwise."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    @staticmethod
+    def load(file: Any, allow_pickle: bool = False) -> Any:
+        """Read an npz as data, whatever the caller allows."""
+        return load_npz(file)
+
+
+def safe_unpickling() -> None:
+    """LMDB records, ``length`` entries and metadata.npz are pickles: fairchem runs whatever code they hold."""
+    for name in ("lmdb_dataset", "oc22_lmdb_dataset"):
+        module: Any = importlib.import_module(f"fairchem.core.datasets.{name}")
+        module.pickle = _SafePickle
+    base: Any = importlib.import_module("fairchem.core.datasets.base_dataset")
+    if not isinstance(base.np, _SafeNumpy):
+        base.np = _SafeNumpy()
+
+
+def safe_calculator() -> None:
+    """OCPCalculator must refuse a hostile checkpoint with a message, and not with torch's traceback."""
+    ase_utils: Any = importlib.import_module("fairchem.core.common.relaxation.ase_utils")
+    if getattr(ase_utils.torch, "is_safe", False):
+        return
+
+    class SafeTorch:
+        is_safe = True
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(torch, name)
+
+        @staticmethod
+        def load(file: Any, map_location: Any = None) -> Any:
+            return read_checkpoint(file, map_location)
+
+    ase_utils.torch = SafeTorch()
+
+
+def transform_name() -> None:
+    """Transforms are looked up by name in one module's namespace: put ``label_rescaling`` there."""
+    from ocp_dc.fairchem1.transform import label_rescaling
+
+    transforms: Any = importlib.import_module("fairchem.core.modules.transforms")
+    transforms.label_rescaling = label_rescaling
+
+
+def job_pickling() -> None:
+    """Spawned ranks and Slurm jobs unpickle the runner, and with fairchem's they import fairchem before any hook.
+
+    Ours names a module of this package, whose import installs the hooks.
+    """
+    from ocp_dc.fairchem1 import runner
+
+    cli: Any = importlib.import_module("fairchem.core._cli")
+    cli.Runner = runner.Runner
+    cli.runner_wrapper = runner.run
+
+
+HOOKS: tuple[Callable[[], None], ...] = (
+    missing_packages,
+    weights_only_loading,
+    safe_unpickling,
+    safe_calculator,
+    transform_name,
+    job_pickling,
+)

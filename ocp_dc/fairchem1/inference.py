@@ -1,0 +1,48 @@
+"""A trainer for predictions alone, built from nothing but a checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from pathlib import Path
+from typing import Any
+
+from fairchem.core.common.utils import setup_imports, update_config
+
+from ocp_dc.fairchem1.checkpoints import read_checkpoint
+from ocp_dc.fairchem1.trainer import DCTrainer
+
+
+def load_trainer(checkpoint_path: str | Path, cpu: bool = False) -> DCTrainer:
+    """Return a trainer that predicts with the weights of a checkpoint, ours or fairchem's, averaged where there are.
+
+    Args:
+        checkpoint_path: a checkpoint file; it is read as data.
+        cpu: stay on the CPU where there is a GPU.
+
+    Raises:
+        UserError: the file is missing, damaged or hostile.
+    """
+    logging.getLogger().setLevel(logging.WARNING)  # the config was printed when the model was trained
+    setup_imports()
+    checkpoint = read_checkpoint(checkpoint_path, "cpu")
+    config: dict[str, Any] = update_config(copy.deepcopy(checkpoint["config"]))
+    config["model"]["otf_graph"] = True  # structures come without edges
+    dataset = {key: value for key, value in (config.get("dataset") or {}).items() if key != "src"}
+    trainer = DCTrainer(
+        task=config.get("task") or {},
+        model=config["model"],
+        outputs=config["outputs"],
+        dataset=[dataset],  # type: ignore[arg-type]
+        optimizer=config["optim"],
+        loss_functions=config["loss_functions"],
+        evaluation_metrics=config.get("evaluation_metrics") or {},
+        identifier="",
+        local_rank=0,
+        is_debug=True,
+        cpu=cpu,
+        seed=config["cmd"]["seed"],
+        inference_only=True,
+    )
+    trainer.load_checkpoint(str(checkpoint_path), checkpoint, inference_only=True)
+    return trainer

@@ -1,0 +1,47 @@
+"""``ocp-dc inspect``: build the model of a config and say what surgery would change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ocp_dc.fairchem1 import main as run_main
+from ocp_dc.fairchem1.config_check import check_model
+from ocp_dc.fairchem1.wrappers.factory import surgery_report
+
+
+def inspect_config(config_path: str, overrides: Sequence[str] = ()) -> str:
+    """Return a description of the model that a config builds; nothing is trained and no data is read.
+
+    Args:
+        config_path: the YAML file.
+        overrides: changes such as ``--model.dc.region=full``.
+
+    Raises:
+        UserError: the config does not hold, or surgery cannot do what it asks for.
+    """
+    args, rest = run_main.parse(["--mode", "train", "--config-yml", config_path, *overrides])
+    config = run_main.resolve(args, rest)
+    model = build_model(config["model"])
+    report = surgery_report(model)
+    conservative = getattr(model, "conservative", None)
+    meaning = {True: "forces are -dE/dx", False: "forces are not the gradient of the energy", None: "unknown"}
+    return "\n".join(
+        [
+            f"model: {config['model']['name']}, {sum(p.numel() for p in model.parameters()):,} parameters",
+            f"conservative: {meaning[conservative]}",
+            f"label rescaling: {_rescaling(config)}",
+            "surgery: none, this is the stock model" if report is None else str(report),
+        ]
+    )
+
+
+def build_model(block: dict[str, Any]) -> Any:
+    """Build the model of a ``model`` block."""
+    arguments = {key: value for key, value in block.items() if key != "name"}
+    return check_model(block)(**arguments)
+
+
+def _rescaling(config: dict[str, Any]) -> str:
+    block = (config["dataset"]["train"].get("transforms") or {}).get("label_rescaling")
+    return "none" if block is None else ", ".join(f"{key}: {value}" for key, value in block.items())

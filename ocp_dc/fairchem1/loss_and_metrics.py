@@ -1,0 +1,82 @@
+"""The loss by its terms, and metrics in physical units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ocp_dc.fairchem1.divergence import check_term
+from ocp_dc.labels import LabelRescaling
+
+
+def loss_terms(trainer: Any, out: dict[str, torch.Tensor], batch: Any) -> dict[str, torch.Tensor]:
+    """Return each weighted term of the loss, on scaled labels, as fairchem's trainer computes it.
+
+    Args:
+        trainer: the trainer, for its loss functions, outputs and normalizers.
+        out: predictions: energy (structures, 1), forces (atoms, 3).
+        batch: the batch with the labels.
+
+    Raises:
+        DivergenceError: a prediction or a term is not finite.
+    """
+    terms: dict[str, torch.Tensor] = {}
+    for name, info in trainer.loss_functions:
+        predicted = out[name]
+        target = batch[name].view(predicted.shape)
+        natoms = batch.natoms
+        if _free_only(trainer, name, "train_on_free_atoms"):
+            free = batch.fixed == 0
+            predicted, target = predicted[free], target[free]
+        if name in trainer.elementrefs:
+            target = trainer.elementrefs[name].dereference(target, batch)
+        if name in trainer.normalizers:
+            target = trainer.normalizers[name].norm(target)
+        check_term(trainer, name, predicted)
+        term = info["coefficient"] * info["fn"](predicted, target, natoms=natoms)
+        check_term(trainer, name, term)
+        terms[name] = terms[name] + term if name in terms else term
+    return terms
+
+
+def update_metrics(
+    trainer: Any, out: dict[str, torch.Tensor], batch: Any, evaluator: Any, metrics: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return fairchem's metrics of a batch, added to ``metrics``, in eV and eV/Å.
+
+    Args:
+        trainer: the trainer, for its outputs and what undoes the rescaling.
+        out: predictions on scaled labels.
+        batch: the batch with the scaled labels.
+        evaluator: fairchem's evaluator.
+        metrics: the sums so far.
+    """
+    free = batch.fixed == 0
+    structures = batch.natoms.numel()
+    counts = torch.zeros(structures, dtype=torch.long, device=free.device)
+    natoms = counts.index_add(0, batch.batch, free.long())  # (structures,) free atoms of each
+    predictions: dict[str, torch.Tensor] = {"natoms": natoms}
+    targets: dict[str, torch.Tensor] = {"natoms": natoms}
+    for name in trainer.output_targets:
+        predicted = trainer._denorm_preds(name, out[name].detach(), batch)
+        target = batch[name].view(predicted.shape)
+        if trainer.label_rescaling is not None:
+            target = to_physical(trainer.label_rescaling, name, target, batch)
+        if _free_only(trainer, name, "eval_on_free_atoms"):
+            predicted, target = predicted[free], target[free]
+        predictions[name], targets[name] = predicted, target
+    return evaluator.eval(predictions, targets, prev_metrics=metrics)
+
+
+def to_physical(rescaling: LabelRescaling, name: str, scaled: torch.Tensor, batch: Any) -> torch.Tensor:
+    """Return a target or prediction in physical units, float64; targets other than energy and forces stay."""
+    if name == "energy":
+        centers = rescaling.center(batch.atomic_numbers, batch.batch, batch.natoms.numel())
+        return rescaling.physical_energy(scaled, centers.view(-1, 1))  # (structures, 1)
+    return rescaling.physical_forces(scaled) if name == "forces" else scaled
+
+
+def _free_only(trainer: Any, name: str, key: str) -> bool:
+    settings = trainer.output_targets[name]
+    return settings["level"] == "atom" and settings.get(key, True)

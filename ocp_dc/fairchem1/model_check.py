@@ -1,0 +1,89 @@
+"""Whether a checkpoint belongs to the model that a config builds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fairchem.core.common.registry import registry
+from torch import nn
+
+from ocp_dc.errors import UserError
+from ocp_dc.surgery import DCOptions
+
+# arguments that say how the graph is built or held, and do not change what the weights mean
+INDIFFERENT = ("name", "dc", "otf_graph", "use_pbc", "use_pbc_single", "scale_file", "regress_forces")
+
+
+def check_same_model(
+    model: nn.Module, config: Mapping[str, Any], checkpoint: Mapping[str, Any], path: str, strict: bool
+) -> None:
+    """Refuse a checkpoint of another model.
+
+    A stock checkpoint fits into the wrapper of its model, and the other way round. A checkpoint whose ``dc:`` block
+    differs has the same parameter names but means another function, and is refused too, unless ``strict`` is off or
+    it was a stock model's, whose weights may start a derivative-constrained training.
+
+    Args:
+        model: the model that the config builds.
+        config: its ``model`` block.
+        checkpoint: what the file holds.
+        path: the file, for messages.
+        strict: ``task.strict_load``; where it is False, differences are only logged.
+
+    Raises:
+        UserError: the models differ.
+    """
+    saved = checkpoint["config"]["model"]
+    if not isinstance(saved, Mapping):  # before fairchem 1.0 the arguments stood elsewhere
+        saved = {"name": saved, **checkpoint["config"].get("model_attributes", {})}
+    differences = _parameters(model, checkpoint["state_dict"])
+    if _stock_name(saved["name"]) != _stock_name(config["name"]):
+        differences.insert(0, f"the checkpoint is of {saved['name']!r}, the config builds {config['name']!r}")
+    elif not differences:
+        for key in sorted((set(saved) & set(config)) - set(INDIFFERENT)):
+            if saved[key] != config[key]:
+                differences.append(f"model.{key}: {saved[key]!r} in the checkpoint, {config[key]!r} in the config")
+        ours, theirs = _meaning(config.get("dc")), _meaning(saved.get("dc"))
+        if ours != theirs and theirs != _meaning(None):
+            differences.append(f"model.dc: {saved.get('dc')!r} in the checkpoint, {config.get('dc')!r} in the config")
+        elif ours != theirs:
+            logging.warning(f"checkpoint {path} is of a stock model; its weights go into one with dc: {config['dc']}")
+    if not differences:
+        return
+    message = f"checkpoint {path} belongs to another model:\n  " + "\n  ".join(differences[:8])
+    if strict:
+        raise UserError(f"{message}\nUse the config that lies with the run (results/ID/config.yml)")
+    logging.warning(message)
+
+
+def _parameters(model: nn.Module, saved: Mapping[str, Any]) -> list[str]:
+    """Return what differs between the parameters of model and checkpoint."""
+    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    given = {name.replace("module.", ""): tuple(value.shape) for name, value in saved.items()}
+    own = {name.replace("module.", ""): shape for name, shape in own.items()}
+    missing = [f"{name} is missing in the checkpoint" for name in sorted(set(own) - set(given))]
+    surplus = [f"{name} is not in the model" for name in sorted(set(given) - set(own))]
+    shapes = [
+        f"{name} has shape {given[name]} in the checkpoint, {own[name]} in the model"
+        for name in sorted(set(own) & set(given))
+        if own[name] != given[name]
+    ]
+    return missing + surplus + shapes
+
+
+def _stock_name(name: str) -> type:
+    try:
+        model_class = registry.get_model_class(name)
+    except RuntimeError:
+        return type(None)
+    return getattr(model_class, "stock_class", model_class)
+
+
+def _meaning(block: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """Return what a ``dc:`` block asks for, so that two spellings of one thing are equal."""
+    options = DCOptions.from_block(block)
+    if options.asks_for_nothing:
+        return ()
+    return (str(options.wanted_activation), str(options.wanted_region), str(options.elsewhere), options.denormalize)

@@ -1,0 +1,16 @@
+"""Configs and metrics as plain data, which YAML, JSON and a weights_only checkpoint can hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` with every mapping as dict, every sequence as list, numbers as numbers, the rest as text."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    return plain(value.item()) if hasattr(value, "item") and getattr(value, "size", 0) == 1 else str(value)

@@ -1,0 +1,55 @@
+"""Learning-rate schedules whose length follows from the number of epochs and the loader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch.optim import lr_scheduler
+
+from ocp_dc.errors import unknown_name
+
+# torch schedules that end, and the argument that says when
+LENGTHS = {"OneCycleLR": "total_steps", "CosineAnnealingLR": "T_max", "PolynomialLR": "total_iters"}
+HIGHER_IS_BETTER = ("within_threshold", "cosine_similarity")
+
+
+def scheduler_names() -> list[str]:
+    """Return the names that ``optim.scheduler`` may have."""
+    known = [name for name, value in vars(lr_scheduler).items() if isinstance(value, type) and name[0].isupper()]
+    return [*(name for name in known if name not in ("LRScheduler", "Optimizer", "Tensor", "Counter")), "Null"]
+
+
+def with_length(optim: dict[str, Any], loader: Any) -> dict[str, Any]:
+    """Return the ``optim`` block with the schedule's length filled in where the config leaves it out.
+
+    Args:
+        optim: the block of the config, in units of steps.
+        loader: the training loader, or None where nothing trains, and then there is no schedule.
+
+    Raises:
+        UserError: a schedule that torch does not have.
+    """
+    name = optim.get("scheduler", "LambdaLR")
+    if name not in scheduler_names():
+        raise unknown_name("optim.scheduler", name, scheduler_names())
+    if loader is None:
+        return {**optim, "scheduler": "Null"}
+    filled = dict(optim)
+    if name in LENGTHS:
+        filled.setdefault(LENGTHS[name], optim["max_epochs"] * len(loader))
+    if name == "OneCycleLR":
+        filled.setdefault("max_lr", optim["lr_initial"])
+    return filled
+
+
+def step(scheduler: Any) -> None:
+    """Move a schedule on by one step; where it has ended, the last learning rate stays."""
+    inner = getattr(scheduler, "scheduler", None)
+    if inner is not None and inner.last_epoch >= getattr(inner, "total_steps", float("inf")) - 1:
+        return
+    scheduler.step()
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether a metric of fairchem's evaluator improves upwards; errors and the loss improve downwards."""
+    return metric.endswith(HIGHER_IS_BETTER)

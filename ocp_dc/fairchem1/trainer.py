@@ -1,0 +1,244 @@
+"""The trainer ``dc``: fairchem's trainer with label rescaling, physical metrics, divergence stops and exact resume."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from fairchem.core.common import distutils
+from fairchem.core.common.registry import registry
+from fairchem.core.trainers import OCPTrainer
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from ocp_dc.data.lmdb_check import check_lmdb
+from ocp_dc.fairchem1 import config_check, loss_and_metrics, prediction, resume, schedule, training
+from ocp_dc.fairchem1.collate import collate
+from ocp_dc.fairchem1.plain import plain
+from ocp_dc.fairchem1.transform import NAME, arm, iterate_labels
+from ocp_dc.fairchem1.wrappers.factory import surgery_report
+from ocp_dc.labels import LabelOptions, LabelRescaling, fit, needs_data
+
+DEFAULT_METRICS = {
+    "metrics": {"energy": ["mae", "per_atom_mae"], "forces": ["mae"], "misc": ["energy_forces_within_threshold"]},
+    "primary_metric": "loss",
+}
+
+
+@registry.register_trainer("dc")
+class DCTrainer(OCPTrainer):
+    """Trains, validates, predicts and relaxes like fairchem's ``ocp`` trainer, with what ``docs/`` describes on top.
+
+    It is built by fairchem's main and by ``OCPCalculator``, with the arguments of ``OCPTrainer``.
+    """
+
+    label_options: LabelOptions | None = None
+    label_rescaling: LabelRescaling | None = None
+    checkpoint_loaded: bool = False
+    resumed_from: Path | None = None
+    random_states: list[Any] | None = None
+    evaluations_since_best: int = 0
+
+    # ---- building ----------------------------------------------------------------------------------------------
+
+    def load(self, inference_only: bool) -> None:
+        """Build everything; the resolved config is checked and saved before anything is built."""
+        if not inference_only:
+            config_check.check_trainer_config(self.config)
+        self.config["trainer"] = f"{type(self).__module__}.{type(self).__qualname__}"
+        model_class = registry.get_model_class(self.config["model"]["name"])
+        if "stock_class" in vars(model_class):  # one of our wrappers: a dotted path needs no registration to be found
+            self.config["model"]["name"] = f"{model_class.__module__}.{model_class.__qualname__}"
+        self.config["evaluation_metrics"] = {**DEFAULT_METRICS, **(self.config["evaluation_metrics"] or {})}
+        self.config["task"] = {"relax_opt": {}, "write_pos": True, **(self.config["task"] or {})}
+        self.label_options = self._label_options()
+        self._save_record("config.yml", yaml.safe_dump(plain(self.config), sort_keys=False))
+        super().load(inference_only)
+
+    def load_model(self) -> None:
+        """Build the model, then print and save what surgery did."""
+        super().load_model()
+        report = surgery_report(self._unwrapped_model)
+        if report is not None:
+            if distutils.is_master():
+                logging.info(str(report))
+            self._save_record("surgery.json", json.dumps(report.to_dict(), indent=2))
+
+    def load_datasets(self) -> None:
+        """Build the data sets; the training set may be missing where nothing trains."""
+        configured = self.config["dataset"]
+        for name in ("dataset", "val_dataset", "test_dataset", "relax_dataset"):
+            source = self.config[name].get("src")
+            file_format = self.config[name].get("format", configured.get("format", "lmdb"))
+            if source is None or "lmdb" not in file_format or file_format == "ase_lmdb":
+                continue
+            if name == "dataset" and not Path(source).exists():
+                logging.warning(f"dataset.train.src {source} does not exist: this run can predict, but not train")
+                self.config["dataset"] = {k: v for k, v in configured.items() if k != "src"}
+                continue
+            check_lmdb(Path(source))
+        super().load_datasets()
+        self.config["dataset"] = configured
+        if getattr(self, "relax_dataset", None) is not None:
+            arm(self.relax_dataset, None)  # relaxed structures are compared in physical units
+
+    def get_dataloader(self, dataset: Any, sampler: Any, workers: int | None = None) -> DataLoader:
+        """Return fairchem's loader, with a generator of its own and a faster collater.
+
+        The loader draws from its generator whenever an iterator is made: from the global one, a resumed run would
+        make one draw more than the uninterrupted run, and dropout would differ.
+        """
+        loader = super().get_dataloader(dataset, sampler, workers)
+        generator = torch.Generator()
+        generator.manual_seed(self.config["cmd"]["seed"] or 0)
+        return DataLoader(
+            dataset,
+            collate_fn=functools.partial(collate, otf_graph=self.config["model"].get("otf_graph", False)),
+            num_workers=loader.num_workers,
+            pin_memory=self.device.type == "cuda",
+            batch_sampler=sampler,
+            generator=generator,
+        )
+
+    def load_references_and_normalizers(self) -> None:
+        """Build what the config asks of fairchem's own; without training data they come from the checkpoint."""
+        if self.train_dataset is not None:
+            super().load_references_and_normalizers()
+
+    def load_extras(self) -> None:
+        """Build the schedule, whose length follows from epochs and loader, clipping and EMA."""
+        super_config = self.config["optim"]
+        self.config["optim"] = schedule.with_length(super_config, self.train_loader)
+        super().load_extras()
+        self.config["optim"] = super_config
+
+    # ---- label rescaling -----------------------------------------------------------------------------------------
+
+    def _label_options(self) -> LabelOptions | None:
+        block = (self.config["dataset"].get("transforms") or {}).get(NAME)
+        return None if block is None else LabelOptions.from_block(block, f"dataset.train.transforms.{NAME}")
+
+    def set_label_rescaling(self, rescaling: LabelRescaling | None) -> None:
+        """Take fitted numbers into use, for the data sets as well as for predictions."""
+        self.label_rescaling = rescaling
+        for dataset in (self.train_dataset, self.val_dataset, self.test_dataset):
+            if dataset is not None:
+                arm(dataset, rescaling)
+
+    def fit_label_rescaling(self) -> None:
+        """Fit centre and scale on the training set, once, on the first rank; every rank gets the same numbers."""
+        if self.label_options is None:
+            return
+        fitted: list[Any] = [None]
+        if distutils.is_master():
+            labels: Any = ()
+            if needs_data(self.label_options):
+                labels = tqdm(
+                    iterate_labels(self.train_dataset),
+                    total=len(self.train_dataset),
+                    desc="fitting label rescaling",
+                    disable=None,
+                )
+            fitted = [fit(self.label_options, labels).state_dict()]
+        distutils.broadcast_object_list(fitted, src=0, device=self.device)
+        self.set_label_rescaling(LabelRescaling.from_state_dict(fitted[0]))
+        logging.info(str(self.label_rescaling))
+
+    def _denorm_preds(self, target_key: str, prediction: torch.Tensor, batch: Any) -> torch.Tensor:
+        """Return a prediction in physical units, in float64 where labels are rescaled."""
+        if self.label_rescaling is None:
+            return super()._denorm_preds(target_key, prediction, batch)
+        return loss_and_metrics.to_physical(self.label_rescaling, target_key, prediction, batch)
+
+    # ---- training ------------------------------------------------------------------------------------------------
+
+    def _compute_loss(self, out: dict[str, torch.Tensor], batch: Any) -> torch.Tensor:
+        return sum(loss_and_metrics.loss_terms(self, out, batch).values())  # type: ignore[return-value]
+
+    def _compute_metrics(self, out: Any, batch: Any, evaluator: Any, metrics: Any = None) -> dict[str, Any]:
+        return loss_and_metrics.update_metrics(self, out, batch, evaluator, metrics)
+
+    def train(self, disable_eval_tqdm: bool = False) -> None:
+        """Run the training; see :mod:`ocp_dc.fairchem1.training`."""
+        training.train(self, disable_eval_tqdm)
+
+    def update_best(self, primary_metric: str, val_metrics: dict[str, Any], disable_eval_tqdm: bool = True) -> None:
+        """Save the best weights so far; the test set waits for the end of the training."""
+        value = val_metrics[primary_metric]["metric"]
+        sign = -1.0 if schedule.higher_is_better(primary_metric) else 1.0
+        self.evaluations_since_best += 1
+        if self.best_val_metric is None or sign * value < sign * self.best_val_metric:
+            self.best_val_metric = value
+            self.evaluations_since_best = 0
+            self.save(metrics=val_metrics, checkpoint_file="best_checkpoint.pt", training_state=False)
+
+    @contextlib.contextmanager
+    def ema_weights(self) -> Iterator[None]:
+        """Put the averaged weights into the model for a while; without EMA, or within itself, do nothing."""
+        if self.ema is None:
+            yield
+            return
+        ema, self.ema = self.ema, None
+        raw = [parameter.detach().clone() for parameter in self.model.parameters() if parameter.requires_grad]
+        ema.copy_to()
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                trainable = (p for p in self.model.parameters() if p.requires_grad)
+                for parameter, value in zip(trainable, raw, strict=True):
+                    parameter.copy_(value)
+            self.ema = ema
+
+    @torch.no_grad()
+    def validate(self, split: str = "val", disable_tqdm: bool = False) -> dict[str, Any]:
+        """Return fairchem's metrics on a split, in physical units, with the averaged weights."""
+        with self.ema_weights():
+            return super().validate(split, disable_tqdm)
+
+    # ---- prediction ----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def predict(
+        self, data_loader: Any, per_image: bool = True, results_file: str | None = None, disable_tqdm: bool = False
+    ) -> dict[str, Any]:
+        """Return predictions in physical units; see :func:`ocp_dc.fairchem1.prediction.predict`."""
+        with self.ema_weights():
+            return prediction.predict(self, data_loader, per_image, results_file, disable_tqdm)
+
+    def run_relaxations(self) -> None:
+        """Relax the structures of the relax data set, with the averaged weights."""
+        with self.ema_weights():
+            super().run_relaxations()
+
+    # ---- checkpoints ---------------------------------------------------------------------------------------------
+
+    def save(
+        self, metrics: Any = None, checkpoint_file: str = "checkpoint.pt", training_state: bool = True
+    ) -> str | None:
+        """Write a checkpoint whole; the best one holds the averaged weights."""
+        return resume.save(self, metrics, checkpoint_file, training_state)
+
+    def load_checkpoint(
+        self, checkpoint_path: str, checkpoint: dict[str, Any] | None = None, inference_only: bool = False
+    ) -> None:
+        """Read a checkpoint as data; its label rescaling wins over the config's."""
+        resume.load(self, checkpoint_path, checkpoint, inference_only)
+
+    def _save_record(self, name: str, text: str) -> None:
+        """Write a text file beside the results, on the first rank."""
+        if not self.is_debug and distutils.is_master():
+            Path(self.config["cmd"]["results_dir"], name).write_text(text)
+
+    @staticmethod
+    def _get_timestamp(device: torch.device, suffix: str | None) -> str:
+        """Return a run identifier to the millisecond: fairchem's has a resolution of two minutes."""
+        return training.timestamp(device, suffix)
+

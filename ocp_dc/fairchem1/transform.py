@@ -1,0 +1,94 @@
+"""The dataset transform ``label_rescaling``, and its arming by the trainer that can undo it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from fairchem.core.modules.transforms import DataTransforms
+from torch_geometric.data import Data
+
+from ocp_dc.errors import UserError
+from ocp_dc.labels import LabelRescaling, Labels
+
+NAME = "label_rescaling"
+# Transforms run before key_mapping: OC20 and OC22 name their labels y and force.
+ENERGY_KEYS = ("energy", "y")
+FORCES_KEYS = ("forces", "force")
+
+
+def label_rescaling(data: Data, settings: Any) -> Data:
+    """Return a copy of a sample with its labels rescaled; fairchem calls it by its name.
+
+    Args:
+        data: a sample with energy (eV) under ``energy`` or ``y``, forces (eV/Å) under ``forces`` or ``force``.
+        settings: the fitted :class:`~ocp_dc.labels.LabelRescaling`. A config block arrives here only under a trainer
+            that did not fit it, and so cannot bring predictions back to physical units.
+
+    Raises:
+        UserError: the transform was not armed by ``trainer: dc``.
+    """
+    if not isinstance(settings, LabelRescaling):
+        raise UserError(
+            "label_rescaling: this trainer cannot bring predictions back to eV; "
+            "set 'trainer: dc' (ocp_dc.fairchem1.trainer.DCTrainer) in the config"
+        )
+    data = copy.copy(data)  # the new sample gets new labels; tensors that stay are shared
+    for key in ENERGY_KEYS:
+        if key in data:
+            energy = data[key]
+            centers = settings.center(data.atomic_numbers)
+            if torch.is_tensor(energy):
+                data[key] = settings.scale_energy(energy, centers).to(torch.get_default_dtype()).view_as(energy)
+            else:
+                data[key] = float(settings.scale_energy(torch.tensor(energy, dtype=torch.float64), centers))
+    for key in FORCES_KEYS:
+        if key in data:
+            data[key] = settings.scale_forces(data[key]).to(data[key].dtype)
+    return data
+
+
+def arm(dataset: Any, settings: LabelRescaling | None) -> None:
+    """Give a dataset's ``label_rescaling`` transform its fitted numbers, or take the transform out.
+
+    Args:
+        dataset: a fairchem dataset or a subset of one.
+        settings: the fitted numbers; None for labels in physical units.
+    """
+    base = getattr(dataset, "dataset", dataset)
+    others = {name: value for name, value in (base.transforms.config or {}).items() if name != NAME}
+    base.transforms = DataTransforms(others if settings is None else {**others, NAME: settings})
+
+
+def iterate_labels(dataset: Any) -> Iterator[Labels]:
+    """Yield atomic numbers, energy (eV) and the forces on free atoms (eV/Å) of every sample, before any rescaling.
+
+    Raises:
+        UserError: a sample without an energy or forces.
+    """
+    base = getattr(dataset, "dataset", dataset)
+    original = base.transforms
+    arm(dataset, None)
+    try:
+        for index in range(len(dataset)):
+            data = dataset[index]
+            energy, forces = _first(data, ENERGY_KEYS, index), _first(data, FORCES_KEYS, index)
+            free = data.fixed == 0 if "fixed" in data else torch.ones(len(forces), dtype=torch.bool)
+            yield (
+                np.asarray(data.atomic_numbers, dtype=np.int64),
+                float(energy),
+                np.asarray(forces[free], dtype=np.float64),
+            )
+    finally:
+        base.transforms = original
+
+
+def _first(data: Data, keys: tuple[str, ...], index: int) -> Any:
+    """Return the label under the first of ``keys``, also where a key mapping has renamed it already."""
+    for key in keys:
+        if key in data:
+            return data[key]
+    raise UserError(f"label_rescaling: training sample {index} has none of {', '.join(keys)}; it has {data.keys()}")

@@ -1,0 +1,5 @@
+"""The registered models: fairchem's own with a ``dc:`` block."""
+
+from ocp_dc.fairchem1.wrappers.schnet import DCSchNet
+
+__all__ = ["DCSchNet"]

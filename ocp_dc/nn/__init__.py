@@ -1,0 +1,20 @@
+"""Activations and their moments, on torch alone."""
+
+from __future__ import annotations
+
+from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU
+from ocp_dc.nn.moments import second_moment, unit_moment_coefficient
+from ocp_dc.nn.registry import activation, activation_names, same_activation
+from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
+
+__all__ = [
+    "IReLU",
+    "IntegratedELU",
+    "IntegratedLeakyReLU",
+    "ShiftedSoftplus",
+    "activation",
+    "activation_names",
+    "same_activation",
+    "second_moment",
+    "unit_moment_coefficient",
+]

@@ -1,0 +1,78 @@
+"""Blocks of options read from a config: a dataclass is the one source of name, type, default and documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from ocp_dc.errors import UserError, nearest
+
+T = TypeVar("T")
+
+
+def option(default: Any, *, help: str, choices: Iterable[str] | None = None) -> Any:
+    """Declare one option as a dataclass field.
+
+    Args:
+        default: the value where the config is silent.
+        help: one line of documentation: meaning and unit.
+        choices: the valid strings, where only these are valid.
+    """
+    return dataclasses.field(
+        default=default, metadata={"help": help, "choices": None if choices is None else tuple(choices)}
+    )
+
+
+def parse(cls: type[T], block: Mapping[str, Any] | None, path: str) -> T:
+    """Build the options dataclass ``cls`` from a config block.
+
+    Args:
+        cls: a dataclass whose fields were made by :func:`option`.
+        block: the mapping that the config holds, or None for an absent block.
+        path: where the block stands in the config, for messages, for example ``"model.dc"``.
+
+    Raises:
+        UserError: the block is no mapping, has an unknown key, or a value outside its choices.
+    """
+    if block is None:
+        block = {}
+    if not isinstance(block, Mapping):
+        raise UserError(f"{path}: got {block!r}, expected a block of options ({', '.join(_names(cls))})")
+    check_keys(block, _names(cls), path)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        choices = field.metadata.get("choices")
+        value = block.get(field.name, field.default)
+        if choices is not None and field.name in block and value not in choices:
+            raise UserError(
+                f"{path}.{field.name}: got {value!r}, expected one of {', '.join(choices)}.{nearest(value, choices)}"
+            )
+    return cls(**block)
+
+
+def check_keys(block: Mapping[str, Any], known: Iterable[str], path: str) -> None:
+    """Refuse keys of a config block that nothing reads.
+
+    Args:
+        block: the mapping that the config holds.
+        known: the valid keys.
+        path: where the block stands, for the message.
+
+    Raises:
+        UserError: a key is not among ``known``; the message names the nearest one.
+    """
+    known = sorted(known)
+    for key in block:
+        if key not in known:
+            raise UserError(f"{path}: unknown key {key!r}; expected {', '.join(known)}.{nearest(key, known)}")
+
+
+def documentation(cls: type) -> str:
+    """Return one line per option: name, default and meaning."""
+    return "\n".join(
+        f"{field.name} (default: {field.default}): {field.metadata['help']}" for field in dataclasses.fields(cls)
+    )
+
+
+def _names(cls: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]

@@ -1,0 +1,21 @@
+"""Surgery on a network: regions, the swap of activations, the removal of norms, and the report."""
+
+from ocp_dc.surgery.norms import RemovedNorm, remove_norms
+from ocp_dc.surgery.operate import operate
+from ocp_dc.surgery.options import DCOptions
+from ocp_dc.surgery.regions import RegionTable
+from ocp_dc.surgery.report import Removal, Report, Swap
+from ocp_dc.surgery.sites import Site, find_sites
+
+__all__ = [
+    "DCOptions",
+    "RegionTable",
+    "Removal",
+    "RemovedNorm",
+    "Report",
+    "Site",
+    "Swap",
+    "find_sites",
+    "operate",
+    "remove_norms",
+]

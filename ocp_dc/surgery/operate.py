@@ -1,0 +1,82 @@
+"""The operation: swap activations by region, take norms out, and say what was done."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ocp_dc.errors import UserError
+from ocp_dc.nn import activation, same_activation
+from ocp_dc.surgery.norms import remove_norms
+from ocp_dc.surgery.options import DCOptions
+from ocp_dc.surgery.regions import RegionTable, is_gate, select
+from ocp_dc.surgery.report import Report, Swap
+from ocp_dc.surgery.sites import Site, describe, find_sites
+
+
+def operate(model: nn.Module, options: DCOptions, table: RegionTable) -> Report:
+    """Change ``model`` in place as the ``dc:`` block asks, and return what was done.
+
+    Everything is checked before anything is changed. A second call with the same options changes nothing.
+
+    Args:
+        model: the model; its parameter names stay, and no random number is drawn.
+        options: the ``dc:`` block.
+        table: what the named regions mean for this model.
+
+    Raises:
+        UserError: an unknown activation or region, a pattern that matches nothing, or norms to remove where there
+            are none and nothing else was asked for.
+    """
+    options.check()
+    sites = find_sites(model, table.activation_types)
+    inside = select(sites, options.wanted_region, table)
+    gates = [site for site in sites if is_gate(site, table)]
+    outside = [site for site in sites if site not in inside and site not in gates]
+
+    swaps: list[Swap] = []
+    unchanged: list[str] = []
+    kept: list[Site] = list(gates)
+    planned: list[tuple[Site, nn.Module]] = []
+    for chosen, wanted, is_inside in (
+        (inside, options.wanted_activation, True),
+        (outside, options.elsewhere, False),
+    ):
+        if wanted == "original":
+            kept += chosen
+            continue
+        activation(wanted)  # an unknown name is an error also where nothing is chosen
+        for group in _by_object(chosen):
+            new = activation(wanted)
+            paths = [path for site in group for path in site.paths]
+            if isinstance(group[0].current, nn.Module) and same_activation(group[0].current, new):
+                unchanged.append(paths[0])
+                continue
+            swaps.append(Swap(paths[0], tuple(paths[1:]), describe(group[0].current), describe(new), is_inside))
+            planned += [(site, new) for site in group]
+
+    removals = remove_norms(model, options.denormalize, table.norm_types)
+    if options.denormalize != "none" and not removals and not options.swaps:
+        raise UserError(
+            f"model.dc.denormalize: {options.denormalize!r} finds no such layer in {type(model).__name__}, and nothing "
+            "else is asked for; leave the dc: block out to train the stock model"
+        )
+    for site, new in planned:
+        site.put(new)
+    region = options.wanted_region
+    return Report(
+        region=region if isinstance(region, str) else tuple(region),
+        swaps=tuple(swaps),
+        removals=tuple(removals),
+        unchanged=tuple(unchanged),
+        kept=tuple((site.paths[0], describe(site.current)) for site in kept),
+    )
+
+
+def _by_object(sites: list[Site]) -> list[list[Site]]:
+    """Group sites that hold one and the same module object; a plain function is shared by nature and stays apart."""
+    groups: dict[int, list[Site]] = {}
+    for site in sites:
+        shared = isinstance(site.current, nn.Module)
+        groups.setdefault(id(site.current) if shared else id(site), []).append(site)
+    return list(groups.values())
+

@@ -1,0 +1,77 @@
+"""The ``dc:`` block of a model: what derivative-constrained training changes in it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ocp_dc.errors import UserError
+from ocp_dc.options import option, parse
+
+REGION_NAMES = ("none", "output", "full", "paper")
+
+
+@dataclasses.dataclass(frozen=True)
+class DCOptions:
+    """Options of the ``dc:`` block, as written: None stands for an absent key."""
+
+    activation: str | Mapping[str, Any] | None = option(
+        None, help="name of the activation, or {name: irelu, coefficient: 0.5}; irelu where only a region is given"
+    )
+    region: str | list[str] | None = option(
+        None,
+        help="none, output, full, paper, or a list of regular expressions (re.search on module paths); "
+        "paper where only an activation is given",
+    )
+    elsewhere: str | Mapping[str, Any] = option(
+        "original", help="the activation outside the region: original, or any activation"
+    )
+    denormalize: str = option(
+        "none", help="normalization layers to take out", choices=("none", "batchnorm", "layernorm", "all")
+    )
+    angle_gradients: str | None = option(
+        None, help="models with detached angles only: exact or stock", choices=("exact", "stock")
+    )
+
+    @classmethod
+    def from_block(cls, block: Mapping[str, Any] | None, path: str = "model.dc") -> DCOptions:
+        """Read the block of a config; see :func:`ocp_dc.options.parse` for what is refused."""
+        return parse(cls, block, path)
+
+    @property
+    def wanted_activation(self) -> str | Mapping[str, Any]:
+        """The activation of the region: ``original`` where nothing was asked for."""
+        if self.activation is not None:
+            return self.activation
+        return "irelu" if self.region not in (None, "none") else "original"
+
+    @property
+    def wanted_region(self) -> str | list[str]:
+        """The region that ``wanted_activation`` goes to."""
+        if self.region is not None:
+            return self.region
+        return "paper" if self.activation not in (None, "original") else "none"
+
+    @property
+    def swaps(self) -> bool:
+        """Whether any activation is asked to change."""
+        inside = self.wanted_region != "none" and self.wanted_activation != "original"
+        return inside or self.elsewhere != "original"
+
+    @property
+    def asks_for_nothing(self) -> bool:
+        """Whether the block leaves the stock model as it is."""
+        return not self.swaps and self.denormalize == "none"
+
+    def check(self) -> None:
+        """Refuse combinations that contradict each other.
+
+        Raises:
+            UserError: an activation is named for a region of ``none``.
+        """
+        if self.region == "none" and self.activation not in (None, "original"):
+            raise UserError(
+                f"model.dc: activation {self.activation!r} has nowhere to go with region 'none'; "
+                "give region: paper, output, full or a list of patterns, or leave the activation out"
+            )

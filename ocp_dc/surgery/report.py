@@ -1,0 +1,95 @@
+"""What surgery did to a model, as data: printed at start and saved with the run."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Swap:
+    """One activation that was replaced.
+
+    Args:
+        path: the dotted path of the place.
+        aliases: further paths to the same place or to the same shared object.
+        was: what stood there.
+        now: what stands there now.
+        inside: whether the place lies in the region, or elsewhere.
+    """
+
+    path: str
+    aliases: tuple[str, ...]
+    was: str
+    now: str
+    inside: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Removal:
+    """One norm that was taken out: its path, further paths to it, and what it was."""
+
+    path: str
+    aliases: tuple[str, ...]
+    was: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Everything that one surgery did.
+
+    Args:
+        region: the region as the config names it.
+        swaps: the activations that were replaced.
+        removals: the norms that were taken out.
+        unchanged: paths of activations that already were what was asked for.
+        kept: path and kind of the activations that no option asked to change.
+    """
+
+    region: str | tuple[str, ...]
+    swaps: tuple[Swap, ...] = ()
+    removals: tuple[Removal, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    kept: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def swapped(self) -> int:
+        """How many activations were replaced inside the region; a shared object counts once."""
+        return sum(swap.inside for swap in self.swaps)
+
+    @property
+    def swapped_elsewhere(self) -> int:
+        """How many activations were replaced outside the region; a shared object counts once."""
+        return sum(not swap.inside for swap in self.swaps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, for JSON."""
+        counts = {
+            "swapped": self.swapped,
+            "swapped_elsewhere": self.swapped_elsewhere,
+            "norms_removed": len(self.removals),
+            "unchanged": len(self.unchanged),
+            "kept": len(self.kept),
+        }
+        return {"counts": counts, **dataclasses.asdict(self)}
+
+    def __str__(self) -> str:
+        """One line of counts, then one line per place."""
+        lines = [
+            f"surgery: {self.swapped} activations swapped in region {_region(self.region)}, "
+            f"{self.swapped_elsewhere} elsewhere, {len(self.removals)} norms removed, {len(self.kept)} activations kept"
+        ]
+        for swap in self.swaps:
+            lines.append(f"  {_paths(swap)}: {swap.was} -> {swap.now}{'' if swap.inside else ' (elsewhere)'}")
+        lines += [f"  {path}: already as asked for" for path in self.unchanged]
+        lines += [f"  {_paths(removal)}: {removal.was} removed" for removal in self.removals]
+        lines += [f"  {path}: {kind} kept" for path, kind in self.kept]
+        return "\n".join(lines)
+
+
+def _region(region: str | tuple[str, ...]) -> str:
+    return f"'{region}'" if isinstance(region, str) else f"[{', '.join(region)}]"
+
+
+def _paths(change: Swap | Removal) -> str:
+    return change.path + (f" (= {', '.join(change.aliases)})" if change.aliases else "")

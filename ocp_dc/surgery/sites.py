@@ -1,0 +1,116 @@
+"""Sites: the places of a model that hold an activation, as a module or as a plain callable in an attribute."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ocp_dc.nn import IntegratedELU, IntegratedLeakyReLU, IReLU, ShiftedSoftplus
+
+ACTIVATION_TYPES: tuple[type[nn.Module], ...] = (
+    nn.CELU,
+    nn.ELU,
+    nn.GELU,
+    nn.Hardswish,
+    nn.Hardtanh,
+    nn.LeakyReLU,
+    nn.LogSigmoid,
+    nn.Mish,
+    nn.PReLU,
+    nn.ReLU,
+    nn.ReLU6,
+    nn.RReLU,
+    nn.SELU,
+    nn.SiLU,
+    nn.Softplus,
+    nn.Softsign,
+    nn.Tanh,
+    nn.Tanhshrink,
+    IReLU,
+    IntegratedELU,
+    IntegratedLeakyReLU,
+    ShiftedSoftplus,
+)
+# Activations that models of several libraries bring along under one name. Bounded gates (Sigmoid, Softmax) are in
+# neither list, and so out of reach of every region.
+ACTIVATION_TYPE_NAMES = ("ShiftedSoftplus", "ShiftedSoftPlus", "ScaledSiLU", "SiQU", "Swish")
+ACTIVATION_FUNCTION_NAMES = frozenset(
+    "celu elu gelu hardswish leaky_relu mish relu selu shifted_softplus silu softplus softsign ssp swish tanh".split()
+)
+_ACTIVATION_ATTRIBUTE = re.compile(r"^_?(act|activation|nonlinearity)(_?(fn|func|function))?(_?\d+)?$")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Site:
+    """One place that holds an activation.
+
+    Args:
+        owner: the module that holds it.
+        attribute: under which name.
+        paths: the dotted paths that lead there; several where the owner itself is shared, the first one counts.
+        current: what stands there.
+    """
+
+    owner: nn.Module
+    attribute: str
+    paths: tuple[str, ...]
+    current: nn.Module | Callable[[torch.Tensor], torch.Tensor]
+
+    def put(self, activation: nn.Module) -> None:
+        """Put an activation in this place. The order and the names of the owner's children stay."""
+        if self.attribute in self.owner._modules:
+            self.owner._modules[self.attribute] = activation
+        else:
+            setattr(self.owner, self.attribute, activation)
+
+
+def find_sites(model: nn.Module, activation_types: Sequence[str] = ()) -> list[Site]:
+    """Return every place of ``model`` that holds an activation, in the order of the model.
+
+    Args:
+        model: any module.
+        activation_types: class names of activations beside those that are known here.
+    """
+    paths: dict[tuple[int, str], list[str]] = {}
+    places: dict[tuple[int, str], tuple[nn.Module, str, Any]] = {}
+    names = {*ACTIVATION_TYPE_NAMES, *activation_types}
+    for prefix, owner in model.named_modules(remove_duplicate=False):
+        if _is_activation(owner, names):
+            continue  # what an activation is made of is no place of its own
+        held = [(name, child) for name, child in owner._modules.items() if _is_activation(child, names)]
+        held += [(name, value) for name, value in vars(owner).items() if _is_activation_function(name, value)]
+        for name, value in held:
+            key = (id(owner), name)
+            paths.setdefault(key, []).append(f"{prefix}.{name}" if prefix else name)
+            places[key] = (owner, name, value)
+    return [Site(owner, name, tuple(paths[key]), value) for key, (owner, name, value) in places.items()]
+
+
+def describe(activation: nn.Module | Callable[..., Any]) -> str:
+    """Return a short name for an activation, for reports: ``ShiftedSoftplus()`` or ``torch.nn.functional.silu``."""
+    if isinstance(activation, nn.Module):
+        return repr(activation)
+    if isinstance(activation, functools.partial):
+        return f"partial of {describe(activation.func)}"
+    module = getattr(activation, "__module__", None)
+    name = getattr(activation, "__qualname__", repr(activation))
+    return f"{module}.{name}" if module else name
+
+
+def _is_activation(module: nn.Module | None, names: set[str]) -> bool:
+    return isinstance(module, ACTIVATION_TYPES) or type(module).__name__ in names
+
+
+def _is_activation_function(name: str, value: Any) -> bool:
+    if name.startswith("__") or not callable(value) or isinstance(value, (nn.Module, type)):
+        return False
+    function = value.func if isinstance(value, functools.partial) else value
+    if getattr(function, "__name__", None) in ACTIVATION_FUNCTION_NAMES:
+        return True
+    return _ACTIVATION_ATTRIBUTE.match(name) is not None

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import builtins
+import contextlib
+import copyreg
+import functools
+import os
+import pickle
+import subprocess
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from torch_geometric.data import Data
+from torch_geometric.data.data import DataTensorAttr
+
+from ocp_dc.data.safe_pickle import _ALLOWED, loads, loads_plain
+from ocp_dc.errors import UnsafeDataError, UserError
+
+PROTOCOLS = (2, 3, 4, 5)
+
+
+def make_data() -> Data:
+    positions = torch.arange(12.0).reshape(4, 3)
+    return Data(
+        pos=positions,
+        cell=torch.eye(3).view(1, 3, 3),
+        atomic_numbers=torch.tensor([6, 6, 8, 1]),
+        natoms=4,
+        y=-4209.123456789,
+        fixed=torch.tensor([0, 0, 1, 1], dtype=torch.int),
+        pbc=torch.tensor([[True, False, True]]),
+        reference=np.float64(1.5),
+        name="ethanol",
+        columns=positions.t(),  # shares memory with pos and is not contiguous
+        empty=torch.empty(0, 3),
+        table=np.arange(6.0).reshape(2, 3),
+    )
+
+
+def assert_same(actual: Any, expected: Any) -> None:
+    assert type(actual) is type(expected)
+    if isinstance(expected, Data):
+        assert actual.keys() == expected.keys()
+        for key in expected.keys():  # noqa: SIM118
+            assert_same(actual[key], expected[key])
+    elif isinstance(expected, torch.Tensor):
+        assert actual.dtype == expected.dtype
+        assert actual.requires_grad == expected.requires_grad
+        assert torch.equal(actual, expected)
+    elif isinstance(expected, np.ndarray | np.generic):
+        assert actual.dtype == expected.dtype
+        np.testing.assert_array_equal(actual, expected)
+    else:
+        assert actual == expected
+
+
+class Spelled:
+    """Pickles as a call of a function, with a state to set on the result."""
+
+    def __init__(self, *reduced: Any) -> None:
+        self.reduced = reduced
+
+    def __reduce__(self) -> tuple:
+        return self.reduced
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_data_of_pyg_2(protocol: int) -> None:
+    data = make_data()
+    assert_same(loads(pickle.dumps(data, protocol)), data)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_data_of_pyg_1(protocol: int) -> None:
+    state = {"x": None, "edge_index": None, "y": -1.5, "pos": torch.ones(2, 3), "natoms": 2, "__num_nodes__": None}
+    old = Spelled(copyreg.__newobj__, (Data,), state)  # type: ignore[attr-defined]
+    assert_same(loads(pickle.dumps(old, protocol)), Data(y=-1.5, pos=torch.ones(2, 3), natoms=2))
+
+
+def test_gradients_are_remembered() -> None:
+    assert_same(loads(pickle.dumps(torch.ones(2, requires_grad=True))), torch.ones(2, requires_grad=True))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_module_path_of_the_other_numpy(protocol: int) -> None:
+    for value in (np.float64(2.5), np.arange(3)):
+        data = pickle.dumps(value, 2)
+        mine = b"numpy._core." if b"numpy._core." in data else b"numpy.core."
+        other = b"numpy.core." if mine == b"numpy._core." else b"numpy._core."
+        assert mine in data
+        assert_same(loads(data.replace(mine, other)), value)
+
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary()
+    | st.complex_numbers(allow_nan=False),
+    lambda inner: (
+        st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner) | st.frozensets(st.integers())
+    ),
+    max_leaves=10,
+)
+
+
+@given(plain, st.sampled_from(PROTOCOLS))
+def test_plain_values(value: Any, protocol: int) -> None:
+    assert_same(loads(pickle.dumps(value, protocol)), value)
+
+
+arrays = hnp.arrays(
+    st.one_of(hnp.floating_dtypes(endianness="?"), hnp.integer_dtypes(endianness="?"), hnp.boolean_dtypes())
+    | hnp.unicode_string_dtypes(endianness="?", min_len=1, max_len=4),
+    hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3),
+)
+
+
+@given(arrays, st.sampled_from(["C", "F"]), st.sampled_from(PROTOCOLS))
+def test_numpy_arrays(array: np.ndarray, order: Any, protocol: int) -> None:
+    array = np.asarray(array, order=order)
+    assert_same(loads(pickle.dumps(array, protocol)), array)
+    assert_same(loads(pickle.dumps([OrderedDict(a=array), {1}], protocol)), [OrderedDict(a=array), {1}])
+
+
+class Touch(Spelled):
+    def __init__(self, path: Path) -> None:
+        super().__init__(os.mkdir, (str(path),))
+
+
+REFUSED = {
+    "os": Spelled(os.mkdir, ("ran",)),
+    "eval": Spelled(builtins.eval, ("1",)),
+    "getattr": Spelled(builtins.getattr, ("", "join")),
+    "partial": Spelled(functools.partial, (print,)),
+    "subprocess": Spelled(subprocess.Popen, (["true"],)),
+    "torch.load": Spelled(torch.load, ("ran",)),
+    "np.load": Spelled(np.load, ("ran",)),
+    "reduce_ex": Spelled(copyreg.__reduce_ex__, (1, 2)),  # type: ignore[attr-defined]
+    "module": torch.nn.Linear(1, 1),
+    "function": print,
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("inside", [False, True])
+def test_anything_else_is_refused_by_name(name: str, protocol: int, inside: bool) -> None:
+    value = Data(pos=torch.ones(1, 3), hidden=[REFUSED[name]]) if inside else REFUSED[name]
+    with pytest.raises(UnsafeDataError, match=r"a\.lmdb: refused .*Expected torch_geometric Data, torch tensors"):
+        loads(pickle.dumps(value, protocol), "a.lmdb")
+
+
+def call(module: str, name: str, *arguments: Any) -> bytes:
+    """Return a pickle (protocol 4) that calls ``module.name``, which need not exist."""
+    push = b"".join(pickle.dumps(a, 4)[2:-1].replace(b"\x94", b"") for a in arguments)
+    names = b"".join(b"\x8c" + bytes([len(part)]) + part.encode() for part in (module, name))
+    return b"\x80\x04" + names + b"\x93" + b"(" + push + b"tR."
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("torch_geometric.data.data", "Data.__init__.__globals__"),
+        ("torch_geometric.data.data", "os"),
+        ("torch.storage", "io.open_code"),
+        ("numpy", "load"),
+        ("numpy.core.multiarray", "fromfile"),
+        ("collections", "OrderedDict.fromkeys"),
+        ("builtins", "type"),
+    ],
+)
+def test_names_near_the_allowed_ones_are_refused(module: str, name: str) -> None:
+    with pytest.raises(UnsafeDataError, match=f"refused {module}.{name}"):
+        loads(call(module, name, 1))
+
+
+def test_a_pickle_inside_a_tensor_is_refused_and_not_run(tmp_path: Path) -> None:
+    nested = pickle.dumps(Touch(tmp_path / "ran"))
+    with pytest.raises(UnsafeDataError, match="bytes of a tensor"):
+        loads(pickle.dumps(Spelled(torch.storage._load_from_bytes, (nested,))))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("key", sorted(_ALLOWED), ids=".".join)
+def test_a_pickle_cannot_change_what_it_may_name(key: tuple[str, str]) -> None:
+    named = _ALLOWED[key]
+    before = dict(vars(named)) if isinstance(named, type) else None
+    build = call(*key)[:-3]  # without the call
+    build = build.rstrip(b"(") + pickle.dumps((None, {"__call__": 1, "_function": 2, "new": 3}), 4)[2:-1] + b"b."
+    with pytest.raises(UserError, match=r"refused|damaged"):
+        loads(build)
+    assert before is None or dict(vars(named)) == before
+    assert not hasattr(DataTensorAttr, "new")
+    assert_same(loads(pickle.dumps(make_data())), make_data())
+
+
+@pytest.mark.parametrize("dtype", ["O", "V8", "M8[s]", [("a", "O")]])
+def test_arrays_of_anything_but_numbers_and_text_are_refused(dtype: Any) -> None:
+    with pytest.raises(UserError, match="refused a numpy array"):
+        loads(pickle.dumps(np.zeros(2, dtype=dtype)))
+
+
+def test_a_private_attribute_is_refused() -> None:
+    old = Spelled(copyreg.__newobj__, (Data,), {"_store": {}, "pos": 1})  # type: ignore[attr-defined]
+    with pytest.raises(UserError, match="damaged"):
+        loads(pickle.dumps(old))
+    old = Spelled(copyreg.__newobj__, (Data,), {"__class__": 1})  # type: ignore[attr-defined]
+    with pytest.raises(UnsafeDataError, match="private attribute '__class__'"):
+        loads(pickle.dumps(old))
+
+
+def test_a_tensor_cannot_reach_past_its_storage() -> None:
+    storage = torch.ones(2)._typed_storage()
+    tensor = Spelled(torch._utils._rebuild_tensor_v2, (storage, 0, (1000,), (1,), False, OrderedDict()))
+    with pytest.raises(UserError, match="damaged"):
+        loads(pickle.dumps(tensor))
+
+
+def test_a_text_encoding_other_than_latin1_is_refused() -> None:
+    with pytest.raises(UnsafeDataError, match="encoding 'zip'"):
+        loads(call("_codecs", "encode", "a", "zip"))
+
+
+PICKLED = pickle.dumps(make_data(), 4)
+
+
+@given(st.integers(0, len(PICKLED) - 1))
+def test_cut_short(length: int) -> None:
+    with pytest.raises(UserError, match=r"damaged|refused"):
+        loads(PICKLED[:length])
+
+
+@given(st.integers(0, len(PICKLED) - 1), st.integers(0, 255))
+def test_a_wrong_byte_gives_a_value_or_a_clear_error(at: int, byte: int) -> None:
+    data = bytearray(PICKLED)
+    data[at] = byte
+    with contextlib.suppress(UserError):  # any other error fails
+        loads(bytes(data))
+
+
+def test_endless_nesting_is_damage() -> None:
+    endless: list = []
+    endless.append(endless)
+    with pytest.raises(UserError, match="damaged"):
+        loads(pickle.dumps(endless))
+
+
+@given(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), st.sampled_from((0, *PROTOCOLS))
+)
+def test_plain_value_alone(value: Any, protocol: int) -> None:
+    assert_same(loads_plain(pickle.dumps(value, protocol)), value)
+
+
+def test_plain_values_name_nothing() -> None:
+    for value in (np.int64(3), OrderedDict(), {1}, torch.ones(1), REFUSED["os"]):
+        with pytest.raises(UnsafeDataError, match=r"length: refused .* Expected plain numbers and strings"):
+            loads_plain(pickle.dumps(value, 2), "length")
+    with pytest.raises(UserError, match="got a list, expected a plain number"):
+        loads_plain(pickle.dumps([1]))
+    with pytest.raises(UserError, match="damaged or cut short"):
+        loads_plain(b"")

@@ -1,0 +1,20 @@
+"""The one table of tolerances: by dtype, with the reason."""
+
+from __future__ import annotations
+
+import torch
+
+# (relative, absolute). float64: a few dozen operations away from 2.2e-16. float32: the same from 1.2e-7.
+ROUNDING = {torch.float64: (1e-11, 1e-12), torch.float32: (2e-5, 2e-6)}
+
+# Central differences in float64 with a step of 1e-5: truncation and cancellation both end near 1e-9 of the value.
+FINITE_DIFFERENCE = (1e-5, 1e-7)
+
+# Labels that went through float32 once (LMDB forces, batched energies after centring), in eV and eV/Å.
+FLOAT32_LABEL = (1e-6, 1e-5)
+
+
+def assert_close(actual: torch.Tensor, expected: torch.Tensor) -> None:
+    """Compare at the rounding tolerance of the tensors' dtype."""
+    relative, absolute = ROUNDING[actual.dtype]
+    torch.testing.assert_close(actual, expected, rtol=relative, atol=absolute)
