@@ -10,6 +10,7 @@ import multiprocessing
 import resource
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +57,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder, "aspirin.npz"), Path(folder, "out")
         write_aspirin(source, frames)
-        with multiprocessing.get_context("spawn").Pool(1) as pool:  # a fresh process has its own peak
-            seconds, imported, peak = pool.apply(measure, (source, out, frames))
+        fresh = multiprocessing.get_context("spawn")  # a fresh process has its own peak
+        with ProcessPoolExecutor(1, mp_context=fresh) as pool:
+            seconds, imported, peak = pool.submit(measure, source, out, frames).result()
         size = sum(file.stat().st_size for file in out.rglob("data.lmdb"))
         print(f"{frames} frames of {len(ASPIRIN)} atoms, source {source.stat().st_size / MIB:.0f} MiB")
         print(f"time        {seconds:.1f} s, {frames / seconds:.0f} frames/s")

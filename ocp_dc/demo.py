@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from importlib.resources import files
+import sysconfig
 from pathlib import Path
+
+from rich.console import Console
 
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path
@@ -31,7 +33,7 @@ def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
     from ocp_dc.evaluation.files import write_csv
     from ocp_dc.evaluation.plots import learning_curves
     from ocp_dc.evaluation.report import read_evaluation
-    from ocp_dc.evaluation.tables import comparison_rows, comparison_table, console
+    from ocp_dc.evaluation.tables import comparison_rows, comparison_table
 
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out}: exists; remove it, or name another folder with --out")
@@ -47,16 +49,16 @@ def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
     logs = {title: out / "results" / config / "validation.csv" for title, config in RUNS.items()}
     learning_curves(logs, out / "learning_curves.png", title="SchNet on ethanol (GFN2-xTB, 500 K)")
     write_csv(out / "comparison.csv", comparison_rows(results))
-    console().print(comparison_table(results, title=f"Test errors after {epochs} epochs on {SPLIT['train']} structures"))
+    Console().print(comparison_table(results, title=f"Test errors after {epochs} epochs on {SPLIT['train']} structures"))
     print(f"table, learning curves and parity plots: {out}/comparison.csv, {out}/learning_curves.png,")
     print(*(f"  {out}/evaluation/{config}/parity.png" for config in RUNS.values()), sep="\n")
 
 
 def config_path(name: str) -> Path:
     """Return the path of an MD17 config that ships with the project."""
-    packaged = Path(str(files("ocp_dc"))) / "configs" / "md17" / f"{name}.yml"
-    checkout = Path(__file__).parents[1] / "configs" / "md17" / f"{name}.yml"
-    return packaged if packaged.is_file() else checkout
+    relative = Path("configs", "md17", f"{name}.yml")
+    checkout = Path(__file__).parents[1] / relative
+    return checkout if checkout.is_file() else Path(sysconfig.get_path("data"), "share", "ocp_dc", relative)
 
 
 def _train(config: str, data: Path, out: Path, epochs: int, seed: int) -> None:

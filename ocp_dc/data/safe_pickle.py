@@ -144,7 +144,11 @@ class _Call:
         raise UnsafeDataError("refused an attempt to change a function")
 
 
-def _tensor(storage: torch.Tensor, offset: int, size: tuple, stride: tuple, grad: bool, *_hooks: Any) -> torch.Tensor:
+def _tensor(
+    storage: torch.Tensor, offset: int, size: tuple, stride: tuple, grad: bool, hooks: Any, flags: Any = None
+) -> torch.Tensor:
+    if flags:  # conjugated or negated without its numbers having been changed
+        raise UnsafeDataError(f"refused a tensor with the flags {flags!r}; expected a plain tensor")
     return torch.as_strided(storage, size, stride, offset).requires_grad_(grad)  # refuses to leave the storage
 
 
@@ -183,6 +187,7 @@ for _core in ("numpy.core", "numpy._core"):  # numpy 1.x and 2.x
     _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _Call(_from_buffer)
 for _builtins in ("builtins", "__builtin__"):  # the second in pickles of protocol 2
     _ALLOWED.update({(_builtins, kind.__name__): kind for kind in (complex, set, frozenset)})
+    _ALLOWED[_builtins, "bytes"] = _Call(lambda: b"")  # how protocol 2 writes no bytes
 
 
 def _finish(value: Any) -> Any:

@@ -54,10 +54,8 @@ def missing_packages() -> None:
     one of fairchem's basis files imports.
     """
     from ocp_dc.fairchem1 import fallbacks
-    from ocp_dc.fairchem1.fallbacks import special
 
     fallbacks.install()
-    special.install_sph_harm()
 
 
 def weights_only_loading() -> None:

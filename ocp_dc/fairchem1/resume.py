@@ -67,6 +67,7 @@ def save(trainer: Any, metrics: Any, checkpoint_file: str, training_state: bool)
         "best_val_metric": trainer.best_val_metric,
         "primary_metric": trainer.evaluation_metrics["primary_metric"],
         "evaluations_since_best": trainer.evaluations_since_best,
+        "loss_sum": [float(trainer.loss_sum[0]), trainer.loss_sum[1]],
         "random_states": trainer.random_states,
     }
     checkpoints.write_checkpoint(state, path)
@@ -112,6 +113,7 @@ def load(trainer: Any, path: str, checkpoint: dict[str, Any] | None, inference_o
     if checkpoint.get("scheduler") is not None and trainer.scheduler.scheduler_type != "Null":
         trainer.scheduler.scheduler.load_state_dict(checkpoint["scheduler"])
     trainer.random_states = checkpoint.get("random_states")
+    trainer.loss_sum = tuple(checkpoint.get("loss_sum", (0.0, 0)))
 
 
 def _load_averages(trainer: Any, checkpoint: dict[str, Any], inference_only: bool) -> None:

@@ -45,6 +45,7 @@ class DCTrainer(OCPTrainer):
     resumed_from: Path | None = None
     random_states: list[Any] | None = None
     evaluations_since_best: int = 0
+    loss_sum: tuple[Any, int] = (0.0, 0)  # of the training, and of how many steps, since the last validation
 
     # ---- building ----------------------------------------------------------------------------------------------
 
@@ -65,6 +66,8 @@ class DCTrainer(OCPTrainer):
     def load_model(self) -> None:
         """Build the model, then print and save what surgery did."""
         super().load_model()
+        if distutils.get_world_size() == 1:  # fairchem wraps even then, and every step pays for gradient buckets
+            self.model = self._unwrapped_model
         report = surgery_report(self._unwrapped_model)
         if report is not None:
             if distutils.is_master():

@@ -57,7 +57,7 @@ def _epochs(trainer: Any, log: ValidationLog, disable_eval_progress: bool) -> No
     checkpoint_every = optim.get("checkpoint_every", eval_every)
     checkpoint_every = per_epoch if checkpoint_every == -1 else checkpoint_every
     patience = optim.get("early_stopping_patience", math.inf)
-    sums = _Sums()
+    sums = _Sums(trainer)
     start = time.monotonic()
     bar = tqdm(total=total, initial=trainer.step, desc="training", unit="step", disable=None)
     with bar, _finishing_the_step() as interrupt:
@@ -105,36 +105,32 @@ def _batches(trainer: Any, total: int) -> Iterator[Any]:
 class _Sums:
     """Means of what is logged, since the last print and since the last validation; read from the device only then."""
 
-    def __init__(self) -> None:
+    def __init__(self, trainer: Any) -> None:
         self.recent: list[dict[str, torch.Tensor]] = []
-        self.total, self.steps = 0.0, 0
+        self.trainer = trainer  # keeps the sum since the last validation, since checkpoints hold it
 
     def add(self, values: dict[str, torch.Tensor]) -> None:
         self.recent.append({name: value.detach() for name, value in values.items()})
+        total, steps = self.trainer.loss_sum
+        self.trainer.loss_sum = (total + values["loss"].detach().double(), steps + 1)
 
-    def means(self) -> dict[str, float]:
-        """Return the means since the last call, and keep the loss for the next validation."""
-        if not self.recent:
-            return {}
-        means = {name: float(torch.stack([values[name] for values in self.recent]).mean()) for name in self.recent[0]}
-        self.total += means["loss"] * len(self.recent)
-        self.steps += len(self.recent)
-        self.recent = []
-        return means
+    def recent_means(self) -> dict[str, float]:
+        """Return the means since the last call."""
+        recent, self.recent = self.recent, []
+        return {name: float(torch.stack([values[name] for values in recent]).mean()) for name in recent[0]}
 
     def loss_since_validation(self) -> float:
         """Return the mean loss since the last validation."""
-        self.means()
-        mean = self.total / max(self.steps, 1)
-        self.total, self.steps = 0.0, 0
-        return mean
+        total, steps = self.trainer.loss_sum
+        self.trainer.loss_sum = (0.0, 0)
+        return float(total) / max(steps, 1)
 
 
 def _log_step(trainer: Any, out: dict[str, torch.Tensor], batch: Any, sums: _Sums) -> None:
     if trainer.step % trainer.config["cmd"]["print_every"] != 0:
         return
     metrics = trainer._compute_metrics(out, batch, trainer.evaluator, {})
-    values = {**{name: metric["metric"] for name, metric in metrics.items()}, **sums.means()}
+    values = {**{name: metric["metric"] for name, metric in metrics.items()}, **sums.recent_means()}
     values |= {"lr": trainer.scheduler.get_lr(), "epoch": trainer.epoch, "step": trainer.step}
     if distutils.is_master():
         logging.info(", ".join(f"{name}: {value:.2e}" for name, value in values.items()))

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from ocp_dc.data.units import parse_energy, positive_energy
+from ocp_dc.data.units import positive_energy
+from ocp_dc.errors import UserError, nearest
 from ocp_dc.options import option, parse
 
 FORCES_RMS = "forces_rms"
@@ -40,5 +41,9 @@ class LabelOptions:
         """Return the scale in eV, or None where it comes from the fit."""
         if self.scale == FORCES_RMS:
             return None
-        scale = parse_energy(self.scale, f"{path}.scale")
-        return positive_energy(scale, f"{path}.scale")
+        if isinstance(self.scale, str) and (hint := nearest(self.scale, [FORCES_RMS])):
+            raise UserError(
+                f"{path}.scale: got {self.scale!r}, expected a number in eV, a text such as '1e6 kcal/mol', or "
+                f"{FORCES_RMS}.{hint}"
+            )
+        return positive_energy(self.scale, f"{path}.scale")

@@ -46,6 +46,7 @@ class IReLU(nn.Module):
         return {"name": "irelu", "coefficient": self.coefficient}
 
     def extra_repr(self) -> str:
+        """Return the settings, as they stand in the module's repr."""
         return f"coefficient={self.coefficient:g}"
 
 
@@ -79,6 +80,7 @@ class IntegratedLeakyReLU(nn.Module):
         }
 
     def extra_repr(self) -> str:
+        """Return the settings, as they stand in the module's repr."""
         return f"negative_slope={self.negative_slope:g}, coefficient={self.coefficient:g}"
 
 
@@ -98,9 +100,9 @@ class IntegratedELU(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return f(x), with the shape and dtype of ``x``."""
-        # the difference is exactly 0 for x > 0, and no exponential of a large x is taken on the way
-        negative_side = F.elu(x, self.alpha) - F.leaky_relu(x, self.alpha)
-        return torch.relu(x).square() / 2 + negative_side
+        # clamped, so that no exponential of a large x turns the unused side's gradient into inf * 0
+        negative = x.clamp(max=0)
+        return torch.relu(x).square() / 2 + self.alpha * (torch.expm1(negative) - negative)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -108,6 +110,7 @@ class IntegratedELU(nn.Module):
         return {"name": "integrated_elu", "alpha": self.alpha}
 
     def extra_repr(self) -> str:
+        """Return the settings, as they stand in the module's repr."""
         return f"alpha={self.alpha:g}"
 
 

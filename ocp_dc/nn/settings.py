@@ -18,7 +18,7 @@ def finite_number(name: str, value: object, *, positive: bool = False, words: st
         words: what else the setting takes, for the message, for example ``"'unit_moment'"``.
 
     Raises:
-        UserError: ``value`` is no number (a bool or a text is none), is not finite, or is not positive where it must be.
+        UserError: ``value`` is no number (a bool or a text is none), not finite, or not positive where it must be.
     """
     if isinstance(value, Real) and not isinstance(value, bool):
         number = float(value)

@@ -7,7 +7,7 @@ from torch import nn
 
 from ocp_dc.surgery.report import Removal
 
-# By class name as well, since PyG's norms wrap or reimplement those of torch under the same name.
+# By class name, since PyG's norms wrap or reimplement those of torch under the same name.
 BATCH_NORM_NAMES = frozenset({"BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"})
 LAYER_NORM_NAMES = frozenset({"LayerNorm"})
 
@@ -19,7 +19,7 @@ class RemovedNorm(nn.Module):
     they would edit what they add back later (fairchem's eSCN-MD does).
     """
 
-    def forward(self, x: torch.Tensor, *_: object) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
         """Return a copy of ``x``; what else a norm may take (a batch index, say) is ignored."""
         return x.clone()
 
@@ -46,7 +46,7 @@ def remove_norms(model: nn.Module, which: str, norm_types: tuple[str, ...] = ())
     places: list[tuple[nn.Module, str, int]] = []
     inside: tuple[str, ...] = ()  # paths within a norm, which goes as a whole
     for prefix, owner in model.named_modules(remove_duplicate=False):
-        if prefix.startswith(inside) and inside:
+        if f"{prefix}.".startswith(inside):
             continue
         for name, child in owner._modules.items():
             if child is None or type(child).__name__ not in names:

@@ -6,7 +6,7 @@ from torch import nn
 
 from ocp_dc.errors import UserError
 from ocp_dc.nn import activation, same_activation
-from ocp_dc.surgery.norms import remove_norms
+from ocp_dc.surgery.norms import RemovedNorm, remove_norms
 from ocp_dc.surgery.options import DCOptions
 from ocp_dc.surgery.regions import RegionTable, is_gate, select
 from ocp_dc.surgery.report import Report, Swap
@@ -55,7 +55,8 @@ def operate(model: nn.Module, options: DCOptions, table: RegionTable) -> Report:
             planned += [(site, new) for site in group]
 
     removals = remove_norms(model, options.denormalize, table.norm_types)
-    if options.denormalize != "none" and not removals and not options.swaps:
+    removed_before = any(isinstance(part, RemovedNorm) for part in model.modules()) and not removals
+    if options.denormalize != "none" and not (removals or removed_before or options.swaps):
         raise UserError(
             f"model.dc.denormalize: {options.denormalize!r} finds no such layer in {type(model).__name__}, and nothing "
             "else is asked for; leave the dc: block out to train the stock model"

@@ -43,6 +43,8 @@ ACTIVATION_TYPE_NAMES = ("ShiftedSoftplus", "ShiftedSoftPlus", "ScaledSiLU", "Si
 ACTIVATION_FUNCTION_NAMES = frozenset(
     "celu elu gelu hardswish leaky_relu mish relu selu shifted_softplus silu softplus softsign ssp swish tanh".split()
 )
+# The gates among the functions: out of reach as well, under whatever attribute.
+GATE_FUNCTION_NAMES = frozenset("hardsigmoid log_softmax sigmoid softmax softmin".split())
 _ACTIVATION_ATTRIBUTE = re.compile(r"^_?(act|activation|nonlinearity)(_?(fn|func|function))?(_?\d+)?$")
 
 
@@ -111,6 +113,7 @@ def _is_activation_function(name: str, value: Any) -> bool:
     if name.startswith("__") or not callable(value) or isinstance(value, (nn.Module, type)):
         return False
     function = value.func if isinstance(value, functools.partial) else value
-    if getattr(function, "__name__", None) in ACTIVATION_FUNCTION_NAMES:
+    kind = getattr(function, "__name__", None)
+    if kind in ACTIVATION_FUNCTION_NAMES:
         return True
-    return _ACTIVATION_ATTRIBUTE.match(name) is not None
+    return kind not in GATE_FUNCTION_NAMES and _ACTIVATION_ATTRIBUTE.match(name) is not None

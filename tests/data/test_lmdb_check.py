@@ -58,7 +58,7 @@ def test_missing(tmp_path: Path) -> None:
     write(tmp_path / "data.lmdb")
     with pytest.raises(UserError, match=r"dat\.lmdb: no such file.*Did you mean 'data\.lmdb'"):
         check_lmdb(tmp_path / "dat.lmdb")
-    with pytest.raises(UserError, match="folder .*nowhere does not exist either"):
+    with pytest.raises(UserError, match=r"folder .*nowhere does not exist either"):
         check_lmdb(tmp_path / "nowhere" / "data.lmdb")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty: no \*\.lmdb file"):

@@ -53,7 +53,7 @@ class Touch:
 def test_code_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> None:
     stream = io.BytesIO()
     torch.save(Touch(tmp_path / "ran"), stream, _use_new_zipfile_serialization=zipped)
-    for data in (stream.getvalue(), pickle.dumps(Touch(tmp_path / "ran"))):
+    for data in (stream.getvalue(), pickle.dumps(Touch(tmp_path / "ran"), 2)):
         with pytest.raises(UnsafeDataError, match=r"[Ee]xpected"):
             load_storage(data)
     assert not (tmp_path / "ran").exists()

@@ -1,0 +1,117 @@
+"""A run that is stopped and resumed ends with the weights of the uninterrupted run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import Run, run_main
+
+from ocp_dc.fairchem1 import checkpoints
+
+OPTIM = {"scheduler": "OneCycleLR", "ema_decay": 0.95, "max_epochs": 4, "checkpoint_every": 3, "clip_grad_norm": 10.0}
+
+
+def assert_same_state(first: Run, second: Run) -> None:
+    one, two = first.load(), second.load()
+    assert one["step"] == two["step"]
+    for name, value in one["state_dict"].items():
+        assert torch.equal(value, two["state_dict"][name]), name
+    for mine, theirs in zip(one["ema"]["shadow_params"], two["ema"]["shadow_params"], strict=True):
+        assert torch.equal(mine, theirs)
+    assert one["scheduler"]["last_epoch"] == two["scheduler"]["last_epoch"]
+    assert one["best_val_metric"] == two["best_val_metric"]
+    best_one, best_two = first.load("best_checkpoint.pt"), second.load("best_checkpoint.pt")
+    for name, value in best_one["state_dict"].items():
+        assert torch.equal(value, best_two["state_dict"][name]), name
+    assert first.result("validation.csv").read_text() == second.result("validation.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, small_config) -> Run:
+    return run_main(tmp_path_factory.mktemp("whole"), small_config(optim=OPTIM))
+
+
+def test_resumed_in_the_same_folder_after_a_kill(tmp_path, small_config, uninterrupted):
+    """Killed without warning in mid-epoch: the last checkpoint, taken at a step of its own, starts the rest."""
+    config = tmp_path / "config.yml"
+    config.write_text(yaml.safe_dump(small_config(optim=OPTIM)))
+    command = [sys.executable, "-m", "ocp_dc", "main", "--mode", "train", "--config-yml", str(config), "--cpu"]
+    command += ["--run-dir", str(tmp_path), "--timestamp-id", "killed"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint = tmp_path / "checkpoints" / "killed" / "checkpoint.pt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists()
+    killed_at = checkpoints.read_checkpoint(checkpoint)["step"]
+    resumed = run_main(tmp_path, small_config(optim=OPTIM), name="killed")
+    assert resumed.status == 0
+    assert killed_at < 16
+    assert_same_state(resumed, uninterrupted)
+
+
+@pytest.mark.parametrize("stop_after", [3, 4, 6])
+def test_resumed_from_a_checkpoint_into_a_new_folder(tmp_path, small_config, uninterrupted, monkeypatch, stop_after):
+    """Stopped by Ctrl-C in mid-epoch, at its end, and behind a validation."""
+    stopped = _interrupted_run(tmp_path / "first", small_config(optim=OPTIM), monkeypatch, stop_after)
+    assert stopped.status == 130
+    assert stopped.load()["step"] == stop_after
+    (tmp_path / "second").mkdir()
+    arguments = ("--checkpoint", str(stopped.checkpoint()))
+    resumed = run_main(tmp_path / "second", small_config(optim=OPTIM), *arguments, name=stopped.name)
+    assert_same_state(resumed, uninterrupted)
+
+
+def _interrupted_run(folder: Path, config: dict, monkeypatch: pytest.MonkeyPatch, stop_after: int) -> Run:
+    """Run with a Ctrl-C in the middle of step ``stop_after``."""
+    from ocp_dc.fairchem1.trainer import DCTrainer
+
+    folder.mkdir()
+    backward = DCTrainer._backward
+
+    def interrupted(self, loss):
+        if self.step == stop_after:
+            os.kill(os.getpid(), signal.SIGINT)
+        backward(self, loss)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DCTrainer, "_backward", interrupted)
+        return run_main(folder, config)
+
+
+def test_random_states_survive_a_checkpoint(tmp_path):
+    state = checkpoints.random_state()
+    torch.save(state, tmp_path / "state.pt")
+    expected = torch.rand(3)
+    checkpoints.set_random_state(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_dropout_resumes_exactly(tmp_path, small_config, monkeypatch):
+    """With random numbers in the forward pass the generators' states matter as well."""
+    from fairchem.core.models.schnet import SchNetWrap
+
+    forward = SchNetWrap.forward
+
+    def noisy(self, data):
+        if self.training:
+            data.pos = data.pos + 0.01 * torch.rand(()).item()
+            data.pos = data.pos * (1 + 0.01 * torch.rand(()).item())
+        return forward(self, data)
+
+    monkeypatch.setattr(SchNetWrap, "forward", noisy)
+    (tmp_path / "whole").mkdir()
+    whole = run_main(tmp_path / "whole", small_config(optim=OPTIM))
+    stopped = _interrupted_run(tmp_path / "part", small_config(optim=OPTIM), monkeypatch, 6)
+    resumed = run_main(tmp_path / "part", small_config(optim=OPTIM), name=stopped.name)
+    assert_same_state(resumed, whole)
