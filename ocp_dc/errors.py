@@ -25,8 +25,9 @@ def nearest(name: object, names: Iterable[str]) -> str:
         name: what the user wrote.
         names: the valid names.
     """
-    found = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.5)
-    return f" Did you mean '{found[0]}'?" if found else ""
+    by_lower_case = {str(n).lower(): str(n) for n in names}
+    found = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1, cutoff=0.5)
+    return f" Did you mean '{by_lower_case[found[0]]}'?" if found else ""
 
 
 def unknown_name(kind: str, name: object, names: Iterable[str]) -> UserError:

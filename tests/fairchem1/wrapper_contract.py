@@ -1,0 +1,151 @@
+"""What every wrapper must hold, as a base class: a subclass supplies fixtures and its region table's counts."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from fairchem.core.common.registry import registry
+from tolerances import FINITE_DIFFERENCE, assert_close
+
+from ocp_dc.errors import UserError
+from ocp_dc.fairchem1.collate import collate
+from ocp_dc.nn import IReLU
+
+
+class WrapperContract:
+    """Subclasses set the names and arguments, and the fixture ``structures``: a list of samples with labels."""
+
+    stock_name: ClassVar[str]
+    arguments: ClassVar[dict[str, Any]]
+    # region -> how many activations it holds, a shared one counted once
+    region_counts: ClassVar[dict[str, int]]
+    conservative: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        return f"dc_{self.stock_name}"
+
+    def build(self, name: str | None = None, **changes: Any) -> torch.nn.Module:
+        torch.manual_seed(0)
+        return registry.get_model_class(name or self.name)(**{**self.arguments, **changes})
+
+    def batch(self, structures: list[Any], dtype: torch.dtype = torch.float32) -> Any:
+        batch = collate([copy.copy(s) for s in structures], otf_graph=True)
+        batch.pos, batch.cell = batch.pos.to(dtype), batch.cell.to(dtype)
+        return batch
+
+    # ---- without dc: the stock model ----
+
+    @pytest.mark.parametrize("dc", [None, {}, {"activation": "original"}, {"region": "none"}])
+    def test_that_asks_for_nothing_is_the_stock_model(self, structures, dc):
+        stock, wrapper = self.build(self.stock_name), self.build(dc=dc)
+        assert wrapper.dc_report is None
+        for model in (stock, wrapper):
+            optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+            for _ in range(2):
+                out = model(self.batch(structures))
+                loss = out["energy"].abs().mean() + 30 * out["forces"].abs().mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            model.last = out
+        for key in ("energy", "forces"):
+            assert torch.equal(stock.last[key], wrapper.last[key])
+        ours = dict(wrapper.named_parameters())
+        for name, parameter in stock.named_parameters():
+            assert torch.equal(parameter, ours[name]), name
+            assert torch.equal(parameter.grad, ours[name].grad), name
+
+    def test_draws_the_random_numbers_of_the_stock_model(self):
+        """Arms that differ in activations start from the same weights."""
+        stock = self.build(self.stock_name).state_dict()
+        swapped = self.build(dc={"activation": "irelu", "region": "full"}).state_dict()
+        assert stock.keys() == swapped.keys()
+        assert all(torch.equal(value, swapped[name]) for name, value in stock.items())
+
+    def test_exchanges_checkpoints_with_the_stock_model(self):
+        stock, wrapper = self.build(self.stock_name), self.build(dc={"activation": "irelu", "region": "output"})
+        wrapper.load_state_dict(stock.state_dict(), strict=True)
+        stock.load_state_dict(wrapper.state_dict(), strict=True)
+
+    # ---- surgery ----
+
+    @pytest.mark.parametrize("region", ["output", "paper", "full"])
+    def test_region_counts(self, region):
+        report = self.build(dc={"activation": "irelu", "region": region}).dc_report
+        assert report.swapped == self.region_counts[region]
+        assert all(swap.now == repr(IReLU()) for swap in report.swaps)
+        assert len(report.kept) == self.region_counts["full"] - self.region_counts[region]
+
+    def test_elsewhere_reaches_the_rest(self):
+        report = self.build(dc={"activation": "irelu", "region": "output", "elsewhere": "mish"}).dc_report
+        assert report.swapped == self.region_counts["output"]
+        assert report.swapped_elsewhere == self.region_counts["full"] - self.region_counts["output"]
+
+    def test_no_original_activation_runs_in_the_region(self, structures):
+        """Traced: what runs in a forward pass, and not what the modules claim."""
+        model = self.build(dc={"activation": "irelu", "region": "full"})
+        seen: set[str] = set()
+        for module in model.modules():
+            module.register_forward_hook(lambda module, _, __: seen.add(type(module).__name__))
+        model(self.batch(structures))
+        assert "IReLU" in seen
+        assert not seen & {"ShiftedSoftplus", "ScaledSiLU", "SiLU", "Softplus", "Swish"}
+
+    # ---- forces ----
+
+    @pytest.mark.parametrize("region", ["none", "output", "paper", "full"])
+    def test_forces_are_the_gradient_of_the_energy(self, structures, region):
+        """Central differences of the energy in float64, along each coordinate of three atoms."""
+        dc = None if region == "none" else {"activation": "irelu", "region": region}
+        model = self.build(dc=dc).double().eval()
+        assert model.conservative is self.conservative
+        batch = self.batch(structures[:1], torch.float64)
+        forces = model(batch)["forces"].detach()
+        start, step = batch.pos.detach().clone(), 1e-5
+        for atom in range(3):
+            for axis in range(3):
+                energies = []
+                for sign in (1, -1):
+                    moved = start.clone()
+                    moved[atom, axis] += sign * step
+                    batch.pos = moved
+                    energies.append(model(batch)["energy"].detach())
+                difference = -(energies[0] - energies[1]).item() / (2 * step)
+                relative, absolute = FINITE_DIFFERENCE
+                assert forces[atom, axis].item() == pytest.approx(difference, rel=relative, abs=absolute)
+
+    def test_energy_is_invariant(self, structures):
+        model = self.build(dc={"activation": "irelu", "region": "output"}).double().eval()
+        batch = self.batch(structures, torch.float64)
+        out = model(batch)
+        rotation = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64)).Q
+        batch.pos = batch.pos.detach() @ rotation.T + torch.tensor([1.0, -2.0, 0.5])
+        turned = model(batch)
+        assert_close(turned["energy"], out["energy"])
+        assert_close(turned["forces"], out["forces"] @ rotation.T)
+
+    # ---- mistakes ----
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"dc": {"activation": "irelo"}}, r"irelo.*Did you mean 'irelu'"),
+            ({"dc": {"activation": "irelu", "region": "outputs"}}, r"outputs.*Did you mean 'output'"),
+            ({"dc": {"activation": "irelu", "region": ["no_such_block"]}}, r"matches no activation"),
+            ({"dc": {"activaton": "irelu"}}, r"activaton.*Did you mean 'activation'"),
+            ({"no_such_argument": 1}, r"no_such_argument"),
+        ],
+    )
+    def test_mistakes_are_named(self, changes, message):
+        with pytest.raises(UserError, match=message):
+            self.build(**changes)
+
+    def test_denormalize_alone_without_norms(self):
+        with pytest.raises(UserError, match="finds no such layer"):
+            self.build(dc={"denormalize": "all"})
+        report = self.build(dc={"denormalize": "all", "activation": "irelu"}).dc_report
+        assert report.removals == ()
