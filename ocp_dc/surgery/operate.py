@@ -54,8 +54,8 @@ def operate(model: nn.Module, options: DCOptions, table: RegionTable) -> Report:
             swaps.append(Swap(paths[0], tuple(paths[1:]), describe(group[0].current), describe(new), is_inside))
             planned += [(site, new) for site in group]
 
+    removed_before = any(isinstance(part, RemovedNorm) for part in model.modules())
     removals = remove_norms(model, options.denormalize, table.norm_types)
-    removed_before = any(isinstance(part, RemovedNorm) for part in model.modules()) and not removals
     if options.denormalize != "none" and not (removals or removed_before or options.swaps):
         raise UserError(
             f"model.dc.denormalize: {options.denormalize!r} finds no such layer in {type(model).__name__}, and nothing "
@@ -80,4 +80,3 @@ def _by_object(sites: list[Site]) -> list[list[Site]]:
         shared = isinstance(site.current, nn.Module)
         groups.setdefault(id(site.current) if shared else id(site), []).append(site)
     return list(groups.values())
-

@@ -246,7 +246,7 @@ def test_a_tensor_cannot_reach_past_its_storage() -> None:
 
 def test_a_tensor_with_flags_is_refused() -> None:
     conjugated = torch.ones(2, dtype=torch.complex64).conj()
-    with pytest.raises(UnsafeDataError, match="flags {'conj': True}"):
+    with pytest.raises(UnsafeDataError, match="refused a tensor with the flags"):
         loads(pickle.dumps(conjugated))
 
 
@@ -287,7 +287,8 @@ def test_plain_value_alone(value: Any, protocol: int) -> None:
 
 
 def test_plain_values_name_nothing() -> None:
-    for value in (np.int64(3), OrderedDict(), {1}, torch.ones(1), REFUSED["os"]):
+    named: list[Any] = [np.int64(3), OrderedDict(), {1}, torch.ones(1), REFUSED["os"]]
+    for value in named:
         with pytest.raises(UnsafeDataError, match=r"length: refused .* Expected plain numbers and strings"):
             loads_plain(pickle.dumps(value, 2), "length")
     with pytest.raises(UserError, match="got a list, expected a plain number"):

@@ -48,7 +48,10 @@ def small_config(ethanol: Path) -> Callable[..., dict[str, Any]]:
                 "val": {"src": str(ethanol / "val")},
                 "test": {"src": str(ethanol / "test")},
             },
-            "outputs": {"energy": {"level": "system"}, "forces": {"level": "atom"}},
+            "outputs": {
+                "energy": {"level": "system"},
+                "forces": {"level": "atom", "train_on_free_atoms": True, "eval_on_free_atoms": True},
+            },
             "loss_functions": [
                 {"energy": {"fn": "mae", "coefficient": 1}},
                 {"forces": {"fn": "mae", "coefficient": 30}},

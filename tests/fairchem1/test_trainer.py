@@ -1,0 +1,168 @@
+"""The trainer: what a run leaves behind, physical units, one constant C, and the stops."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import Run, run_main
+from tolerances import FLOAT32_LABEL
+
+from ocp_dc.cli import main
+
+
+def evaluate(run: Run, data, out, checkpoint: str = "best_checkpoint.pt") -> dict[str, float]:
+    assert main(["evaluate", str(run.checkpoint(checkpoint)), str(data), "--out", str(out), "--cpu"]) == 0
+    return json.loads((out / "evaluation.json").read_text())
+
+
+def test_leaves_config_surgery_validations_and_test(trained, ethanol, tmp_path):
+    config = yaml.safe_load(trained.result("config.yml").read_text())
+    assert config["trainer"] == "ocp_dc.fairchem1.trainer.DCTrainer"
+    assert config["model"]["name"] == "ocp_dc.fairchem1.wrappers.schnet.DCSchNet"
+    assert trained.json("surgery.json")["counts"] == {
+        "swapped": 1,
+        "swapped_elsewhere": 4,
+        "norms_removed": 0,
+        "unchanged": 0,
+        "kept": 0,
+    }
+    rows = trained.validations()
+    assert [row["step"] for row in rows] == ["4", "8"]
+    assert {"energy_mae [eV]", "energy_per_atom_mae [eV]", "forces_mae [eV/Å]"} <= set(rows[0])
+    test = trained.json("test.json")
+    assert test["checkpoint"] == "best_checkpoint.pt"
+    assert test["units"]["forces_mae"] == "eV/Å"
+    measured = evaluate(trained, ethanol / "test", tmp_path / "evaluation")
+    relative, absolute = FLOAT32_LABEL
+    assert test["energy_mae"] == pytest.approx(measured["energy_mae"], rel=relative, abs=absolute)
+    assert test["forces_mae"] == pytest.approx(measured["forces_mae"], rel=relative, abs=absolute)
+
+
+def test_logged_errors_are_physical(trained, ethanol, tmp_path):
+    """The last row of the CSV is what an independent evaluation of the same weights gives, in eV."""
+    measured = evaluate(trained, ethanol / "val", tmp_path / "evaluation", "checkpoint.pt")
+    row = trained.validations()[-1]
+    relative, absolute = FLOAT32_LABEL
+    assert float(row["energy_mae [eV]"]) == pytest.approx(measured["energy_mae"], rel=relative, abs=absolute)
+    assert float(row["energy_per_atom_mae [eV]"]) == pytest.approx(measured["energy_mae"] / 9, rel=1e-4)
+    assert float(row["forces_mae [eV/Å]"]) == pytest.approx(measured["forces_mae"], rel=relative, abs=absolute)
+
+
+def test_a_model_with_constant_c_equals_its_twin_with_c_of_one(trained, ethanol, tmp_path, small_config):
+    """Multiplying the last linear layer by C and setting C to 1 is the same model."""
+    state = trained.load("best_checkpoint.pt")
+    scale = state["label_rescaling"]["scale"]
+    for parameter in ("lin2.weight", "lin2.bias"):
+        state["state_dict"][parameter] = state["state_dict"][parameter] * scale
+    state["label_rescaling"] = {**state["label_rescaling"], "scale": 1.0}
+    twin = Run(0, tmp_path, "twin")
+    twin.checkpoint().parent.mkdir(parents=True)
+    torch.save(state, twin.checkpoint("best_checkpoint.pt"))
+    first = evaluate(trained, ethanol / "test", tmp_path / "first")
+    second = evaluate(twin, ethanol / "test", tmp_path / "second")
+    relative, absolute = FLOAT32_LABEL
+    for key, value in first.items():
+        if key != "units":
+            assert second[key] == pytest.approx(value, rel=10 * relative, abs=absolute), key
+    config = small_config(model={"dc": {"activation": "irelu", "region": "output", "elsewhere": "mish"}})
+    files = []
+    for index, run in enumerate((trained, twin)):
+        done = run_main(tmp_path, config, "--checkpoint", str(run.checkpoint("best_checkpoint.pt")), mode="predict")
+        assert done.status == 0, index
+        files.append(np.load(done.result("ocp_predictions.npz")))
+    for key in ("energy", "forces"):
+        assert files[0][key].dtype in (np.float32, np.float64)
+        np.testing.assert_allclose(files[0][key], files[1][key], rtol=10 * relative, atol=absolute)
+
+
+def test_the_checkpoint_wins_over_the_config(trained, ethanol, tmp_path, small_config):
+    """Neither another C nor another centre in the config changes a prediction; no training data are needed."""
+    predictions = []
+    for block in ({"center": "composition", "scale": "forces_rms"}, {"center": "none", "scale": "1e6 kcal/mol"}):
+        config = small_config(
+            model={"dc": {"activation": "irelu", "region": "output", "elsewhere": "mish"}}, optim={"ema_decay": 0.9}
+        )
+        config["dataset"]["train"] = {**config["dataset"]["train"], "transforms": {"label_rescaling": block}}
+        config["dataset"]["train"]["src"] = str(tmp_path / "gone")
+        checkpoint = str(trained.checkpoint("best_checkpoint.pt"))
+        run = run_main(tmp_path, config, "--checkpoint", checkpoint, mode="predict")
+        assert run.status == 0
+        predictions.append(np.load(run.result("ocp_predictions.npz")))
+        assert run_main(tmp_path, config, "--checkpoint", checkpoint, mode="validate").status == 0
+    for key in ("energy", "forces", "ids"):
+        np.testing.assert_array_equal(predictions[0][key], predictions[1][key])
+    assert abs(predictions[0]["energy"].mean()) > 100  # eV: total energies and not centred ones
+
+
+def test_stops_at_the_first_value_that_is_not_finite(tmp_path, small_config, capsys):
+    """Weights that overflow: the run ends with a status, and says step, term and checkpoint."""
+    config = small_config(model={"dc": {"activation": "irelu", "region": "full"}}, optim={"lr_initial": 1.0e3})
+    run = run_main(tmp_path, config, "--optim.max_epochs=20", "--optim.checkpoint_every=1")
+    assert run.status == 1
+    message = capsys.readouterr().err
+    assert "diverged at step" in message
+    assert "energy loss" in message or "forces loss" in message or "gradient" in message
+    assert str(run.checkpoint()) in message
+    assert all(bool(value.isfinite().all()) for value in run.load()["state_dict"].values())
+
+
+def test_stops_early(tmp_path, small_config):
+    run = run_main(tmp_path, small_config(optim={"lr_initial": 0.0, "max_epochs": 20, "early_stopping_patience": 2}))
+    assert run.status == 0
+    assert len(run.validations()) == 3  # the first one is the best, two without an improvement follow
+
+
+def test_one_cycle_lasts_as_long_as_the_training(trained):
+    scheduler = trained.load()["scheduler"]
+    assert scheduler["total_steps"] == 8
+    assert float(trained.validations()[-1]["learning_rate"]) < 1e-6
+
+
+def test_the_best_weights_are_the_averaged_ones(trained):
+    """With EMA on, the best checkpoint of the last validation holds the shadow parameters."""
+    last, best = trained.load(), trained.load("best_checkpoint.pt")
+    assert last["best_val_metric"] == pytest.approx(min(float(row["loss"]) for row in trained.validations()))
+    names = [name for name in last["state_dict"] if "conv.nn" not in name]
+    shadows = dict(zip((n for n in names if n in _parameters(last)), last["ema"]["shadow_params"], strict=False))
+    if last["best_val_metric"] == float(trained.validations()[-1]["loss"]):
+        assert torch.equal(best["state_dict"]["lin2.bias"], shadows["lin2.bias"])
+    assert not torch.equal(last["state_dict"]["lin1.weight"], best["state_dict"]["lin1.weight"])
+
+
+def _parameters(checkpoint):
+    from ocp_dc.fairchem1.inspect_model import build_model
+
+    return dict(build_model(checkpoint["config"]["model"]).named_parameters())
+
+
+def test_a_stock_model_trains_like_under_fairchems_trainer(tmp_path, small_config):
+    """Without rescaling, schedule details or dc, the trainer is fairchem's: the same weights after two epochs."""
+    dataset = small_config()["dataset"]
+    train = {key: value for key, value in dataset["train"].items() if key != "transforms"}
+    config = small_config(model={"name": "schnet"}, dataset={"train": train})
+    config["evaluation_metrics"] = {"metrics": {"energy": ["mae"], "forces": ["mae"]}, "primary_metric": "forces_mae"}
+    ours = run_main(tmp_path, config)
+    config["trainer"] = "ocp"
+    theirs = run_main(tmp_path, config)
+    assert ours.status == theirs.status == 0
+    expected = {name.removeprefix("module."): value for name, value in theirs.load()["state_dict"].items()}
+    for name, value in ours.load()["state_dict"].items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=1e-6)
+
+
+def test_relaxations(tmp_path, small_config, trained, ethanol):
+    config = small_config(model={"dc": {"activation": "irelu", "region": "output", "elsewhere": "mish"}})
+    config["dataset"]["relax"] = {"src": str(ethanol / "test")}
+    config["task"] = {"relaxation_steps": 3, "relaxation_fmax": 0.05, "relax_opt": {"traj_dir": str(tmp_path / "traj")}}
+    checkpoint = str(trained.checkpoint("best_checkpoint.pt"))
+    run = run_main(tmp_path, config, "--checkpoint", checkpoint, mode="run-relaxations")
+    assert run.status == 0
+    relaxed = np.load(run.result("relaxed_positions.npz"))
+    assert relaxed["pos"].shape == (90, 3)
+    assert len(list((tmp_path / "traj").glob("*.traj"))) == 10
+    assert math.isfinite(float(relaxed["pos"].sum()))

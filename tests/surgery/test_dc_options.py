@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocp_dc.errors import UserError
+from ocp_dc.surgery import DCOptions
+
+NAMES = [field.name for field in dataclasses.fields(DCOptions)]
+
+
+@pytest.mark.parametrize(
+    ("block", "activation", "region"),
+    [
+        (None, "original", "none"),
+        ({}, "original", "none"),
+        ({"region": "output"}, "irelu", "output"),
+        ({"region": ["^act$"]}, "irelu", ["^act$"]),
+        ({"region": "none"}, "original", "none"),
+        ({"activation": "mish"}, "mish", "paper"),
+        ({"activation": {"name": "irelu", "coefficient": 0.25}}, {"name": "irelu", "coefficient": 0.25}, "paper"),
+        ({"activation": "original"}, "original", "none"),
+        ({"activation": "original", "region": "full"}, "original", "full"),
+        ({"activation": "mish", "region": "full"}, "mish", "full"),
+        ({"elsewhere": "mish"}, "original", "none"),
+    ],
+)
+def test_what_a_block_means(block: dict[str, Any] | None, activation: object, region: object) -> None:
+    options = DCOptions.from_block(block)
+    options.check()
+    assert (options.wanted_activation, options.wanted_region) == (activation, region)
+
+
+@pytest.mark.parametrize(
+    ("block", "swaps", "nothing"),
+    [
+        ({}, False, True),
+        ({"region": "none"}, False, True),
+        ({"activation": "original"}, False, True),
+        ({"activation": "original", "region": "full"}, False, True),
+        ({"angle_gradients": "stock"}, False, True),
+        ({"denormalize": "all"}, False, False),
+        ({"activation": "irelu"}, True, False),
+        ({"region": "output"}, True, False),
+        ({"elsewhere": "mish"}, True, False),
+    ],
+)
+def test_what_a_block_asks_for(block: dict[str, Any], swaps: bool, nothing: bool) -> None:
+    options = DCOptions.from_block(block)
+    assert (options.swaps, options.asks_for_nothing) == (swaps, nothing)
+
+
+@pytest.mark.parametrize("activation", ["irelu", {"name": "irelu"}])
+def test_an_activation_without_a_place(activation: object) -> None:
+    options = DCOptions.from_block({"activation": activation, "region": "none"})
+    with pytest.raises(UserError, match="has nowhere to go with region 'none'; give region: paper"):
+        options.check()
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"denormalize": "batch_norm"}, r"model\.dc\.denormalize: got 'batch_norm', .* Did you mean 'batchnorm'\?"),
+        ({"denormalize": None}, r"model\.dc\.denormalize: got None, expected one of none, batchnorm, layernorm, all"),
+        ({"denormalize": ["all"]}, r"model\.dc\.denormalize: got \['all'\], expected one of"),
+        ({"angle_gradients": "exakt"}, r"model\.dc\.angle_gradients: .* Did you mean 'exact'\?"),
+        ({"activaton": "irelu"}, r"model\.dc: unknown key 'activaton'; .* Did you mean 'activation'\?"),
+        ("irelu", r"model\.dc: got 'irelu', expected a block of options"),
+    ],
+)
+def test_what_is_refused(block: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        DCOptions.from_block(block)
+
+
+@given(key=st.one_of(st.text(), st.integers(), st.none(), st.booleans()).filter(lambda key: key not in NAMES))
+def test_every_unknown_key_is_refused_by_name(key: object) -> None:
+    with pytest.raises(UserError) as error:
+        DCOptions.from_block({"activation": "irelu", key: "irelu"})  # type: ignore[dict-item]
+    message = str(error.value)
+    assert f"unknown key {key!r}" in message
+    assert all(name in message for name in NAMES)

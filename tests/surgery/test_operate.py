@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import io
+import json
+import pickle
+
+import pytest
+import torch
+from surgery_toys import BLOCK_PATHS, TABLE, ToyBlocks, ToyCallables, ToyGated, ToyShared, swap
+from tolerances import FINITE_DIFFERENCE, assert_close
+from torch import nn
+from torch.nn import functional as F
+
+from ocp_dc.errors import UserError
+from ocp_dc.nn import IReLU, ShiftedSoftplus
+from ocp_dc.surgery import DCOptions, Report, operate
+
+ALL = [first for first, _ in BLOCK_PATHS]
+
+
+def kinds(model: nn.Module) -> dict[str, type]:
+    """Every activation of ToyBlocks: path -> class."""
+    return {first: type(model.get_submodule(first)) for first in ALL}
+
+
+@pytest.mark.parametrize(
+    ("region", "inside"),
+    [("output", ["act"]), ("full", ALL), ("paper", ALL), (["mlp"], ["interactions.0.mlp.1", "interactions.1.mlp.1"])],
+)
+def test_regions(region: str | list[str], inside: list[str]) -> None:
+    model = ToyBlocks()
+    report = swap(model, activation="irelu", region=region)
+    assert kinds(model) == {path: IReLU if path in inside else ShiftedSoftplus for path in ALL}
+    assert [item.path for item in report.swaps] == inside
+    assert [path for path, _ in report.kept] == [path for path in ALL if path not in inside]
+    assert (report.swapped, report.swapped_elsewhere) == (len(inside), 0)
+    assert report.region == (region if isinstance(region, str) else tuple(region))
+
+
+def test_what_a_swap_says() -> None:
+    model = ToyBlocks()
+    report = swap(model, activation={"name": "irelu", "coefficient": 0.25}, region=[r"0\.mlp"])
+    (item,) = report.swaps
+    assert (item.path, item.aliases) == ("interactions.0.mlp.1", ("interactions.0.conv.filter.1",))
+    assert (item.was, item.now, item.inside) == ("ShiftedSoftplus()", "IReLU(coefficient=0.25)", True)
+    assert model.get_submodule("interactions.0.conv.filter.1") is model.get_submodule("interactions.0.mlp.1")
+
+
+def test_the_model_computes_with_the_new_activation() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.SiLU(), nn.Linear(4, 1)).double()
+    x = torch.randn(5, 3, dtype=torch.float64)
+    swap(model, activation="irelu", region="full")
+    hidden = x @ model[0].weight.T + model[0].bias
+    assert_close(model(x), F.linear(hidden.clamp(min=0) ** 2 / 2, model[2].weight, model[2].bias))
+
+
+def test_one_object_in_two_places_counts_once_and_stays_one() -> None:
+    model = ToyShared()
+    report = swap(model, activation="mish", region="full")
+    assert [(item.path, item.aliases) for item in report.swaps] == [("own", ()), ("first.1", ("second.1",))]
+    assert report.swapped == 2
+    assert isinstance(model.first[1], nn.Mish)
+    assert model.first[1] is model.second[1]
+    assert model.own is not model.first[1]
+
+
+def test_a_shared_object_is_swapped_in_the_region_only() -> None:
+    model = ToyShared()
+    old = model.first[1]
+    report = swap(model, activation="mish", region=["first"])
+    assert report.swapped == 1
+    assert isinstance(model.first[1], nn.Mish)
+    assert model.second[1] is old
+
+
+def test_plain_callables() -> None:
+    model = ToyCallables()
+    report = swap(model, activation="irelu", region="full")
+    for name in ("squash", "bound", "soft", "act"):
+        assert isinstance(getattr(model, name), IReLU)
+    assert model.reduce is torch.sum
+    assert model.gate is torch.sigmoid
+    assert [item.was for item in report.swaps][0] == "torch.nn.functional.silu"
+    assert report.swapped == 4
+    x = torch.randn(3)
+    hidden = model.lin(x)
+    for _ in range(4):
+        hidden = hidden.clamp(min=0) ** 2 / 2
+    assert_close(model(x), (hidden * torch.sigmoid(hidden)).sum())
+
+
+def test_a_function_in_two_owners_is_two_swaps() -> None:
+    model = nn.Sequential(ToyCallables(), ToyCallables())
+    report = swap(model, activation="irelu", region=["squash"])
+    assert [(item.path, item.aliases) for item in report.swaps] == [("0.squash", ()), ("1.squash", ())]
+
+
+def test_gates_are_never_touched() -> None:
+    model = ToyGated()
+    report = swap(model, dataclasses.replace(TABLE, gates=("envelope",)), region="full", elsewhere="tanh")
+    assert (type(model.gate), type(model.weights), model.act) == (nn.Sigmoid, nn.Softmax, torch.sigmoid)
+    assert isinstance(model.envelope, nn.Softplus)
+    assert isinstance(model.hidden, IReLU)
+    assert [path for path, _ in report.kept] == ["envelope"]
+
+
+def test_elsewhere() -> None:
+    model = ToyBlocks()
+    report = swap(model, activation="irelu", region="output", elsewhere="mish")
+    assert kinds(model) == {path: IReLU if path == "act" else nn.Mish for path in ALL}
+    assert (report.swapped, report.swapped_elsewhere, report.kept) == (1, 4, ())
+
+
+def test_elsewhere_alone_is_everywhere() -> None:
+    model = ToyBlocks()
+    report = swap(model, elsewhere="mish")
+    assert set(kinds(model).values()) == {nn.Mish}
+    assert (report.region, report.swapped, report.swapped_elsewhere) == ("none", 0, 5)
+
+
+def test_original_in_the_region() -> None:
+    model = ToyBlocks()
+    swap(model, activation="original", region="output", elsewhere="mish")
+    assert kinds(model) == {path: ShiftedSoftplus if path == "act" else nn.Mish for path in ALL}
+
+
+@pytest.mark.parametrize("block", [{}, {"region": "none"}, {"activation": "original"}, {"angle_gradients": "exact"}])
+def test_a_block_that_asks_for_nothing(block: dict[str, object]) -> None:
+    model = ToyBlocks()
+    before = list(model.modules())
+    report = swap(model, **block)
+    assert all(a is b for a, b in zip(before, model.modules(), strict=True))
+    assert (report.swaps, report.removals, report.unchanged) == ((), (), ())
+    assert len(report.kept) == 5
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"activation": {"name": "irelu", "coefficient": 0.25}, "region": "output", "elsewhere": "mish"},
+        {"region": "full"},
+        {"activation": "ssp", "region": "full"},  # what stands there already
+        {"elsewhere": {"name": "leaky_relu", "negative_slope": 0.2}},
+    ],
+)
+def test_a_second_time_changes_nothing(block: dict[str, object]) -> None:
+    model = ToyBlocks()
+    first = swap(model, **block)
+    before = list(model.modules())
+    second = swap(model, **block)
+    assert all(a is b for a, b in zip(before, model.modules(), strict=True))
+    assert second.swaps == ()
+    assert set(second.unchanged) == {item.path for item in first.swaps} | set(first.unchanged)
+
+
+def test_another_coefficient_is_a_swap() -> None:
+    model = ToyBlocks()
+    swap(model, region="output")
+    report = swap(model, region="output", activation={"name": "irelu", "coefficient": 0.25})
+    assert (report.swapped, report.unchanged) == (1, ())
+    assert model.act.coefficient == 0.25
+
+
+def test_plain_callables_a_second_time() -> None:
+    model = ToyCallables()
+    swap(model, region="full")
+    assert swap(model, region="full").unchanged == ("squash", "bound", "soft", "act")
+
+
+@pytest.mark.parametrize("make", [ToyBlocks, ToyShared, ToyGated, ToyCallables])
+def test_no_random_number_and_no_other_name(make: type[nn.Module]) -> None:
+    model = make()
+    names = list(model.state_dict())
+    state = torch.get_rng_state()
+    swap(model, activation="irelu", region="full", elsewhere="mish")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert list(model.state_dict()) == names
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"activation": "irelo"},
+        {"activation": {"name": "irelu", "coeficient": 1.0}},
+        {"region": "outputs"},
+        {"region": ["nowhere"]},
+        {"region": ["("]},
+        {"elsewhere": "misch"},
+        {"region": "full", "elsewhere": "misch"},  # nothing lies elsewhere
+        {"region": "output", "elsewhere": "misch", "denormalize": "all"},
+        {"region": "none", "activation": "irelu"},
+    ],
+)
+def test_an_error_leaves_the_model_alone(block: dict[str, object]) -> None:
+    model = nn.Sequential(ToyBlocks(), nn.LayerNorm(1))
+    before = list(model.modules())
+    with pytest.raises(UserError):
+        swap(model, **block)
+    assert all(a is b for a, b in zip(before, model.modules(), strict=True))
+
+
+def test_an_unknown_activation_is_named_with_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"unknown activation 'irelo'.*Did you mean 'irelu'\?"):
+        swap(ToyBlocks(), activation="irelo")
+    with pytest.raises(UserError, match=r"unknown activation 'misch'.*Did you mean 'mish'\?"):
+        swap(ToyBlocks(), elsewhere="misch")
+
+
+def test_copies_keep_the_surgery() -> None:
+    model = ToyCallables()  # a lambda inside: only after surgery can it be pickled
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        pickle.dumps(model)
+    swap(model, activation={"name": "irelu", "coefficient": 0.25}, region="full")
+    x = torch.randn(3)
+    for clone in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(clone(x), model(x))
+        assert clone.act is not model.act
+        assert swap(clone, activation={"name": "irelu", "coefficient": 0.25}, region="full").swaps == ()
+
+
+def test_checkpoints_load_both_ways() -> None:
+    stock, changed = ToyBlocks(), ToyBlocks()
+    swap(changed, region="full")
+    buffer = io.BytesIO()
+    torch.save(stock.state_dict(), buffer)
+    buffer.seek(0)
+    changed.load_state_dict(torch.load(buffer, weights_only=True))
+    stock.load_state_dict(changed.state_dict())
+    swap(stock, region="full")
+    x = torch.randn(2, 4)
+    assert torch.equal(stock(x), changed(x))
+
+
+def test_gradients_flow_to_inputs_and_parameters() -> None:
+    model = ToyBlocks().double()
+    swap(model, activation="irelu", region="output", elsewhere="mish")
+    x = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+    step = 1e-5 * torch.eye(12, dtype=torch.float64).reshape(12, 3, 4)
+    with torch.no_grad():
+        difference = torch.stack([(model(x + d).sum() - model(x - d).sum()) / 2e-5 for d in step])
+    relative, absolute = FINITE_DIFFERENCE
+    torch.testing.assert_close(gradient.flatten(), difference, rtol=relative, atol=absolute)
+    gradient.square().sum().backward()
+    # a force loss reaches every parameter but the last bias, which moves energies only
+    assert {name for name, p in model.named_parameters() if p.grad is None} == {"lin2.bias"}
+
+
+def test_the_report_is_plain_data() -> None:
+    model = nn.Sequential(ToyBlocks(), nn.BatchNorm1d(1))
+    report = swap(model, activation="irelu", region=[r"0\.act$", "mlp"], elsewhere="ssp", denormalize="batchnorm")
+    data = json.loads(json.dumps(report.to_dict()))
+    assert data["counts"] == {"swapped": 4, "swapped_elsewhere": 0, "norms_removed": 1, "unchanged": 1, "kept": 0}
+    assert data["region"] == [r"0\.act$", "mlp"]
+    assert data["swaps"][0] == dataclasses.asdict(report.swaps[0]) | {"aliases": list(report.swaps[0].aliases)}
+    assert data["removals"][0]["path"] == "1"
+
+
+def test_the_report_as_text() -> None:
+    model = nn.Sequential(ToyBlocks(), nn.BatchNorm1d(1))
+    text = str(swap(model, activation="irelu", region=["mlp"], elsewhere="mish", denormalize="all"))
+    first, *lines = text.splitlines()
+    assert "2 activations swapped in region [mlp], 3 elsewhere, 1 norms removed, 0 activations kept" in first
+    assert (
+        "  0.interactions.0.mlp.1 (= 0.interactions.0.conv.filter.1): ShiftedSoftplus() -> IReLU(coefficient=0.5)"
+        in lines
+    )
+    assert "  0.act: ShiftedSoftplus() -> Mish() (elsewhere)" in lines
+    assert any(line.startswith("  1: BatchNorm1d(1, ") and line.endswith(" removed") for line in lines)
+    again = str(operate(model, DCOptions(region="full"), TABLE))
+    assert "  0.interactions.0.mlp.1: already as asked for" in again.splitlines()
+    assert "region 'full'" in again
+    assert "  act: ShiftedSoftplus() kept" in str(swap(ToyBlocks())).splitlines()
+
+
+def test_an_empty_report() -> None:
+    assert str(Report("none")).splitlines() == [
+        "surgery: 0 activations swapped in region 'none', 0 elsewhere, 0 norms removed, 0 activations kept"
+    ]

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocp_dc.errors import UnsafeDataError, UserError, nearest, unknown_name
+
+
+def test_kinds() -> None:
+    assert issubclass(UserError, ValueError)
+    assert issubclass(UnsafeDataError, UserError)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("irelo", " Did you mean 'irelu'?"),
+        ("mush", " Did you mean 'mish'?"),
+        ("irelu", " Did you mean 'irelu'?"),
+        ("quadratic", ""),
+        ("", ""),
+        (None, ""),
+        (3, ""),
+    ],
+)
+def test_nearest(name: object, hint: str) -> None:
+    assert nearest(name, ["irelu", "mish"]) == hint
+
+
+def test_nearest_of_nothing() -> None:
+    assert nearest("irelu", []) == ""
+
+
+def test_unknown_name_says_what_there_is() -> None:
+    error = unknown_name("activation", "irelo", iter(["mish", "irelu"]))
+    assert type(error) is UserError
+    assert str(error) == "unknown activation 'irelo': expected one of irelu, mish. Did you mean 'irelu'?"
+
+
+def test_unknown_name_without_a_near_one() -> None:
+    assert str(unknown_name("unit", 7, ["eV", "Ha"])) == "unknown unit 7: expected one of Ha, eV."
+
+
+@given(st.text(), st.lists(st.text(min_size=1)))
+def test_any_name(name: str, names: list[str]) -> None:
+    message = str(unknown_name("thing", name, names))
+    assert repr(name) in message
+    assert all(known in message for known in names)
+    if name and name in names:
+        assert message.endswith(f" Did you mean '{name}'?")
