@@ -57,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("main", help=MAIN_HELP, add_help=False)
 
-    add = _adder(commands, "prepare", _prepare, "turn structures with energies and forces into LMDBs that fairchem reads")
+    add = _adder(
+        commands, "prepare", _prepare, "turn structures with energies and forces into LMDBs that fairchem reads"
+    )
     add("src", help="an npz, extxyz, traj or db file, or 'download:revised ethanol' for a molecule of MD17")
     add("out", type=Path, help="the folder to make, with train, val and test in it; it must not exist")
     add("--format", required=True, choices=("md17", "rmd17", "ase"), help="layout of the source")
@@ -78,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
     add("--overwrite", action="store_true", help="replace an evaluation that lies in DIR")
 
-    add = _adder(commands, "demo", _demo, "train SchNet on the bundled sample, stock and derivative-constrained, and compare")
+    add = _adder(
+        commands, "demo", _demo, "train SchNet on the bundled sample, stock and derivative-constrained, and compare"
+    )
     add("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder to work in (default: demo)")
     add("--epochs", type=int, default=20, metavar="N", help="epochs of each training (default: 20)")
     return parser
@@ -123,7 +127,9 @@ def _evaluate(args: argparse.Namespace) -> int:
     if (args.out / "evaluation.json").exists() and not args.overwrite:
         raise UserError(f"{args.out}: holds an evaluation already; name another folder, or say --overwrite")
     predictions = predict_labels(args.checkpoint, args.lmdb, batch_size=args.batch_size, cpu=args.cpu)
-    metrics = write_report(predictions, args.out, title=f"{args.checkpoint.name} on {args.lmdb}", overwrite=args.overwrite)
+    metrics = write_report(
+        predictions, args.out, title=f"{args.checkpoint.name} on {args.lmdb}", overwrite=args.overwrite
+    )
     print_errors(metrics, title=f"{args.checkpoint} on {args.lmdb}")
     print(f"written to {args.out}")
     return 0

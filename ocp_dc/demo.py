@@ -16,7 +16,7 @@ from ocp_dc.data.sample import sample_path
 from ocp_dc.errors import UserError
 
 RUNS = {"stock": "schnet-stock", "derivative-constrained": "schnet-dc"}
-SPLIT = {"train": 800, "val": 100, "test": 500}
+TRAIN, VAL, TEST = 800, 100, 500
 
 
 def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
@@ -39,17 +39,19 @@ def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
         raise UserError(f"{out}: exists; remove it, or name another folder with --out")
     data = out / "data"
     print("1. The bundled sample: ethanol at 500 K, energies and forces of GFN2-xTB")
-    prepare(sample_path(), data, format="rmd17", units="eV", **SPLIT)
+    prepare(sample_path(), data, format="rmd17", units="eV", train=TRAIN, val=VAL, test=TEST)
     for number, (title, config) in enumerate(RUNS.items(), start=2):
         print(f"{number}. Training SchNet, {title}: {epochs} epochs through fairchem's main")
         _train(config, data, out, epochs, seed)
         checkpoint = out / "checkpoints" / config / "best_checkpoint.pt"
         _ocp_dc("evaluate", str(checkpoint), str(data / "test"), "--out", str(out / "evaluation" / config))
-    results = {title: [read_evaluation(out / "evaluation" / config / "evaluation.json")] for title, config in RUNS.items()}
+    results = {
+        title: [read_evaluation(out / "evaluation" / config / "evaluation.json")] for title, config in RUNS.items()
+    }
     logs = {title: out / "results" / config / "validation.csv" for title, config in RUNS.items()}
     learning_curves(logs, out / "learning_curves.png", title="SchNet on ethanol (GFN2-xTB, 500 K)")
     write_csv(out / "comparison.csv", comparison_rows(results))
-    Console().print(comparison_table(results, title=f"Test errors after {epochs} epochs on {SPLIT['train']} structures"))
+    Console().print(comparison_table(results, title=f"Test errors after {epochs} epochs on {TRAIN} structures"))
     print(f"table, learning curves and parity plots: {out}/comparison.csv, {out}/learning_curves.png,")
     print(*(f"  {out}/evaluation/{config}/parity.png" for config in RUNS.values()), sep="\n")
 
@@ -62,7 +64,7 @@ def config_path(name: str) -> Path:
 
 
 def _train(config: str, data: Path, out: Path, epochs: int, seed: int) -> None:
-    sources = [f"--dataset.{split}.src={data / split}" for split in SPLIT]
+    sources = [f"--dataset.{split}.src={data / split}" for split in ("train", "val", "test")]
     log = out / f"{config}.log"
     _ocp_dc(
         *("main", "--mode", "train", "--config-yml", str(config_path(config)), "--cpu", "--run-dir", str(out)),

@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch_geometric.data import Data
 from tqdm import tqdm
 
+from ocp_dc import __version__
 from ocp_dc.data import md17_download
 from ocp_dc.data.frames import FrameSource
 from ocp_dc.data.lmdb_io import to_data, write_lmdb
@@ -85,7 +85,7 @@ def prepare(
                     bar.set_description(name)
                     (folder / name).mkdir()
                     write_lmdb(folder / name / "data.lmdb", _samples(source, indices, name, summary, bar))
-        description |= {**summary.describe(), "ocp_dc_version": _version()}
+        description |= {**summary.describe(), "ocp_dc_version": __version__}
         np.savez(folder / "split.npz", **split._asdict())
         (folder / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return description
@@ -147,10 +147,3 @@ def _sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _version() -> str:
-    try:
-        return version("ocp_dc")
-    except PackageNotFoundError:  # a source tree that was never installed
-        return "unknown"

@@ -9,6 +9,7 @@ at the end.
 from __future__ import annotations
 
 import pickle
+import pickletools
 from collections import OrderedDict
 from collections.abc import Callable
 from io import BytesIO
@@ -37,7 +38,8 @@ def loads(data: bytes, where: str = "this record") -> object:
         UserError: the pickle is cut short or damaged.
     """
     try:
-        return _finish(_Unpickler(BytesIO(data)).load())
+        _check_size(data)
+        return _finish(_Unpickler(BytesIO(data)).load(), {})
     except UnsafeDataError as error:
         raise UnsafeDataError(f"{where}: {error}") from error
     except Exception as error:  # damaged bytes can raise nearly anything
@@ -56,6 +58,7 @@ def loads_plain(data: bytes, where: str = "this value") -> int | float | str | b
         UserError: the pickle is damaged or holds something other than a number, a string, a bool or None.
     """
     try:
+        _check_size(data)
         value = _PlainUnpickler(BytesIO(data)).load()
     except UnsafeDataError as error:
         raise UnsafeDataError(f"{where}: {error}") from error
@@ -64,6 +67,13 @@ def loads_plain(data: bytes, where: str = "this value") -> int | float | str | b
     if type(value) not in (int, float, str, bool, type(None)):
         raise UserError(f"{where}: got a {type(value).__name__}, expected a plain number or string")
     return value
+
+
+def _check_size(data: bytes) -> None:
+    """Refuse a pickle that makes the unpickler take far more memory than it has bytes: one wrong byte can."""
+    for opcode, argument, _ in pickletools.genops(data):  # raises where a length runs past the end
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(data):
+            raise ValueError(f"memo index {argument} in {len(data)} bytes")
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -190,25 +200,36 @@ for _builtins in ("builtins", "__builtin__"):  # the second in pickles of protoc
     _ALLOWED[_builtins, "bytes"] = _Call(lambda: b"")  # how protocol 2 writes no bytes
 
 
-def _finish(value: Any) -> Any:
-    """Replace the stand-ins in what was read by the objects that they stand for."""
+def _finish(value: Any, done: dict[int, Any]) -> Any:
+    """Replace the stand-ins in what was read by the objects that they stand for.
+
+    Args:
+        value: what was read.
+        done: what containers and stand-ins became, by id: nested sharing would otherwise grow exponentially.
+    """
     kind = type(value)
     if kind in _SCALARS or isinstance(value, np.generic) or kind in (torch.Tensor, np.ndarray):
         return value
+    if id(value) not in done:
+        done[id(value)] = _build(value, kind, done)
+    return done[id(value)]
+
+
+def _build(value: Any, kind: type, done: dict[int, Any]) -> Any:
     if kind in (dict, OrderedDict):
-        return kind((_finish(key), _finish(item)) for key, item in value.items())
+        return kind((_finish(key, done), _finish(item, done)) for key, item in value.items())
     if kind in (list, tuple, set, frozenset):
-        return kind(_finish(item) for item in value)
+        return kind(_finish(item, done) for item in value)
     if kind is _Data:
-        return _data(value.state)
+        return Data.from_dict({key: _finish(item, done) for key, item in _fields(value.state).items()})
     if kind is _Array:
         _, shape, dtype, fortran, raw = value.state
         return np.frombuffer(bytearray(raw), dtype.dtype).reshape(shape, order="F" if fortran else "C")
     raise UnsafeDataError(f"refused a bare {kind.__name__}; expected {ALLOWED_IN_WORDS}")
 
 
-def _data(state: dict[str, Any]) -> Data:
-    """Build a Data from the state of PyG 2.x (values in a storage) or of 1.x (values as plain attributes)."""
+def _fields(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a Data from its state in PyG 2.x (values in a storage) or 1.x (plain attributes)."""
     if "_store" in state:
         fields = state["_store"].state["_mapping"]
     else:
@@ -217,4 +238,4 @@ def _data(state: dict[str, Any]) -> Data:
     private = [key for key in fields if key.startswith("_")]
     if private:
         raise UnsafeDataError(f"refused a Data with the private attribute {private[0]!r}")
-    return Data.from_dict(_finish(dict(fields)))
+    return fields

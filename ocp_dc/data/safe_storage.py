@@ -2,22 +2,21 @@
 
 Inside a pickle each tensor names ``torch.storage._load_from_bytes``, which is torch.load without weights_only. What it
 gets is torch's format from before version 1.6: five small pickles (a magic number, a version, the machine, the storage,
-its key), the number of elements, and the raw elements. That much is read here, with pickles that may name nothing but
-a storage type; anything else goes to a weights_only load, which is safe too but ten times slower.
+its key), the number of elements, and the raw elements. Those pickles are always the same but for the type and the key,
+so they are matched as text and nothing is unpickled; anything else goes to a weights_only load, which is safe too but
+ten times slower.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
+import re
 import sys
 
 import torch
 
 from ocp_dc.errors import UnsafeDataError
-
-# The constants of torch/serialization.py.
-_MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 
 _DTYPES = {
     "BFloat16Storage": torch.bfloat16,
@@ -31,6 +30,17 @@ _DTYPES = {
     "LongStorage": torch.int64,
     "ShortStorage": torch.int16,
 }
+
+
+# The constants of torch/serialization.py, pickled as there.
+_MACHINE = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+_START = b"".join(pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, _MACHINE))
+# ("storage", type, key, device, elements, None) as a persistent id, and [key]; q is followed by a memo index.
+_STORAGE = re.compile(
+    rb"\x80\x02\(X\x07\0\0\0storageq.ctorch\n(\w+)\nq.X....\d+q.X....[\w:]+q.(?:K.|M..|J....|\x8a..?.?.?.?.?.?.?.?)Ntq.Q\."
+    rb"\x80\x02\]q.X....\d+q.a\.",
+    re.DOTALL,
+)
 
 
 def load_storage(data: bytes) -> torch.Tensor:
@@ -56,32 +66,14 @@ def load_storage(data: bytes) -> torch.Tensor:
     return torch.empty(0, dtype=storage.dtype).set_(storage._untyped_storage)
 
 
-class _Unpickler(pickle.Unpickler):
-    """Numbers, strings, containers, and the dtype in the place of a storage."""
-
-    def find_class(self, module: str, name: str) -> torch.dtype:
-        if module == "torch" and name in _DTYPES:
-            return _DTYPES[name]
-        raise pickle.UnpicklingError(f"{module}.{name}")
-
-    def persistent_load(self, pid: tuple) -> tuple:
-        return pid
-
-
 def _read_legacy(data: bytes) -> torch.Tensor | None:
     """Read one whole storage, or return None where the bytes are anything else."""
-    stream = io.BytesIO(data)
-    try:
-        magic, version, machine, described, keys = (_Unpickler(stream).load() for _ in range(5))
-        kind, dtype, key, _, elements, view = described  # the fourth is the device that it was on
-        plain = (magic, version, kind, keys, view) == (_MAGIC, _VERSION, "storage", [key], None)
-        little = machine["little_endian"] and sys.byteorder == "little"
-    except Exception:  # whatever it is, the weights_only load says what is wrong with it
+    storage = _STORAGE.match(data, len(_START)) if data.startswith(_START) else None
+    dtype = _DTYPES.get(storage[1].decode("ascii", "replace")) if storage else None
+    if storage is None or dtype is None or sys.byteorder != "little":
         return None
-    if not (plain and little and isinstance(dtype, torch.dtype)):
-        return None
-    stored = int.from_bytes(stream.read(8), "little")
-    raw = bytearray(stream.read())
-    if stored != elements or len(raw) != elements * dtype.itemsize:
+    elements = int.from_bytes(data[storage.end() : storage.end() + 8], "little")
+    raw = bytearray(data[storage.end() + 8 :])
+    if len(raw) != elements * dtype.itemsize:
         return None
     return torch.frombuffer(raw, dtype=dtype) if raw else torch.empty(0, dtype=dtype)

@@ -9,6 +9,6 @@ from ocp_dc.fairchem1 import hooks
 hooks.install()
 
 # These import fairchem, and register themselves with it, so they come after the hooks.
-from ocp_dc.fairchem1 import memory_dataset, trainer, wrappers  # noqa: E402
-
-__all__ = ["hooks", "memory_dataset", "trainer", "wrappers"]
+import ocp_dc.fairchem1.memory_dataset  # noqa: E402
+import ocp_dc.fairchem1.trainer  # noqa: E402
+import ocp_dc.fairchem1.wrappers  # noqa: E402, F401

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -25,7 +25,7 @@ class DCCalculator(Calculator):
         cpu: stay on the CPU where there is a GPU.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
+    implemented_properties = ["energy", "free_energy", "forces"]  # noqa: RUF012 - as ase declares it
 
     def __init__(self, checkpoint: str | Path, cpu: bool = False) -> None:
         super().__init__()
@@ -43,10 +43,12 @@ class DCCalculator(Calculator):
             UserError: an element that the labels' centre was not fitted for.
         """
         super().calculate(atoms, properties, system_changes)
-        batch = collate([_data(self.atoms)], otf_graph=True)
+        structure = self.atoms  # the copy that ase keeps to see changes
+        assert structure is not None  # ase has just set it
+        batch = collate([_data(structure)], otf_graph=True)
         out: dict[str, Any] = self.trainer.predict(batch, per_image=False, disable_tqdm=True)
         energy = float(out["energy"])
-        forces = out["forces"].double().cpu().numpy() if "forces" in out else np.full((len(self.atoms), 3), np.nan)
+        forces = out["forces"].double().cpu().numpy() if "forces" in out else np.full((len(structure), 3), np.nan)
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import random
 import zipfile
@@ -45,7 +44,7 @@ def write_checkpoint(state: dict[str, Any], path: Path) -> None:
     """Write a checkpoint so that a kill in the middle leaves the one that was there before."""
     partial = path.with_name(f"{path.name}.partial")
     torch.save(state, partial)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def random_state() -> dict[str, Any]:

@@ -54,9 +54,11 @@ def _is_plain(samples: list[Data]) -> bool:
     keys = list(samples[0]._store.keys())
     if "pos" not in keys or any("index" in key or "face" in key or "batch" in key or key == "ptr" for key in keys):
         return False
-    plain_types = (torch.Tensor, int, float, str)
     return all(
-        list(sample._store.keys()) == keys
-        and all(isinstance(v, plain_types) and not (torch.is_tensor(v) and v.is_sparse) for v in sample._store.values())
+        list(sample._store.keys()) == keys and all(_is_plain_value(value) for value in sample._store.values())
         for sample in samples
     )
+
+
+def _is_plain_value(value: Any) -> bool:
+    return not value.is_sparse if isinstance(value, torch.Tensor) else isinstance(value, (int, float, str))

@@ -148,7 +148,9 @@ def check_transforms(transforms: Mapping[str, Any], path: str) -> None:
 def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:
     """Check that every loss has a known function, a coefficient and an output of the model."""
     if not isinstance(losses, list):
-        raise UserError(f"loss_functions: got {losses!r}, expected a list such as - energy: {{fn: mae, coefficient: 1}}")
+        raise UserError(
+            f"loss_functions: got {losses!r}, expected a list such as - energy: {{fn: mae, coefficient: 1}}"
+        )
     for loss in losses:
         for target, settings in loss.items():
             if target not in outputs:

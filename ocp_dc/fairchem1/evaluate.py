@@ -39,7 +39,9 @@ def predict_labels(
     dataset = LmdbDataset({"src": str(lmdb)})
     columns: dict[str, list[Any]] = {name: [] for name in Predictions.__dataclass_fields__}
     hidden = None if progress else True
-    for samples in tqdm(_chunks(dataset, batch_size), total=-(-len(dataset) // batch_size), disable=hidden, unit="batch"):
+    for samples in tqdm(
+        _chunks(dataset, batch_size), total=-(-len(dataset) // batch_size), disable=hidden, unit="batch"
+    ):
         # Labels come from the samples themselves: batching casts the energy to float32.
         for sample in samples:
             columns["energy_true"].append(float(_label(sample, ENERGY_KEYS, lmdb)))

@@ -48,7 +48,7 @@ def check_version() -> None:
 
 
 def missing_packages() -> None:
-    """fairchem imports torch_scatter and torch_sparse at import time, which exist as source only.
+    """Fairchem imports torch_scatter and torch_sparse at import time, which exist as source only.
 
     Fallbacks in pure PyTorch stand in, only where the compiled package is missing. scipy 1.17 dropped sph_harm, which
     one of fairchem's basis files imports.
@@ -137,7 +137,7 @@ def job_pickling() -> None:
 
 
 def relaxation_interface() -> None:
-    """ase 3.23 and later ask an optimizable for coordinates as one vector; fairchem's was written before that."""
+    """Ase 3.23 and later ask an optimizable for coordinates as one vector; fairchem's was written before that."""
     optimizable: Any = importlib.import_module("fairchem.core.common.relaxation.optimizable")
     batch_class = optimizable.OptimizableBatch
     methods = {
@@ -155,7 +155,7 @@ def relaxation_interface() -> None:
 
 
 def molecules_in_trajectories() -> None:
-    """fairchem wraps every structure into its cell when it writes a trajectory, and a molecule has none."""
+    """Fairchem wraps every structure into its cell when it writes a trajectory, and a molecule has none."""
     ase_utils: Any = importlib.import_module("fairchem.core.common.relaxation.ase_utils")
     stock = ase_utils.wrap_positions
     if getattr(stock, "leaves_molecules", False):

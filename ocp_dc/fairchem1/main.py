@@ -39,7 +39,9 @@ def main(arguments: Sequence[str]) -> None:
     try:
         _cli.main(args, overrides)
     except ChildFailedError as error:
-        raise UserError(f"a rank failed; its own message stands above ({error.get_first_failure()[1].message})") from None
+        raise UserError(
+            f"a rank failed; its own message stands above ({error.get_first_failure()[1].message})"
+        ) from None
     finally:
         distutils.cleanup()
 

@@ -20,6 +20,9 @@ class LmdbInMemoryDataset(LmdbDataset):
     object is returned each time, so that callers must not change it.
     """
 
+    transforms: DataTransforms
+    key_mapping: dict[str, str] | None
+
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
         self._stored: dict[int, Data] = {}

@@ -37,9 +37,7 @@ def predict(
     for batch in tqdm(batches, desc="predicting", disable=hidden):
         with torch.autocast("cuda", enabled=trainer.scaler is not None):
             out = trainer._forward(batch)
-        physical = {
-            name: trainer._denorm_preds(name, out[name], batch).detach() for name in trainer.config["outputs"]
-        }
+        physical = {name: trainer._denorm_preds(name, out[name], batch).detach() for name in trainer.config["outputs"]}
         if not per_image:
             return physical
         for name, values in physical.items():

@@ -193,4 +193,3 @@ def weights_of(trainer: Any, path: Path) -> Iterator[None]:
     finally:
         trainer.model.load_state_dict(raw)
         trainer.ema = ema
-

@@ -41,6 +41,8 @@ class DCTrainer(OCPTrainer):
 
     label_options: LabelOptions | None = None
     label_rescaling: LabelRescaling | None = None
+    best_val_metric: float | None
+    ema: Any
     checkpoint_loaded: bool = False
     resumed_from: Path | None = None
     random_states: list[Any] | None = None
@@ -163,7 +165,7 @@ class DCTrainer(OCPTrainer):
     # ---- training ------------------------------------------------------------------------------------------------
 
     def _compute_loss(self, out: dict[str, torch.Tensor], batch: Any) -> torch.Tensor:
-        return sum(loss_and_metrics.loss_terms(self, out, batch).values())  # type: ignore[return-value]
+        return sum(loss_and_metrics.loss_terms(self, out, batch).values())
 
     def _compute_metrics(self, out: Any, batch: Any, evaluator: Any, metrics: Any = None) -> dict[str, Any]:
         return loss_and_metrics.update_metrics(self, out, batch, evaluator, metrics)
@@ -244,4 +246,3 @@ class DCTrainer(OCPTrainer):
     def _get_timestamp(device: torch.device, suffix: str | None) -> str:
         """Return a run identifier to the millisecond: fairchem's has a resolution of two minutes."""
         return training.timestamp(device, suffix)
-

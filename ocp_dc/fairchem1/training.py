@@ -39,7 +39,9 @@ def train(trainer: Any, disable_eval_progress: bool = False) -> None:
         KeyboardInterrupt: Ctrl-C; the step was finished and a checkpoint written before.
     """
     if trainer.train_loader is None:
-        raise UserError(f"dataset.train.src {trainer.config['dataset'].get('src')!r} does not exist: nothing to train on")
+        raise UserError(
+            f"dataset.train.src {trainer.config['dataset'].get('src')!r} does not exist: nothing to train on"
+        )
     ensure_fitted(trainer._unwrapped_model, warn=True)
     if not trainer.checkpoint_loaded:
         trainer.fit_label_rescaling()
@@ -213,4 +215,3 @@ def timestamp(device: torch.device, suffix: str | None) -> str:
     moment = datetime.datetime.fromtimestamp(now.item() / 1000)
     text = moment.strftime("%Y-%m-%d-%H-%M-%S-") + f"{moment.microsecond // 1000:03d}"
     return f"{text}-{suffix}" if suffix else text
-

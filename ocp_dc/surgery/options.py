@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ocp_dc.errors import UserError
@@ -19,7 +19,7 @@ class DCOptions:
     activation: str | Mapping[str, Any] | None = option(
         None, help="name of the activation, or {name: irelu, coefficient: 0.5}; irelu where only a region is given"
     )
-    region: str | list[str] | None = option(
+    region: str | Sequence[str] | None = option(
         None,
         help="none, output, full, paper, or a list of regular expressions (re.search on module paths); "
         "paper where only an activation is given",
@@ -47,7 +47,7 @@ class DCOptions:
         return "irelu" if self.region not in (None, "none") else "original"
 
     @property
-    def wanted_region(self) -> str | list[str]:
+    def wanted_region(self) -> str | Sequence[str]:
         """The region that ``wanted_activation`` goes to."""
         if self.region is not None:
             return self.region

@@ -40,11 +40,14 @@ ACTIVATION_TYPES: tuple[type[nn.Module], ...] = (
 # Activations that models of several libraries bring along under one name. Bounded gates (Sigmoid, Softmax) are in
 # neither list, and so out of reach of every region.
 ACTIVATION_TYPE_NAMES = ("ShiftedSoftplus", "ShiftedSoftPlus", "ScaledSiLU", "SiQU", "Swish")
-ACTIVATION_FUNCTION_NAMES = frozenset(
-    "celu elu gelu hardswish leaky_relu mish relu selu shifted_softplus silu softplus softsign ssp swish tanh".split()
-)
+# fmt: off
+ACTIVATION_FUNCTION_NAMES = frozenset((
+    "celu", "elu", "gelu", "hardswish", "leaky_relu", "mish", "relu", "selu", "shifted_softplus", "silu", "softplus",
+    "softsign", "ssp", "swish", "tanh",
+))
+# fmt: on
 # The gates among the functions: out of reach as well, under whatever attribute.
-GATE_FUNCTION_NAMES = frozenset("hardsigmoid log_softmax sigmoid softmax softmin".split())
+GATE_FUNCTION_NAMES = frozenset(("hardsigmoid", "log_softmax", "sigmoid", "softmax", "softmin"))
 _ACTIVATION_ATTRIBUTE = re.compile(r"^_?(act|activation|nonlinearity)(_?(fn|func|function))?(_?\d+)?$")
 
 

@@ -10,10 +10,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms, FixedLine
 from ase.db import connect
 from ase.io import write
-from tolerances import FLOAT32_LABEL
 
 from ocp_dc.data.ase_files import AseSource
 from ocp_dc.errors import UserError
+
+from tolerances import FLOAT32_LABEL
 
 KINDS = ("extxyz", "traj", "db", "json", "aselmdb")
 

@@ -9,13 +9,14 @@ import lmdb
 import numpy as np
 import pytest
 import torch
-from tolerances import FLOAT32_LABEL
 from torch_geometric.data import Batch, Data
 
 from ocp_dc.data import lmdb_io
 from ocp_dc.data.frames import Frame, molecule
 from ocp_dc.data.lmdb_io import to_data, write_lmdb
 from ocp_dc.errors import UserError
+
+from tolerances import FLOAT32_LABEL
 
 
 def make_frame(n: int = 3) -> Frame:

@@ -12,7 +12,6 @@ import pytest
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write as ase_write
-from tolerances import FLOAT32_LABEL
 
 from ocp_dc.data import md17_download
 from ocp_dc.data import prepare as prepare_module
@@ -20,6 +19,8 @@ from ocp_dc.data.lmdb_check import check_lmdb
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.splits import random_split
 from ocp_dc.errors import UserError
+
+from tolerances import FLOAT32_LABEL
 
 KCAL = units.kcal / units.mol
 FRAMES = 12

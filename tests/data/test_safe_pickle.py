@@ -272,6 +272,23 @@ def test_a_wrong_byte_gives_a_value_or_a_clear_error(at: int, byte: int) -> None
         loads(bytes(data))
 
 
+@pytest.mark.parametrize("read", [loads, loads_plain])
+def test_a_memo_index_does_not_take_memory(read: Any) -> None:
+    """The unpickler makes room for as many objects as the index says: 8 GiB here."""
+    with pytest.raises(UserError, match="memo index 1073741823"):
+        read(b"\x80\x02Nr\xff\xff\xff\x3f.")
+
+
+def test_shared_containers_are_built_once() -> None:
+    value: list = []
+    for _ in range(100):  # 2^100 lists, if each were copied wherever it stands
+        value = [value, value]
+    found: Any = loads(pickle.dumps(value))
+    for _ in range(100):
+        assert found[0] is found[1]
+        found = found[0]
+
+
 def test_endless_nesting_is_damage() -> None:
     endless: list = []
     endless.append(endless)

@@ -35,10 +35,12 @@ def test_no_elements() -> None:
     assert load_storage(saved(torch.empty(0))).shape == (0,)
 
 
-def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = saved(torch.arange(5.0))
+@pytest.mark.parametrize("elements", [1, 255, 256, 65_535, 65_536])  # pickle writes integers in 1, 2 or 4 bytes
+def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
+    tensor = torch.arange(elements)
+    data = saved(tensor)
     monkeypatch.setattr(torch, "load", None)
-    assert torch.equal(load_storage(data), torch.arange(5.0))
+    assert torch.equal(load_storage(data), tensor)
 
 
 class Touch:

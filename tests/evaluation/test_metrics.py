@@ -9,10 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from tolerances import ROUNDING
 
 from ocp_dc.evaluation.metrics import UNITS, cosines, error_metrics
 from ocp_dc.evaluation.predictions import Predictions
+
+from tolerances import ROUNDING
 
 RELATIVE, ABSOLUTE = ROUNDING[torch.float64]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
-from conftest import MODEL
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset
-from wrapper_contract import WrapperContract
 
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.wrappers import DCSchNet
+
+from runs import MODEL
+from wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in MODEL.items() if key != "name"}
 INTERACTIONS = ARGUMENTS["num_interactions"]
@@ -50,9 +51,10 @@ def test_has_no_angles():
 def test_with_periodic_boundaries(ethanol):
     """The periodic branch of fairchem's SchNet is another code path; its forces follow the energy too."""
     import torch
-    from tolerances import FINITE_DIFFERENCE
 
     from ocp_dc.fairchem1.collate import collate
+
+    from tolerances import FINITE_DIFFERENCE
 
     torch.manual_seed(0)
     model = DCSchNet(**{**ARGUMENTS, "use_pbc": True}, dc={"activation": "irelu", "region": "output"}).eval()

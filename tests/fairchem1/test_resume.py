@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import Run, run_main
 
 from ocp_dc.fairchem1 import checkpoints
+
+from runs import Run, run_main
 
 OPTIM = {"scheduler": "OneCycleLR", "ema_decay": 0.95, "max_epochs": 4, "checkpoint_every": 3, "clip_grad_norm": 10.0}
 

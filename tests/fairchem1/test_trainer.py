@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import Run, run_main
-from tolerances import FLOAT32_LABEL
 
 from ocp_dc.cli import main
+
+from runs import Run, run_main
+from tolerances import FLOAT32_LABEL
 
 
 def evaluate(run: Run, data, out, checkpoint: str = "best_checkpoint.pt") -> dict[str, float]:

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from fairchem.core.common.registry import registry
-from tolerances import FINITE_DIFFERENCE, assert_close
 
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.nn import IReLU
+
+from tolerances import FINITE_DIFFERENCE, assert_close
 
 
 class WrapperContract:

@@ -8,10 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tolerances import ROUNDING, assert_close
 
 from ocp_dc.errors import UserError
 from ocp_dc.labels import LabelOptions, Labels, fit, needs_data
+
+from tolerances import ROUNDING, assert_close
 
 WATER, METHANE, HYDROGEN = [8, 1, 1], [6, 1, 1, 1, 1], [1, 1]
 

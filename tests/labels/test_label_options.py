@@ -7,19 +7,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tolerances import ROUNDING
 
 from ocp_dc.errors import UserError
 from ocp_dc.labels import LabelOptions
+
+from tolerances import ROUNDING
 
 # From the definitions: calorie 4.184 J, and CODATA's values of Avogadro's number and the elementary charge.
 KCAL_PER_MOL = 4184 / 6.02214076e23 / 1.602176634e-19
 
 
-def test_no_block_leaves_labels_alone() -> None:
-    for block in (None, {}):
-        options = LabelOptions.from_block(block)
-        assert (options.center, options.fixed_scale()) == ("none", 1.0)
+@pytest.mark.parametrize("block", [None, {}])
+def test_no_block_leaves_labels_alone(block: dict[str, Any] | None) -> None:
+    options = LabelOptions.from_block(block)
+    assert (options.center, options.fixed_scale()) == ("none", 1.0)
 
 
 def test_the_published_constant() -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
-from tolerances import ROUNDING
 
 from ocp_dc.nn import IReLU, activation, activation_names, second_moment, unit_moment_coefficient
+
+from tolerances import ROUNDING
 
 RELATIVE = ROUNDING[torch.float64][0]
 

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 
 import pytest
 import torch
-from tolerances import ROUNDING, assert_close
 from torch import nn
 from torch.nn import functional as F
 
 from ocp_dc.errors import UserError
 from ocp_dc.nn import IntegratedLeakyReLU, IReLU, ShiftedSoftplus, activation, activation_names, same_activation
+
+from tolerances import ROUNDING, assert_close
 
 REFERENCE = {
     "elu": F.elu,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import torch
 from torch import nn
@@ -112,6 +113,6 @@ class ToyGated(nn.Module):
         return x * self.gate(x) * self.weights(x) * self.act(x) * self.envelope(x)
 
 
-def swap(model: nn.Module, table: RegionTable = TABLE, **block: object) -> Report:
+def swap(model: nn.Module, table: RegionTable = TABLE, **block: Any) -> Report:
     """Operate with a ``dc:`` block as a config holds it."""
     return operate(model, DCOptions.from_block(block), table)

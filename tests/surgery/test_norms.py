@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 import torch
-from surgery_toys import TABLE, ToyBlocks, swap
-from tolerances import assert_close
 from torch import nn
 
 from ocp_dc.errors import UserError
 from ocp_dc.nn import IReLU
 from ocp_dc.surgery import RegionTable, RemovedNorm, remove_norms
+
+from surgery_toys import TABLE, ToyBlocks, swap
+from tolerances import assert_close
 
 pyg = pytest.importorskip("torch_geometric.nn")
 
@@ -125,7 +127,8 @@ def test_no_norms_is_an_error_only_where_nothing_else_is_asked_for() -> None:
         swap(ToyBlocks(), denormalize="batchnorm")
     with pytest.raises(UserError, match="nothing else is asked for"):
         swap(nn.Sequential(nn.LayerNorm(1)), denormalize="batchnorm")
-    for other in ({"activation": "irelu"}, {"region": "output"}, {"elsewhere": "mish"}):
+    others: list[dict[str, Any]] = [{"activation": "irelu"}, {"region": "output"}, {"elsewhere": "mish"}]
+    for other in others:
         report = swap(ToyBlocks(), denormalize="all", **other)
         assert report.removals == ()
         assert report.to_dict()["counts"]["norms_removed"] == 0

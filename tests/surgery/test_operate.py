@@ -5,17 +5,19 @@ import dataclasses
 import io
 import json
 import pickle
+from typing import Any
 
 import pytest
 import torch
-from surgery_toys import BLOCK_PATHS, TABLE, ToyBlocks, ToyCallables, ToyGated, ToyShared, swap
-from tolerances import FINITE_DIFFERENCE, assert_close
 from torch import nn
 from torch.nn import functional as F
 
 from ocp_dc.errors import UserError
 from ocp_dc.nn import IReLU, ShiftedSoftplus
 from ocp_dc.surgery import DCOptions, Report, operate
+
+from surgery_toys import BLOCK_PATHS, TABLE, ToyBlocks, ToyCallables, ToyGated, ToyShared, swap
+from tolerances import FINITE_DIFFERENCE, assert_close
 
 ALL = [first for first, _ in BLOCK_PATHS]
 
@@ -82,7 +84,7 @@ def test_plain_callables() -> None:
         assert isinstance(getattr(model, name), IReLU)
     assert model.reduce is torch.sum
     assert model.gate is torch.sigmoid
-    assert [item.was for item in report.swaps][0] == "torch.nn.functional.silu"
+    assert report.swaps[0].was == "torch.nn.functional.silu"
     assert report.swapped == 4
     x = torch.randn(3)
     hidden = model.lin(x)
@@ -127,7 +129,7 @@ def test_original_in_the_region() -> None:
 
 
 @pytest.mark.parametrize("block", [{}, {"region": "none"}, {"activation": "original"}, {"angle_gradients": "exact"}])
-def test_a_block_that_asks_for_nothing(block: dict[str, object]) -> None:
+def test_a_block_that_asks_for_nothing(block: dict[str, Any]) -> None:
     model = ToyBlocks()
     before = list(model.modules())
     report = swap(model, **block)
@@ -145,7 +147,7 @@ def test_a_block_that_asks_for_nothing(block: dict[str, object]) -> None:
         {"elsewhere": {"name": "leaky_relu", "negative_slope": 0.2}},
     ],
 )
-def test_a_second_time_changes_nothing(block: dict[str, object]) -> None:
+def test_a_second_time_changes_nothing(block: dict[str, Any]) -> None:
     model = ToyBlocks()
     first = swap(model, **block)
     before = list(model.modules())
@@ -193,7 +195,7 @@ def test_no_random_number_and_no_other_name(make: type[nn.Module]) -> None:
         {"region": "none", "activation": "irelu"},
     ],
 )
-def test_an_error_leaves_the_model_alone(block: dict[str, object]) -> None:
+def test_an_error_leaves_the_model_alone(block: dict[str, Any]) -> None:
     model = nn.Sequential(ToyBlocks(), nn.LayerNorm(1))
     before = list(model.modules())
     with pytest.raises(UserError):

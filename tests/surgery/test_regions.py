@@ -3,12 +3,13 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from surgery_toys import BLOCK_PATHS, TABLE, ToyBlocks, ToyGated, ToyShared
 from torch import nn
 
 from ocp_dc.errors import UserError
 from ocp_dc.surgery import find_sites
 from ocp_dc.surgery.regions import is_gate, select
+
+from surgery_toys import BLOCK_PATHS, TABLE, ToyBlocks, ToyGated, ToyShared
 
 ALL = [first for first, _ in BLOCK_PATHS]
 WITHOUT_PAPER = dataclasses.replace(TABLE, paper=None)

@@ -6,10 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tolerances import FINITE_DIFFERENCE
 
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.fallbacks.scatter import broadcast, scatter, segment_coo, segment_csr
+
+from tolerances import FINITE_DIFFERENCE
 
 REDUCTIONS = ("sum", "add", "mean", "min", "max")
 WHOLE = 9  # values are small whole numbers: sums are exact in any order, and ties and zeros are common

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import scipy.special
 import torch
-from tolerances import ROUNDING
 
 from ocp_dc.fairchem1.fallbacks.special import install_sph_harm, sph_harm
+
+from tolerances import ROUNDING
 
 RTOL, ATOL = ROUNDING[torch.float64]
 

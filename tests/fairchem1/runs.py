@@ -1,0 +1,67 @@
+"""Runs of fairchem's main in this process, and what they leave behind."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+import ocp_dc.fairchem1 as _plugin  # registers the names that the configs use
+from ocp_dc.cli import main
+
+assert _plugin
+
+MODEL = {
+    "name": "dc_schnet",
+    "hidden_channels": 16,
+    "num_filters": 16,
+    "num_interactions": 2,
+    "num_gaussians": 12,
+    "cutoff": 5.0,
+    "use_pbc": False,
+    "otf_graph": True,
+}
+
+
+@dataclass
+class Run:
+    """What a finished run left behind."""
+
+    status: int
+    folder: Path
+    name: str
+
+    def checkpoint(self, file: str = "checkpoint.pt") -> Path:
+        return self.folder / "checkpoints" / self.name / file
+
+    def load(self, file: str = "checkpoint.pt") -> dict[str, Any]:
+        return torch.load(self.checkpoint(file), weights_only=True)
+
+    def result(self, file: str) -> Path:
+        return self.folder / "results" / self.name / file
+
+    def json(self, file: str) -> Any:
+        return json.loads(self.result(file).read_text())
+
+    def validations(self) -> list[dict[str, str]]:
+        with self.result("validation.csv").open(newline="") as lines:
+            return list(csv.DictReader(lines))
+
+
+_names = (f"run{number}" for number in itertools.count())
+
+
+def run_main(folder: Path, config: dict[str, Any], *arguments: str, mode: str = "train", name: str = "") -> Run:
+    """Write a config and run ``ocp-dc main`` on it in this process."""
+    name = name or next(_names)
+    path = folder / f"{name}.yml"
+    path.write_text(yaml.safe_dump(config))
+    fixed = ["main", "--mode", mode, "--config-yml", str(path), "--cpu", "--run-dir", str(folder)]
+    status = main([*fixed, "--timestamp-id", name, "--print-every", "1000", *arguments])
+    return Run(status, folder, name)
