@@ -35,6 +35,7 @@ def predict_labels(
         UserError: a file is missing, damaged or hostile, or a structure has no labels.
     """
     check_lmdb(Path(lmdb))
+    torch.set_flush_denormal(True)  # see runner.Runner
     trainer = load_trainer(checkpoint, cpu=cpu)
     dataset = LmdbDataset({"src": str(lmdb)})
     columns: dict[str, list[Any]] = {name: [] for name in Predictions.__dataclass_fields__}

@@ -46,10 +46,10 @@ def test_mean_by_hand() -> None:
 
 
 def test_the_mean_keeps_small_differences_on_a_large_offset() -> None:
-    offset = -(2.0**38)  # about -2.7e11 eV, where a float64 has steps of 6e-5
-    values = [0.0, 1.0, 2.0, 2.0] * 250
-    rescaling = fit(LabelOptions("mean"), [sample(HYDROGEN, offset + value) for value in values])
-    assert rescaling.mean == offset + 1.25
+    offset, step = -(2.0**12), 2.0**-40  # -4096 eV, where a float64 has this step; a sum of 1000 of them has not
+    energies = [offset + value * step for value in [0, 1, 2, 5] * 250]
+    rescaling = fit(LabelOptions("mean"), [sample(HYDROGEN, energy) for energy in energies])
+    assert rescaling.mean == offset + 2 * step
 
 
 def test_forces_rms_by_hand() -> None:

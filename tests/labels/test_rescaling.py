@@ -68,11 +68,16 @@ def test_round_trip(energy: float, force: float, scale: float, mean: float, by_e
 
 
 def test_float32_comes_out_as_float64() -> None:
-    single = torch.tensor([-1042.25])
-    centers = BY_ELEMENT.center(METHANE)
-    assert torch.equal(BY_ELEMENT.scale_energy(single, centers), double(-0.5625))
-    assert torch.equal(BY_ELEMENT.physical_energy(torch.tensor([-0.5625]), centers), double(-1042.25))
-    assert BY_ELEMENT.scale_forces(single).dtype == BY_ELEMENT.physical_forces(single).dtype == torch.float64
+    rescaling = LabelRescaling(3.0, mean=-1040.1)  # neither is a float32
+    centers = rescaling.center(METHANE)
+    for actual, expected in (
+        (rescaling.scale_energy(torch.tensor([-1042.25]), centers), (-1042.25 + 1040.1) / 3.0),
+        (rescaling.physical_energy(torch.tensor([-0.5625]), centers), -0.5625 * 3.0 - 1040.1),
+        (rescaling.scale_forces(torch.tensor([0.25])), 0.25 / 3.0),
+        (rescaling.physical_forces(torch.tensor([0.25])), 0.75),
+    ):
+        assert actual.dtype == torch.float64
+        assert_close(actual, double(expected))
 
 
 @pytest.mark.parametrize("rescaling", [BY_ELEMENT, BY_MEAN, LabelRescaling(1.0)])
@@ -147,6 +152,13 @@ def test_an_element_that_the_fit_has_not_seen_is_named(number: int, others: list
     assert "the training set held [1, 6]" in message
     assert "use center: mean or none" in message
     assert torch.equal(BY_MEAN.center(torch.tensor([number])), double(-100.0))
+
+
+def test_an_element_beyond_the_references_is_unseen_where_zero_is_seen() -> None:
+    rescaling = LabelRescaling(1.0, references=double(-1.0, -10.0))  # 0 is what some data write for a dummy atom
+    assert torch.equal(rescaling.center(torch.tensor([0, 1])), double(-11.0))
+    with pytest.raises(UserError, match=r"atomic numbers \[5\]; the training set held \[0, 1\]"):
+        rescaling.center(torch.tensor([0, 5]))
 
 
 @pytest.mark.parametrize("rescaling", [BY_ELEMENT, BY_MEAN, LabelRescaling(1.0)])
