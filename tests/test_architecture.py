@@ -22,7 +22,7 @@ OURS = {
     "nn": ("ocp_dc.errors", "ocp_dc.options"),
     "surgery": ("ocp_dc.nn", "ocp_dc.errors", "ocp_dc.options"),
     "labels": ("ocp_dc.data.units", "ocp_dc.errors", "ocp_dc.options"),
-    "data": ("ocp_dc.errors", "ocp_dc.options"),
+    "data": ("ocp_dc.errors", "ocp_dc.options", "ocp_dc.__version__"),
 }
 THIRD_PARTY = {"nn": {"torch"}, "surgery": {"torch"}, "labels": {"torch", "numpy"}}
 ABOVE_FAIRCHEM1 = ("ocp_dc.study", "ocp_dc.pinn", "ocp_dc.cli", "ocp_dc.demo", "ocp_dc.evaluation")

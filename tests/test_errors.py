@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.errors import UnsafeDataError, UserError, nearest, unknown_name
@@ -42,6 +42,7 @@ def test_unknown_name_without_a_near_one() -> None:
     assert str(unknown_name("unit", 7, ["eV", "Ha"])) == "unknown unit 7: expected one of Ha, eV."
 
 
+@settings(deadline=None)
 @given(st.text(), st.lists(st.text(min_size=1)))
 def test_any_name(name: str, names: list[str]) -> None:
     message = str(unknown_name("thing", name, names))

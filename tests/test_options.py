@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.errors import UserError
@@ -58,6 +58,7 @@ def test_check_keys() -> None:
         check_keys({"a": 1, "zz": 2}, ["b", "a"], "block")
 
 
+@settings(deadline=None)
 @given(
     known=st.sets(st.text(), min_size=1),
     block=st.dictionaries(st.one_of(st.text(), st.integers(), st.none()), st.integers(), max_size=5),

@@ -10,6 +10,7 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import torch
+from ase.geometry import wrap_positions
 from torch_geometric.data import Data
 
 from ocp_dc.data.frames import Frame
@@ -28,11 +29,15 @@ def to_data(frame: Frame, sid: int, fid: int = 0) -> Data:
         fid: its number within a trajectory.
 
     Returns:
-        pos (n, 3) float32, cell (1, 3, 3) float32, atomic_numbers (n,) int64, natoms int, y float (eV, in float64),
-        force (n, 3) float32, fixed and tags (n,) int32, pbc (1, 3) bool, sid and fid int.
+        pos (n, 3) float32, wrapped into the cell along periodic directions; cell (1, 3, 3) float32; atomic_numbers (n,)
+        int64; natoms int; y float (eV, in float64); force (n, 3) float32; fixed and tags (n,) int32; pbc (1, 3) bool;
+        sid and fid int.
     """
+    positions = frame.positions
+    if frame.pbc.any():  # fairchem looks for neighbours in so many cells around, and counts from atoms within the cell
+        positions = wrap_positions(positions, frame.cell, pbc=frame.pbc, eps=0)
     return Data(
-        pos=torch.tensor(frame.positions, dtype=torch.float32),
+        pos=torch.tensor(positions, dtype=torch.float32),
         # The leading dimension is the one along which PyG batches.
         cell=torch.tensor(frame.cell, dtype=torch.float32).view(1, 3, 3),
         pbc=torch.tensor(frame.pbc, dtype=torch.bool).view(1, 3),

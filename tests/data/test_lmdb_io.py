@@ -42,7 +42,9 @@ def test_a_record_is_as_oc20_has_it() -> None:
     frame = make_frame()
     data = to_data(frame, sid=7)
     relative, absolute = FLOAT32_LABEL
-    for key, expected in {"pos": frame.positions, "force": frame.forces, "cell": frame.cell[None]}.items():
+    inside = frame.positions.copy()
+    inside[:, :2] %= [5.0, 6.0]  # periodic along x and y
+    for key, expected in {"pos": inside, "force": frame.forces, "cell": frame.cell[None]}.items():
         assert data[key].dtype == torch.float32
         np.testing.assert_allclose(data[key].numpy(), expected, rtol=relative, atol=absolute)
     assert type(data.y) is float

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.errors import UserError
@@ -96,6 +96,7 @@ def test_composition_is_the_pseudo_inverse_of_the_full_system(structures: list[t
     assert_references(fit(LabelOptions("composition"), labels).references, labels)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.floats(-1e3, 1e3)), min_size=1, max_size=6

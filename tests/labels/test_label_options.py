@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.errors import UserError
@@ -34,6 +34,7 @@ def test_fixed_scales(value: float | str, scale: float) -> None:
     assert LabelOptions.from_block({"scale": value}).fixed_scale() == scale
 
 
+@settings(deadline=None)
 @given(st.floats(1e-9, 1e9))
 def test_any_positive_number(value: float) -> None:
     relative, _ = ROUNDING[torch.float64]
@@ -75,6 +76,7 @@ def test_blocks_that_are_refused(block: Any, message: str) -> None:
         LabelOptions.from_block(block)
 
 
+@settings(deadline=None)
 @given(st.text().filter(lambda key: key not in ("center", "scale")))
 def test_every_unknown_key_is_refused_by_name(key: str) -> None:
     with pytest.raises(UserError) as error:

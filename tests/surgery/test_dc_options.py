@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.errors import UserError
@@ -77,6 +77,7 @@ def test_what_is_refused(block: Any, message: str) -> None:
         DCOptions.from_block(block)
 
 
+@settings(deadline=None)
 @given(key=st.one_of(st.text(), st.integers(), st.none(), st.booleans()).filter(lambda key: key not in NAMES))
 def test_every_unknown_key_is_refused_by_name(key: object) -> None:
     with pytest.raises(UserError) as error:
