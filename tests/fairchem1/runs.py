@@ -57,11 +57,13 @@ class Run:
 _names = (f"run{number}" for number in itertools.count())
 
 
-def run_main(folder: Path, config: dict[str, Any], *arguments: str, mode: str = "train", name: str = "") -> Run:
+def run_main(
+    folder: Path, config: dict[str, Any], *arguments: str, mode: str = "train", name: str = "", cpu: bool = True
+) -> Run:
     """Write a config and run ``ocp-dc main`` on it in this process."""
     name = name or next(_names)
     path = folder / f"{name}.yml"
     path.write_text(yaml.safe_dump(config))
-    fixed = ["main", "--mode", mode, "--config-yml", str(path), "--cpu", "--run-dir", str(folder)]
+    fixed = ["main", "--mode", mode, "--config-yml", str(path), *(["--cpu"] if cpu else []), "--run-dir", str(folder)]
     status = main([*fixed, "--timestamp-id", name, "--print-every", "1000", *arguments])
     return Run(status, folder, name)

@@ -167,3 +167,17 @@ def test_relaxations(tmp_path, small_config, trained, ethanol):
     assert relaxed["pos"].shape == (90, 3)
     assert len(list((tmp_path / "traj").glob("*.traj"))) == 10
     assert math.isfinite(float(relaxed["pos"].sum()))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu(tmp_path, small_config, ethanol):
+    """Trains there, and its checkpoint gives the same errors on both devices."""
+    config = small_config(model={"dc": {"activation": "irelu", "region": "output", "elsewhere": "mish"}})
+    run = run_main(tmp_path, config, cpu=False)
+    assert run.status == 0
+    on_cpu = evaluate(run, ethanol / "test", tmp_path / "cpu")
+    checkpoint = str(run.checkpoint("best_checkpoint.pt"))
+    assert main(["evaluate", checkpoint, str(ethanol / "test"), "--out", str(tmp_path / "gpu")]) == 0
+    on_gpu = json.loads((tmp_path / "gpu" / "evaluation.json").read_text())
+    assert on_gpu["forces_mae"] == pytest.approx(on_cpu["forces_mae"], rel=1e-3)
