@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from torch import nn
 
 from ocp_dc.errors import UserError
@@ -45,7 +47,7 @@ def operate(model: nn.Module, options: DCOptions, table: RegionTable) -> Report:
             kept += chosen
             continue
         activation(wanted)  # an unknown name is an error also where nothing is chosen
-        for group in _by_object(chosen):
+        for group in _by_object(chosen, sites):
             new = activation(wanted)
             paths = [path for site in group for path in site.paths]
             if isinstance(group[0].current, nn.Module) and same_activation(group[0].current, new):
@@ -73,10 +75,18 @@ def operate(model: nn.Module, options: DCOptions, table: RegionTable) -> Report:
     )
 
 
-def _by_object(sites: list[Site]) -> list[list[Site]]:
-    """Group sites that hold one and the same module object; a plain function is shared by nature and stays apart."""
+def _by_object(chosen: list[Site], sites: list[Site]) -> list[list[Site]]:
+    """Group chosen places that share one module object, so that it counts once and stays one object.
+
+    An object that places outside the choice hold as well is no longer shared afterwards, and each chosen place counts
+    (DimeNet++ has one activation in every block, of which a region may take the output blocks). A plain function is
+    shared by nature.
+    """
+    holders = Counter(id(site.current) for site in sites)
+    within = Counter(id(site.current) for site in chosen)
     groups: dict[int, list[Site]] = {}
-    for site in sites:
-        shared = isinstance(site.current, nn.Module)
-        groups.setdefault(id(site.current) if shared else id(site), []).append(site)
+    for site in chosen:
+        key = id(site.current)
+        whole = isinstance(site.current, nn.Module) and within[key] == holders[key]
+        groups.setdefault(key if whole else id(site), []).append(site)
     return list(groups.values())

@@ -11,9 +11,10 @@ import lmdb
 import numpy as np
 import pytest
 import torch
-from runs import run_main
 
 from ocp_dc.cli import main
+
+from runs import run_main
 
 
 def set_in(config, path, value):

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import yaml
+
 from runs import Run, run_main
 
 

@@ -246,3 +246,13 @@ def test_gradients_flow_to_inputs_and_parameters() -> None:
     gradient.square().sum().backward()
     # a force loss reaches every parameter but the last bias, which moves energies only
     assert {name for name, p in model.named_parameters() if p.grad is None} == {"lin2.bias"}
+
+
+def test_an_object_shared_across_the_border_counts_per_place() -> None:
+    """As in DimeNet++, whose one activation stands in every block, inside and outside the output blocks."""
+    model = ToyShared()
+    model.third = nn.Sequential(nn.Linear(2, 2), model.first[1])
+    report = swap(model, activation="irelu", region=["^first", "^second"], elsewhere="mish")
+    assert [(s.path, s.aliases) for s in report.swaps if s.inside] == [("first.1", ()), ("second.1", ())]
+    assert [s.path for s in report.swaps if not s.inside] == ["own", "third.1"]
+    assert isinstance(model.third[1], nn.Mish)
