@@ -16,6 +16,7 @@ from ocp_dc.errors import UserError
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.inference import load_trainer
+from ocp_dc.fairchem1.subnormals import flushed_subnormals
 from ocp_dc.fairchem1.transform import ENERGY_KEYS, FORCES_KEYS
 
 
@@ -35,7 +36,6 @@ def predict_labels(
         UserError: a file is missing, damaged or hostile, or a structure has no labels.
     """
     check_lmdb(Path(lmdb))
-    torch.set_flush_denormal(True)  # see runner.Runner
     trainer = load_trainer(checkpoint, cpu=cpu)
     dataset = LmdbDataset({"src": str(lmdb)})
     columns: dict[str, list[Any]] = {name: [] for name in Predictions.__dataclass_fields__}
@@ -51,7 +51,8 @@ def predict_labels(
             fixed = sample.fixed if "fixed" in sample else torch.zeros(len(sample.pos))
             columns["free"].append((fixed == 0).numpy())
             columns["ids"].append("_".join(str(sample[key]) for key in ("sid", "fid") if key in sample) or sample.id)
-        out = trainer.predict(collate(samples, otf_graph=True), per_image=False, disable_tqdm=True)
+        with flushed_subnormals():
+            out = trainer.predict(collate(samples, otf_graph=True), per_image=False, disable_tqdm=True)
         columns["energy_pred"].append(out["energy"].double().flatten().cpu().numpy())
         columns["forces_pred"].append(out["forces"].double().cpu().numpy())
     return Predictions(
