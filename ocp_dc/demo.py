@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import sysconfig
+import time
 from pathlib import Path
 
 from rich.console import Console
+from tqdm import tqdm
 
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path
@@ -38,13 +39,13 @@ def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out}: exists; remove it, or name another folder with --out")
     data = out / "data"
-    print("1. The bundled sample: ethanol at 500 K, energies and forces of GFN2-xTB")
+    print("The bundled sample: ethanol at 500 K, energies and forces of GFN2-xTB")
     prepare(sample_path(), data, format="rmd17", units="eV", train=TRAIN, val=VAL, test=TEST)
-    for number, (title, config) in enumerate(RUNS.items(), start=2):
-        print(f"{number}. Training SchNet, {title}: {epochs} epochs through fairchem's main")
-        _train(config, data, out, epochs, seed)
+    print(f"Training SchNet, {' and '.join(RUNS)}, side by side: {epochs} epochs each through fairchem's main")
+    _train_all(data, out, epochs, seed)
+    for config in RUNS.values():
         checkpoint = out / "checkpoints" / config / "best_checkpoint.pt"
-        _ocp_dc("evaluate", str(checkpoint), str(data / "test"), "--out", str(out / "evaluation" / config))
+        _run(_command("evaluate", str(checkpoint), str(data / "test"), "--out", str(out / "evaluation" / config)))
     results = {
         title: [read_evaluation(out / "evaluation" / config / "evaluation.json")] for title, config in RUNS.items()
     }
@@ -63,27 +64,46 @@ def config_path(name: str) -> Path:
     return checkout if checkout.is_file() else Path(sysconfig.get_path("data"), "share", "ocp_dc", relative)
 
 
-def _train(config: str, data: Path, out: Path, epochs: int, seed: int) -> None:
+def _train_all(data: Path, out: Path, epochs: int, seed: int) -> None:
+    """Train every run in a process of its own, the processors shared among them, with one progress bar for all."""
     sources = [f"--dataset.{split}.src={data / split}" for split in ("train", "val", "test")]
-    log = out / f"{config}.log"
-    _ocp_dc(
-        *("main", "--mode", "train", "--config-yml", str(config_path(config)), "--cpu", "--run-dir", str(out)),
-        *("--timestamp-id", config, "--seed", str(seed), "--print-every", "40"),
-        *(*sources, f"--optim.max_epochs={epochs}"),
-        log=log,
-    )
-    test = json.loads((out / "results" / config / "test.json").read_text())
-    print(f"   test energy MAE {test['energy_mae']:.4f} eV, force MAE {test['forces_mae']:.4f} eV/Å; log: {log}")
+    threads = max(1, (os.cpu_count() or 1) // len(RUNS))
+    processes = {}
+    for config in RUNS.values():
+        command = _command(
+            *("main", "--mode", "train", "--config-yml", str(config_path(config)), "--cpu", "--run-dir", str(out)),
+            *("--timestamp-id", config, "--seed", str(seed), "--print-every", "40"),
+            *(*sources, f"--optim.max_epochs={epochs}"),
+        )
+        with (out / f"{config}.log").open("w") as log:
+            environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+            processes[config] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+    try:
+        with tqdm(total=epochs * len(RUNS), desc="training", unit="epoch") as bar:
+            while any(process.poll() is None for process in processes.values()):
+                time.sleep(0.5)
+                bar.update(sum(_epochs_done(out, config) for config in processes) - bar.n)
+            bar.update(sum(_epochs_done(out, config) for config in processes) - bar.n)
+    finally:
+        for process in processes.values():
+            process.terminate()
+    for config, process in processes.items():
+        if process.wait() != 0:
+            raise UserError(f"the training {config} ended with status {process.returncode}; see {out / config}.log")
 
 
-def _ocp_dc(*arguments: str, log: Path | None = None) -> None:
-    """Run ``ocp-dc`` in a process of its own, as a user would, with its output in a file where one is named."""
-    command = [sys.executable, "-m", "ocp_dc", *arguments]
-    if log is None:
-        done = subprocess.run(command, env=os.environ)
-    else:
-        with log.open("w") as file:
-            done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=os.environ)
+def _epochs_done(out: Path, config: str) -> int:
+    """Return the number of validations so far, one an epoch."""
+    log = out / "results" / config / "validation.csv"
+    return max(0, len(log.read_text().splitlines()) - 1) if log.is_file() else 0
+
+
+def _command(*arguments: str) -> list[str]:
+    """Return ``ocp-dc`` as a command for a process of its own, as a user would run it."""
+    return [sys.executable, "-m", "ocp_dc", *arguments]
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command)
     if done.returncode != 0:
-        shown = f"; its output is in {log}" if log else ""
-        raise UserError(f"`ocp-dc {' '.join(arguments)}` ended with status {done.returncode}{shown}")
+        raise UserError(f"`{' '.join(command[1:])}` ended with status {done.returncode}")
