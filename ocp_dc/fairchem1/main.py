@@ -18,6 +18,15 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.config_check import check_run_config
 
+DESCRIPTION = (
+    "Train, validate, predict or relax with fairchem's main, the ocp_dc plugin loaded. Results go to "
+    "RUN_DIR/results/ID, checkpoints to RUN_DIR/checkpoints/ID; ID is the time and --identifier, or --timestamp-id. A run that is started "
+    "again with its --timestamp-id goes on where it stopped."
+)
+EPILOG = (
+    "Anything in the config can be changed on the command line: --optim.max_epochs=50 --dataset.train.src=data/train. "
+    "Example: ocp-dc main --mode train --config-yml configs/md17/schnet-dc.yml --cpu --identifier first"
+)
 NEEDS_CHECKPOINT = ("predict", "validate", "run-relaxations")
 NEEDS_SPLIT = {"train": "train", "predict": "test", "validate": "val", "run-relaxations": "relax"}
 
@@ -50,6 +59,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Parse fairchem's command line into its known arguments and the overrides."""
     parser = flags.get_parser()
     parser.prog = "ocp-dc main"
+    parser.description = DESCRIPTION
+    parser.epilog = EPILOG
     args, overrides = parser.parse_known_args(list(arguments))
     for override in overrides:
         if not override.startswith("--") or "=" not in override:

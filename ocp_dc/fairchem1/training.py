@@ -82,7 +82,10 @@ def _epochs(trainer: Any, log: ValidationLog, disable_eval_progress: bool) -> No
                 resume.gather_random_states(trainer)
                 trainer.save(checkpoint_file="checkpoint.pt", training_state=True)
             if interrupt.requested:
-                raise KeyboardInterrupt(f"stopped after step {trainer.step} of {total}")
+                raise KeyboardInterrupt(
+                    f"stopped after step {trainer.step} of {total}; the same command with "
+                    f"--timestamp-id {trainer.timestamp_id} goes on from there"
+                )
             bar.update()
             if trainer.evaluations_since_best >= patience:
                 logging.info(f"early stopping: {patience} validations without an improvement of the best metric")
