@@ -12,7 +12,7 @@ import yaml
 from fairchem.core import _cli
 from fairchem.core.common import distutils
 from fairchem.core.common.flags import flags
-from fairchem.core.common.utils import build_config, setup_imports, setup_logging
+from fairchem.core.common.utils import UniqueKeyLoader, build_config, setup_imports, setup_logging
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from ocp_dc.errors import UserError
@@ -20,8 +20,8 @@ from ocp_dc.fairchem1.config_check import check_run_config
 
 DESCRIPTION = (
     "Train, validate, predict or relax with fairchem's main, the ocp_dc plugin loaded. Results go to "
-    "RUN_DIR/results/ID, checkpoints to RUN_DIR/checkpoints/ID; ID is the time and --identifier, or --timestamp-id. A run that is started "
-    "again with its --timestamp-id goes on where it stopped."
+    "RUN_DIR/results/ID, checkpoints to RUN_DIR/checkpoints/ID; ID is the time and --identifier, or --timestamp-id. "
+    "A run that is started again with its --timestamp-id goes on where it stopped."
 )
 EPILOG = (
     "Anything in the config can be changed on the command line: --optim.max_epochs=50 --dataset.train.src=data/train. "
@@ -86,8 +86,10 @@ def resolve(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
     finally:
         logging.getLogger().setLevel(logging.INFO)
     try:
+        if not isinstance(yaml.load(path.read_text(), Loader=UniqueKeyLoader), dict):
+            raise ValueError("expected blocks such as 'model:' and 'dataset:', got no mapping")
         config = build_config(args, overrides)
-    except (yaml.YAMLError, ValueError, AttributeError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise UserError(f"--config-yml {path}: {error}") from error
     check_run_config(config)
     return config

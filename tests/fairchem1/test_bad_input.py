@@ -89,6 +89,16 @@ def test_on_the_command_line(tmp_path, small_config, capsys, arguments, message)
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("text", ["", "- a list", "a: 1\na: 2\n", "a: [1\n", "includes: [none.yml]\n", "\x00"])
+def test_in_the_yaml(tmp_path, capsys, text):
+    path = tmp_path / "config.yml"
+    path.write_text(text)
+    assert main(["main", "--mode", "train", "--config-yml", str(path), "--cpu"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: --config-yml {path}: ")
+    assert "NoneType" not in error
+
+
 class Hostile:
     def __init__(self, target: Path) -> None:
         self.target = target
