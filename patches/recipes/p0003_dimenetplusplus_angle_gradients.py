@@ -38,7 +38,7 @@ CALL = """        angle = self.angles(pos, graph, idx_i, idx_j, idx_k, idx_kj, i
 """
 
 METHOD = '''    def angles(self, pos, graph, idx_i, idx_j, idx_k, idx_kj, idx_ji):
-        """The angle of each triplet k->j->i in radians, shape (num_triplets,)"""
+        """The angle between the edges of each triplet k->j->i, shape (num_triplets,)"""
         if not self.exact_angle_gradients:
             pos = pos.detach()
         pos_ji = pos[idx_j] - pos[idx_i]
