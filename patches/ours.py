@@ -45,13 +45,12 @@ def methods(path: str, name: str) -> str:
     table = next(node for node in ast.walk(_definition(source, name)) if isinstance(node, ast.Dict))
     found = []
     for key, value in zip(table.keys, table.values, strict=True):
-        assert isinstance(key, ast.Constant), "the keys of the table are names"
+        assert isinstance(key, ast.Constant), "the keys of the table are constants"
+        assert isinstance(key.value, str), "and names"
         assert isinstance(value, ast.Lambda), "the values of the table are lambdas"
         found.append(f"def {key.value}({ast.unparse(value.args)}):\n    return {ast.unparse(value.body)}\n")
     return "\n".join(found)
 
 
 def _definition(source: str, name: str) -> ast.FunctionDef:
-    return next(
-        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef) and node.name == name
-    )
+    return next(node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef) and node.name == name)

@@ -1,4 +1,4 @@
-"""Fall back to pure PyTorch where torch_scatter, torch_sparse or PyG's radius_graph is not there
+"""Fall back to pure PyTorch where torch_scatter, torch_sparse or PyG's radius_graph is not there.
 
 torch_scatter and torch_sparse are published as source only, and fairchem imports torch_scatter at import time and
 every model in setup_imports: without a compiler for both, no model starts, not even SchNet, which needs neither. PyG's
@@ -102,7 +102,11 @@ def redirect(source: str) -> str:
 
 def _schnet(tree: Tree) -> None:
     path = "models/schnet.py"
-    tree.replace(path, "import torch\nfrom torch_geometric", "from functools import partial\n\nimport torch\nfrom torch_geometric")
+    tree.replace(
+        path,
+        "import torch\nfrom torch_geometric",
+        "from functools import partial\n\nimport torch\nfrom torch_geometric",
+    )
     registry = "from fairchem.core.common.registry import registry\n"
     tree.replace(path, registry, f"from {MODULE} import radius_graph\n{registry}")
     head = '@registry.register_model("schnet")\n'

@@ -1,4 +1,4 @@
-"""Look data set transforms up in the registry, or by dotted path, instead of evaluating their names
+"""Look data set transforms up in the registry, or by dotted path, instead of evaluating their names.
 
 A transform's name in a config is passed to eval in the namespace of modules/transforms.py. Another package can add a
 transform only by putting it into that namespace, and a config can run any expression. Now a transform is registered as
@@ -33,11 +33,11 @@ REGISTER = '''    @classmethod
 
 '''
 
-GET = '''    @classmethod
+GET = """    @classmethod
     def get_transform(cls, name: str):
         return cls.get_class(name, "transform_name_mapping")
 
-'''
+"""
 
 LOOK_UP = '''
 
@@ -61,14 +61,13 @@ def edit(tree: Tree) -> None:
     before = "    @classmethod\n    def get(cls, name: str, default=None"
     tree.replace(registry, before, GET + before)
 
-    tree.replace(
-        transforms, "from typing import TYPE_CHECKING\n", "from typing import TYPE_CHECKING, Callable\n"
-    )
+    tree.replace(transforms, "from typing import TYPE_CHECKING\n", "from typing import TYPE_CHECKING, Callable\n")
     utils = "from fairchem.core.common.utils import cg_change_mat, irreps_sum\n"
     tree.replace(transforms, utils, f"from fairchem.core.common.registry import registry\n{utils}")
     tree.replace(
         transforms,
-        "            data_object = eval(transform_fn)(data_object, self.config[transform_fn])\n\n        return data_object\n",
+        "            data_object = eval(transform_fn)(data_object, self.config[transform_fn])\n\n"
+        "        return data_object\n",
         "            transform = get_transform(transform_fn)\n"
         "            data_object = transform(data_object, self.config[transform_fn])\n\n"
         f"        return data_object\n{LOOK_UP}",

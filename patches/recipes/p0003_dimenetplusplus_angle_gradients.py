@@ -1,10 +1,10 @@
-"""DimeNet++: an option to differentiate through the angles, and an explicit dimension of the cross product
+"""DimeNet++: an option to differentiate through the angles, and an explicit dimension of the cross product.
 
 The positions are detached before the angles are computed, so that the forces are not the gradient of the energy: they
 miss how the energy changes with the angles. exact_angle_gradients=True keeps the gradient; the default is as before,
-since published models were trained so. Where three atoms are in line, the length of the cross product has no gradient
-(its second derivative, which training on forces takes, is not a number): with exact gradients a square of 1e-4 Å²,
-far below what an angle resolves, is added under the root.
+since published models were trained so. Where three atoms are in line, the length of the cross product has no derivative
+(autograd's second one is not a number), though the energy has: with exact gradients the square of 1e-4 Å^2 is added
+under the root, which changes an angle of 0.01 by 1e-7.
 
 torch.cross without a dimension takes the first one of size 3: with exactly three triplets that is the wrong one.
 """
@@ -50,7 +50,7 @@ METHOD = '''    def angles(self, pos, graph, idx_i, idx_j, idx_k, idx_kj, idx_ji
         a = (pos_ji * pos_kj).sum(dim=-1)
         cross = torch.cross(pos_ji, pos_kj, dim=-1)
         if self.exact_angle_gradients:
-            # the norm has no gradient at 0, where three atoms are in line
+            # the norm has no derivative at 0, where three atoms are in line
             b = (cross.square().sum(dim=-1) + COLLINEAR**2).sqrt()
         else:
             b = cross.norm(dim=-1)
@@ -58,11 +58,11 @@ METHOD = '''    def angles(self, pos, graph, idx_i, idx_j, idx_k, idx_kj, idx_ji
 
 '''
 
-CONSTANT = '''# added to the area that two edges span, where the angle is differentiated (squared Angstrom)
+CONSTANT = """# added to the area that two edges span, where the angle is differentiated (squared Angstrom)
 COLLINEAR = 1e-4
 
 
-'''
+"""
 
 
 def edit(tree: Tree) -> None:

@@ -1,4 +1,4 @@
-"""Read checkpoints with weights_only, and metadata and linear references without pickles
+"""Read checkpoints with weights_only, and metadata and linear references without pickles.
 
 Up to torch 2.5 torch.load runs whatever code a file holds, and np.load does with allow_pickle=True. Checkpoints, scale
 files, normalizers, element references and data sets are downloaded: reading one should not run its author's code. All
@@ -29,7 +29,8 @@ def edit(tree: Tree) -> None:
     dataset = "datasets/base_dataset.py"
     tree.replace(
         dataset,
-        '            lin_ref = torch.tensor(\n                np.load(self.config["lin_ref"], allow_pickle=True)["coeff"]\n            )\n',
+        "            lin_ref = torch.tensor(\n"
+        '                np.load(self.config["lin_ref"], allow_pickle=True)["coeff"]\n            )\n',
         '            lin_ref = torch.tensor(np.load(self.config["lin_ref"])["coeff"])\n',
     )
     tree.replace(

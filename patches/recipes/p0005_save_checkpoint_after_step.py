@@ -1,4 +1,4 @@
-"""Save the checkpoint after the validation and the scheduler's step, with the states of the random numbers
+"""Save the checkpoint after the validation and the scheduler's step, with the states of the random numbers.
 
 A checkpoint is saved before the validation and before scheduler.step(): a resumed run is one step of the schedule
 behind, and its best metric is the one before. It holds no random states either, so that dropout and whatever else
@@ -76,7 +76,9 @@ def _loop(tree: Tree, path: str) -> None:
         "            if checkpoint_every == -1:\n"
         '                self.save(checkpoint_file="checkpoint.pt", training_state=True)\n'
     )
-    tree.replace(path, end_of_epoch, "            if checkpoint_every == -1:\n                self.save_training_state()\n")
+    tree.replace(
+        path, end_of_epoch, "            if checkpoint_every == -1:\n                self.save_training_state()\n"
+    )
     iterator = "            train_loader_iter = iter(self.train_loader)\n"
     tree.replace(
         path,

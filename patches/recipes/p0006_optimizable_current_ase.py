@@ -1,4 +1,4 @@
-"""OptimizableBatch: the coordinate interface of ase 3.23 and later
+"""OptimizableBatch: the coordinate interface of ase 3.23 and later.
 
 ase asks an optimizable for its coordinates, gradient and value as flat arrays, through abstract methods that
 OptimizableBatch does not have: it cannot be made with a current ase, and every relaxation fails. converged gets the

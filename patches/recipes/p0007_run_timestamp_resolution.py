@@ -1,4 +1,4 @@
-"""Name run directories to the millisecond
+"""Name run directories to the millisecond.
 
 The time goes to the other ranks as a float32, whose resolution at the present date is 128 s: two runs that start
 within two minutes and have one identifier, or none, share their directories, and the second overwrites the first. Now

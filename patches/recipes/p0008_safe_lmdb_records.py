@@ -1,4 +1,4 @@
-"""Read the records of LMDBs without running code that they name
+"""Read the records of LMDBs without running code that they name.
 
 An LMDB record and its length are pickles, and a pickle is a program: reading a data set from somebody else runs
 whatever its author put there. Records hold PyG's Data, tensors, arrays and plain values. Here a pickle can name these

@@ -1,4 +1,4 @@
-"""What a patched fairchem does without the plugin: run as a script in a process of its own, with the patched tree first.
+"""What a patched fairchem does without the plugin, run as a script in a process that finds the patched tree first.
 
 ``python patched_fairchem.py ETHANOL OUT`` writes ``results.pt`` and the runs into OUT. The models are also built by the
 tests' own process, from the pristine fairchem, to compare with.
@@ -103,21 +103,37 @@ def models(ethanol: Path) -> dict[str, Any]:
 
 
 def exact_angles(ethanol: Path) -> dict[str, Any]:
-    """Forces of one molecule beside central differences, in float64, and what a linear molecule gives."""
+    """In float64, for some atoms: forces and how they change with one coordinate, beside central differences."""
     model = build("dimenetplusplus", exact_angle_gradients=True).double()
-    batch = molecules(ethanol)
-    batch.pos = batch.pos.double()
-    differences = torch.zeros(3, 3, dtype=torch.float64)
-    step = 1e-5
+    bent = molecules(ethanol)
+    bent.pos = bent.pos.double()
+    linear = bent.clone()
+    along = torch.tensor([0.0, 0.0, 1.2], dtype=torch.float64)
+    linear.pos = torch.arange(len(bent.pos)).double()[:, None] * along
+    return {"bent": derivatives(model, bent), "linear": derivatives(model, linear)}
+
+
+def derivatives(model: torch.nn.Module, batch: Any) -> dict[str, torch.Tensor]:
+    """First and second derivatives of the energy with respect to the first three atoms, each in two ways."""
+
+    def outputs(pos: torch.Tensor) -> dict[str, torch.Tensor]:
+        moved = batch.clone()
+        moved.pos = pos
+        return model(moved)
+
+    pos = batch.pos.clone().requires_grad_(True)
+    forces = outputs(pos)["forces"]
+    change = torch.autograd.grad(forces[0, 0], pos)[0][:3]
+    step, first, second = 1e-5, torch.zeros(3, 3).double(), torch.zeros(3, 3).double()
     for atom in range(3):
         for axis in range(3):
             for sign in (1, -1):
-                moved = batch.clone()
-                moved.pos[atom, axis] += sign * step
-                differences[atom, axis] -= sign * model(moved)["energy"][0, 0].detach() / (2 * step)
-    linear = batch.clone()
-    linear.pos = torch.arange(len(batch.pos)).double()[:, None] * torch.tensor([0.0, 0.0, 1.2], dtype=torch.float64)
-    return {"forces": predict(model, batch)["forces"][:3], "differences": differences, "linear": predict(model, linear)}
+                moved = batch.pos.clone()
+                moved[atom, axis] += sign * step
+                out = outputs(moved)
+                first[atom, axis] -= sign * out["energy"][0, 0].detach() / (2 * step)
+                second[atom, axis] += sign * out["forces"][0, 0].detach() / (2 * step)
+    return {"forces": forces[:3].detach(), "energy differences": first, "change": change, "force differences": second}
 
 
 def three_triplets() -> dict[str, torch.Tensor]:
@@ -125,10 +141,12 @@ def three_triplets() -> dict[str, torch.Tensor]:
     from fairchem.core.models.dimenet_plus_plus import DimeNetPlusPlusWrap
 
     options = SimpleNamespace(exact_angle_gradients=False, use_pbc=False)
-    pos = torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [2, 1, 0], [0, 1, 0]])
-    i, j, k = torch.tensor([[0, 0, 0], [1, 1, 1], [2, 3, 4]])
-    angle = DimeNetPlusPlusWrap.angles(options, pos, None, i, j, k, None, None)
-    return {"found": angle, "expected": torch.tensor([np.pi / 2, np.pi / 4, 3 * np.pi / 4]).float()}
+    torch.manual_seed(0)
+    pos = torch.randn(9, 3)
+    i, j, k = torch.arange(9).reshape(3, 3)
+    found = DimeNetPlusPlusWrap.angles(options, pos, None, i, j, k, None, None)
+    cosine = torch.nn.functional.cosine_similarity(pos[j] - pos[i], pos[k] - pos[j])
+    return {"found": found, "expected": cosine.arccos()}
 
 
 def transforms() -> dict[str, Any]:
@@ -156,10 +174,11 @@ def hostile_files(folder: Path) -> dict[str, Any]:
         src, target = folder / where, folder / f"made-by-{where}"
         src.mkdir()
         hostile = pickle.dumps(Hostile(target))
-        with lmdb.open(str(src / "data.lmdb"), subdir=False, map_size=1 << 20, lock=False) as env:
-            with env.begin(write=True) as transaction:
-                transaction.put(b"0", hostile if where == "record" else pickle.dumps(1))
-                transaction.put(b"length", hostile if where == "length" else pickle.dumps(1))
+        env = lmdb.open(str(src / "data.lmdb"), subdir=False, map_size=1 << 20, lock=False)
+        with env.begin(write=True) as transaction:
+            transaction.put(b"0", hostile if where == "record" else pickle.dumps(1))
+            transaction.put(b"length", hostile if where == "length" else pickle.dumps(1))
+        env.close()
         np.savez(src / "metadata.npz", natoms=np.array([Hostile(target) if where == "metadata" else 3]))
         try:
             dataset = LmdbDataset({"src": str(src)})
