@@ -110,7 +110,7 @@ def safe_calculator() -> None:
             return getattr(torch, name)
 
         @staticmethod
-        def load(file: Any, map_location: Any = None) -> Any:
+        def load(file: Any, map_location: Any = None, weights_only: bool = True) -> Any:
             return read_checkpoint(file, map_location)
 
     ase_utils.torch = SafeTorch()

@@ -1,0 +1,53 @@
+"""Read checkpoints with weights_only, and metadata and linear references without pickles.
+
+Up to torch 2.5 torch.load runs whatever code a file holds, and np.load does with allow_pickle=True. Checkpoints, scale
+files, normalizers, element references and data sets are downloaded: reading one should not run its author's code. All
+of them hold tensors, numbers and plain containers, which need no more than weights_only. From torch 2.6 on that is the
+default; said here, it holds for every version.
+
+Not changed: normalizers and references that a config gives as one file of whole modules, which weights_only refuses.
+"""
+
+from __future__ import annotations
+
+from tree import Tree
+
+LOADS = {
+    "common/relaxation/ase_utils.py": 'torch.load(checkpoint_path, map_location=torch.device("cpu"))',
+    "common/utils.py": 'torch.load(checkpoint_path, map_location=torch.device("cpu"))',
+    "modules/normalization/element_references.py": "torch.load(file)",
+    "modules/normalization/normalizer.py": "torch.load(file)",
+    "modules/scaling/compat.py": "torch.load(path)",
+    "trainers/base_trainer.py": "torch.load(checkpoint_path, map_location=map_location)",
+}
+
+
+def edit(tree: Tree) -> None:
+    """Say weights_only at every torch.load of a user's file, and drop allow_pickle."""
+    for path, call in LOADS.items():
+        tree.replace(path, call, _weights_only(call, tree.text(path)))
+    dataset = "datasets/base_dataset.py"
+    tree.replace(
+        dataset,
+        "            lin_ref = torch.tensor(\n"
+        '                np.load(self.config["lin_ref"], allow_pickle=True)["coeff"]\n            )\n',
+        '            lin_ref = torch.tensor(np.load(self.config["lin_ref"])["coeff"])\n',
+    )
+    tree.replace(
+        dataset,
+        "            metadata_npzs.append(\n"
+        '                np.load(self.config["metadata_path"], allow_pickle=True)\n            )\n',
+        '            metadata_npzs.append(np.load(self.config["metadata_path"]))\n',
+    )
+    tree.replace(dataset, "np.load(metadata_file, allow_pickle=True)", "np.load(metadata_file)")
+
+
+def _weights_only(call: str, text: str) -> str:
+    """Return the call with one more argument, on lines of its own where one line of 88 characters does not hold it."""
+    line = next(line for line in text.splitlines() if call in line)
+    longer = call[:-1] + ", weights_only=True)"
+    if len(line) - len(call) + len(longer) <= 88:
+        return longer
+    indent = " " * (len(line) - len(line.lstrip()))
+    name, arguments = longer[:-1].split("(", 1)
+    return f"{name}(\n{indent}    {arguments}\n{indent})"

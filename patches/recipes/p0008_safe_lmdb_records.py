@@ -1,0 +1,39 @@
+"""Read the records of LMDBs without running code that they name.
+
+An LMDB record and its length are pickles, and a pickle is a program: reading a data set from somebody else runs
+whatever its author put there. Records hold PyG's Data, tensors, arrays and plain values. Here a pickle can name these
+only, and gets stand-ins that collect values; the objects are made from the values at the end. An allow-list alone is
+not enough: every PyG pickle names torch.storage._load_from_bytes, which unpickles anything itself.
+"""
+
+from __future__ import annotations
+
+import ours
+from tree import Tree
+
+FILES = {"safe_pickle": "data/safe_pickle.py", "safe_storage": "data/safe_storage.py"}
+ERROR = '''
+class UnsafeDataError(ValueError):
+    """A file holds something other than plain data: reading it further could run code from it."""
+
+
+'''
+
+
+def edit(tree: Tree) -> None:
+    """Add the reader and use it in both LMDB data sets."""
+    for name, path in FILES.items():
+        tree.write(f"datasets/{name}.py", _adapt(name, ours.text(path)))
+    for path in ("datasets/lmdb_dataset.py", "datasets/oc22_lmdb_dataset.py"):
+        text = tree.text(path).replace("pickle.loads(", "safe_pickle.loads(")
+        text = text.replace("pickle.load(fp)", "safe_pickle.loads(fp.read())").replace("import pickle\n", "")
+        utils = "from fairchem.core.datasets._utils import"
+        tree.write(path, text.replace(utils, f"from fairchem.core.datasets import safe_pickle\n{utils}", 1))
+
+
+def _adapt(name: str, source: str) -> str:
+    source = source.replace("ocp_dc.data.safe_storage", "fairchem.core.datasets.safe_storage")
+    source = source.replace("to the layout that `ocp-dc prepare` writes", "to plain data")
+    if name == "safe_storage":  # the one that imports neither
+        return source.replace("_DTYPES = {", f"{ERROR}_DTYPES = {{", 1)
+    return source.replace("import load_storage", "import UnsafeDataError, load_storage")
