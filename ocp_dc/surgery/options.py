@@ -31,7 +31,9 @@ class DCOptions:
         "none", help="normalization layers to take out", choices=("none", "batchnorm", "layernorm", "all")
     )
     angle_gradients: str | None = option(
-        None, help="models with detached angles only: exact or stock; exact where anything is asked for", choices=("exact", "stock")
+        None,
+        help="models with detached angles only: exact or stock; exact where anything is asked for",
+        choices=("exact", "stock"),
     )
 
     @classmethod
