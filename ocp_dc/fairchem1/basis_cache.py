@@ -111,23 +111,28 @@ def compile_expression(text: str, variable: str) -> Function:
 
 def _check(node: ast.AST, variable: str) -> None:
     """Refuse what is not arithmetic, and powers and functions of constants, which could compute without end."""
+    parts: tuple[ast.expr, ...]
     match node:
         case ast.Constant(value=value) if type(value) in (int, float):
-            return
+            parts = ()
         case ast.Name(id=name) if name == variable:
-            return
+            parts = ()
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
-            return _check(operand, variable)
+            parts = (operand,)
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div(), right=right):
-            _check(left, variable)
-            return _check(right, variable)
-        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=power)) if _depends(left, variable):
-            if type(power) is int and 0 <= power <= HIGHEST_POWER:
-                return _check(left, variable)
-        case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
-            if _depends(argument, variable):
-                return _check(argument, variable)
-    raise ValueError(f"{ast.unparse(node)!r} has no place in a basis function")
+            parts = (left, right)
+        case ast.BinOp(left=base, op=ast.Pow(), right=ast.Constant(value=power)) if (
+            type(power) is int and 0 <= power <= HIGHEST_POWER and _depends(base, variable)
+        ):
+            parts = (base,)
+        case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS and _depends(
+            argument, variable
+        ):
+            parts = (argument,)
+        case _:
+            raise ValueError(f"{ast.unparse(node)!r} has no place in a basis function")
+    for part in parts:
+        _check(part, variable)
 
 
 def _depends(node: ast.AST, variable: str) -> bool:

@@ -1,9 +1,10 @@
-"""The cache of DimeNet's basis functions: the same functions to the last bit, and no trouble whatever the file holds."""
+"""The cache of DimeNet's basis functions: the same functions to the last bit, whatever the file holds."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.metadata
 import json
 import logging
 import subprocess
@@ -159,7 +160,7 @@ def test_installing_again_changes_nothing():
     ],
 )
 def test_what_is_no_arithmetic_is_refused(text):
-    with pytest.raises(ValueError, match="no place in|no expression|does not depend|characters"):
+    with pytest.raises(ValueError, match=r"no place in|no expression|does not depend|characters"):
         basis_cache.compile_expression(text, "x")
 
 
@@ -271,8 +272,6 @@ def test_where_it_lies(monkeypatch, tmp_path):
 
 
 def test_the_file_is_of_these_packages(cache, monkeypatch):
-    import importlib.metadata
-
     before = basis_cache.path_of(SIZE)
     version = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == "sympy" else version(name))

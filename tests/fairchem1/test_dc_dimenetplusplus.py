@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset
@@ -242,8 +243,6 @@ def test_basis_functions_are_those_of_the_layer():
 
 def test_harmonics_are_orthonormal():
     """Over the sphere, by Gauss-Legendre quadrature in the cosine."""
-    import numpy as np
-
     nodes, weights = np.polynomial.legendre.leggauss(12)
     values = zonal_harmonics(torch.from_numpy(nodes), 7)
     products = 2 * torch.pi * values.T @ (torch.from_numpy(weights)[:, None] * values)

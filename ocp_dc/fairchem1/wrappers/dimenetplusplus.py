@@ -1,8 +1,8 @@
 """DimeNet++ (Gasteiger et al., arXiv 2011.14115) with a ``dc:`` block: ``dc_dimenetplusplus``.
 
 Fairchem detaches the positions in the angles, so that its forces are not -dE/dx. Wherever the ``dc:`` block asks for
-anything, this wrapper computes the energy from the cosines of the angles instead of the angles: the same function, which
-can be differentiated everywhere, as often as one likes, also where three atoms lie on a line.
+anything, this wrapper computes the energy from the cosines of the angles: the same function, which can be
+differentiated as often as one likes, also where three atoms lie on a line.
 """
 
 from __future__ import annotations
