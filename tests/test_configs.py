@@ -13,17 +13,22 @@ ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path for path in (ROOT / "configs").rglob("*.yml") if not path.name.startswith("_"))
 
 
+# as fairchem's and the published DimeNet++ are: angles detached
+NOT_CONSERVATIVE = ("dimenetplusplus-stock", "dimenetplusplus-paper")
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_builds(path):
     text = inspect_config(str(path))
-    assert "forces are -dE/dx" in text
+    assert ("forces are -dE/dx" in text) == (path.stem not in NOT_CONSERVATIVE)
+    assert ("forces are not the gradient" in text) == (path.stem in NOT_CONSERVATIVE)
     kind = path.stem.rsplit("-", maxsplit=1)[-1]
     assert ("this is the stock model" in text) == (kind == "stock")
 
 
 def test_the_md17_configs_are_there():
-    names = {path.name for path in CONFIGS if path.parent.name == "md17"}
-    assert {"schnet-stock.yml", "schnet-paper.yml", "schnet-dc.yml"} <= names
+    names = {path.stem for path in CONFIGS if path.parent.name == "md17"}
+    assert {f"{model}-{kind}" for model in ("schnet", "dimenetplusplus") for kind in ("stock", "paper", "dc")} <= names
     assert config_path("schnet-dc").is_file()
 
 
@@ -32,3 +37,11 @@ def test_paper_settings():
     text = inspect_config(str(ROOT / "configs" / "md17" / "schnet-paper.yml"))
     assert "center: none, scale: 1e6 kcal/mol" in text
     assert "11 activations swapped in region 'paper'" in text  # 5 interactions with 2 each, and the output's
+
+
+def test_dimenetplusplus_paper_settings():
+    """As published: output blocks only, and angles through which no gradient flows."""
+    text = inspect_config(str(ROOT / "configs" / "md17" / "dimenetplusplus-paper.yml"))
+    assert "center: none, scale: 1e6 kcal/mol" in text
+    assert "angle gradients: stock" in text
+    assert "4 activations swapped in region 'paper'" in text  # an output block after each of 3 blocks, and one before

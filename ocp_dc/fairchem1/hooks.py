@@ -168,6 +168,13 @@ def molecules_in_trajectories() -> None:
     ase_utils.wrap_positions = wrap_periodic
 
 
+def basis_functions() -> None:
+    """DimeNet++ derives its basis functions with sympy, 15 seconds a model: they are derived once and kept."""
+    from ocp_dc.fairchem1 import basis_cache
+
+    basis_cache.install()
+
+
 HOOKS: tuple[Callable[[], None], ...] = (
     missing_packages,
     weights_only_loading,
@@ -177,4 +184,5 @@ HOOKS: tuple[Callable[[], None], ...] = (
     job_pickling,
     relaxation_interface,
     molecules_in_trajectories,
+    basis_functions,
 )

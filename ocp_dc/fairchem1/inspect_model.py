@@ -26,10 +26,12 @@ def inspect_config(config_path: str, overrides: Sequence[str] = ()) -> str:
     report = surgery_report(model)
     conservative = getattr(model, "conservative", None)
     meaning = {True: "forces are -dE/dx", False: "forces are not the gradient of the energy", None: "unknown"}
+    angles = getattr(model, "angle_gradients", None)
     return "\n".join(
         [
             f"model: {config['model']['name']}, {sum(p.numel() for p in model.parameters()):,} parameters",
             f"conservative: {meaning[conservative]}",
+            *([] if angles is None else [f"angle gradients: {angles}"]),
             f"label rescaling: {_rescaling(config)}",
             "surgery: none, this is the stock model" if report is None else str(report),
         ]

@@ -45,8 +45,9 @@ def check_same_model(
         for key in sorted((set(saved) & set(config)) - set(INDIFFERENT)):
             if saved[key] != config[key]:
                 differences.append(f"model.{key}: {saved[key]!r} in the checkpoint, {config[key]!r} in the config")
-        ours, theirs = _meaning(config.get("dc")), _meaning(saved.get("dc"))
-        if ours != theirs and theirs != _meaning(None):
+        angles = hasattr(model, "angle_gradients")
+        ours, theirs = _meaning(config.get("dc"), angles), _meaning(saved.get("dc"), angles)
+        if ours != theirs and theirs != _meaning(None, angles):
             differences.append(f"model.dc: {saved.get('dc')!r} in the checkpoint, {config.get('dc')!r} in the config")
         elif ours != theirs:
             logging.warning(f"checkpoint {path} is of a stock model; its weights go into one with dc: {config['dc']}")
@@ -81,9 +82,16 @@ def _stock_name(name: str) -> type:
     return getattr(model_class, "stock_class", model_class)
 
 
-def _meaning(block: Mapping[str, Any] | None) -> tuple[Any, ...]:
-    """Return what a ``dc:`` block asks for, so that two spellings of one thing are equal."""
+def _meaning(block: Mapping[str, Any] | None, has_angles: bool) -> tuple[Any, ...]:
+    """Return what a ``dc:`` block asks for, so that two spellings of one thing are equal.
+
+    Args:
+        block: the block.
+        has_angles: whether ``angle_gradients`` means something for the model.
+    """
     options = DCOptions.from_block(block)
+    angles = (options.wanted_angle_gradients,) if has_angles else ()
     if options.asks_for_nothing:
-        return ()
-    return (str(options.wanted_activation), str(options.wanted_region), str(options.elsewhere), options.denormalize)
+        return angles
+    activations = (str(options.wanted_activation), str(options.wanted_region), str(options.elsewhere))
+    return (*angles, *activations, options.denormalize)

@@ -31,7 +31,9 @@ class DCOptions:
         "none", help="normalization layers to take out", choices=("none", "batchnorm", "layernorm", "all")
     )
     angle_gradients: str | None = option(
-        None, help="models with detached angles only: exact or stock", choices=("exact", "stock")
+        None,
+        help="models with detached angles only: exact or stock; exact where anything is asked for",
+        choices=("exact", "stock"),
     )
 
     @classmethod
@@ -61,8 +63,15 @@ class DCOptions:
 
     @property
     def asks_for_nothing(self) -> bool:
-        """Whether the block leaves the stock model as it is."""
+        """Whether the block leaves the layers of the stock model as they are."""
         return not self.swaps and self.denormalize == "none"
+
+    @property
+    def wanted_angle_gradients(self) -> str:
+        """How a model with detached angles treats them: ``exact`` wherever the block asks for anything."""
+        if self.angle_gradients is not None:
+            return self.angle_gradients
+        return "stock" if self.asks_for_nothing else "exact"
 
     def check(self) -> None:
         """Refuse combinations that contradict each other.

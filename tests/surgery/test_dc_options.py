@@ -54,6 +54,21 @@ def test_what_a_block_asks_for(block: dict[str, Any], swaps: bool, nothing: bool
     assert (options.swaps, options.asks_for_nothing) == (swaps, nothing)
 
 
+@pytest.mark.parametrize(
+    ("block", "angles"),
+    [
+        (None, "stock"),
+        ({"region": "none"}, "stock"),
+        ({"activation": "irelu"}, "exact"),
+        ({"denormalize": "all"}, "exact"),
+        ({"angle_gradients": "exact"}, "exact"),
+        ({"activation": "irelu", "angle_gradients": "stock"}, "stock"),
+    ],
+)
+def test_what_a_block_means_for_angles(block: dict[str, Any] | None, angles: str) -> None:
+    assert DCOptions.from_block(block).wanted_angle_gradients == angles
+
+
 @pytest.mark.parametrize("activation", ["irelu", {"name": "irelu"}])
 def test_an_activation_without_a_place(activation: object) -> None:
     options = DCOptions.from_block({"activation": activation, "region": "none"})

@@ -22,6 +22,7 @@ def make_wrapper(
     *,
     module: str,
     is_conservative: Callable[[Any], bool],
+    base: type[nn.Module] | None = None,
     has_detached_angles: bool = False,
 ) -> type[nn.Module]:
     """Make and register the wrapper of a stock fairchem model.
@@ -37,6 +38,7 @@ def make_wrapper(
         regions: what the named regions mean for it.
         module: the module that holds the class, for its dotted path.
         is_conservative: tells of an instance whether its forces are the gradient of its energy.
+        base: a subclass of ``stock`` with what the wrapper computes in another way; ``stock`` itself where None.
         has_detached_angles: whether ``dc.angle_gradients`` means something for this model.
     """
     parameters = list(inspect.signature(stock.__init__).parameters.values())
@@ -67,7 +69,7 @@ def make_wrapper(
         "conservative": property(is_conservative),
         "stock_class": stock,
     }
-    wrapper = type(class_name, (stock,), body)
+    wrapper = type(class_name, (base or stock,), body)
     registry.register_model(registered_name)(wrapper)
     return wrapper
 

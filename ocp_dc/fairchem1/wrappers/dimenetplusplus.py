@@ -1,0 +1,147 @@
+"""DimeNet++ (Gasteiger et al., arXiv 2011.14115) with a ``dc:`` block: ``dc_dimenetplusplus``.
+
+Fairchem detaches the positions in the angles, so that its forces are not -dE/dx. Wherever the ``dc:`` block asks for
+anything, this wrapper computes the energy from the cosines of the angles: the same function, which can be
+differentiated as often as one likes, also where three atoms lie on a line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import torch
+from fairchem.core.common.utils import conditional_grad
+from fairchem.core.models.dimenet_plus_plus import DimeNetPlusPlusWrap
+from torch import Tensor
+from torch_geometric.utils import scatter
+
+from ocp_dc.fairchem1.wrappers.factory import make_wrapper
+from ocp_dc.surgery import DCOptions, RegionTable
+
+DIMENETPLUSPLUS_REGIONS = RegionTable(
+    # the layers that turn the messages of a block into its share of each atom's energy
+    output=(r"^output_blocks\.\d+\.act$",),
+    source="arXiv 2310.01649, section 4; fairchem/core/models/dimenet_plus_plus.py",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class TripletGraph:
+    """Edges j -> i and triplets k -> j -> i. No gradient flows through it: it says who interacts with whom.
+
+    Args:
+        source: int64 [E], the atom j of each edge.
+        target: int64 [E], the atom i of each edge.
+        offsets: [E, 3], what periodic boundaries add to pos[j] - pos[i], in Å.
+        kj: int64 [T], the edge k -> j of each triplet.
+        ji: int64 [T], the edge j -> i of each triplet.
+    """
+
+    source: Tensor
+    target: Tensor
+    offsets: Tensor
+    kj: Tensor
+    ji: Tensor
+
+
+class CosineDimeNetPlusPlus(DimeNetPlusPlusWrap):
+    """DimeNet++ on cosines; without a ``dc:`` block that asks for something, fairchem's forward untouched."""
+
+    dc_options: DCOptions
+
+    @property
+    def angle_gradients(self) -> str:
+        """``exact``, or ``stock`` where gradients stop at the angles."""
+        return self.dc_options.wanted_angle_gradients
+
+    @conditional_grad(torch.enable_grad())
+    def _forward(self, data: Any) -> Tensor:
+        if self.dc_options.asks_for_nothing and self.angle_gradients == "stock":
+            return super()._forward(data)
+        return self.energy(data.atomic_numbers.long(), data.pos, data.batch, self.triplet_graph(data))
+
+    @torch.no_grad()
+    def triplet_graph(self, data: Any) -> TripletGraph:
+        """Find the edges and triplets of a batch, as fairchem does."""
+        graph = self.generate_graph(data)
+        source, target = graph.edge_index
+        *_, kj, ji = self.triplets(graph.edge_index, graph.cell_offsets, num_nodes=len(data.pos))
+        return TripletGraph(source, target, graph.offset_distances, kj, ji)
+
+    def energy(self, numbers: Tensor, positions: Tensor, batch: Tensor | None, graph: TripletGraph) -> Tensor:
+        """Return the energy of each structure, [B, 1], or [1] without ``batch``.
+
+        Args:
+            numbers: int64 [N], atomic numbers.
+            positions: [N, 3], in Å.
+            batch: int64 [N], the structure of each atom; None for one structure.
+            graph: edges and triplets.
+        """
+        i, j = graph.target, graph.source
+        vectors = positions.index_select(0, j) - positions.index_select(0, i) + graph.offsets  # [E, 3]
+        distances = vectors.norm(dim=-1)  # [E]
+        directions = vectors / distances[:, None]  # [E, 3]
+        if self.angle_gradients == "stock":
+            directions = directions.detach()
+        # a product of unit vectors instead of the angle itself, whose derivative is infinite on a line
+        cosines = (directions.index_select(0, graph.ji) * directions.index_select(0, graph.kj)).sum(-1)  # [T]
+
+        rbf = self.rbf(distances)  # [E, num_radial]
+        sbf = spherical_basis(self.sbf, distances, cosines, graph.kj)  # [T, num_spherical * num_radial]
+        x = self.emb(numbers, rbf, i, j)  # [E, hidden_channels]
+        atoms = self.output_blocks[0](x, rbf, i, num_nodes=len(positions))  # [N, 1]
+        for interaction, output in zip(self.interaction_blocks, self.output_blocks[1:], strict=True):
+            x = interaction(x, rbf, sbf, graph.kj, graph.ji)
+            atoms = atoms + output(x, rbf, i, num_nodes=len(positions))
+        return atoms.sum(dim=0) if batch is None else scatter(atoms, batch, dim=0)
+
+
+def spherical_basis(layer: Any, distances: Tensor, cosines: Tensor, kj: Tensor) -> Tensor:
+    """Return what torch_geometric's ``SphericalBasisLayer`` computes, from cosines instead of angles.
+
+    Args:
+        layer: the layer, which gives sizes, cutoff, envelope and radial functions.
+        distances: [E], in Å.
+        cosines: [T], of the angle of each triplet.
+        kj: int64 [T], the edge whose length goes with each angle.
+
+    Returns:
+        [T, num_spherical * num_radial], the radial index varying fastest.
+    """
+    scaled = distances / layer.cutoff
+    radial = torch.stack([function(scaled) for function in layer.bessel_funcs], dim=1)  # [E, S * R]
+    radial = (radial * layer.envelope(scaled)[:, None]).unflatten(1, (layer.num_spherical, layer.num_radial))
+    angular = zonal_harmonics(cosines, layer.num_spherical)  # [T, S]
+    return (radial.index_select(0, kj) * angular[:, :, None]).flatten(1)
+
+
+def zonal_harmonics(cosines: Tensor, count: int) -> Tensor:
+    """Return the spherical harmonics Y_l0 = sqrt((2l + 1) / 4π) P_l(cosine) of the orders l < ``count``.
+
+    Args:
+        cosines: [T].
+        count: the number of orders.
+
+    Returns:
+        [T, count]; polynomials, so that every derivative is finite.
+    """
+    legendre = [torch.ones_like(cosines), cosines]
+    for order in range(1, count - 1):  # Bonnet's recurrence
+        next_order = (2 * order + 1) * cosines * legendre[order] - order * legendre[order - 1]
+        legendre.append(next_order / (order + 1))
+    factors = [math.sqrt((2 * order + 1) / (4 * math.pi)) for order in range(count)]
+    return torch.stack([factor * value for factor, value in zip(factors, legendre, strict=False)], dim=1)
+
+
+DCDimeNetPlusPlus = make_wrapper(
+    "DCDimeNetPlusPlus",
+    "dc_dimenetplusplus",
+    DimeNetPlusPlusWrap,
+    DIMENETPLUSPLUS_REGIONS,
+    module=__name__,
+    base=CosineDimeNetPlusPlus,
+    is_conservative=lambda model: bool(model.regress_forces) and model.angle_gradients == "exact",
+    has_detached_angles=True,
+)
