@@ -45,8 +45,8 @@ def check_same_model(
         for key in sorted((set(saved) & set(config)) - set(INDIFFERENT)):
             if saved[key] != config[key]:
                 differences.append(f"model.{key}: {saved[key]!r} in the checkpoint, {config[key]!r} in the config")
-        ours, theirs = _meaning(config.get("dc")), _meaning(saved.get("dc"))
-        if ours != theirs and theirs != _meaning(None):
+        ours, theirs = meaning(config.get("dc")), meaning(saved.get("dc"))
+        if ours != theirs and theirs != meaning(None):
             differences.append(f"model.dc: {saved.get('dc')!r} in the checkpoint, {config.get('dc')!r} in the config")
         elif ours != theirs:
             logging.warning(f"checkpoint {path} is of a stock model; its weights go into one with dc: {config['dc']}")
@@ -81,7 +81,7 @@ def _stock_name(name: str) -> type:
     return getattr(model_class, "stock_class", model_class)
 
 
-def _meaning(block: Mapping[str, Any] | None) -> tuple[Any, ...]:
+def meaning(block: Mapping[str, Any] | None) -> tuple[Any, ...]:
     """Return what a ``dc:`` block asks for, so that two spellings of one thing are equal."""
     options = DCOptions.from_block(block)
     if options.asks_for_nothing:

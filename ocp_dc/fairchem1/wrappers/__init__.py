@@ -1,5 +1,6 @@
 """The registered models: fairchem's own with a ``dc:`` block."""
 
+from ocp_dc.fairchem1.wrappers.gemnet_t import DCGemNetT
 from ocp_dc.fairchem1.wrappers.schnet import DCSchNet
 
-__all__ = ["DCSchNet"]
+__all__ = ["DCGemNetT", "DCSchNet"]
