@@ -23,12 +23,20 @@ def test_builds(path):
 
 def test_the_md17_configs_are_there():
     names = {path.name for path in CONFIGS if path.parent.name == "md17"}
-    assert {"schnet-stock.yml", "schnet-paper.yml", "schnet-dc.yml"} <= names
+    expected = {f"{model}-{kind}.yml" for model in ("schnet", "gemnet_t") for kind in ("stock", "paper", "dc")}
+    assert expected <= names
     assert config_path("schnet-dc").is_file()
 
 
-def test_paper_settings():
+@pytest.mark.parametrize(
+    ("model", "swapped"),
+    [
+        ("schnet", 5 * 2 + 1),  # 5 interactions with 2 each, and the output's
+        ("gemnet_t", (3 + 1) * (1 + 2 * 3)),  # 4 output blocks of a dense layer and 3 residual ones with 2 each
+    ],
+)
+def test_paper_settings(model, swapped):
     """As published: arXiv 2310.01649, sections 4 and 5."""
-    text = inspect_config(str(ROOT / "configs" / "md17" / "schnet-paper.yml"))
+    text = inspect_config(str(ROOT / "configs" / "md17" / f"{model}-paper.yml"))
     assert "center: none, scale: 1e6 kcal/mol" in text
-    assert "11 activations swapped in region 'paper'" in text  # 5 interactions with 2 each, and the output's
+    assert f"{swapped} activations swapped in region 'paper'" in text

@@ -27,6 +27,7 @@ from ocp_dc.errors import UserError
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1 import scale_factors
 from ocp_dc.fairchem1.plain import plain
+from ocp_dc.fairchem1.subnormals import flushed_subnormals
 from ocp_dc.fairchem1.trainer import DCTrainer
 
 
@@ -97,11 +98,10 @@ def fit(model: nn.Module, batches: Sequence[Any]) -> list[Fitted]:
     scale_factors.reset(model)
     regress_forces, model.regress_forces = model.regress_forces, False
     try:
-        order = _order(model, batches[0])
-        return [
-            _fit_one(name, factor, model, batches)
-            for name, factor in tqdm(order, desc="fitting scale factors", unit="factor", disable=None)
-        ]
+        with flushed_subnormals():
+            order = _order(model, batches[0])
+            bar = tqdm(order, desc="fitting scale factors", unit="factor", disable=None)
+            return [_fit_one(name, factor, model, batches) for name, factor in bar]
     finally:
         model.regress_forces = regress_forces
 

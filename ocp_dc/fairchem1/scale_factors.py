@@ -15,6 +15,7 @@ from torch import nn
 
 from ocp_dc.errors import UserError, nearest
 from ocp_dc.fairchem1.model_check import meaning
+from ocp_dc.surgery import DCOptions
 
 COMMAND = "`ocp-dc fit-scales CONFIG --out FILE.json`"
 COMMENT = "comment"  # the one entry of a scale file that fairchem does not take for a factor
@@ -42,7 +43,7 @@ def ensure_fitted(model: nn.Module, warn: bool = False) -> None:
     message = (
         f"{len(missing)} scale factors of the model are not fitted ({missing[0]}, ...), and its features grow or "
         f"shrink from block to block; before a training fit them with {COMMAND} and give them as "
-        "--model.scale_file=FILE.json. They depend on the activations, so fit them for every dc: block"
+        "--model.scale_file=FILE.json. They depend on the activations before them, and so on the dc: block"
     )
     if not warn:
         raise UserError(f"{message}. A checkpoint that was trained without them needs a new training")
@@ -72,7 +73,7 @@ def read_scale_file(block: Mapping[str, Any]) -> dict[str, float] | None:
     if isinstance(source, str) and source.endswith(".json"):
         comment = json.loads(Path(source).read_text()).get(COMMENT)
         fitted_for = comment.get("dc") if isinstance(comment, dict) else block.get("dc")
-        if meaning(fitted_for) != meaning(block.get("dc")):
+        if _inner(fitted_for) != _inner(block.get("dc")):
             logging.warning(
                 f"model.scale_file {source} was fitted for dc: {fitted_for}, and this model has dc: {block.get('dc')}; "
                 f"fit again with {COMMAND}"
@@ -109,6 +110,13 @@ def set_scale_factors(model: nn.Module, factors: Mapping[str, float]) -> None:
     for name, factor in own.items():
         factor.reset_()
         factor.set_(factors[name])
+
+
+def _inner(block: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """Return what a ``dc:`` block asks for before the output blocks, after which no factor comes."""
+    options = DCOptions.from_block(block)
+    only_output = options.asks_for_nothing or options.wanted_region in ("none", "output", "paper")
+    return (str(options.elsewhere),) if only_output else meaning(block)
 
 
 def reset(model: nn.Module) -> None:
