@@ -68,7 +68,7 @@ def fit_config(
     args, rest = run_main.parse(["--mode", "train", "--config-yml", config_path, *overrides])
     config = run_main.resolve(args, rest)
     run_main.check_mode(config)
-    trainer = _trainer(config, cpu=cpu)
+    trainer = make_trainer(config, cpu=cpu)
     fitted = fit(trainer.model, [b.to(trainer.device) for b in itertools.islice(trainer.train_loader, batches)])
     comment = {"model": config["model"]["name"], "dc": config["model"].get("dc"), "batches": batches}
     record = {scale_factors.COMMENT: plain(comment), **{each.name: each.value for each in fitted}}
@@ -113,7 +113,7 @@ def table(fitted: Sequence[Fitted]) -> str:
     return "\n".join([f"{'scale factor':{width}}  {'value':>8}  {'variance':>9}  {'reference':>9}", *rows])
 
 
-def _trainer(config: dict[str, Any], cpu: bool) -> DCTrainer:
+def make_trainer(config: dict[str, Any], cpu: bool) -> DCTrainer:
     """Return a trainer that writes nothing, with model and training set alone."""
     logging.getLogger().setLevel(logging.WARNING)  # fairchem prints the whole config
     train = {key: value for key, value in config["dataset"]["train"].items() if key != "transforms"}

@@ -94,19 +94,19 @@ def resolve(block: Mapping[str, Any], keep: bool) -> dict[str, Any]:
 
 
 def set_scale_factors(model: nn.Module, factors: Mapping[str, float]) -> None:
-    """Put fitted factors into a model.
+    """Put fitted factors into a model; those of parts that it does not have are left out with a warning.
 
     Raises:
-        UserError: the names are not those of the model's factors: they were fitted for another size or another model.
+        UserError: some of the model's factors are not there.
     """
     own = scale_factors(model)
-    for wrong, where in ((sorted(set(own) - set(factors)), "lacks"), (sorted(set(factors) - set(own)), "has")):
-        if wrong:
-            hint = nearest(wrong[0], factors if where == "lacks" else own)
-            raise UserError(
-                f"model.scale_file: {where} {', '.join(wrong[:4])}{', ...' if len(wrong) > 4 else ''}, which does not "
-                f"fit the {len(own)} scale factors of {type(model).__name__}.{hint} Fit them for it with {COMMAND}"
-            )
+    if missing := sorted(set(own) - set(factors)):
+        raise UserError(
+            f"model.scale_file: lacks {', '.join(missing[:4])}{', ...' if len(missing) > 4 else ''} of the {len(own)} "
+            f"scale factors of {type(model).__name__}.{nearest(missing[0], factors)} Fit them for it with {COMMAND}"
+        )
+    if surplus := sorted(set(factors) - set(own)):
+        logging.warning(f"model.scale_file: {type(model).__name__} has no {', '.join(surplus)}; was it fitted for it?")
     for name, factor in own.items():
         factor.reset_()
         factor.set_(factors[name])

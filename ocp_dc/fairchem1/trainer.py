@@ -75,6 +75,8 @@ class DCTrainer(OCPTrainer):
             self.config["model"]["scale_file"] = factors
         if distutils.get_world_size() == 1:  # fairchem wraps even then, and every step pays for gradient buckets
             self.model = self._unwrapped_model
+        elif hasattr(self._unwrapped_model, "shared_parameters"):  # read by the backward step, and hidden by DDP
+            self.model.shared_parameters = self._unwrapped_model.shared_parameters
         report = surgery_report(self._unwrapped_model)
         if report is not None:
             if distutils.is_master():

@@ -9,6 +9,7 @@ import torch
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 
 from ocp_dc.errors import UserError
+from ocp_dc.fairchem1.fit_scales import make_trainer
 from ocp_dc.fairchem1.wrappers import DCGemNetT
 
 from runs import GEMNET
@@ -53,12 +54,20 @@ class TestDCGemNetT(WrapperContract):
         assert torch.equal(silu.out_blocks[0].layers[0]._activation(x), torch.nn.functional.silu(x))
         assert torch.equal(silu.edge_emb.dense._activation(x), stock(x))
 
-    def test_shared_parameters(self):
-        """The trainer divides their gradients by the number of blocks that share them; surgery leaves them alone."""
-        model = self.build(dc={"activation": "irelu", "region": "full"})
-        own = {id(parameter) for parameter in model.parameters()}
-        assert [factor for _, factor in model.shared_parameters] == [BLOCKS, BLOCKS, BLOCKS, BLOCKS + 1]
-        assert all(id(parameter) in own for parameter, _ in model.shared_parameters)
+    def test_shared_parameters(self, small_config):
+        """The trainer divides the gradient of what several blocks share by their number, and no other gradient."""
+        config = small_config(optim={"optimizer": "SGD", "lr_initial": 0.0})
+        model = {**GEMNET, "dc": {"activation": "irelu", "region": "full"}}
+        trainer = make_trainer({**config, "model": model, "seed": 0}, cpu=True)
+        parameters = {name: p for name, p in trainer.model.named_parameters() if p.requires_grad}
+        factors = {id(parameter): factor for parameter, factor in trainer.model.shared_parameters}
+        assert list(factors.values()) == [BLOCKS, BLOCKS, BLOCKS, BLOCKS + 1]
+        assert set(factors) < {id(parameter) for parameter in parameters.values()}
+        batch = next(iter(trainer.train_loader))
+        expected = torch.autograd.grad(trainer.model(batch)["forces"].square().sum(), list(parameters.values()))
+        trainer._backward(trainer.model(batch)["forces"].square().sum())
+        for (name, parameter), gradient in zip(parameters.items(), expected, strict=True):
+            assert torch.equal(parameter.grad, gradient / factors.get(id(parameter), 1)), name
 
     def test_direct_forces(self):
         with pytest.raises(UserError, match=r"direct_forces.*not be the derivatives"):

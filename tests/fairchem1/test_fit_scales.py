@@ -74,7 +74,7 @@ def values(path: Path) -> dict[str, float]:
 
 def test_brings_every_variance_to_its_reference(config_file, scale_file):
     """Recomputed from the tensors that pass through each factor, with the file's values in the model."""
-    trainer = fit_scales._trainer(_resolved(config_file), cpu=True)
+    trainer = fit_scales.make_trainer(_resolved(config_file), cpu=True)
     scale_factors.set_scale_factors(trainer.model, values(scale_file))
     trainer.model.eval()
     seen: dict[str, list[tuple[float, float, int]]] = {}
@@ -198,9 +198,12 @@ def test_a_bad_scale_file(config, tmp_path, capsys, content, message):
     assert "error: model.scale_file" in capsys.readouterr().err
 
 
-def test_factors_of_another_size(config, scale_file):
-    with pytest.raises(UserError, match=r"has .*OutBlock_2_sum.*does not fit the 5 scale factors of DCGemNetT"):
-        build_model({**config["model"], "num_blocks": 1, "scale_file": str(scale_file)})
+def test_factors_of_another_size(config, scale_file, caplog):
+    with pytest.raises(UserError, match=r"lacks AtomUpdate_3_sum, .* of the 13 scale factors of DCGemNetT"):
+        build_model({**config["model"], "num_blocks": 3, "scale_file": str(scale_file)})
+    model = build_model({**config["model"], "num_blocks": 1, "scale_file": str(scale_file)})
+    assert "DCGemNetT has no AtomUpdate_2_sum, OutBlock_2_sum" in caplog.text
+    stock_ensure_fitted(model)
 
 
 def test_factors_of_other_activations_are_warned_about(config, scale_file, caplog):
