@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             fairchem_main(arguments[1:])
             return 0
         args, rest = _parser().parse_known_args(arguments)
-        if rest and args.command != "inspect":
+        if rest and args.command not in ("inspect", "fit-scales"):
             raise UserError(f"unknown arguments: {' '.join(rest)}; see `ocp-dc {args.command} --help`")
         args.overrides = rest
         return args.run(args)
@@ -71,6 +71,14 @@ def _parser() -> argparse.ArgumentParser:
 
     add = _adder(commands, "inspect", _inspect, "build a config's model and print what surgery would change")
     add("config", help="a config; overrides such as --model.dc.region=full may follow")
+
+    add = _adder(
+        commands, "fit-scales", _fit_scales, "fit GemNet's scale factors for a config's surgery, before training"
+    )
+    add("config", help="a config; overrides such as --dataset.train.src=data/ethanol/train may follow")
+    add("--out", type=Path, metavar="FILE", help="the JSON file to write (default: CONFIG-scales.json, here)")
+    add("--batches", type=int, default=16, metavar="N", help="training batches to fit on (default: 16)")
+    add("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
 
     add = _adder(commands, "evaluate", _evaluate, "errors of a checkpoint on an LMDB: table, CSV, JSON, parity plots")
     add("checkpoint", type=Path, help="such as checkpoints/ID/best_checkpoint.pt")
@@ -116,6 +124,15 @@ def _inspect(args: argparse.Namespace) -> int:
     from ocp_dc.fairchem1.inspect_model import inspect_config
 
     print(inspect_config(args.config, args.overrides))
+    return 0
+
+
+def _fit_scales(args: argparse.Namespace) -> int:
+    from ocp_dc.fairchem1.fit_scales import fit_config, table
+
+    out = args.out or Path(f"{Path(args.config).stem}-scales.json")
+    print(table(fit_config(args.config, out, args.overrides, batches=args.batches, cpu=args.cpu)))
+    print(f"written to {out}; train with --model.scale_file={out}")
     return 0
 
 

@@ -13,7 +13,7 @@ from ocp_dc.cli import main
 from ocp_dc.data.sample import sample_path
 
 
-@pytest.mark.parametrize("command", [[], ["main"], ["prepare"], ["inspect"], ["evaluate"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["main"], ["prepare"], ["inspect"], ["fit-scales"], ["evaluate"], ["demo"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])

@@ -28,20 +28,23 @@ def test_builds(path):
 
 def test_the_md17_configs_are_there():
     names = {path.stem for path in CONFIGS if path.parent.name == "md17"}
-    assert {f"{model}-{kind}" for model in ("schnet", "dimenetplusplus") for kind in ("stock", "paper", "dc")} <= names
+    models = ("schnet", "dimenetplusplus", "gemnet_t")
+    assert {f"{model}-{kind}" for model in models for kind in ("stock", "paper", "dc")} <= names
     assert config_path("schnet-dc").is_file()
 
 
-def test_paper_settings():
+@pytest.mark.parametrize(
+    ("model", "swapped"),
+    [
+        ("schnet", 5 * 2 + 1),  # 5 interactions with 2 each, and the output's
+        ("dimenetplusplus", 3 + 1),  # an output block after each of 3 blocks, and one before
+        ("gemnet_t", (3 + 1) * (1 + 2 * 3)),  # 4 output blocks of a dense layer and 3 residual ones with 2 each
+    ],
+)
+def test_paper_settings(model, swapped):
     """As published: arXiv 2310.01649, sections 4 and 5."""
-    text = inspect_config(str(ROOT / "configs" / "md17" / "schnet-paper.yml"))
+    text = inspect_config(str(ROOT / "configs" / "md17" / f"{model}-paper.yml"))
     assert "center: none, scale: 1e6 kcal/mol" in text
-    assert "11 activations swapped in region 'paper'" in text  # 5 interactions with 2 each, and the output's
-
-
-def test_dimenetplusplus_paper_settings():
-    """As published: output blocks only, and angles through which no gradient flows."""
-    text = inspect_config(str(ROOT / "configs" / "md17" / "dimenetplusplus-paper.yml"))
-    assert "center: none, scale: 1e6 kcal/mol" in text
-    assert "angle gradients: stock" in text
-    assert "4 activations swapped in region 'paper'" in text  # an output block after each of 3 blocks, and one before
+    assert f"{swapped} activations swapped in region 'paper'" in text
+    if model == "dimenetplusplus":
+        assert "angle gradients: stock" in text  # no gradient flows through them in the published runs

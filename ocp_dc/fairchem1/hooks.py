@@ -175,6 +175,18 @@ def basis_functions() -> None:
     basis_cache.install()
 
 
+def scale_factor_messages() -> None:
+    """Of unfitted scale factors fairchem warns once a factor and validation, or stops, and names a script that prompts.
+
+    Ours says once what to do, and stops with a user's error.
+    """
+    from ocp_dc.fairchem1.scale_factors import ensure_fitted
+
+    for name in ("base_trainer", "ocp_trainer"):
+        module: Any = importlib.import_module(f"fairchem.core.trainers.{name}")
+        module.ensure_fitted = ensure_fitted
+
+
 HOOKS: tuple[Callable[[], None], ...] = (
     missing_packages,
     weights_only_loading,
@@ -185,4 +197,5 @@ HOOKS: tuple[Callable[[], None], ...] = (
     relaxation_interface,
     molecules_in_trajectories,
     basis_functions,
+    scale_factor_messages,
 )

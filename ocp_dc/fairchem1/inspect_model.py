@@ -7,6 +7,7 @@ from typing import Any
 
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1.config_check import check_model
+from ocp_dc.fairchem1.scale_factors import read_scale_file, set_scale_factors
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
 
 
@@ -40,8 +41,12 @@ def inspect_config(config_path: str, overrides: Sequence[str] = ()) -> str:
 
 def build_model(block: dict[str, Any]) -> Any:
     """Build the model of a ``model`` block."""
-    arguments = {key: value for key, value in block.items() if key != "name"}
-    return check_model(block)(**arguments)
+    factors = read_scale_file(block)
+    arguments = {key: value for key, value in block.items() if key not in ("name", "scale_file")}
+    model = check_model(block)(**arguments)
+    if factors is not None:
+        set_scale_factors(model, factors)
+    return model
 
 
 def _rescaling(config: dict[str, Any]) -> str:

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     args, overrides = parse(arguments)
     config = resolve(args, overrides)
-    _check_mode(config)
+    check_mode(config)
     try:
         _cli.main(args, overrides)
     except ChildFailedError as error:
@@ -95,7 +95,8 @@ def resolve(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
     return config
 
 
-def _check_mode(config: dict[str, Any]) -> None:
+def check_mode(config: dict[str, Any]) -> None:
+    """Refuse a mode without the checkpoint or the data that it needs."""
     mode, checkpoint = config["mode"], config.get("checkpoint")
     if mode in NEEDS_CHECKPOINT and checkpoint is None:
         raise UserError(f"--mode {mode} needs --checkpoint, such as checkpoints/ID/best_checkpoint.pt")

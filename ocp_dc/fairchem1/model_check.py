@@ -46,8 +46,8 @@ def check_same_model(
             if saved[key] != config[key]:
                 differences.append(f"model.{key}: {saved[key]!r} in the checkpoint, {config[key]!r} in the config")
         angles = hasattr(model, "angle_gradients")
-        ours, theirs = _meaning(config.get("dc"), angles), _meaning(saved.get("dc"), angles)
-        if ours != theirs and theirs != _meaning(None, angles):
+        ours, theirs = meaning(config.get("dc"), angles), meaning(saved.get("dc"), angles)
+        if ours != theirs and theirs != meaning(None, angles):
             differences.append(f"model.dc: {saved.get('dc')!r} in the checkpoint, {config.get('dc')!r} in the config")
         elif ours != theirs:
             logging.warning(f"checkpoint {path} is of a stock model; its weights go into one with dc: {config['dc']}")
@@ -82,7 +82,7 @@ def _stock_name(name: str) -> type:
     return getattr(model_class, "stock_class", model_class)
 
 
-def _meaning(block: Mapping[str, Any] | None, has_angles: bool) -> tuple[Any, ...]:
+def meaning(block: Mapping[str, Any] | None, has_angles: bool = False) -> tuple[Any, ...]:
     """Return what a ``dc:`` block asks for, so that two spellings of one thing are equal.
 
     Args:

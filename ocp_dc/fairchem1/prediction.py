@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from fairchem.core.common import distutils
-from fairchem.core.modules.scaling.util import ensure_fitted
 from torch_geometric.data import Batch
 from tqdm import tqdm
+
+from ocp_dc.fairchem1.scale_factors import ensure_fitted
 
 
 def predict(

@@ -17,7 +17,7 @@ from fairchem.core.modules.normalization.normalizer import create_normalizer
 from fairchem.core.modules.scaling.compat import load_scales_compat
 
 import ocp_dc
-from ocp_dc.fairchem1 import checkpoints
+from ocp_dc.fairchem1 import checkpoints, scale_factors
 from ocp_dc.fairchem1.model_check import check_same_model
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.validation_log import ValidationLog
@@ -92,6 +92,7 @@ def load(trainer: Any, path: str, checkpoint: dict[str, Any] | None, inference_o
         checkpoint = checkpoints.read_checkpoint(path, device)
     strict = trainer.config["task"].get("strict_load", True)
     check_same_model(trainer._unwrapped_model, trainer.config["model"], checkpoint, path, strict)
+    scale_factors.reset(trainer._unwrapped_model)  # the checkpoint's belong to its weights
     trainer.model.load_state_dict(match_state_dict(trainer.model.state_dict(), checkpoint["state_dict"]), strict=strict)
     if checkpoint.get("scale_dict"):
         load_scales_compat(trainer._unwrapped_model, checkpoint["scale_dict"])

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ocp_dc.data.lmdb_check import check_lmdb
-from ocp_dc.fairchem1 import config_check, loss_and_metrics, prediction, resume, schedule, training
+from ocp_dc.fairchem1 import config_check, loss_and_metrics, prediction, resume, scale_factors, schedule, training
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.transform import NAME, arm, iterate_labels
@@ -61,15 +61,22 @@ class DCTrainer(OCPTrainer):
             self.config["model"]["name"] = f"{model_class.__module__}.{model_class.__qualname__}"
         self.config["evaluation_metrics"] = {**DEFAULT_METRICS, **(self.config["evaluation_metrics"] or {})}
         self.config["task"] = {"relax_opt": {}, "write_pos": True, **(self.config["task"] or {})}
+        self.config["model"] = scale_factors.resolve(self.config["model"], keep=not inference_only)
         self.label_options = self._label_options()
         self._save_record("config.yml", yaml.safe_dump(plain(self.config), sort_keys=False))
         super().load(inference_only)
 
     def load_model(self) -> None:
         """Build the model, then print and save what surgery did."""
+        factors = self.config["model"].pop("scale_file", None)
         super().load_model()
+        if factors is not None:
+            scale_factors.set_scale_factors(self._unwrapped_model, factors)
+            self.config["model"]["scale_file"] = factors
         if distutils.get_world_size() == 1:  # fairchem wraps even then, and every step pays for gradient buckets
             self.model = self._unwrapped_model
+        elif hasattr(self._unwrapped_model, "shared_parameters"):  # read by the backward step, and hidden by DDP
+            self.model.shared_parameters = self._unwrapped_model.shared_parameters
         report = surgery_report(self._unwrapped_model)
         if report is not None:
             if distutils.is_master():

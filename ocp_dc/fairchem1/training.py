@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 from fairchem.core.common import distutils
-from fairchem.core.modules.scaling.util import ensure_fitted
 from tqdm import tqdm
 
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1 import loss_and_metrics, resume, schedule
 from ocp_dc.fairchem1.divergence import check_gradients
+from ocp_dc.fairchem1.scale_factors import ensure_fitted
 from ocp_dc.fairchem1.validation_log import ValidationLog
 
 

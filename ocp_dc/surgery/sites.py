@@ -100,7 +100,8 @@ def find_sites(model: nn.Module, activation_types: Sequence[str] = ()) -> list[S
 def describe(activation: nn.Module | Callable[..., Any]) -> str:
     """Return a short name for an activation, for reports: ``ShiftedSoftplus()`` or ``torch.nn.functional.silu``."""
     if isinstance(activation, nn.Module):
-        return repr(activation)
+        parts = [describe(child) for child in activation.children()]  # whose repr takes several lines
+        return f"{type(activation).__name__}({', '.join(parts)})" if parts else repr(activation)
     if isinstance(activation, functools.partial):
         return f"partial of {describe(activation.func)}"
     module = getattr(activation, "__module__", None)

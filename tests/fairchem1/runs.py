@@ -28,6 +28,26 @@ MODEL = {
     "otf_graph": True,
 }
 
+GEMNET = {
+    "name": "dc_gemnet_t",
+    "num_spherical": 3,
+    "num_radial": 6,
+    "num_blocks": 2,
+    "emb_size_atom": 12,
+    "emb_size_edge": 12,
+    "emb_size_trip": 8,
+    "emb_size_rbf": 6,
+    "emb_size_cbf": 6,
+    "emb_size_bil_trip": 8,
+    "num_before_skip": 1,
+    "num_after_skip": 1,
+    "num_concat": 1,
+    "num_atom": 1,
+    "cutoff": 5.0,
+    "use_pbc": False,
+    "otf_graph": True,
+}
+
 
 @dataclass
 class Run:

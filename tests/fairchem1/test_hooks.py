@@ -37,6 +37,8 @@ def source(module: str) -> str:
         ("_cli", "class Runner(Checkpointable)"),
         ("_cli", "elastic_launch(launch_config, runner_wrapper)(config)"),
         ("common.utils", "from torch_scatter import scatter"),
+        ("trainers.base_trainer", "ensure_fitted(self._unwrapped_model, warn=True)"),
+        ("trainers.ocp_trainer", "ensure_fitted(self._unwrapped_model)\n"),
         ("common.relaxation.optimizable", "class OptimizableBatch(Optimizable)"),
     ],
 )

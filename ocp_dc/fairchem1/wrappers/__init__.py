@@ -1,6 +1,7 @@
 """The registered models: fairchem's own with a ``dc:`` block."""
 
 from ocp_dc.fairchem1.wrappers.dimenetplusplus import DCDimeNetPlusPlus
+from ocp_dc.fairchem1.wrappers.gemnet_t import DCGemNetT
 from ocp_dc.fairchem1.wrappers.schnet import DCSchNet
 
-__all__ = ["DCDimeNetPlusPlus", "DCSchNet"]
+__all__ = ["DCDimeNetPlusPlus", "DCGemNetT", "DCSchNet"]

@@ -24,6 +24,7 @@ def make_wrapper(
     is_conservative: Callable[[Any], bool],
     base: type[nn.Module] | None = None,
     has_detached_angles: bool = False,
+    check: Callable[[Any], None] | None = None,
 ) -> type[nn.Module]:
     """Make and register the wrapper of a stock fairchem model.
 
@@ -40,6 +41,8 @@ def make_wrapper(
         is_conservative: tells of an instance whether its forces are the gradient of its energy.
         base: a subclass of ``stock`` with what the wrapper computes in another way; ``stock`` itself where None.
         has_detached_angles: whether ``dc.angle_gradients`` means something for this model.
+        check: called with the stock instance where ``dc`` asks for something; raises UserError where both do not go
+            together.
     """
     parameters = list(inspect.signature(stock.__init__).parameters.values())
     stock_names = [p.name for p in parameters[1:]]
@@ -55,6 +58,8 @@ def make_wrapper(
         stock.__init__(self, *args, **kwargs)
         self.dc_options = options
         options.check()
+        if check is not None and not options.asks_for_nothing:
+            check(self)
         self.dc_report = None if options.asks_for_nothing else operate(self, options, regions)
 
     dc_parameter = inspect.Parameter("dc", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="dict | None")
