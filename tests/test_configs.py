@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from ocp_dc.demo import config_path
 from ocp_dc.fairchem1.inspect_model import inspect_config
 
 ROOT = Path(__file__).parents[1]
+inspect = functools.cache(inspect_config)  # the published sizes take seconds to build
 CONFIGS = sorted(path for path in (ROOT / "configs").rglob("*.yml") if not path.name.startswith("_"))
 
 
@@ -19,7 +21,7 @@ NOT_CONSERVATIVE = ("dimenetplusplus-stock", "dimenetplusplus-paper")
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_builds(path):
-    text = inspect_config(str(path))
+    text = inspect(str(path))
     assert ("forces are -dE/dx" in text) == (path.stem not in NOT_CONSERVATIVE)
     assert ("forces are not the gradient" in text) == (path.stem in NOT_CONSERVATIVE)
     kind = path.stem.rsplit("-", maxsplit=1)[-1]
@@ -43,7 +45,7 @@ def test_the_md17_configs_are_there():
 )
 def test_paper_settings(model, swapped):
     """As published: arXiv 2310.01649, sections 4 and 5."""
-    text = inspect_config(str(ROOT / "configs" / "md17" / f"{model}-paper.yml"))
+    text = inspect(str(ROOT / "configs" / "md17" / f"{model}-paper.yml"))
     assert "center: none, scale: 1e6 kcal/mol" in text
     assert f"{swapped} activations swapped in region 'paper'" in text
     if model == "dimenetplusplus":
