@@ -80,10 +80,13 @@ def _train_all(data: Path, out: Path, epochs: int, seed: int) -> None:
             processes[config] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
     try:
         with tqdm(total=epochs * len(RUNS), desc="training", unit="epoch") as bar:
-            while any(process.poll() is None for process in processes.values()):
+            running = True
+            while running:
+                running = any(process.poll() is None for process in processes.values())
+                done = sum(_epochs_done(out, config) for config in processes)
+                if done > bar.n:
+                    bar.update(done - bar.n)
                 time.sleep(0.5)
-                bar.update(sum(_epochs_done(out, config) for config in processes) - bar.n)
-            bar.update(sum(_epochs_done(out, config) for config in processes) - bar.n)
     finally:
         for process in processes.values():
             process.terminate()
