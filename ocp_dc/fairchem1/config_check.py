@@ -45,7 +45,14 @@ DATASET_KEYS = (
 TRANSFORMS = ("normalizer", "element_references", "decompose_tensor", NAME)
 # rough types: YAML reads 1e-3 as text, and a text compares with numbers only deep inside the training
 NUMBERS = ("lr_initial", "clip_grad_norm", "ema_decay", "max_lr", "weight_decay")
-COUNTS = ("batch_size", "eval_batch_size", "max_epochs", "eval_every", "early_stopping_patience", "num_workers")
+COUNTS = {  # and the smallest value of each
+    "batch_size": 1,
+    "eval_batch_size": 1,
+    "max_epochs": 1,
+    "eval_every": 1,
+    "early_stopping_patience": 1,
+    "num_workers": 0,
+}
 
 
 def check_run_config(config: Mapping[str, Any]) -> None:
@@ -122,10 +129,10 @@ def check_optim(optim: Mapping[str, Any]) -> None:
         value = optim.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
             raise UserError(f"optim.{key}: got {value!r}, expected a number (in YAML write 1.0e-3, not 1e-3)")
-    for key in COUNTS:
+    for key, smallest in COUNTS.items():
         value = optim.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-            raise UserError(f"optim.{key}: got {value!r}, expected a whole number, not negative")
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < smallest):
+            raise UserError(f"optim.{key}: got {value!r}, expected a whole number, at least {smallest}")
 
 
 def check_transforms(transforms: Mapping[str, Any], path: str) -> None:
@@ -168,10 +175,15 @@ def check_metrics(metrics: Mapping[str, Any]) -> None:
     """Check the names of metrics against those that fairchem's evaluator has."""
     check_keys(metrics, ("metrics", "primary_metric"), "evaluation_metrics")
     known = [name for name, value in vars(evaluator).items() if inspect.isfunction(value)]
+    computed = ["loss"]
     for target, names in (metrics.get("metrics") or {}).items():
         for name in names:
             if name not in known:
                 raise unknown_name(f"metric in evaluation_metrics.metrics.{target}", name, known)
+            computed.append(name if target in name or target == "misc" else f"{target}_{name}")  # as the evaluator does
+    primary = metrics.get("primary_metric", "loss")
+    if metrics.get("metrics") and primary not in computed:
+        raise unknown_name("evaluation_metrics.primary_metric", primary, computed)
 
 
 def _undoes_rescaling(config: Mapping[str, Any]) -> bool:

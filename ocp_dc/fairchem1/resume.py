@@ -180,6 +180,25 @@ def _copy_if_there(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
+def averaged_weights(trainer: Any) -> Iterator[None]:
+    """Put the averaged weights into the model for a while; without EMA, or within itself, do nothing."""
+    if trainer.ema is None:
+        yield
+        return
+    ema, trainer.ema = trainer.ema, None
+    trainable = [parameter for parameter in trainer.model.parameters() if parameter.requires_grad]
+    raw = [parameter.detach().clone() for parameter in trainable]
+    ema.copy_to()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, value in zip(trainable, raw, strict=True):
+                parameter.copy_(value)
+        trainer.ema = ema
+
+
+@contextlib.contextmanager
 def weights_of(trainer: Any, path: Path) -> Iterator[None]:
     """Put the weights of a checkpoint into the model for a while; without such a file, nothing changes."""
     if not path.is_file():

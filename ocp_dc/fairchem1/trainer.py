@@ -6,7 +6,6 @@ import contextlib
 import functools
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,16 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ocp_dc.data.lmdb_check import check_lmdb
-from ocp_dc.fairchem1 import config_check, loss_and_metrics, prediction, resume, scale_factors, schedule, training
+from ocp_dc.fairchem1 import (
+    config_check,
+    loss_and_metrics,
+    prediction,
+    records,
+    resume,
+    scale_factors,
+    schedule,
+    training,
+)
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.transform import NAME, arm, iterate_labels
@@ -191,23 +199,9 @@ class DCTrainer(OCPTrainer):
             self.evaluations_since_best = 0
             self.save(metrics=val_metrics, checkpoint_file="best_checkpoint.pt", training_state=False)
 
-    @contextlib.contextmanager
-    def ema_weights(self) -> Iterator[None]:
+    def ema_weights(self) -> contextlib.AbstractContextManager[None]:
         """Put the averaged weights into the model for a while; without EMA, or within itself, do nothing."""
-        if self.ema is None:
-            yield
-            return
-        ema, self.ema = self.ema, None
-        raw = [parameter.detach().clone() for parameter in self.model.parameters() if parameter.requires_grad]
-        ema.copy_to()
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                trainable = (p for p in self.model.parameters() if p.requires_grad)
-                for parameter, value in zip(trainable, raw, strict=True):
-                    parameter.copy_(value)
-            self.ema = ema
+        return resume.averaged_weights(self)
 
     @torch.no_grad()
     def validate(self, split: str = "val", disable_tqdm: bool = False) -> dict[str, Any]:
@@ -245,9 +239,9 @@ class DCTrainer(OCPTrainer):
         resume.load(self, checkpoint_path, checkpoint, inference_only)
 
     def _save_record(self, name: str, text: str) -> None:
-        """Write a text file beside the results, on the first rank."""
+        """Write a text file beside the results, on the first rank; one of another content stays."""
         if not self.is_debug and distutils.is_master():
-            Path(self.config["cmd"]["results_dir"], name).write_text(text)
+            records.keep(Path(self.config["cmd"]["results_dir"], name), text)
 
     @staticmethod
     def _get_timestamp(device: torch.device, suffix: str | None) -> str:

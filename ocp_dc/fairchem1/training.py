@@ -175,7 +175,8 @@ def _evaluate_best(trainer: Any, disable_progress: bool) -> None:
     values = {name: float(metric["metric"]) for name, metric in metrics.items()}
     units = {name: unit for name in values if (unit := ValidationLog.unit(name))}
     record = {"checkpoint": best.name if best.is_file() else "last weights", **values, "units": units}
-    trainer._save_record("test.json", json.dumps(record, indent=2))
+    if _writes(trainer):
+        Path(trainer.config["cmd"]["results_dir"], "test.json").write_text(json.dumps(record, indent=2))
     if distutils.is_master():
         shown = ", ".join(f"{name} {value:.5g} {units.get(name, '')}".strip() for name, value in values.items())
         logging.info(f"test split, {record['checkpoint']}: {shown}")

@@ -54,6 +54,8 @@ def set_in(config, path, value):
         ("loss_functions", [{"energi": {"fn": "mae", "coefficient": 1}}], r"Did you mean 'energy'"),
         ("loss_functions", [{"energy": {"fn": "maee", "coefficient": 1}}], r"unknown loss function.*'maee'"),
         ("evaluation_metrics", {"metrics": {"energy": ["maee"]}}, r"unknown metric"),
+        ("evaluation_metrics", {"metrics": {"energy": ["mae"]}, "primary_metric": "forces_mae"}, r"'energy_mae'|loss"),
+        ("optim.eval_every", 0, r"expected a whole number, at least 1"),
     ],
 )
 def test_in_the_config(tmp_path, small_config, capsys, path, value, message):
