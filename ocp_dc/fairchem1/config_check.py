@@ -50,6 +50,7 @@ COUNTS = {  # and the smallest value of each
     "eval_batch_size": 1,
     "max_epochs": 1,
     "eval_every": 1,
+    "checkpoint_every": -1,
     "early_stopping_patience": 1,
     "num_workers": 0,
 }
@@ -130,8 +131,8 @@ def check_optim(optim: Mapping[str, Any]) -> None:
         if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
             raise UserError(f"optim.{key}: got {value!r}, expected a number (in YAML write 1.0e-3, not 1e-3)")
     for key, smallest in COUNTS.items():
-        value = optim.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < smallest):
+        value = optim.get(key, smallest)
+        if isinstance(value, bool) or not isinstance(value, int) or value < smallest or (value == 0 and smallest):
             raise UserError(f"optim.{key}: got {value!r}, expected a whole number, at least {smallest}")
 
 
@@ -158,10 +159,11 @@ def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:
         raise UserError(
             f"loss_functions: got {losses!r}, expected a list such as - energy: {{fn: mae, coefficient: 1}}"
         )
+    parts = [part for block in outputs.values() for part in (block or {}).get("decomposition") or ()]
     for loss in losses:
         for target, settings in loss.items():
-            if target not in outputs:
-                raise unknown_name("target in loss_functions", target, outputs)
+            if target not in outputs and target not in parts:
+                raise unknown_name("target in loss_functions", target, [*outputs, *parts])
             check_keys(settings, ("fn", "coefficient", "reduction"), f"loss_functions.{target}")
             for key in ("fn", "coefficient"):
                 if key not in settings:

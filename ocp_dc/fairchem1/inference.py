@@ -26,7 +26,10 @@ def load_trainer(checkpoint_path: str | Path, cpu: bool = False) -> DCTrainer:
     logging.getLogger().setLevel(logging.WARNING)  # the config was printed when the model was trained
     setup_imports()
     checkpoint = read_checkpoint(checkpoint_path, "cpu")
-    config: dict[str, Any] = update_config(copy.deepcopy(checkpoint["config"]))
+    config: dict[str, Any] = copy.deepcopy(checkpoint["config"])
+    if "model_attributes" in config:  # before fairchem 1.0 the arguments stood beside the name
+        config["model"] = {**config.pop("model_attributes"), "name": config["model"]}
+    config = update_config(config)
     config["model"]["otf_graph"] = True  # structures come without edges
     dataset = {key: value for key, value in (config.get("dataset") or {}).items() if key != "src"}
     trainer = DCTrainer(

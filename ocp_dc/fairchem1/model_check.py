@@ -10,6 +10,7 @@ from fairchem.core.common.registry import registry
 from torch import nn
 
 from ocp_dc.errors import UserError
+from ocp_dc.nn import activation
 from ocp_dc.surgery import DCOptions
 
 # arguments that say how the graph is built or held, and do not change what the weights mean
@@ -93,5 +94,9 @@ def meaning(block: Mapping[str, Any] | None, has_angles: bool = False) -> tuple[
     angles = (options.wanted_angle_gradients,) if has_angles else ()
     if options.asks_for_nothing:
         return angles
-    activations = (str(options.wanted_activation), str(options.wanted_region), str(options.elsewhere))
+    inside, elsewhere = (
+        wanted if wanted == "original" else repr(activation(wanted))  # settings filled in, whatever their order
+        for wanted in (options.wanted_activation, options.elsewhere)
+    )
+    activations = (inside, str(options.wanted_region), elsewhere)
     return (*angles, *activations, options.denormalize)

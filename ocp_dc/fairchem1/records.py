@@ -3,7 +3,28 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ocp_dc.fairchem1.plain import plain
+
+BLOCKS = ("trainer", "logger", "task", "model", "outputs", "loss_functions", "evaluation_metrics", "optim")
+SPLITS = {"train": "dataset", "val": "val_dataset", "test": "test_dataset", "relax": "relax_dataset"}
+
+
+def runnable(config: Mapping[str, Any]) -> str:
+    """Return the resolved config of a run as YAML that ``ocp-dc main`` takes again; what were flags stands on top.
+
+    Args:
+        config: the config as the trainer holds it.
+    """
+    blocks = {name: config[name] for name in BLOCKS if config.get(name)}
+    blocks["dataset"] = {split: config[name] for split, name in SPLITS.items() if config.get(name)}
+    flags = ", ".join(f"{name} {config['cmd'][name]}" for name in ("timestamp_id", "seed", "version"))
+    return f"# {flags}\n{yaml.safe_dump(plain(blocks), sort_keys=False)}"
 
 
 def keep(path: Path, text: str) -> Path:

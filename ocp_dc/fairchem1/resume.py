@@ -17,7 +17,7 @@ from fairchem.core.modules.normalization.normalizer import create_normalizer
 from fairchem.core.modules.scaling.compat import load_scales_compat
 
 import ocp_dc
-from ocp_dc.fairchem1 import checkpoints, scale_factors
+from ocp_dc.fairchem1 import checkpoints, scale_factors, schedule
 from ocp_dc.fairchem1.model_check import check_same_model
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.validation_log import ValidationLog
@@ -112,6 +112,7 @@ def load(trainer: Any, path: str, checkpoint: dict[str, Any] | None, inference_o
             trainer.best_val_metric = checkpoint.get("best_val_metric")
             trainer.evaluations_since_best = checkpoint.get("evaluations_since_best", 0)
     if checkpoint.get("scheduler") is not None and trainer.scheduler.scheduler_type != "Null":
+        schedule.warn_of_other_length(trainer.scheduler.scheduler, checkpoint["scheduler"])
         trainer.scheduler.scheduler.load_state_dict(checkpoint["scheduler"])
     trainer.random_states = checkpoint.get("random_states")
     trainer.loss_sum = tuple(checkpoint.get("loss_sum", (0.0, 0)))
@@ -143,6 +144,9 @@ def _load_labels(trainer: Any, checkpoint: dict[str, Any]) -> None:
         ("normalizers", create_normalizer, trainer.normalizers),
         ("elementrefs", create_element_references, trainer.elementrefs),
     ):
+        for name in ours:
+            if modules.pop(name, None) is not None:
+                logging.warning(f"the checkpoint holds label rescaling: the config's {kind} of {name} are ignored")
         for key, module_state in checkpoint.get(kind, {}).items():
             name = names.get(key, key)
             if name not in ours:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from torch.optim import lr_scheduler
@@ -48,6 +49,22 @@ def step(scheduler: Any) -> None:
     if inner is not None and inner.last_epoch >= getattr(inner, "total_steps", float("inf")) - 1:
         return
     scheduler.step()
+
+
+def warn_of_other_length(scheduler: Any, saved: dict[str, Any]) -> None:
+    """Say so where a run goes on with another number of epochs than its schedule was laid out for.
+
+    Args:
+        scheduler: the schedule of the config.
+        saved: the state of the checkpoint, which is about to replace it.
+    """
+    for name in LENGTHS.values():
+        if name in saved and saved[name] != getattr(scheduler, name, saved[name]):
+            logging.warning(
+                f"the schedule of the checkpoint lasts {saved[name]} steps, that of the config "
+                f"{getattr(scheduler, name)}: the run goes on with the former, and trains at its last learning rate "
+                "after it. For another length start a run of its own from best_checkpoint.pt"
+            )
 
 
 def higher_is_better(metric: str) -> bool:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from fairchem.core.common import distutils
 from fairchem.core.common.registry import registry
 from fairchem.core.trainers import OCPTrainer
@@ -29,7 +28,6 @@ from ocp_dc.fairchem1 import (
     training,
 )
 from ocp_dc.fairchem1.collate import collate
-from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.transform import NAME, arm, iterate_labels
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling, fit, needs_data
@@ -70,8 +68,11 @@ class DCTrainer(OCPTrainer):
         self.config["evaluation_metrics"] = {**DEFAULT_METRICS, **(self.config["evaluation_metrics"] or {})}
         self.config["task"] = {"relax_opt": {}, "write_pos": True, **(self.config["task"] or {})}
         self.config["model"] = scale_factors.resolve(self.config["model"], keep=not inference_only)
+        self.config["optim"].setdefault("num_workers", 0)
+        for name in ("dataset", "val_dataset", "test_dataset"):  # YAML's empty block is None, which fairchem reads from
+            self.config[name] = {key: value for key, value in self.config[name].items() if value is not None}
         self.label_options = self._label_options()
-        self._save_record("config.yml", yaml.safe_dump(plain(self.config), sort_keys=False))
+        self._save_record("config.yml", records.runnable(self.config))
         super().load(inference_only)
 
     def load_model(self) -> None:
@@ -97,7 +98,7 @@ class DCTrainer(OCPTrainer):
         for name in ("dataset", "val_dataset", "test_dataset", "relax_dataset"):
             source = self.config[name].get("src")
             file_format = self.config[name].get("format", configured.get("format", "lmdb"))
-            if source is None or "lmdb" not in file_format or file_format == "ase_lmdb":
+            if not isinstance(source, str) or "lmdb" not in file_format or file_format == "ase_lmdb":
                 continue
             if name == "dataset" and not Path(source).exists():
                 logging.warning(f"dataset.train.src {source} does not exist: this run can predict, but not train")
@@ -173,7 +174,7 @@ class DCTrainer(OCPTrainer):
 
     def _denorm_preds(self, target_key: str, prediction: torch.Tensor, batch: Any) -> torch.Tensor:
         """Return a prediction in physical units, in float64 where labels are rescaled."""
-        if self.label_rescaling is None:
+        if self.label_rescaling is None or target_key not in ("energy", "forces"):
             return super()._denorm_preds(target_key, prediction, batch)
         return loss_and_metrics.to_physical(self.label_rescaling, target_key, prediction, batch)
 

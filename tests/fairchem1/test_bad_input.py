@@ -56,6 +56,8 @@ def set_in(config, path, value):
         ("evaluation_metrics", {"metrics": {"energy": ["maee"]}}, r"unknown metric"),
         ("evaluation_metrics", {"metrics": {"energy": ["mae"]}, "primary_metric": "forces_mae"}, r"'energy_mae'|loss"),
         ("optim.eval_every", 0, r"expected a whole number, at least 1"),
+        ("optim.checkpoint_every", 0, r"checkpoint_every"),
+        ("optim.eval_every", None, r"eval_every"),
     ],
 )
 def test_in_the_config(tmp_path, small_config, capsys, path, value, message):

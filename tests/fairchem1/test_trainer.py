@@ -169,6 +169,70 @@ def test_relaxations(tmp_path, small_config, trained, ethanol):
     assert math.isfinite(float(relaxed["pos"].sum()))
 
 
+def test_the_saved_config_runs_again(trained, tmp_path):
+    """results/ID/config.yml is a config for main, and gives the same weights."""
+    path = str(trained.result("config.yml"))
+    fixed = ["main", "--mode", "train", "--cpu", "--run-dir", str(tmp_path), "--timestamp-id", "again"]
+    assert main([*fixed, "--config-yml", path]) == 0
+    again = Run(0, tmp_path, "again").load()["state_dict"]
+    assert all(torch.equal(value, again[name]) for name, value in trained.load()["state_dict"].items())
+
+
+def test_the_spelling_of_the_block_does_not_matter(trained, tmp_path, small_config):
+    """Another order of keys, defaults written out: it is the same model."""
+    block = {"elsewhere": {"name": "mish"}, "region": "output", "activation": {"coefficient": 0.5, "name": "irelu"}}
+    config = small_config(model={"dc": block})
+    checkpoint = str(trained.checkpoint("best_checkpoint.pt"))
+    assert run_main(tmp_path, config, "--checkpoint", checkpoint, mode="predict").status == 0
+
+
+def test_a_longer_training_says_that_its_schedule_has_ended(trained, tmp_path, small_config, caplog):
+    config = small_config(
+        model={"dc": {"activation": "irelu", "region": "output", "elsewhere": "mish"}},
+        optim={"scheduler": "OneCycleLR", "ema_decay": 0.9, "max_epochs": 3},
+    )
+    assert run_main(tmp_path, config, "--checkpoint", str(trained.checkpoint())).status == 0
+    assert "the schedule of the checkpoint lasts 8 steps, that of the config 12" in caplog.text
+
+
+def test_a_normalizer_gives_way_to_the_checkpoints_rescaling(trained, tmp_path, small_config, caplog):
+    """Labels are scaled once: the loss is that of the rescaled labels."""
+    config = small_config(model={"dc": {"activation": "irelu", "region": "output", "elsewhere": "mish"}})
+    normalizer = {name: {"mean": 5.0, "stdev": 2.0} for name in ("energy", "forces")}
+    config["dataset"]["train"] = {**config["dataset"]["train"], "transforms": {"normalizer": normalizer}}
+    checkpoint = str(trained.checkpoint("best_checkpoint.pt"))
+    with pytest.warns(DeprecationWarning, match="stdev"):
+        assert run_main(tmp_path, config, "--checkpoint", checkpoint, "--optim.max_epochs=1").status == 0
+    assert "the config's normalizers of energy are ignored" in caplog.text
+
+
+def test_only_energy_and_forces_are_rescaled(trained):
+    """Another target's normalizer is undone as ever."""
+    from fairchem.core.modules.normalization.normalizer import Normalizer
+
+    from ocp_dc.fairchem1.inference import load_trainer
+
+    trainer = load_trainer(trained.checkpoint("best_checkpoint.pt"), cpu=True)
+    trainer.normalizers["stress"] = Normalizer(mean=1.0, rmsd=5.0)
+    assert trainer._denorm_preds("stress", torch.ones(1, 9), None).tolist() == [[6.0] * 9]
+
+
+def test_a_preempted_job_goes_on_from_a_whole_step(trained):
+    """Whatever the process was in the middle of, nothing is saved then."""
+    from types import SimpleNamespace
+
+    from ocp_dc.fairchem1.runner import Runner
+
+    runner = Runner()
+    runner.config = {"checkpoint": None, "timestamp_id": None}
+    saved = lambda **_: pytest.fail("saved in the middle of a step")  # noqa: E731
+    runner.trainer = SimpleNamespace(timestamp_id="job", set_label_rescaling=None, save=saved)
+    runner.task = SimpleNamespace(chkpt_path=str(trained.checkpoint()))
+    job = runner.checkpoint()
+    assert isinstance(job.function, Runner)
+    assert job.args == ({"checkpoint": str(trained.checkpoint()), "timestamp_id": "job"},)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu(tmp_path, small_config, ethanol):
