@@ -88,6 +88,31 @@ def _open(path: Path) -> _Reader:
     return _Table(iread(str(path), ":", do_not_split_by_at_sign=True), str(path))
 
 
+def atoms_frame(atoms: Atoms, energy: float, forces: np.ndarray) -> Frame:
+    """Return ase's atoms with labels as a frame.
+
+    Args:
+        atoms: the structure; FixAtoms constraints give ``fixed``.
+        energy: in eV.
+        forces: (n, 3), in eV/Å.
+    """
+    fixed = np.zeros(len(atoms), dtype=np.int64)
+    for constraint in atoms.constraints:
+        if isinstance(constraint, FixAtoms):
+            fixed[constraint.index] = 1
+    return Frame(
+        numbers=atoms.numbers.astype(np.int64),
+        positions=atoms.positions.astype(np.float64),
+        energy=energy,
+        forces=forces,
+        # A slab may come without its third vector, which fairchem's neighbour search divides by.
+        cell=np.array(atoms.cell.complete() if atoms.pbc.any() else atoms.cell, dtype=np.float64),
+        pbc=np.array(atoms.pbc, dtype=bool),
+        fixed=fixed,
+        tags=atoms.get_tags().astype(np.int64),
+    )
+
+
 def _frame(atoms: Atoms, index: int, name: str) -> Frame:
     results: dict[str, Any] = getattr(atoms.calc, "results", {})
     missing = [key for key in ("energy", "forces") if results.get(key) is None]
@@ -96,21 +121,7 @@ def _frame(atoms: Atoms, index: int, name: str) -> Frame:
             f"{name}: frame {index} has no {' and no '.join(missing)}; expected both on each structure, under the names"
             " energy and forces"
         )
-    fixed = np.zeros(len(atoms), dtype=np.int64)
-    for constraint in atoms.constraints:
-        if isinstance(constraint, FixAtoms):
-            fixed[constraint.index] = 1
-    frame = Frame(
-        numbers=atoms.numbers.astype(np.int64),
-        positions=atoms.positions.astype(np.float64),
-        energy=float(results["energy"]),
-        forces=np.asarray(results["forces"], dtype=np.float64),
-        # A slab may come without its third vector, which fairchem's neighbour search divides by.
-        cell=np.array(atoms.cell.complete() if atoms.pbc.any() else atoms.cell, dtype=np.float64),
-        pbc=np.array(atoms.pbc, dtype=bool),
-        fixed=fixed,
-        tags=atoms.get_tags().astype(np.int64),
-    )
+    frame = atoms_frame(atoms, float(results["energy"]), np.asarray(results["forces"], dtype=np.float64))
     finite = all(np.isfinite(values).all() for values in (frame.positions, frame.energy, frame.forces))
     if not finite:
         raise UserError(f"{name}: frame {index} has NaN or infinite positions, energy or forces; take it out")

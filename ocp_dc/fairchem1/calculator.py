@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from ase.constraints import FixAtoms
 
-from ocp_dc.data.frames import Frame
+from ocp_dc.data.ase_files import atoms_frame
 from ocp_dc.data.lmdb_io import to_data
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.inference import load_trainer
@@ -53,21 +52,6 @@ class DCCalculator(Calculator):
 
 
 def _data(atoms: Atoms) -> Any:
-    fixed = np.zeros(len(atoms), dtype=np.int64)
-    for constraint in atoms.constraints:
-        if isinstance(constraint, FixAtoms):
-            fixed[constraint.index] = 1
-    periodic = atoms.pbc.any()
-    frame = Frame(
-        numbers=atoms.numbers.astype(np.int64),
-        positions=atoms.positions,
-        energy=0.0,
-        forces=np.zeros_like(atoms.positions),
-        cell=np.array(atoms.cell.complete() if periodic else atoms.cell, dtype=np.float64),
-        pbc=np.array(atoms.pbc, dtype=bool),
-        fixed=fixed,
-        tags=atoms.get_tags().astype(np.int64),
-    )
-    data = to_data(frame, sid=0)
+    data = to_data(atoms_frame(atoms, 0.0, np.zeros_like(atoms.positions)), sid=0)
     del data["y"], data["force"]  # a prediction has no labels
     return data

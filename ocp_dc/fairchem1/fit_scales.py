@@ -26,6 +26,7 @@ from tqdm import tqdm
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1 import scale_factors
+from ocp_dc.fairchem1.inference import silent_trainer
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 from ocp_dc.fairchem1.trainer import DCTrainer
@@ -117,20 +118,9 @@ def make_trainer(config: dict[str, Any], cpu: bool) -> DCTrainer:
     """Return a trainer that writes nothing, with model and training set alone."""
     logging.getLogger().setLevel(logging.WARNING)  # fairchem prints the whole config
     train = {key: value for key, value in config["dataset"]["train"].items() if key != "transforms"}
-    return DCTrainer(
-        task=config.get("task") or {},
-        model={key: value for key, value in config["model"].items() if key != "scale_file"},
-        outputs=config["outputs"],
-        dataset=[copy.deepcopy(train)],
-        optimizer=config["optim"],
-        loss_functions=config["loss_functions"],
-        evaluation_metrics=config.get("evaluation_metrics") or {},
-        identifier="",
-        local_rank=0,
-        is_debug=True,
-        cpu=cpu,
-        seed=config["seed"],
-    )
+    model = {key: value for key, value in config["model"].items() if key != "scale_file"}
+    blocks = {**config, "model": model}
+    return silent_trainer(blocks, copy.deepcopy(train), cpu=cpu, seed=config["seed"], inference_only=False)
 
 
 def _order(model: nn.Module, batch: Any) -> list[tuple[str, ScaleFactor]]:

@@ -32,7 +32,24 @@ def load_trainer(checkpoint_path: str | Path, cpu: bool = False) -> DCTrainer:
     config = update_config(config)
     config["model"]["otf_graph"] = True  # structures come without edges
     dataset = {key: value for key, value in (config.get("dataset") or {}).items() if key != "src"}
-    trainer = DCTrainer(
+    trainer = silent_trainer(config, dataset, cpu=cpu, seed=config["cmd"]["seed"], inference_only=True)
+    trainer.load_checkpoint(str(checkpoint_path), checkpoint, inference_only=True)
+    return trainer
+
+
+def silent_trainer(
+    config: dict[str, Any], dataset: dict[str, Any], *, cpu: bool, seed: int | None, inference_only: bool
+) -> DCTrainer:
+    """Return a trainer that writes and logs nothing.
+
+    Args:
+        config: the blocks of a config; its own ``dataset`` is not read.
+        dataset: the training set's block.
+        cpu: stay on the CPU where there is a GPU.
+        seed: seed of the weights.
+        inference_only: without data sets, loss and optimizer.
+    """
+    return DCTrainer(
         task=config.get("task") or {},
         model=config["model"],
         outputs=config["outputs"],
@@ -44,8 +61,6 @@ def load_trainer(checkpoint_path: str | Path, cpu: bool = False) -> DCTrainer:
         local_rank=0,
         is_debug=True,
         cpu=cpu,
-        seed=config["cmd"]["seed"],
-        inference_only=True,
+        seed=seed,
+        inference_only=inference_only,
     )
-    trainer.load_checkpoint(str(checkpoint_path), checkpoint, inference_only=True)
-    return trainer

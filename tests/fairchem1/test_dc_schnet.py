@@ -54,8 +54,6 @@ def test_with_periodic_boundaries(ethanol):
 
     from ocp_dc.fairchem1.collate import collate
 
-    from tolerances import FINITE_DIFFERENCE
-
     torch.manual_seed(0)
     model = DCSchNet(**{**ARGUMENTS, "use_pbc": True}, dc={"activation": "irelu", "region": "output"}).eval()
     data = LmdbDataset({"src": str(ethanol / "val")})[0]
@@ -67,5 +65,5 @@ def test_with_periodic_boundaries(ethanol):
         data.pos = start.clone()
         data.pos[0, 0] += sign * step
         energies.append(model(collate([data], otf_graph=True))["energy"].item())
-    assert FINITE_DIFFERENCE  # float64 is out of reach here, so that the bound is that of a float32 difference
+    # float64 is out of reach here, so that the bound is that of a float32 difference
     assert forces[0, 0].item() == pytest.approx(-(energies[0] - energies[1]) / (2 * step), rel=2e-2, abs=2e-4)
