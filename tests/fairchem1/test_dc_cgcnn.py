@@ -36,6 +36,7 @@ class TestDCCGCNN(WrapperContract, ModelChecks):
     arguments = ARGUMENTS
     region_counts: ClassVar = {"output": LAYERS, "paper": LAYERS, "full": LAYERS + 2 * CONVS}
     norms: ClassVar = {"batchnorm": CONVS, "layernorm": CONVS, "all": 2 * CONVS}
+    wide: ClassVar = {"atom_embedding_size": 48, "fc_feat_size": 32, "num_gaussians": 40}
 
     def test_paths(self):
         report = self.build(dc={"activation": "irelu", "region": "full", "denormalize": "all"}).dc_report
@@ -89,7 +90,7 @@ class TestDCCGCNN(WrapperContract, ModelChecks):
             self.build(**changes)
 
     def test_embeddings(self, structures):
-        """H, C and O in the k-hot tables of CGCNN (92 places) and of QMOF (72): each sets as many places as it has properties."""
+        """H, C and O in the k-hot tables of CGCNN (92 places) and of QMOF (72)."""
         for embeddings, width in (("khot", 92), ("qmof", 72)):
             model = self.build(embeddings=embeddings).eval()
             rows = model.elements(torch.tensor([1, 6, 8]))

@@ -33,6 +33,7 @@ class TestDCForceNet(WrapperContract, ModelChecks):
     arguments = ARGUMENTS
     region_counts: ClassVar = {"output": 1, "paper": ALL, "full": ALL}
     norms: ClassVar = {"batchnorm": BLOCKS, "layernorm": 0, "all": BLOCKS}
+    wide: ClassVar = {"hidden_channels": 32, "num_freqs": 20}
     not_invariant = "ForceNet takes the directions of edges as they are, by construction not invariant under rotation"
 
     def test_paths(self):

@@ -83,8 +83,7 @@ class Potential(nn.Module, GraphModelMixin, ABC):
         self.check_elements(data.atomic_numbers.long())
         found = self.generate_graph(data)
         source, target = found.edge_index
-        offsets = found.offset_distances.to(data.pos.dtype)
-        return EdgeGraph(source, target, offsets, data.batch, len(data.natoms))
+        return EdgeGraph(source, target, found.offset_distances, data.batch, len(data.natoms))
 
     @abstractmethod
     def check_elements(self, numbers: Tensor) -> None:
