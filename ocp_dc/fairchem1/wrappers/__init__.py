@@ -1,7 +1,9 @@
-"""The registered models: fairchem's own with a ``dc:`` block."""
+"""The registered models: fairchem's own, and two that it dropped, with a ``dc:`` block."""
 
+from ocp_dc.fairchem1.wrappers.cgcnn import DCCGCNN
 from ocp_dc.fairchem1.wrappers.dimenetplusplus import DCDimeNetPlusPlus
+from ocp_dc.fairchem1.wrappers.forcenet import DCForceNet
 from ocp_dc.fairchem1.wrappers.gemnet_t import DCGemNetT
 from ocp_dc.fairchem1.wrappers.schnet import DCSchNet
 
-__all__ = ["DCDimeNetPlusPlus", "DCGemNetT", "DCSchNet"]
+__all__ = ["DCCGCNN", "DCDimeNetPlusPlus", "DCForceNet", "DCGemNetT", "DCSchNet"]
