@@ -7,6 +7,7 @@ from typing import Any
 
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1.config_check import check_model
+from ocp_dc.fairchem1.model_check import GRADIENT_CHOICES
 from ocp_dc.fairchem1.scale_factors import read_scale_file, set_scale_factors
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
 
@@ -27,12 +28,12 @@ def inspect_config(config_path: str, overrides: Sequence[str] = ()) -> str:
     report = surgery_report(model)
     conservative = getattr(model, "conservative", None)
     meaning = {True: "forces are -dE/dx", False: "forces are not the gradient of the energy", None: "unknown"}
-    angles = getattr(model, "angle_gradients", None)
+    chosen = [f"{key.replace('_', ' ')}: {getattr(model, key)}" for key in GRADIENT_CHOICES if hasattr(model, key)]
     return "\n".join(
         [
             f"model: {config['model']['name']}, {sum(p.numel() for p in model.parameters()):,} parameters",
             f"conservative: {meaning[conservative]}",
-            *([] if angles is None else [f"angle gradients: {angles}"]),
+            *chosen,
             f"label rescaling: {_rescaling(config)}",
             "surgery: none, this is the stock model" if report is None else str(report),
         ]

@@ -66,7 +66,7 @@ def test_what_a_block_asks_for(block: dict[str, Any], swaps: bool, nothing: bool
     ],
 )
 def test_what_a_block_means_for_angles(block: dict[str, Any] | None, angles: str) -> None:
-    assert DCOptions.from_block(block).wanted_angle_gradients == angles
+    assert DCOptions.from_block(block).wanted_gradients == angles
 
 
 @pytest.mark.parametrize("activation", ["irelu", {"name": "irelu"}])

@@ -7,36 +7,24 @@ factors, which depend on the activations (see :mod:`ocp_dc.fairchem1.fit_scales`
 
 from __future__ import annotations
 
-from typing import Any
-
 from fairchem.core.models.gemnet.gemnet import GemNetT
 
-from ocp_dc.errors import UserError
+from ocp_dc.fairchem1.wrappers.direct_forces import forces_are_gradients, refuse_direct_forces
 from ocp_dc.fairchem1.wrappers.factory import make_wrapper
 from ocp_dc.surgery import RegionTable
 
+# softplus keeps the width of the Bernstein basis (model.rbf: {name: bernstein}) positive
+BERNSTEIN = r"(^|\.)softplus$"
 # the dense and the residual layers between the atoms' features and their energies; out_blocks.N.seq_energy is an alias
 _OUTPUT = (r"^out_blocks\.\d+\.layers\.",)
 
 GEMNET_T_REGIONS = RegionTable(
     output=_OUTPUT,
     paper=_OUTPUT,
+    gates=(BERNSTEIN,),
     activation_types=("ScaledSiLU", "SiQU"),
     source="arXiv 2310.01649, section 4; fairchem/core/models/gemnet/layers/atom_update_block.py",
 )
-
-
-def _check_forces(model: Any) -> None:
-    """Refuse direct forces: derivatives cannot be constrained where none are taken.
-
-    Raises:
-        UserError: the model predicts forces beside the energy.
-    """
-    if model.direct_forces:
-        raise UserError(
-            "model.direct_forces: got True together with a dc: block; forces would come from a head of their own and "
-            "not be the derivatives of the energy; set direct_forces: false, or leave the dc: block out"
-        )
 
 
 DCGemNetT = make_wrapper(
@@ -45,6 +33,6 @@ DCGemNetT = make_wrapper(
     GemNetT,
     GEMNET_T_REGIONS,
     module=__name__,
-    is_conservative=lambda model: bool(model.regress_forces and not model.direct_forces),
-    check=_check_forces,
+    is_conservative=forces_are_gradients,
+    check=refuse_direct_forces,
 )
