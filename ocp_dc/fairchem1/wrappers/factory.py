@@ -24,6 +24,7 @@ def make_wrapper(
     is_conservative: Callable[[Any], bool],
     base: type[nn.Module] | None = None,
     has_detached_angles: bool = False,
+    has_other_forces: bool = False,
     check: Callable[[Any], None] | None = None,
 ) -> type[nn.Module]:
     """Make and register the wrapper of a stock model: fairchem's, or one of :mod:`ocp_dc.fairchem1.models`.
@@ -41,10 +42,11 @@ def make_wrapper(
         is_conservative: tells of an instance whether its forces are the gradient of its energy.
         base: a subclass of ``stock`` with what the wrapper computes in another way; ``stock`` itself where None.
         has_detached_angles: whether ``dc.angle_gradients`` means something for this model.
+        has_other_forces: whether ``dc.force_gradients`` means something for this model.
         check: called with the stock instance where ``dc`` asks for something; raises UserError where both do not go
             together.
     """
-    parameters = list(inspect.signature(stock.__init__).parameters.values())
+    parameters = [p for p in inspect.signature(stock.__init__).parameters.values() if p.kind is not p.VAR_KEYWORD]
     stock_names = [p.name for p in parameters[1:]]
 
     def __init__(self: Any, *args: Any, dc: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
@@ -55,10 +57,15 @@ def make_wrapper(
                 f"model.dc.angle_gradients: {registered_name} detaches no angles, so that the key means nothing here; "
                 "remove it"
             )
+        if options.force_gradients is not None and not has_other_forces:
+            raise UserError(
+                f"model.dc.force_gradients: the forces of {registered_name} are derivatives of its energy already, so "
+                "that the key means nothing here; remove it"
+            )
         stock.__init__(self, *args, **kwargs)
         self.dc_options = options
         options.check()
-        if check is not None and not options.asks_for_nothing:
+        if check is not None and not (options.asks_for_nothing and options.wanted_gradients == "stock"):
             check(self)
         self.dc_report = None if options.asks_for_nothing else operate(self, options, regions)
 
@@ -78,19 +85,6 @@ def make_wrapper(
     wrapper = type(class_name, (base or stock,), body)
     registry.register_model(registered_name)(wrapper)
     return wrapper
-
-
-def refuse_direct_forces(model: Any) -> None:
-    """Refuse direct forces: derivatives cannot be constrained where none are taken.
-
-    Raises:
-        UserError: the model predicts forces beside the energy.
-    """
-    if model.direct_forces:
-        raise UserError(
-            "model.direct_forces: got True together with a dc: block; forces would come from a head of their own and "
-            "not be the derivatives of the energy; set direct_forces: false, or leave the dc: block out"
-        )
 
 
 def surgery_report(model: nn.Module) -> Report | None:
