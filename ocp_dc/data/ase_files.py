@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from array import array
 from collections.abc import Iterable
 from dataclasses import replace
@@ -136,7 +135,7 @@ def _frame(atoms: Atoms, index: int, name: str) -> Frame:
 def _identity(info: dict[str, Any]) -> dict[str, int]:
     """Return OC20's numbers of system and frame where a structure has both, as whole numbers from 0."""
     found = {key: info.get(key) for key in ("sid", "fid")}
-    whole = {key: int(v) for key, v in found.items() if isinstance(v, numbers.Integral) and v >= 0}
+    whole = {key: int(v) for key, v in found.items() if isinstance(v, int | np.integer) and v >= 0}
     return whole if len(whole) == 2 else {}
 
 

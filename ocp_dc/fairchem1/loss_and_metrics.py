@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ocp_dc.fairchem1.divergence import check_term
+from ocp_dc.fairchem1.transform import free_atoms
 from ocp_dc.labels import LabelRescaling
 
 
@@ -27,7 +28,7 @@ def loss_terms(trainer: Any, out: dict[str, torch.Tensor], batch: Any) -> dict[s
         target = batch[name].view(predicted.shape)
         natoms = batch.natoms
         if _free_only(trainer, name, "train_on_free_atoms"):
-            free = batch.fixed == 0
+            free = free_atoms(batch)
             predicted, target = predicted[free], target[free]
         if name in trainer.elementrefs:
             target = trainer.elementrefs[name].dereference(target, batch)
@@ -52,10 +53,13 @@ def update_metrics(
         evaluator: fairchem's evaluator.
         metrics: the sums so far.
     """
-    free = batch.fixed == 0
+    free = free_atoms(batch)
     structures = batch.natoms.numel()
+    # The atoms of each structure that fairchem counts are the free ones, also for energies per atom; where forces are
+    # compared on all atoms its threshold metric needs all.
+    counted = free if _free_only(trainer, "forces", "eval_on_free_atoms") else torch.ones_like(free)
     counts = torch.zeros(structures, dtype=torch.long, device=free.device)
-    natoms = counts.index_add(0, batch.batch, free.long())  # (structures,) free atoms of each
+    natoms = counts.index_add(0, batch.batch, counted.long())  # (structures,)
     predictions: dict[str, torch.Tensor] = {"natoms": natoms}
     targets: dict[str, torch.Tensor] = {"natoms": natoms}
     for name in trainer.output_targets:
@@ -78,5 +82,5 @@ def to_physical(rescaling: LabelRescaling, name: str, scaled: torch.Tensor, batc
 
 
 def _free_only(trainer: Any, name: str, key: str) -> bool:
-    settings = trainer.output_targets[name]
+    settings = trainer.output_targets.get(name, {"level": "atom"})
     return settings["level"] == "atom" and settings.get(key, True)
