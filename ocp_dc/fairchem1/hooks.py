@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ocp_dc.data.safe_npz import load_npz
+from ocp_dc.data.safe_pickle import loads
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.checkpoints import read_checkpoint
-from ocp_dc.fairchem1.safe_reading import SafeAse, SafeNumpy, SafePickle
 
 FAIRCHEM_VERSION = "1.10.0"
 
@@ -63,21 +64,37 @@ def weights_only_loading() -> None:
         os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
 
 
+class _SafePickle:
+    """Stands where fairchem's LMDB readers name the pickle module."""
+
+    loads = staticmethod(loads)
+
+    @staticmethod
+    def load(file: Any) -> object:
+        """Read an open file as data."""
+        return loads(file.read())
+
+
+class _SafeNumpy:
+    """Stands where fairchem's base dataset names numpy: loads archives as data, and is numpy otherwise."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    @staticmethod
+    def load(file: Any, allow_pickle: bool = False) -> Any:
+        """Read an npz as data, whatever the caller allows."""
+        return load_npz(file)
+
+
 def safe_unpickling() -> None:
     """LMDB records, ``length`` entries and metadata.npz are pickles: fairchem runs whatever code they hold."""
     for name in ("lmdb_dataset", "oc22_lmdb_dataset"):
         module: Any = importlib.import_module(f"fairchem.core.datasets.{name}")
-        module.pickle = SafePickle
+        module.pickle = _SafePickle
     base: Any = importlib.import_module("fairchem.core.datasets.base_dataset")
-    if not isinstance(base.np, SafeNumpy):
-        base.np = SafeNumpy()
-
-
-def safe_ase_reading() -> None:
-    """The formats ase_read and ase_read_multi give every path of a folder to ase, which unpickles old bundles."""
-    ase_datasets: Any = importlib.import_module("fairchem.core.datasets.ase_datasets")
-    if not isinstance(ase_datasets.ase, SafeAse):
-        ase_datasets.ase = SafeAse()
+    if not isinstance(base.np, _SafeNumpy):
+        base.np = _SafeNumpy()
 
 
 def safe_calculator() -> None:
@@ -174,7 +191,6 @@ HOOKS: tuple[Callable[[], None], ...] = (
     missing_packages,
     weights_only_loading,
     safe_unpickling,
-    safe_ase_reading,
     safe_calculator,
     transform_name,
     job_pickling,

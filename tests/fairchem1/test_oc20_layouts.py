@@ -246,16 +246,3 @@ def test_a_hostile_ase_lmdb_runs_nothing(tmp_path):
         with pytest.raises(Exception, match=r"Error -3|Expecting value|codec"):
             dataset("ase_db", path, **ASE_ARGUMENTS)[0]
     assert not (tmp_path / "ran").exists()
-
-
-def test_a_bundle_in_a_folder_is_not_unpickled(tmp_path):
-    """ASE reads a folder as a bundle, whose old layout is pickles."""
-    bundle = tmp_path / "data" / "a.bundle"
-    (bundle / "F0").mkdir(parents=True)
-    (bundle / "metadata.json").write_text('{"format": "BundleTrajectory", "backend": "pickle", "version": 1}')
-    (bundle / "frames").write_text("1")
-    (bundle / "state").write_text("1")
-    (bundle / "F0" / "smalldata.pickle").write_bytes(pickle.dumps(Touch(tmp_path / "ran")))
-    with pytest.warns(UserWarning, match="refused a folder"), pytest.raises(UnsafeDataError, match="refused a folder"):
-        dataset("ase_read", tmp_path / "data")[0]
-    assert not (tmp_path / "ran").exists()
