@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,6 +10,20 @@ import torch
 from ocp_dc.fairchem1.divergence import check_term
 from ocp_dc.fairchem1.transform import free_atoms
 from ocp_dc.labels import LabelRescaling
+
+
+DEFAULT_METRICS = {
+    "energy": ["mae", "per_atom_mae"],
+    "forces": ["mae"],
+    "misc": ["energy_forces_within_threshold"],  # of both
+}
+
+
+def default_metrics(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics of a config that names none: those of what the model puts out."""
+    present = {*outputs, *(["misc"] if {"energy", "forces"} <= set(outputs) else [])}
+    metrics = {target: names for target, names in DEFAULT_METRICS.items() if target in present}
+    return {"metrics": metrics, "primary_metric": "loss"}
 
 
 def loss_terms(trainer: Any, out: dict[str, torch.Tensor], batch: Any) -> dict[str, torch.Tensor]:
