@@ -11,7 +11,6 @@ from ocp_dc.fairchem1.divergence import check_term
 from ocp_dc.fairchem1.transform import free_atoms
 from ocp_dc.labels import LabelRescaling
 
-
 DEFAULT_METRICS = {
     "energy": ["mae", "per_atom_mae"],
     "forces": ["mae"],
