@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from ase.db import connect
 from ase.io import read
 from fairchem.core.common.registry import registry
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset
@@ -18,7 +19,7 @@ from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import slab_sample_path
 from ocp_dc.fairchem1.collate import collate
 
-from oc20_files import relaxations, write_shards
+from oc20_files import of_oc22, relaxations, write_shards
 from oc20_files import slabs as oc20_slabs
 from runs import MODEL, run_main
 from tolerances import FLOAT32_LABEL, assert_close
@@ -98,9 +99,7 @@ def test_test_metrics_are_of_free_atoms(trained_on_slabs, frames):
     assert found["forces_mae"] == pytest.approx(np.abs(free).mean(), RELATIVE, ABSOLUTE)
     assert np.abs(every).mean() != pytest.approx(np.abs(free).mean(), rel=1e-2)
     n_free = [(atoms.get_tags() > 0).sum() for atoms in frames["test"]]  # fairchem divides by the free atoms
-    assert found["per_atom_mae" if "per_atom_mae" in found else "energy_per_atom_mae"] == pytest.approx(
-        np.mean(np.abs(energy) / n_free), RELATIVE, ABSOLUTE
-    )
+    assert found["energy_per_atom_mae"] == pytest.approx(np.mean(np.abs(energy) / n_free), RELATIVE, ABSOLUTE)
 
 
 def test_evaluate_says_which_atoms_it_counts(trained_on_slabs, frames, slabs, tmp_path, capsys):
@@ -182,6 +181,39 @@ def test_oc20_shards_train_with_their_own_edges(slab_config, tmp_path, file_form
     found = json.loads((tmp_path / "e" / "evaluation.json").read_text())
     assert found["forces_mae"] == pytest.approx(run.json("test.json")["forces_mae"], rel=1e-4)
     assert "0_0" in (tmp_path / "e" / "largest_errors.csv").read_text()
+
+
+def test_oc22_trains_on_total_energies(slab_config, tmp_path):
+    folder = write_shards(tmp_path / "shards", of_oc22(oc20_slabs(12)))
+    config = slab_config(optim={"max_epochs": 1, "batch_size": 6})
+    for block in config["dataset"].values():
+        block["src"] = str(folder)
+    config["dataset"]["train"]["format"] = "oc22_lmdb"
+    run = run_main(tmp_path, config)
+    assert run.status == 0
+    energy, free, _ = errors(run.checkpoint("best_checkpoint.pt"), read(slab_sample_path(), ":12"))
+    assert run.json("test.json")["energy_mae"] == pytest.approx(np.abs(energy).mean(), RELATIVE, ABSOLUTE)
+    assert run.json("test.json")["forces_mae"] == pytest.approx(np.abs(free).mean(), RELATIVE, ABSOLUTE)
+
+
+def test_an_ase_database_trains(slab_config, tmp_path):
+    """Straight from ASE: no LMDB, and the labels under the names of the outputs."""
+    chosen = read(slab_sample_path(), ":12")
+    with connect(tmp_path / "slabs.db") as database:
+        for atoms in chosen:
+            database.write(atoms)
+    config = slab_config(optim={"max_epochs": 1, "batch_size": 6})
+    for block in config["dataset"].values():
+        block["src"] = str(tmp_path / "slabs.db")
+    train = config["dataset"]["train"]
+    train |= {"format": "ase_db", "a2g_args": {"r_energy": True, "r_forces": True}}
+    del train["key_mapping"]
+    run = run_main(tmp_path, config)
+    assert run.status == 0
+    energy, free, _ = errors(run.checkpoint("best_checkpoint.pt"), chosen)
+    assert run.load()["label_rescaling"]["scale"] == pytest.approx(scale(chosen), rel=1e-6)
+    assert run.json("test.json")["energy_mae"] == pytest.approx(np.abs(energy).mean(), RELATIVE, ABSOLUTE)
+    assert run.json("test.json")["forces_mae"] == pytest.approx(np.abs(free).mean(), RELATIVE, ABSOLUTE)
 
 
 def test_relaxed_energies_train_alone(slab_config, tmp_path):
