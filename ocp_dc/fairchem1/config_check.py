@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -145,6 +146,24 @@ def check_optim(optim: Mapping[str, Any]) -> None:
         value = optim.get(key, smallest)
         if isinstance(value, bool) or not isinstance(value, int) or value < smallest or (value == 0 and smallest):
             raise UserError(f"optim.{key}: got {value!r}, expected a whole number, at least {smallest}")
+
+
+@contextlib.contextmanager
+def subset_errors() -> Iterator[None]:
+    """Turn what fairchem says of first_n and its like, once the data are open, into an error for the user.
+
+    Raises:
+        UserError: more structures are asked for than there are, or two of the keys are given at once.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "first_n" not in str(error):
+            raise
+        raise UserError(
+            f"dataset: {' '.join(str(error).split())} val and test take these keys from dataset.train where they do "
+            "not state their own"
+        ) from error
 
 
 def check_transforms(transforms: Mapping[str, Any], path: str) -> None:

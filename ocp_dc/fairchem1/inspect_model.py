@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ocp_dc.fairchem1 import main as run_main
+from ocp_dc.fairchem1 import stability
 from ocp_dc.fairchem1.config_check import check_model
 from ocp_dc.fairchem1.scale_factors import read_scale_file, set_scale_factors
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
+from ocp_dc.labels import LabelOptions
 
 
 def inspect_config(config_path: str, overrides: Sequence[str] = ()) -> str:
@@ -28,12 +30,15 @@ def inspect_config(config_path: str, overrides: Sequence[str] = ()) -> str:
     conservative = getattr(model, "conservative", None)
     meaning = {True: "forces are -dE/dx", False: "forces are not the gradient of the energy", None: "unknown"}
     angles = getattr(model, "angle_gradients", None)
+    block = (config["dataset"]["train"].get("transforms") or {}).get("label_rescaling")
+    unstable = stability.warning(model, None if block is None else LabelOptions.from_block(block))
     return "\n".join(
         [
             f"model: {config['model']['name']}, {sum(p.numel() for p in model.parameters()):,} parameters",
             f"conservative: {meaning[conservative]}",
             *([] if angles is None else [f"angle gradients: {angles}"]),
-            f"label rescaling: {_rescaling(config)}",
+            f"label rescaling: {'none' if block is None else ', '.join(f'{k}: {v}' for k, v in block.items())}",
+            *([] if unstable is None else [f"warning: {unstable}"]),
             "surgery: none, this is the stock model" if report is None else str(report),
         ]
     )
@@ -47,8 +52,3 @@ def build_model(block: dict[str, Any]) -> Any:
     if factors is not None:
         set_scale_factors(model, factors)
     return model
-
-
-def _rescaling(config: dict[str, Any]) -> str:
-    block = (config["dataset"]["train"].get("transforms") or {}).get("label_rescaling")
-    return "none" if block is None else ", ".join(f"{key}: {value}" for key, value in block.items())

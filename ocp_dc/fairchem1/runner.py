@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 from fairchem.core import _cli
-from submitit.helpers import DelayedSubmission
+from submitit.helpers import DelayedSubmission, TorchDistributedEnvironment
 
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 
@@ -16,10 +17,13 @@ _StockRunner = _cli.Runner
 class Runner(_StockRunner):  # type: ignore[misc, valid-type]
     """fairchem's runner under a module path whose import puts the hooks in force."""
 
+    submitted: dict[str, Any]
+
     def __call__(self, config: dict[str, Any]) -> None:
         """Run one resolved configuration in this process."""
+        self.submitted = config
         with flushed_subnormals():
-            super().__call__(config)
+            super().__call__(placed(config))
 
     def checkpoint(self, *args: Any, **kwargs: Any) -> DelayedSubmission:
         """Return the job that goes on after a preemption; submitit calls this from a signal, at any moment.
@@ -29,10 +33,22 @@ class Runner(_StockRunner):  # type: ignore[misc, valid-type]
         """
         if not hasattr(self.trainer, "set_label_rescaling"):
             return super().checkpoint(*args, **kwargs)
+        config = {**self.submitted, "timestamp_id": self.trainer.timestamp_id}
         if Path(self.task.chkpt_path).is_file():
-            self.config["checkpoint"] = str(self.task.chkpt_path)
-        self.config["timestamp_id"] = self.trainer.timestamp_id
-        return DelayedSubmission(Runner(), self.config)
+            config["checkpoint"] = str(self.task.chkpt_path)
+        return DelayedSubmission(Runner(), config)
+
+
+def placed(config: dict[str, Any]) -> dict[str, Any]:
+    """Tell a submitted job its rank where fairchem cannot.
+
+    Fairchem knows Slurm with GPUs. Under Slurm with --cpu it asks for NCCL and a CUDA device, and where there is no
+    Slurm submitit runs the job on this machine, where fairchem finds no rank at all.
+    """
+    if not config.get("submit") or ("SLURM_JOB_NODELIST" in os.environ and not config["cpu"]):
+        return config
+    TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+    return {**config, "submit": False}
 
 
 def run(config: dict[str, Any]) -> None:

@@ -103,7 +103,8 @@ class DCTrainer(OCPTrainer):
                 self.config["dataset"] = {k: v for k, v in configured.items() if k != "src"}
                 continue
             check_lmdb(Path(source))
-        super().load_datasets()
+        with config_check.subset_errors():
+            super().load_datasets()
         self.config["dataset"] = configured
         if getattr(self, "relax_dataset", None) is not None:
             arm(self.relax_dataset, None)  # relaxed structures are compared in physical units

@@ -20,7 +20,7 @@ from fairchem.core.common import distutils
 from tqdm import tqdm
 
 from ocp_dc.errors import UserError
-from ocp_dc.fairchem1 import loss_and_metrics, resume, schedule
+from ocp_dc.fairchem1 import loss_and_metrics, resume, schedule, stability
 from ocp_dc.fairchem1.divergence import check_gradients
 from ocp_dc.fairchem1.scale_factors import ensure_fitted
 from ocp_dc.fairchem1.validation_log import ValidationLog
@@ -43,6 +43,9 @@ def train(trainer: Any, disable_eval_progress: bool = False) -> None:
             f"dataset.train.src {trainer.config['dataset'].get('src')!r} does not exist: nothing to train on"
         )
     ensure_fitted(trainer._unwrapped_model, warn=True)
+    unstable = stability.warning(trainer._unwrapped_model, trainer.label_options)
+    if unstable is not None and _writes(trainer):
+        logging.warning(unstable)
     if not trainer.checkpoint_loaded:
         trainer.fit_label_rescaling()
     log = ValidationLog(Path(trainer.config["cmd"]["results_dir"], "validation.csv"), enabled=_writes(trainer))

@@ -51,6 +51,7 @@ def set_in(config, path, value):
         ("dataset.train.transforms.element_references", {"fit": {"targets": ["energy"]}}, r"scaled twice"),
         ("dataset.train.source", "x", r"unknown key 'source'"),
         ("dataset.train.src", "/no/such/folder", r"no such file or folder"),
+        ("dataset.train.first_n", 10**6, r"Cannot take 1000000 data points.*val and test take these keys"),
         ("loss_functions", [{"energi": {"fn": "mae", "coefficient": 1}}], r"Did you mean 'energy'"),
         ("loss_functions", [{"energy": {"fn": "maee", "coefficient": 1}}], r"unknown loss function.*'maee'"),
         ("evaluation_metrics", {"metrics": {"energy": ["maee"]}}, r"unknown metric"),

@@ -224,13 +224,13 @@ def test_a_preempted_job_goes_on_from_a_whole_step(trained):
     from ocp_dc.fairchem1.runner import Runner
 
     runner = Runner()
-    runner.config = {"checkpoint": None, "timestamp_id": None}
+    runner.submitted = {"submit": True, "checkpoint": None, "timestamp_id": None}
     saved = lambda **_: pytest.fail("saved in the middle of a step")  # noqa: E731
     runner.trainer = SimpleNamespace(timestamp_id="job", set_label_rescaling=None, save=saved)
     runner.task = SimpleNamespace(chkpt_path=str(trained.checkpoint()))
     job = runner.checkpoint()
     assert isinstance(job.function, Runner)
-    assert job.args == ({"checkpoint": str(trained.checkpoint()), "timestamp_id": "job"},)
+    assert job.args == ({"submit": True, "checkpoint": str(trained.checkpoint()), "timestamp_id": "job"},)
 
 
 @pytest.mark.gpu

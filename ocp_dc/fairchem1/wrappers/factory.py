@@ -29,8 +29,8 @@ def make_wrapper(
     """Make and register the wrapper of a stock fairchem model.
 
     The class takes the arguments of the stock model and ``dc``. Without ``dc``, or with one that asks for nothing, it
-    is the stock model: same forward, same random numbers drawn. Its instances have ``dc_options``, ``dc_report`` (what
-    surgery did, None where nothing was asked for) and ``conservative`` (whether forces are -dE/dx).
+    is the stock model: same forward, same random numbers drawn. Its instances have ``registered_name``, ``dc_options``,
+    ``dc_report`` (what surgery did, None where nothing was asked for) and ``conservative`` (whether forces are -dE/dx).
 
     Args:
         class_name: name of the class, to be bound to the same name in ``module``.
@@ -70,6 +70,7 @@ def make_wrapper(
         "__qualname__": class_name,
         "__doc__": f"{stock.__name__} of fairchem with a ``dc:`` block; registered as ``{registered_name}``.\n\n"
         f"Regions: {regions.source}.",
+        "registered_name": registered_name,
         "dc_regions": regions,
         "conservative": property(is_conservative),
         "stock_class": stock,

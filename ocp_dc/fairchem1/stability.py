@@ -1,0 +1,126 @@
+"""What was measured of how stable IReLU trains, and the warnings that follow from it.
+
+stability.csv beside this module is what ``benchmarks/stability.py`` wrote; docs/stability.md shows the same numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ocp_dc.labels import LabelOptions
+from ocp_dc.nn import IReLU, activation
+from ocp_dc.nn.integrated import UNIT_MOMENT
+from ocp_dc.surgery import DCOptions, RegionTable
+
+WORSE = 1.25  # a force error this many times the one of stock activations is worth a warning
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """How the trainings of one case ended.
+
+    Args:
+        model: fairchem's name of it.
+        labels: ``centred`` (per element, divided by the RMS force) or ``raw``.
+        region: where IReLU stood; ``none`` is the stock model.
+        coefficient: of IReLU, as a config has it; empty for the stock model.
+        seeds: how many trainings there were.
+        diverged: how many of them met a value that is not finite.
+        useless: how many ended with larger force errors than predicting none.
+        forces_mae: the mean over the others, in eV/Å; None where there are no others.
+    """
+
+    model: str
+    labels: str
+    region: str
+    coefficient: str
+    seeds: int
+    diverged: int
+    useless: int
+    forces_mae: float | None
+
+    @property
+    def failed(self) -> int:
+        """How many trainings were of no use."""
+        return self.diverged + self.useless
+
+
+@functools.cache
+def measurements() -> tuple[Measurement, ...]:
+    """Return what was measured."""
+    with Path(__file__).with_name("stability.csv").open(newline="") as file:
+        return tuple(
+            Measurement(
+                model=row["model"],
+                labels=row["labels"],
+                region=row["region"],
+                coefficient=row["coefficient"],
+                seeds=int(row["seeds"]),
+                diverged=int(row["diverged"]),
+                useless=int(row["useless"]),
+                forces_mae=float(row["forces_mae"]) if row["forces_mae"] else None,
+            )
+            for row in csv.DictReader(file)
+        )
+
+
+def warning(model: Any, labels: LabelOptions | None) -> str | None:
+    """Return what was measured of a model's activations; None where that was fine, or nothing like it was measured.
+
+    Args:
+        model: an instance of a wrapper, or of a stock model.
+        labels: the ``label_rescaling`` of the training set, None where there is none.
+    """
+    options: DCOptions | None = getattr(model, "dc_options", None)
+    if options is None or not options.swaps or options.wanted_activation == "original":
+        return None
+    swapped = activation(options.wanted_activation)
+    region = _measured_region(options.wanted_region, model.dc_regions)
+    if not isinstance(swapped, IReLU) or region is None or (region != "full" and options.elsewhere != "original"):
+        return None
+    centring = "raw" if labels is None or labels.center == "none" else "centred"
+    name = model.registered_name.removeprefix("dc_")
+    cases = [m for m in measurements() if (m.model, m.labels) == (name, centring)]
+    candidates = [m for m in cases if m.region == region]
+    if not candidates:
+        return None
+    found = min(candidates, key=lambda m: abs(math.log(_number(m.coefficient) / swapped.coefficient)))
+    stock = next(m for m in cases if m.region == "none")
+    what = f"IReLU ({found.coefficient}) in region {region} of {name}, {centring} labels"
+    if found.failed > stock.failed:
+        return f"{what}: {found.failed} of {found.seeds} short trainings on ethanol failed (docs/stability.md)"
+    if found.forces_mae is not None and stock.forces_mae is not None and found.forces_mae > WORSE * stock.forces_mae:
+        ratio = found.forces_mae / stock.forces_mae
+        return f"{what}: {ratio:.1f} times the force error of stock in short trainings on ethanol (docs/stability.md)"
+    return None
+
+
+def table(rows: Sequence[Measurement]) -> str:
+    """Return measurements as a Markdown table."""
+    names = (
+        "model | labels | IReLU in | coefficient | not finite | worse than no forces | force MAE of the others, eV/Å"
+    )
+    lines = [f"| {names} |", "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        error = "-" if row.forces_mae is None else f"{row.forces_mae:.3f}"
+        lines.append(
+            f"| {row.model} | {row.labels} | {row.region} | {row.coefficient or '-'} | {row.diverged} of {row.seeds} | "
+            f"{row.useless} of {row.seeds} | {error} |"
+        )
+    return "\n".join(lines)
+
+
+def _number(coefficient: str) -> float:
+    return IReLU(coefficient if coefficient == UNIT_MOMENT else float(coefficient)).coefficient
+
+
+def _measured_region(region: str | Sequence[str], table: RegionTable) -> str | None:
+    """Return which of the measured regions a region is: one of other patterns was not measured."""
+    wanted = table.patterns(region)
+    return next((name for name in ("full", "output") if table.patterns(name) == wanted), None)
