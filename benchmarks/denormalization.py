@@ -21,11 +21,12 @@ CENTRED = "dataset.train.transforms.label_rescaling.scale=1.0"  # eV: the config
 RESCALED = "dataset.train.transforms.label_rescaling.scale=forces_rms"
 DENORMALIZED = "model.dc.denormalize=batchnorm"
 IRELU = ("model.dc.activation.name=irelu", "model.dc.activation.coefficient=0.25")
-REGIONS = {"cgcnn": r"model.dc.region=['^fcs\.3$']", "forcenet": "model.dc.region=output"}  # those of the -dc configs
+REGIONS = {"cgcnn": "model.dc.region=['^fcs[.]3$']", "forcenet": "model.dc.region=output"}  # those of the -dc configs
 ARMS: dict[str, tuple[str, ...]] = {
     "original": (CENTRED,),
     "denormalized": (CENTRED, DENORMALIZED),
     "denormalized + label rescaling": (RESCALED, DENORMALIZED),
+    "denormalized + label rescaling + fitted gain": (RESCALED, DENORMALIZED, "model.dc.norm_gain=fitted"),
     "denormalized + label rescaling + IReLU": (RESCALED, DENORMALIZED, *IRELU),
 }
 SEEDS = (0, 1, 2)

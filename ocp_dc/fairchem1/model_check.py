@@ -101,4 +101,4 @@ def meaning(block: Mapping[str, Any] | None, gradients: bool = False) -> tuple[A
         for wanted in (options.wanted_activation, options.elsewhere)
     )
     activations = (inside, str(options.wanted_region), elsewhere)
-    return (*chosen, *activations, options.denormalize)
+    return (*chosen, *activations, options.denormalize, options.norm_gain)

@@ -11,6 +11,7 @@ from fairchem.core.common import distutils
 from torch_geometric.data import Batch
 from tqdm import tqdm
 
+from ocp_dc.fairchem1 import norm_gains
 from ocp_dc.fairchem1.scale_factors import ensure_fitted
 from ocp_dc.fairchem1.transform import free_atoms
 
@@ -32,6 +33,7 @@ def predict(
         energy in eV and forces in eV/Å; float64 where labels were rescaled.
     """
     ensure_fitted(trainer._unwrapped_model, warn=True)
+    norm_gains.ensure_fitted(trainer._unwrapped_model)
     batches = [data_loader] if isinstance(data_loader, Batch) else data_loader
     trainer.model.eval()
     predictions: dict[str, Any] = defaultdict(list)

@@ -20,7 +20,7 @@ from fairchem.core.common import distutils
 from tqdm import tqdm
 
 from ocp_dc.errors import UserError
-from ocp_dc.fairchem1 import loss_and_metrics, resume, schedule, stability
+from ocp_dc.fairchem1 import loss_and_metrics, norm_gains, resume, schedule, stability
 from ocp_dc.fairchem1.divergence import check_gradients
 from ocp_dc.fairchem1.scale_factors import ensure_fitted
 from ocp_dc.fairchem1.validation_log import ValidationLog
@@ -48,6 +48,8 @@ def train(trainer: Any, disable_eval_progress: bool = False) -> None:
         logging.warning(unstable)
     if not trainer.checkpoint_loaded:
         trainer.fit_label_rescaling()
+        norm_gains.fit(trainer)
+    norm_gains.ensure_fitted(trainer._unwrapped_model)
     log = ValidationLog(Path(trainer.config["cmd"]["results_dir"], "validation.csv"), enabled=_writes(trainer))
     resume.take_over(trainer, log)
     _epochs(trainer, log, disable_eval_progress)

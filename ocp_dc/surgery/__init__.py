@@ -1,6 +1,6 @@
 """Surgery on a network: regions, the swap of activations, the removal of norms, and the report."""
 
-from ocp_dc.surgery.norms import RemovedNorm, remove_norms
+from ocp_dc.surgery.norms import FittedGain, RemovedNorm, fitting_gains, remove_norms
 from ocp_dc.surgery.operate import operate
 from ocp_dc.surgery.options import DCOptions
 from ocp_dc.surgery.regions import RegionTable
@@ -9,6 +9,7 @@ from ocp_dc.surgery.sites import Site, find_sites
 
 __all__ = [
     "DCOptions",
+    "FittedGain",
     "RegionTable",
     "Removal",
     "RemovedNorm",
@@ -16,6 +17,7 @@ __all__ = [
     "Site",
     "Swap",
     "find_sites",
+    "fitting_gains",
     "operate",
     "remove_norms",
 ]

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 from torch import nn
 
+from ocp_dc.errors import UserError
 from ocp_dc.surgery.report import Removal
 
 # By class name, since PyG's norms wrap or reimplement those of torch under the same name.
@@ -24,13 +30,69 @@ class RemovedNorm(nn.Module):
         return x.clone()
 
 
-def remove_norms(model: nn.Module, which: str, norm_types: tuple[str, ...] = ()) -> list[Removal]:
+class FittedGain(RemovedNorm):
+    """Stands where a norm stood: its input times one constant, with the root mean square that the norm gave at first.
+
+    Unlike a norm it is linear, so that the units of its input still matter. ``gain`` is a buffer, NaN until
+    :func:`fitting_gains` fits it.
+
+    Args:
+        norm: the norm whose place it takes; it is asked while fitting, and is no part of the model any more.
+    """
+
+    gain: torch.Tensor
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = (norm,)  # in a tuple, torch does not see it: no parameters of its stay
+        self.fitting = False
+        self.register_buffer("gain", torch.tensor(math.nan))
+
+    def forward(self, x: torch.Tensor, *others: Any, **named: Any) -> torch.Tensor:
+        """Return ``x`` times the gain; the norm gets the other arguments while fitting."""
+        if self.fitting:
+            self.gain.copy_(_rms(self.norm[0].to(x.device)(x.detach(), *others, **named)) / _rms(x))
+            if not (torch.isfinite(self.gain) and self.gain > 0):
+                raise UserError(
+                    f"model.dc.norm_gain: the features that reach {self.norm[0]} have a root mean square of "
+                    f"{float(_rms(x)):g} on the batch that its gain is fitted to; expected a positive, finite number"
+                )
+        return x * self.gain
+
+
+@contextlib.contextmanager
+def fitting_gains(model: nn.Module) -> Iterator[list[FittedGain]]:
+    """For a while, let each :class:`FittedGain` of ``model`` fit its gain whenever data reach it.
+
+    One pass fits all of them: each is reached after those that change what it sees.
+
+    Yields:
+        the stand-ins, in the order of the model.
+    """
+    gains = [part for part in model.modules() if isinstance(part, FittedGain)]
+    for part in gains:
+        part.fitting = True
+    try:
+        yield gains
+    finally:
+        for part in gains:
+            part.fitting = False
+
+
+def _rms(x: torch.Tensor) -> torch.Tensor:
+    return x.detach().float().square().mean().sqrt()
+
+
+def remove_norms(
+    model: nn.Module, which: str, norm_types: tuple[str, ...] = (), fitted_gain: bool = False
+) -> list[Removal]:
     """Take norms out of ``model`` in place.
 
     Args:
         model: the model.
         which: ``none``, ``batchnorm``, ``layernorm`` or ``all``.
         norm_types: class names of the model's own norms, removed by ``all`` only.
+        fitted_gain: leave a :class:`FittedGain` in the place of each.
 
     Returns:
         what was removed, in the order of the model; a norm that is shared between places is listed once.
@@ -55,7 +117,7 @@ def remove_norms(model: nn.Module, which: str, norm_types: tuple[str, ...] = ())
             found.setdefault(id(child), (child, []))[1].append(path)
             places.append((owner, name, id(child)))
             inside += (f"{path}.",)
-    stand_ins = {key: RemovedNorm() for key in found}
+    stand_ins = {key: FittedGain(norm) if fitted_gain else RemovedNorm() for key, (norm, _) in found.items()}
     for owner, name, key in places:
         owner._modules[name] = stand_ins[key]
     return [Removal(paths[0], tuple(paths[1:]), repr(norm)) for norm, paths in found.values()]

@@ -57,7 +57,7 @@ def operate(model: nn.Module, options: DCOptions, table: RegionTable) -> Report:
             planned += [(site, new) for site in group]
 
     removed_before = any(isinstance(part, RemovedNorm) for part in model.modules())
-    removals = remove_norms(model, options.denormalize, table.norm_types)
+    removals = remove_norms(model, options.denormalize, table.norm_types, options.norm_gain == "fitted")
     if options.denormalize != "none" and not (removals or removed_before or options.swaps):
         raise UserError(
             f"model.dc.denormalize: {options.denormalize!r} finds no such layer in {type(model).__name__}, and nothing "

@@ -30,6 +30,11 @@ class DCOptions:
     denormalize: str = option(
         "none", help="normalization layers to take out", choices=("none", "batchnorm", "layernorm", "all")
     )
+    norm_gain: str = option(
+        "none",
+        help="what goes where a norm was: none, or fitted, one constant per norm that is fitted when a training starts",
+        choices=("none", "fitted"),
+    )
     angle_gradients: str | None = option(
         None,
         help="models with detached angles only: exact or stock; exact where anything is asked for",
@@ -85,8 +90,13 @@ class DCOptions:
         """Refuse combinations that contradict each other.
 
         Raises:
-            UserError: an activation is named for a region of ``none``.
+            UserError: an activation is named for a region of ``none``, or a gain where no norms go.
         """
+        if self.norm_gain != "none" and self.denormalize == "none":
+            raise UserError(
+                f"model.dc: norm_gain {self.norm_gain!r} takes the place of norms, and denormalize 'none' leaves them "
+                "in; set denormalize: batchnorm, layernorm or all, or leave norm_gain out"
+            )
         if self.region == "none" and self.activation not in (None, "original"):
             raise UserError(
                 f"model.dc: activation {self.activation!r} has nowhere to go with region 'none'; "
