@@ -1,8 +1,9 @@
-"""What taking BatchNorm out does to CGCNN and ForceNet: short runs with and without, several seeds, one table.
+"""What taking norms out does: errors of CGCNN and ForceNet with and without, and 200 steps of every model with norms.
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/denormalization.py DATA OUT`` with the folder that ``ocp-dc prepare`` made of
-ethanol. Each run is one of fairchem's main in this process, with the model's ``-stock`` config of configs/md17 and the
-changes of its arm. What was run before is taken from OUT. Prints the table of docs/denormalization.md.
+ethanol, for the errors; ``... OUT --steps 200``, on the bundled samples, for the steps. Each run is one of fairchem's
+main in this process, with the model's ``-stock`` config of configs/md17 and the changes of its arm. What was run before
+is taken from OUT. Prints the tables of docs/denormalization.md.
 """
 
 from __future__ import annotations
@@ -11,80 +12,124 @@ import argparse
 import contextlib
 import io
 import json
+import re
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from ocp_dc.cli import main as ocp_dc
+from ocp_dc.data.prepare import prepare
+from ocp_dc.data.sample import sample_path, slab_sample_path
 from ocp_dc.demo import config_path
 
 CENTRED = "dataset.train.transforms.label_rescaling.scale=1.0"  # eV: the configs' centre alone
 RESCALED = "dataset.train.transforms.label_rescaling.scale=forces_rms"
 DENORMALIZED = "model.dc.denormalize=batchnorm"
+GAIN = "model.dc.norm_gain=fitted"
 IRELU = ("model.dc.activation.name=irelu", "model.dc.activation.coefficient=0.25")
 REGIONS = {"cgcnn": "model.dc.region=['^fcs[.]3$']", "forcenet": "model.dc.region=output"}  # those of the -dc configs
 ARMS: dict[str, tuple[str, ...]] = {
     "original": (CENTRED,),
     "denormalized": (CENTRED, DENORMALIZED),
     "denormalized + label rescaling": (RESCALED, DENORMALIZED),
-    "denormalized + label rescaling + fitted gain": (RESCALED, DENORMALIZED, "model.dc.norm_gain=fitted"),
+    "denormalized + label rescaling + fitted gain": (RESCALED, DENORMALIZED, GAIN),
     "denormalized + label rescaling + IReLU": (RESCALED, DENORMALIZED, *IRELU),
 }
 SEEDS = (0, 1, 2)
 
+SMALL = {  # of the 200 steps: sizes that take seconds
+    "cgcnn": ("atom_embedding_size=32", "fc_feat_size=32", "num_gaussians=24", "cutoff=5.0"),
+    "forcenet": ("hidden_channels=32", "num_freqs=16", "decoder_hidden_channels=32", "cutoff=5.0"),
+    "painn": ("hidden_channels=32", "num_rbf=16", "cutoff=5.0", "dc.force_gradients=exact"),
+}
+NORMS = {  # what can go from each
+    "cgcnn": ("none", "batchnorm", "layernorm", "all"),
+    "forcenet": ("none", "batchnorm"),
+    "painn": ("none", "layernorm"),
+}
+SAMPLES = {"molecule": (sample_path(), "rmd17", "false"), "slabs": (slab_sample_path(), "ase", "true")}
+TRAIN, BATCH = 100, 10  # structures, so that an epoch has ten steps
 
-def silent(command: list[str]) -> tuple[int, str]:
-    """Run one ``ocp-dc`` command; return its exit status and what it said on stderr."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
-        status = ocp_dc(command)
-    return status, errors.getvalue()
 
-
-def run(model: str, arm: str, seed: int, args: argparse.Namespace) -> tuple[float, float] | None:
-    """Train once; return energy (meV) and force (meV/Å) MAE of the test set, None where a value was not finite."""
-    name = f"{model}-{arm.replace(' + ', '-').replace(' ', '-')}-e{args.epochs}-s{seed}"
-    record = args.out / f"{name}.json"
+def train(model: str, name: str, changes: Sequence[str], data: Path, seed: int, out: Path) -> dict[str, float] | str:
+    """Train once; return the metrics of the test set, or what was not finite, and at which step."""
+    record = out / f"{name}.json"
     if not record.exists():
-        changes = [*ARMS[arm], *([REGIONS[model]] if IRELU[0] in ARMS[arm] else [])]
-        changes += [f"dataset.{split}.src={args.data / split}" for split in ("train", "val", "test")]
-        changes += [f"optim.max_epochs={args.epochs}"]
-        config = ["--config-yml", str(config_path(f"{model}-stock")), *(f"--{change}" for change in changes)]
-        identity = ["--run-dir", str(args.out), "--timestamp-id", name, "--seed", str(seed)]
-        status, errors = silent(["main", "--mode", "train", "--cpu", *identity, *config])
-        if status not in (0, 1):  # 1 is a training that diverged
-            raise SystemExit(errors)
-        test = args.out / "results" / name / "test.json"
-        record.write_text(test.read_text() if status == 0 else "null")
-    metrics = json.loads(record.read_text())
-    return None if metrics is None else (1000 * metrics["energy_mae"], 1000 * metrics["forces_mae"])
+        command = ["main", "--mode", "train", "--cpu", "--config-yml", str(config_path(f"{model}-stock"))]
+        command += ["--run-dir", str(out), "--timestamp-id", name, "--seed", str(seed)]
+        command += [f"--dataset.{split}.src={data / split}" for split in ("train", "val", "test")]
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
+            status = ocp_dc([*command, *(f"--{change}" for change in changes)])
+        diverged = re.search(r"diverged at (step \d+: .*?) is not finite", errors.getvalue())
+        if status != 0 and diverged is None:
+            raise SystemExit(errors.getvalue())
+        test = out / "results" / name / "test.json"
+        record.write_text(test.read_text() if diverged is None else json.dumps(diverged[1]))
+    result: dict[str, float] | str = json.loads(record.read_text())
+    return result
 
 
-def row(model: str, arm: str, errors: list[tuple[float, float] | None]) -> str:
+def study_row(model: str, arm: str, results: list[dict[str, float] | str]) -> str:
     """Return a line of the table: mean ± standard deviation over the seeds that stayed finite."""
-    finite = [pair for pair in errors if pair is not None]
-    cells = [
-        f"{statistics.mean(column):.0f} ± {statistics.stdev(column):.0f}" if len(finite) > 1 else "-"
-        for column in zip(*finite, strict=True)
-    ]
-    return " | ".join([f"| {model}", arm, *(cells or ["-", "-"]), f"{len(errors) - len(finite)} of {len(errors)} |"])
+    finite = [metrics for metrics in results if not isinstance(metrics, str)]
+    cells = ["-", "-"]
+    if len(finite) > 1:
+        columns = [[1000 * metrics[key] for metrics in finite] for key in ("energy_mae", "forces_mae")]
+        cells = [f"{statistics.mean(column):.0f} ± {statistics.stdev(column):.0f}" for column in columns]
+    return " | ".join([f"| {model}", arm, *cells, f"{len(results) - len(finite)} of {len(results)} |"])
+
+
+def study(data: Path, out: Path, models: Sequence[str], epochs: int) -> None:
+    """Train each model in each arm with each seed, and print the table."""
+    cases = [(model, arm) for model in models for arm in ARMS]
+    results: dict[tuple[str, str], list[dict[str, float] | str]] = {case: [] for case in cases}
+    for seed in SEEDS:
+        for model, arm in cases:
+            name = f"{model}-{arm.replace(' + ', '-').replace(' ', '-')}-e{epochs}-s{seed}"
+            changes = [*ARMS[arm], *([REGIONS[model]] if IRELU[0] in ARMS[arm] else []), f"optim.max_epochs={epochs}"]
+            results[model, arm].append(train(model, name, changes, data, seed, out))
+    print("| model | arm | energy MAE, meV | force MAE, meV/Å | not finite |", "|---|---|---|---|---|", sep="\n")
+    for case in cases:
+        print(study_row(*case, results[case]))
+
+
+def steps(out: Path, models: Sequence[str], count: int) -> None:
+    """Train each model on each bundled sample with and without its norms, and print the table."""
+    for sample, (source, layout, _) in SAMPLES.items():
+        if not (out / sample).exists():
+            prepare(source, out / sample, format=layout, units="eV", train=TRAIN, val=20, test=100)
+    print("| model | norms taken out | gain |", *(f" {sample} |" for sample in SAMPLES), sep="")
+    print("|---|---|---|" + "---|" * len(SAMPLES))
+    for model in models:
+        for norms in NORMS[model]:
+            for gain in ("none",) if norms == "none" else ("none", "fitted"):
+                cells = []
+                for sample, (_, _, periodic) in SAMPLES.items():
+                    changes = [f"model.{size}" for size in (*SMALL[model], f"use_pbc={periodic}")]
+                    changes += [f"model.dc.denormalize={norms}", f"model.dc.norm_gain={gain}"]
+                    changes += [f"optim.batch_size={BATCH}", f"optim.max_epochs={count * BATCH // TRAIN}"]
+                    name = f"{model}-{norms}-{gain}-{sample}-{count}"
+                    result = train(model, name, changes, out / sample, 0, out)
+                    cells.append(result if isinstance(result, str) else f"{result['forces_mae']:.2f}")
+                print(f"| {model} | {norms} | {gain} | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
-    """Train what is missing, seed by seed, and print the table."""
+    """Train what is missing and print one of the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="?", help="ethanol, for the errors")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--models", nargs="+", default=list(REGIONS), choices=REGIONS)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--models", nargs="+", choices=NORMS)
+    parser.add_argument("--epochs", type=int, default=8, help="of the errors' trainings")
+    parser.add_argument("--steps", type=int, help="train for so many steps on the bundled samples")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    cases = [(model, arm) for model in args.models for arm in ARMS]
-    errors: dict[tuple[str, str], list[tuple[float, float] | None]] = {case: [] for case in cases}
-    for seed in SEEDS:
-        for case in cases:
-            errors[case].append(run(*case, seed, args))
-    print("| model | arm | energy MAE, meV | force MAE, meV/Å | not finite |", "|---|---|---|---|---|", sep="\n")
-    for case in cases:
-        print(row(*case, errors[case]))
+    if args.steps is not None:
+        steps(args.out, args.models or list(NORMS), args.steps)
+    elif args.data is not None:
+        study(args.data, args.out, args.models or list(REGIONS), args.epochs)
+    else:
+        parser.error("DATA is missing; without it, give --steps")
 
 
 if __name__ == "__main__":
