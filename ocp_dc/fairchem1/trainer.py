@@ -20,6 +20,7 @@ from ocp_dc.data.lmdb_check import check_lmdb
 from ocp_dc.fairchem1 import (
     config_check,
     loss_and_metrics,
+    norm_gains,
     prediction,
     records,
     resume,
@@ -206,6 +207,7 @@ class DCTrainer(OCPTrainer):
     @torch.no_grad()
     def validate(self, split: str = "val", disable_tqdm: bool = False) -> dict[str, Any]:
         """Return fairchem's metrics on a split, in physical units, with the averaged weights."""
+        norm_gains.ensure_fitted(self._unwrapped_model)
         with self.ema_weights():
             return super().validate(split, disable_tqdm)
 

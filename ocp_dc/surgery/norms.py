@@ -120,4 +120,4 @@ def remove_norms(
     stand_ins = {key: FittedGain(norm) if fitted_gain else RemovedNorm() for key, (norm, _) in found.items()}
     for owner, name, key in places:
         owner._modules[name] = stand_ins[key]
-    return [Removal(paths[0], tuple(paths[1:]), repr(norm)) for norm, paths in found.values()]
+    return [Removal(paths[0], tuple(paths[1:]), repr(norm), fitted_gain) for norm, paths in found.values()]

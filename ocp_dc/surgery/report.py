@@ -27,11 +27,12 @@ class Swap:
 
 @dataclasses.dataclass(frozen=True)
 class Removal:
-    """One norm that was taken out: its path, further paths to it, and what it was."""
+    """One norm that was taken out: its path, further paths to it, what it was, and whether a gain stands there now."""
 
     path: str
     aliases: tuple[str, ...]
     was: str
+    fitted_gain: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +83,9 @@ class Report:
         for swap in self.swaps:
             lines.append(f"  {_paths(swap)}: {swap.was} -> {swap.now}{'' if swap.inside else ' (elsewhere)'}")
         lines += [f"  {path}: already as asked for" for path in self.unchanged]
-        lines += [f"  {_paths(removal)}: {removal.was} removed" for removal in self.removals]
+        for removal in self.removals:
+            gain = ", a fitted gain in its place" if removal.fitted_gain else ""
+            lines.append(f"  {_paths(removal)}: {removal.was} removed{gain}")
         lines += [f"  {path}: {kind} kept" for path, kind in self.kept]
         return "\n".join(lines)
 

@@ -127,3 +127,14 @@ def test_running_statistics_resume_exactly(tmp_path, small_config, monkeypatch):
     resumed = run_main(tmp_path / "part", config, name=stopped.name)
     assert any(name.endswith("bn1.running_mean") for name in whole.load()["state_dict"])
     assert_same_state(resumed, whole)
+
+
+def test_fitted_gains_resume_exactly(tmp_path, small_config, monkeypatch):
+    """They are fitted once, on the first batch of a fresh training."""
+    config = {**small_config(optim=OPTIM), "model": {**CGCNN, "dc": {"denormalize": "all", "norm_gain": "fitted"}}}
+    (tmp_path / "whole").mkdir()
+    whole = run_main(tmp_path / "whole", config)
+    stopped = _interrupted_run(tmp_path / "part", config, monkeypatch, 6)
+    resumed = run_main(tmp_path / "part", config, name=stopped.name)
+    assert sum(name.endswith(".gain") for name in whole.load()["state_dict"]) == 4
+    assert_same_state(resumed, whole)
