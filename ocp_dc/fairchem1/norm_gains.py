@@ -32,7 +32,8 @@ def fit(trainer: Any) -> None:
     distutils.broadcast_object_list(values, src=0, device=trainer.device)
     for part, value in zip(gains, values[0], strict=True):
         part.gain.fill_(value)
-    logging.info(f"gains in the place of norms: {', '.join(f'{value:.4g}' for value in values[0])}")
+    if distutils.is_master():
+        logging.info(f"gains in the place of norms: {', '.join(f'{value:.4g}' for value in values[0])}")
 
 
 def ensure_fitted(model: nn.Module) -> None:
