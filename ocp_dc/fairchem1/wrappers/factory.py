@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,13 +19,14 @@ def make_wrapper(
     class_name: str,
     registered_name: str,
     stock: type[nn.Module],
-    regions: RegionTable,
+    regions: RegionTable | Callable[[Any], RegionTable],
     *,
     module: str,
     is_conservative: Callable[[Any], bool],
     base: type[nn.Module] | None = None,
     has_detached_angles: bool = False,
     check: Callable[[Any], None] | None = None,
+    why_direct: Callable[[Any], str | None] | None = None,
 ) -> type[nn.Module]:
     """Make and register the wrapper of a stock fairchem model.
 
@@ -36,13 +38,15 @@ def make_wrapper(
         class_name: name of the class, to be bound to the same name in ``module``.
         registered_name: name in fairchem's registry: ``dc_`` and fairchem's own name.
         stock: the stock class.
-        regions: what the named regions mean for it.
+        regions: what the named regions mean for it, or a function that tells it of an instance.
         module: the module that holds the class, for its dotted path.
         is_conservative: tells of an instance whether its forces are the gradient of its energy.
         base: a subclass of ``stock`` with what the wrapper computes in another way; ``stock`` itself where None.
         has_detached_angles: whether ``dc.angle_gradients`` means something for this model.
         check: called with the stock instance where ``dc`` asks for something; raises UserError where both do not go
             together.
+        why_direct: tells of an instance why its forces are no derivatives of its energy, None where they are, or where
+            there are no forces; with it ``dc.allow_direct`` means something for this model.
     """
     parameters = list(inspect.signature(stock.__init__).parameters.values())
     stock_names = [p.name for p in parameters[1:]]
@@ -55,12 +59,17 @@ def make_wrapper(
                 f"model.dc.angle_gradients: {registered_name} detaches no angles, so that the key means nothing here; "
                 "remove it"
             )
+        if why_direct is None:  # before anything is built
+            _check_direct(options, None, registered_name)
         stock.__init__(self, *args, **kwargs)
         self.dc_options = options
         options.check()
+        if why_direct is not None:
+            _check_direct(options, why_direct(self), registered_name)
         if check is not None and not options.asks_for_nothing:
             check(self)
-        self.dc_report = None if options.asks_for_nothing else operate(self, options, regions)
+        table = regions if isinstance(regions, RegionTable) else regions(self)
+        self.dc_report = None if options.asks_for_nothing else operate(self, options, table)
 
     dc_parameter = inspect.Parameter("dc", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="dict | None")
     __init__.__signature__ = inspect.Signature([*parameters, dc_parameter])  # type: ignore[attr-defined]
@@ -69,15 +78,41 @@ def make_wrapper(
         "__module__": module,
         "__qualname__": class_name,
         "__doc__": f"{stock.__name__} of fairchem with a ``dc:`` block; registered as ``{registered_name}``.\n\n"
-        f"Regions: {regions.source}.",
+        f"Regions: {regions.source if isinstance(regions, RegionTable) else regions.__doc__}",
         "registered_name": registered_name,
-        "dc_regions": regions,
+        "dc_regions": regions if isinstance(regions, RegionTable) else property(regions),
         "conservative": property(is_conservative),
         "stock_class": stock,
     }
     wrapper = type(class_name, (base or stock,), body)
     registry.register_model(registered_name)(wrapper)
     return wrapper
+
+
+def _check_direct(options: DCOptions, reason: str | None, name: str) -> None:
+    """Let a block change a model whose forces are no derivatives only where ``allow_direct`` says so.
+
+    Args:
+        options: the ``dc:`` block.
+        reason: why its forces are no derivatives; None where they are, or where there are none.
+        name: the registered name, for messages.
+
+    Raises:
+        UserError: there are direct forces and no ``allow_direct``, or the other way round.
+    """
+    if reason is None and options.allow_direct:
+        raise UserError(
+            f"model.dc.allow_direct: {name} predicts no forces directly here, so that the key means nothing; remove it"
+        )
+    if reason is None or options.asks_for_nothing:
+        return
+    message = f"model.dc: the forces of {name} are not the derivatives of its energy: {reason}"
+    if not options.allow_direct:
+        raise UserError(
+            f"{message}; there is no derivative to constrain. Set dc.allow_direct: true to change its layers all the "
+            "same, or leave the dc: block out"
+        )
+    logging.warning(f"{message}. Its layers are changed all the same (allow_direct)")
 
 
 def surgery_report(model: nn.Module) -> Report | None:
