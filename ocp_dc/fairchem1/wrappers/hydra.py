@@ -27,7 +27,7 @@ _OUTPUT: dict[type, tuple[str, ...]] = {
     GemNetOCBackbone: (r"^backbone\.out_blocks\.", _HEADS),
 }
 # Heads of energies alone, and heads whose forces are the gradient of the energy that they predict. PaiNN's force head
-# is neither: where it predicts no forces directly, it differentiates the features.
+# is neither: with direct_forces off it differentiates the features.
 _ENERGY_HEADS = (EqV2ScalarHead, eSCNEnergyHead, MLP_Energy_Head, PaiNNEnergyHead)
 _GRADIENT_HEADS = (
     DimeNetPlusPlusWrapEnergyAndForceHead,
@@ -77,4 +77,3 @@ DCHydra = make_wrapper(
     is_conservative=is_conservative,
     why_direct=why_direct,
 )
-
