@@ -32,6 +32,7 @@ def test_the_md17_configs_are_there():
     names = {path.stem for path in CONFIGS if path.parent.name == "md17"}
     models = ("schnet", "dimenetplusplus", "gemnet_t")
     assert {f"{model}-{kind}" for model in models for kind in ("stock", "paper", "dc")} <= names
+    assert {"esen-stock", "esen-dc"} <= names  # not in the paper
     assert config_path("schnet-dc").is_file()
 
 

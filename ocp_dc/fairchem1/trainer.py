@@ -120,10 +120,10 @@ class DCTrainer(OCPTrainer):
         loader = super().get_dataloader(dataset, sampler, workers)
         generator = torch.Generator()
         generator.manual_seed(self.config["cmd"]["seed"] or 0)
-        otf_graph = self.config["model"].get("otf_graph", "backbone" in self.config["model"])  # a hydra's is on
+        model = self.config["model"]
         return DataLoader(
             dataset,
-            collate_fn=functools.partial(collate, otf_graph=otf_graph),
+            collate_fn=functools.partial(collate, otf_graph=model.get("otf_graph", "backbone" in model)),
             num_workers=loader.num_workers,
             pin_memory=self.device.type == "cuda",
             batch_sampler=sampler,

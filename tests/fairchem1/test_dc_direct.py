@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+from fairchem.core.common.registry import registry
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 
 from ocp_dc.errors import UserError
@@ -76,3 +77,9 @@ class TestDCEquiformerV2(DirectContract):
         gates = [module for name, module in model.named_modules() if name.endswith("gate_act.gate_act")]
         assert len(gates) == 2 + 2  # in the block's attention and feedforward, and behind energy and forces
         assert all(type(gate) is torch.nn.Sigmoid for gate in gates)
+
+
+@pytest.mark.parametrize("name", ["dc_schnet", "dc_dimenetplusplus", "dc_gemnet_t"])
+def test_where_it_means_nothing(name):
+    with pytest.raises(UserError, match=rf"allow_direct: {name} predicts no forces directly here.*remove it"):
+        registry.get_model_class(name)(dc={"allow_direct": True, "activation": "irelu"})

@@ -80,7 +80,9 @@ def test_predictions_agree(config, run, ethanol, tmp_path):
         OCPCalculator(checkpoint_path=best),
     ):
         atoms.calc = calculator
-        assert atoms.get_potential_energy() == pytest.approx(energies[f"{samples[0].sid}_{samples[0].fid}"], relative, absolute)
+        assert atoms.get_potential_energy() == pytest.approx(
+            energies[f"{samples[0].sid}_{samples[0].fid}"], relative, absolute
+        )
         assert np.abs(atoms.get_forces().sum(axis=0)).max() < absolute
 
 
@@ -90,7 +92,10 @@ def test_predictions_agree(config, run, ethanol, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"backbone": {"model": "esen_backbon"}}, r"model\.backbone\.model 'esen_backbon'.*Did you mean 'esen_backbone'"),
+        (
+            {"backbone": {"model": "esen_backbon"}},
+            r"model\.backbone\.model 'esen_backbon'.*Did you mean 'esen_backbone'",
+        ),
         ({"backbone": {**HYDRA["backbone"], "lmx": 2}}, r"model\.backbone: unknown key 'lmx'.*Did you mean 'lmax'"),
         ({"backbone": None}, r"model\.backbone\.model: missing"),
         ({"heads": {"energy": {}}}, r"model\.heads\.energy\.module: missing"),

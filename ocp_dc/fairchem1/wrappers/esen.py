@@ -25,6 +25,7 @@ _PARAMETERS = [p for p in inspect.signature(eSEN_Backbone).parameters.values() i
 class DCeSEN(DCHydra):
     """The hydra of ``esen_backbone`` and ``esen_mlp_efs_head``; its arguments are the backbone's, and ``dc``."""
 
+    registered_name = "dc_esen"
     stock_class = HydraModel
 
     def __init__(self, *, dc: Mapping[str, Any] | None = None, **backbone: Any) -> None:

@@ -60,12 +60,12 @@ def make_wrapper(
                 "remove it"
             )
         if why_direct is None:  # before anything is built
-            _check_direct(options, None, registered_name)
+            _check_direct(options, None, self.registered_name)
         stock.__init__(self, *args, **kwargs)
         self.dc_options = options
         options.check()
         if why_direct is not None:
-            _check_direct(options, why_direct(self), registered_name)
+            _check_direct(options, why_direct(self), self.registered_name)
         if check is not None and not options.asks_for_nothing:
             check(self)
         table = regions if isinstance(regions, RegionTable) else regions(self)
