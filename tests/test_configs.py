@@ -30,7 +30,7 @@ def test_builds(path):
 
 def test_the_md17_configs_are_there():
     names = {path.stem for path in CONFIGS if path.parent.name == "md17"}
-    models = ("schnet", "dimenetplusplus", "gemnet_t")
+    models = ("schnet", "dimenetplusplus", "gemnet_t", "cgcnn", "forcenet")
     assert {f"{model}-{kind}" for model in models for kind in ("stock", "paper", "dc")} <= names
     assert {"esen-stock", "esen-dc"} <= names  # not in the paper
     assert config_path("schnet-dc").is_file()
@@ -42,6 +42,8 @@ def test_the_md17_configs_are_there():
         ("schnet", 5 * 2 + 1),  # 5 interactions with 2 each, and the output's
         ("dimenetplusplus", 3 + 1),  # an output block after each of 3 blocks, and one before
         ("gemnet_t", (3 + 1) * (1 + 2 * 3)),  # 4 output blocks of a dense layer and 3 residual ones with 2 each
+        ("cgcnn", 3),  # the fully connected layers
+        ("forcenet", 5 * (2 + 1) + 1),  # 5 interactions with 2 in the filter's network and 1 after, and the output's
     ],
 )
 def test_paper_settings(model, swapped):
@@ -49,5 +51,7 @@ def test_paper_settings(model, swapped):
     text = inspect(str(ROOT / "configs" / "md17" / f"{model}-paper.yml"))
     assert "center: none, scale: 1e6 kcal/mol" in text
     assert f"{swapped} activations swapped in region 'paper'" in text
+    norms = {"cgcnn": 3, "forcenet": 5}.get(model, 0)  # a BatchNorm in each convolution
+    assert f"{norms} norms removed" in text
     if model == "dimenetplusplus":
         assert "angle gradients: stock" in text  # no gradient flows through them in the published runs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,18 +105,35 @@ def load(trainer: Any, path: str, checkpoint: dict[str, Any] | None, inference_o
     if inference_only:
         return
     trainer.resumed_from = Path(path)
-    trainer.step = checkpoint.get("step", 0)
     trainer.epoch = checkpoint.get("epoch", 0)
+    trainer.step = _step(trainer, checkpoint.get("step", 0))
     if "optimizer" in checkpoint:
         trainer.optimizer.load_state_dict(checkpoint["optimizer"])
         if checkpoint.get("primary_metric") == trainer.evaluation_metrics["primary_metric"]:
             trainer.best_val_metric = checkpoint.get("best_val_metric")
             trainer.evaluations_since_best = checkpoint.get("evaluations_since_best", 0)
     if checkpoint.get("scheduler") is not None and trainer.scheduler.scheduler_type != "Null":
-        schedule.warn_of_other_length(trainer.scheduler.scheduler, checkpoint["scheduler"])
-        trainer.scheduler.scheduler.load_state_dict(checkpoint["scheduler"])
+        if trainer.step == checkpoint.get("step", 0):
+            schedule.warn_of_other_length(trainer.scheduler.scheduler, checkpoint["scheduler"])
+            trainer.scheduler.scheduler.load_state_dict(checkpoint["scheduler"])
+        else:
+            schedule.move_to(trainer.scheduler.scheduler, trainer.step)
     trainer.random_states = checkpoint.get("random_states")
     trainer.loss_sum = tuple(checkpoint.get("loss_sum", (0.0, 0)))
+
+
+def _step(trainer: Any, saved: int) -> int:
+    """Return the step at which a checkpoint's epoch stands here: more ranks or larger batches make fewer steps."""
+    if trainer.train_loader is None:
+        return saved
+    per_epoch = len(trainer.train_loader)
+    step = math.floor(trainer.epoch * per_epoch + 1e-6)
+    if step != saved:
+        logging.warning(
+            f"the checkpoint stands at step {saved}, epoch {trainer.epoch:g}; here an epoch has {per_epoch} steps, so "
+            f"that the run goes on from step {step}, with the schedule of the config"
+        )
+    return step
 
 
 def _load_averages(trainer: Any, checkpoint: dict[str, Any], inference_only: bool) -> None:

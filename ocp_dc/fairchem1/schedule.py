@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 from torch.optim import lr_scheduler
@@ -49,6 +50,21 @@ def step(scheduler: Any) -> None:
     if inner is not None and inner.last_epoch >= getattr(inner, "total_steps", float("inf")) - 1:
         return
     scheduler.step()
+
+
+def move_to(scheduler: Any, step: int) -> None:
+    """Move a schedule from its start to a step, for a run that goes on with steps of another size.
+
+    ReduceLROnPlateau follows the validations and stays where the optimizer is.
+    """
+    if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
+        return
+    for group in scheduler.optimizer.param_groups:  # some schedules multiply what stands there
+        group["lr"] = group["initial_lr"]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")  # the optimizer's steps lie behind
+        for _ in range(min(step, getattr(scheduler, "total_steps", step + 1) - 1)):
+            scheduler.step()
 
 
 def warn_of_other_length(scheduler: Any, saved: dict[str, Any]) -> None:

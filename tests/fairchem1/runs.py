@@ -48,6 +48,29 @@ GEMNET = {
     "otf_graph": True,
 }
 
+CGCNN = {
+    "name": "dc_cgcnn",
+    "atom_embedding_size": 16,
+    "num_graph_conv_layers": 2,
+    "fc_feat_size": 16,
+    "num_fc_layers": 3,
+    "num_gaussians": 12,
+    "cutoff": 5.0,
+    "use_pbc": False,
+    "otf_graph": True,
+}
+
+FORCENET = {
+    "name": "dc_forcenet",
+    "hidden_channels": 16,
+    "num_interactions": 2,
+    "num_freqs": 8,
+    "decoder_hidden_channels": 12,
+    "cutoff": 5.0,
+    "use_pbc": False,
+    "otf_graph": True,
+}
+
 ESEN = {
     "name": "dc_esen",
     "sphere_channels": 8,

@@ -36,8 +36,8 @@ class TestDCeSEN(WrapperContract):
     stock_arguments: ClassVar = {key: value for key, value in HYDRA.items() if key != "name"} | {"backbone": BACKBONE}
     region_counts: ClassVar = {"output": 2, "paper": 2, "full": FULL}
     # the last norm, two of each layer, and two LayerNorms of each radial network
-    norms: ClassVar = 1 + 2 * LAYERS + 2 * (1 + LAYERS)
-    invariance: ClassVar = SPHERICAL_GRID
+    norms: ClassVar = {"batchnorm": 0, "layernorm": 2 * (1 + LAYERS), "all": 1 + 2 * LAYERS + 2 * (1 + LAYERS)}
+    grid = SPHERICAL_GRID
 
     def test_paths(self):
         report = self.build(dc={"activation": "irelu", "region": "output"}).dc_report
@@ -48,9 +48,9 @@ class TestDCeSEN(WrapperContract):
     def test_norms(self, norm_type):
         """LayerNorms stand in the radial networks only; the norms of spherical features go with `all`."""
         removed = self.build(norm_type=norm_type, dc={"denormalize": "layernorm"}).dc_report.removals
-        assert len(removed) == 2 * (1 + LAYERS)
+        assert len(removed) == self.norms["layernorm"]
         assert all(".rad_func.net." in norm.path for norm in removed)
-        assert len(self.build(norm_type=norm_type, dc={"denormalize": "all"}).dc_report.removals) == self.norms
+        assert len(self.build(norm_type=norm_type, dc={"denormalize": "all"}).dc_report.removals) == self.norms["all"]
 
     def test_is_dc_hydra_with_two_parts(self, structures):
         dc = {"activation": "mish", "region": "full"}

@@ -31,7 +31,7 @@ class TestDCHydra(WrapperContract):
     arguments = ARGUMENTS
     # of each gate activation the scalars' only, beside the activation before the gates of an atom
     region_counts: ClassVar = {"output": 2, "paper": 2, "full": 2 + LAYERS * (2 + 1 + 2) + 2}
-    norms: ClassVar = 1 + 2 * LAYERS + 2 * (1 + LAYERS)
+    norms: ClassVar = {"batchnorm": 0, "layernorm": 2 * (1 + LAYERS), "all": 1 + 2 * LAYERS + 2 * (1 + LAYERS)}
 
     def test_gates_stay(self):
         model = self.build(dc={"activation": "irelu", "region": "full", "elsewhere": "mish"})

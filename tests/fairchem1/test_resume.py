@@ -15,7 +15,7 @@ import yaml
 
 from ocp_dc.fairchem1 import checkpoints
 
-from runs import Run, run_main
+from runs import CGCNN, Run, run_main
 
 OPTIM = {"scheduler": "OneCycleLR", "ema_decay": 0.95, "max_epochs": 4, "checkpoint_every": 3, "clip_grad_norm": 10.0}
 
@@ -115,4 +115,15 @@ def test_dropout_resumes_exactly(tmp_path, small_config, monkeypatch):
     whole = run_main(tmp_path / "whole", small_config(optim=OPTIM))
     stopped = _interrupted_run(tmp_path / "part", small_config(optim=OPTIM), monkeypatch, 6)
     resumed = run_main(tmp_path / "part", small_config(optim=OPTIM), name=stopped.name)
+    assert_same_state(resumed, whole)
+
+
+def test_running_statistics_resume_exactly(tmp_path, small_config, monkeypatch):
+    """Of BatchNorm, which CGCNN has: they are neither parameters nor averaged with them."""
+    config = {**small_config(optim=OPTIM), "model": CGCNN}
+    (tmp_path / "whole").mkdir()
+    whole = run_main(tmp_path / "whole", config)
+    stopped = _interrupted_run(tmp_path / "part", config, monkeypatch, 6)
+    resumed = run_main(tmp_path / "part", config, name=stopped.name)
+    assert any(name.endswith("bn1.running_mean") for name in whole.load()["state_dict"])
     assert_same_state(resumed, whole)

@@ -28,7 +28,7 @@ def make_wrapper(
     check: Callable[[Any], None] | None = None,
     why_direct: Callable[[Any], str | None] | None = None,
 ) -> type[nn.Module]:
-    """Make and register the wrapper of a stock fairchem model.
+    """Make and register the wrapper of a stock model: fairchem's, or one of :mod:`ocp_dc.fairchem1.models`.
 
     The class takes the arguments of the stock model and ``dc``. Without ``dc``, or with one that asks for nothing, it
     is the stock model: same forward, same random numbers drawn. Its instances have ``registered_name``, ``dc_options``,
@@ -36,7 +36,7 @@ def make_wrapper(
 
     Args:
         class_name: name of the class, to be bound to the same name in ``module``.
-        registered_name: name in fairchem's registry: ``dc_`` and fairchem's own name.
+        registered_name: name in fairchem's registry: ``dc_`` and the stock model's own name.
         stock: the stock class.
         regions: what the named regions mean for it, or a function that tells it of an instance.
         module: the module that holds the class, for its dotted path.
@@ -77,7 +77,7 @@ def make_wrapper(
         "__init__": __init__,
         "__module__": module,
         "__qualname__": class_name,
-        "__doc__": f"{stock.__name__} of fairchem with a ``dc:`` block; registered as ``{registered_name}``.\n\n"
+        "__doc__": f"{stock.__name__} with a ``dc:`` block; registered as ``{registered_name}``.\n\n"
         f"Regions: {regions.source if isinstance(regions, RegionTable) else regions.__doc__}",
         "registered_name": registered_name,
         "dc_regions": regions if isinstance(regions, RegionTable) else property(regions),
@@ -87,6 +87,19 @@ def make_wrapper(
     wrapper = type(class_name, (base or stock,), body)
     registry.register_model(registered_name)(wrapper)
     return wrapper
+
+
+def refuse_direct_forces(model: Any) -> None:
+    """Refuse direct forces: derivatives cannot be constrained where none are taken.
+
+    Raises:
+        UserError: the model predicts forces beside the energy.
+    """
+    if model.direct_forces:
+        raise UserError(
+            "model.direct_forces: got True together with a dc: block; forces would come from a head of their own and "
+            "not be the derivatives of the energy; set direct_forces: false, or leave the dc: block out"
+        )
 
 
 def _check_direct(options: DCOptions, reason: str | None, name: str) -> None:

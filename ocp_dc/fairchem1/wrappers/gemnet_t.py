@@ -7,12 +7,9 @@ factors, which depend on the activations (see :mod:`ocp_dc.fairchem1.fit_scales`
 
 from __future__ import annotations
 
-from typing import Any
-
 from fairchem.core.models.gemnet.gemnet import GemNetT
 
-from ocp_dc.errors import UserError
-from ocp_dc.fairchem1.wrappers.factory import make_wrapper
+from ocp_dc.fairchem1.wrappers.factory import make_wrapper, refuse_direct_forces
 from ocp_dc.surgery import RegionTable
 
 # the dense and the residual layers between the atoms' features and their energies; out_blocks.N.seq_energy is an alias
@@ -25,20 +22,6 @@ GEMNET_T_REGIONS = RegionTable(
     source="arXiv 2310.01649, section 4; fairchem/core/models/gemnet/layers/atom_update_block.py",
 )
 
-
-def _check_forces(model: Any) -> None:
-    """Refuse direct forces: derivatives cannot be constrained where none are taken.
-
-    Raises:
-        UserError: the model predicts forces beside the energy.
-    """
-    if model.direct_forces:
-        raise UserError(
-            "model.direct_forces: got True together with a dc: block; forces would come from a head of their own and "
-            "not be the derivatives of the energy; set direct_forces: false, or leave the dc: block out"
-        )
-
-
 DCGemNetT = make_wrapper(
     "DCGemNetT",
     "dc_gemnet_t",
@@ -46,5 +29,5 @@ DCGemNetT = make_wrapper(
     GEMNET_T_REGIONS,
     module=__name__,
     is_conservative=lambda model: bool(model.regress_forces and not model.direct_forces),
-    check=_check_forces,
+    check=refuse_direct_forces,
 )

@@ -1,0 +1,6 @@
+"""Models that fairchem 1.x no longer has, written anew on its graph code, and registered under their old names."""
+
+from ocp_dc.fairchem1.models.cgcnn import CGCNN
+from ocp_dc.fairchem1.models.forcenet import ForceNet
+
+__all__ = ["CGCNN", "ForceNet"]

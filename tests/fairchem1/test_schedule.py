@@ -1,0 +1,61 @@
+"""Schedules that go on at another step than they stopped at."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+from ocp_dc.fairchem1 import schedule
+
+from runs import run_main
+
+MAKERS = {
+    "OneCycleLR": lambda o: lr_scheduler.OneCycleLR(o, max_lr=0.1, total_steps=20),
+    "CosineAnnealingLR": lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=20),
+    "StepLR": lambda o: lr_scheduler.StepLR(o, step_size=3, gamma=0.5),
+    "LambdaLR": lambda o: lr_scheduler.LambdaLR(o, lambda step: 1 / (1 + step)),
+}
+
+
+def make(name, lr=0.01):
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=lr)
+    return optimizer, MAKERS[name](optimizer)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("step", [0, 1, 7, 19, 30])
+def test_move_to_gives_the_rates_of_a_run_that_came_that_far(name, step):
+    optimizer, scheduler = make(name)
+    for _ in range(min(step, 19) if name == "OneCycleLR" else step):
+        optimizer.step()
+        scheduler.step()
+    other, moved = make(name)
+    state = other.state_dict()
+    state["param_groups"][0]["lr"] = 0.123  # where the old run stood
+    other.load_state_dict(state)
+    schedule.move_to(moved, step)
+    assert other.param_groups[0]["lr"] == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+    assert other.param_groups[0]["betas"] == pytest.approx(optimizer.param_groups[0]["betas"], rel=1e-12)
+
+
+def test_plateaus_stay():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.01)
+    optimizer.param_groups[0]["lr"] = 0.002
+    schedule.move_to(lr_scheduler.ReduceLROnPlateau(optimizer), 5)
+    assert optimizer.param_groups[0]["lr"] == 0.002
+
+
+def test_a_run_goes_on_with_other_batches_at_the_same_epoch(tmp_path, small_config, caplog):
+    """As on another number of ranks: an epoch has other steps, and the schedule is that of the config."""
+    optim = {"scheduler": "OneCycleLR", "max_epochs": 2}
+    first = run_main(tmp_path, small_config(optim=optim))
+    assert first.load()["step"] == 8
+    optim = {"scheduler": "OneCycleLR", "max_epochs": 4, "batch_size": 5}
+    second = run_main(tmp_path, small_config(optim=optim), "--checkpoint", str(first.checkpoint()))
+    assert "an epoch has 8 steps, so that the run goes on from step 16" in caplog.text
+    whole = run_main(tmp_path, small_config(optim=optim))
+    assert second.load()["step"] == whole.load()["step"] == 32
+    assert second.load()["scheduler"]["_last_lr"] == pytest.approx(whole.load()["scheduler"]["_last_lr"], rel=1e-9)
+    rates = [{row["epoch"]: row["learning_rate"] for row in run.validations()} for run in (second, whole)]
+    assert {epoch: rates[0][epoch] for epoch in ("3.0", "4.0")} == {epoch: rates[1][epoch] for epoch in ("3.0", "4.0")}
