@@ -15,8 +15,8 @@ inspect = functools.cache(inspect_config)  # the published sizes take seconds to
 CONFIGS = sorted(path for path in (ROOT / "configs").rglob("*.yml") if not path.name.startswith("_"))
 
 
-# as fairchem's and the published DimeNet++ are: angles detached
-NOT_CONSERVATIVE = ("dimenetplusplus-stock", "dimenetplusplus-paper")
+# as fairchem's and the published DimeNet++ are, angles detached; and fairchem's PaiNN, which derives its features
+NOT_CONSERVATIVE = ("dimenetplusplus-stock", "dimenetplusplus-paper", "painn-stock")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -30,9 +30,10 @@ def test_builds(path):
 
 def test_the_md17_configs_are_there():
     names = {path.stem for path in CONFIGS if path.parent.name == "md17"}
-    models = ("schnet", "dimenetplusplus", "gemnet_t", "cgcnn", "forcenet")
-    assert {f"{model}-{kind}" for model in models for kind in ("stock", "paper", "dc")} <= names
-    assert {"esen-stock", "esen-dc"} <= names  # not in the paper
+    published = ("schnet", "dimenetplusplus", "gemnet_t", "cgcnn", "forcenet")
+    models = (*published, "gemnet_oc", "painn", "esen")
+    assert {f"{model}-{kind}" for model in models for kind in ("stock", "dc")} <= names
+    assert {f"{model}-paper" for model in published} <= names
     assert config_path("schnet-dc").is_file()
 
 

@@ -187,6 +187,13 @@ def scale_factor_messages() -> None:
         module.ensure_fitted = ensure_fitted
 
 
+def models_that_stop() -> None:
+    """PaiNN and gp_gemnet_t stop with an error on good input: what lets them run, without a change of their values."""
+    from ocp_dc.fairchem1 import model_repairs
+
+    model_repairs.install()
+
+
 HOOKS: tuple[Callable[[], None], ...] = (
     missing_packages,
     weights_only_loading,
@@ -198,4 +205,5 @@ HOOKS: tuple[Callable[[], None], ...] = (
     molecules_in_trajectories,
     basis_functions,
     scale_factor_messages,
+    models_that_stop,
 )

@@ -8,6 +8,7 @@ from typing import Any
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1 import stability
 from ocp_dc.fairchem1.config_check import check_model
+from ocp_dc.fairchem1.model_check import GRADIENT_CHOICES
 from ocp_dc.fairchem1.scale_factors import read_scale_file, set_scale_factors
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
 from ocp_dc.labels import LabelOptions
@@ -29,14 +30,14 @@ def inspect_config(config_path: str, overrides: Sequence[str] = ()) -> str:
     report = surgery_report(model)
     conservative = getattr(model, "conservative", None)
     meaning = {True: "forces are -dE/dx", False: "forces are not the gradient of the energy", None: "unknown"}
-    angles = getattr(model, "angle_gradients", None)
+    chosen = [f"{key.replace('_', ' ')}: {getattr(model, key)}" for key in GRADIENT_CHOICES if hasattr(model, key)]
     block = (config["dataset"]["train"].get("transforms") or {}).get("label_rescaling")
     unstable = stability.warning(model, None if block is None else LabelOptions.from_block(block))
     return "\n".join(
         [
             f"model: {config['model']['name']}, {sum(p.numel() for p in model.parameters()):,} parameters",
             f"conservative: {meaning[conservative]}",
-            *([] if angles is None else [f"angle gradients: {angles}"]),
+            *chosen,
             f"label rescaling: {'none' if block is None else ', '.join(f'{k}: {v}' for k, v in block.items())}",
             *([] if unstable is None else [f"warning: {unstable}"]),
             "surgery: none, this is the stock model" if report is None else str(report),

@@ -15,6 +15,8 @@ from ocp_dc.surgery import DCOptions
 
 # arguments that say how the graph is built or held, and do not change what the weights mean
 INDIFFERENT = ("name", "dc", "otf_graph", "use_pbc", "use_pbc_single", "scale_file", "regress_forces")
+# of models that compute their forces in two ways: the key of the dc: block, and the attribute that says which
+GRADIENT_CHOICES = ("angle_gradients", "force_gradients")
 
 
 def check_same_model(
@@ -48,9 +50,9 @@ def check_same_model(
             if theirs_by_key[key] != ours_by_key[key]:
                 there, here = theirs_by_key[key], ours_by_key[key]
                 differences.append(f"model.{key}: {there!r} in the checkpoint, {here!r} in the config")
-        angles = hasattr(model, "angle_gradients")
-        ours, theirs = meaning(config.get("dc"), angles), meaning(saved.get("dc"), angles)
-        if ours != theirs and theirs != meaning(None, angles):
+        gradients = any(hasattr(model, name) for name in GRADIENT_CHOICES)
+        ours, theirs = meaning(config.get("dc"), gradients), meaning(saved.get("dc"), gradients)
+        if ours != theirs and theirs != meaning(None, gradients):
             differences.append(f"model.dc: {saved.get('dc')!r} in the checkpoint, {config.get('dc')!r} in the config")
         elif ours != theirs:
             logging.warning(f"checkpoint {path} is of a stock model; its weights go into one with dc: {config['dc']}")
@@ -96,20 +98,20 @@ def _stock_name(name: str) -> type:
     return getattr(model_class, "stock_class", model_class)
 
 
-def meaning(block: Mapping[str, Any] | None, has_angles: bool = False) -> tuple[Any, ...]:
+def meaning(block: Mapping[str, Any] | None, gradients: bool = False) -> tuple[Any, ...]:
     """Return what a ``dc:`` block asks for, so that two spellings of one thing are equal.
 
     Args:
         block: the block.
-        has_angles: whether ``angle_gradients`` means something for the model.
+        gradients: whether ``angle_gradients`` or ``force_gradients`` means something for the model.
     """
     options = DCOptions.from_block(block)
-    angles = (options.wanted_angle_gradients,) if has_angles else ()
+    chosen = (options.wanted_gradients,) if gradients else ()
     if options.asks_for_nothing:
-        return angles
+        return chosen
     inside, elsewhere = (
         wanted if wanted == "original" else repr(activation(wanted))  # settings filled in, whatever their order
         for wanted in (options.wanted_activation, options.elsewhere)
     )
     activations = (inside, str(options.wanted_region), elsewhere)
-    return (*angles, *activations, options.denormalize)
+    return (*chosen, *activations, options.denormalize)

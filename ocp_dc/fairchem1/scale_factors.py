@@ -116,7 +116,7 @@ def _inner(block: Mapping[str, Any] | None) -> tuple[Any, ...]:
     """Return what a ``dc:`` block asks for before the output blocks, after which no factor comes."""
     options = DCOptions.from_block(block)
     only_output = options.asks_for_nothing or options.wanted_region in ("none", "output", "paper")
-    return (str(options.elsewhere),) if only_output else meaning(block)
+    return (str(options.elsewhere), options.denormalize) if only_output else meaning(block)
 
 
 def reset(model: nn.Module) -> None:

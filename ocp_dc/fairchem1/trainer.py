@@ -118,8 +118,7 @@ class DCTrainer(OCPTrainer):
         make one draw more than the uninterrupted run, and dropout would differ.
         """
         loader = super().get_dataloader(dataset, sampler, workers)
-        generator = torch.Generator()
-        generator.manual_seed(self.config["cmd"]["seed"] or 0)
+        generator = torch.Generator().manual_seed(self.config["cmd"]["seed"] or 0)
         model = self.config["model"]
         return DataLoader(
             dataset,

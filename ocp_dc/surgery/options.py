@@ -35,6 +35,12 @@ class DCOptions:
         help="models with detached angles only: exact or stock; exact where anything is asked for",
         choices=("exact", "stock"),
     )
+    force_gradients: str | None = option(
+        None,
+        help="PaiNN only, whose stock forces are no derivative of its energy: exact or stock; exact where anything is "
+        "asked for",
+        choices=("exact", "stock"),
+    )
     allow_direct: bool = option(
         False, help="models whose forces are not derivatives of the energy only: change their layers all the same"
     )
@@ -70,11 +76,13 @@ class DCOptions:
         return not self.swaps and self.denormalize == "none"
 
     @property
-    def wanted_angle_gradients(self) -> str:
-        """How a model with detached angles treats them: ``exact`` wherever the block asks for anything."""
-        if self.angle_gradients is not None:
-            return self.angle_gradients
-        return "stock" if self.asks_for_nothing else "exact"
+    def wanted_gradients(self) -> str:
+        """What a model whose stock forces are not -dE/dx does: ``exact`` wherever the block asks for anything.
+
+        A model takes ``angle_gradients`` or ``force_gradients``, never both.
+        """
+        written = self.angle_gradients or self.force_gradients
+        return written or ("stock" if self.asks_for_nothing else "exact")
 
     def check(self) -> None:
         """Refuse combinations that contradict each other.

@@ -71,6 +71,53 @@ FORCENET = {
     "otf_graph": True,
 }
 
+GEMNET_OC = {
+    "name": "dc_gemnet_oc",
+    "num_spherical": 3,
+    "num_radial": 6,
+    "num_blocks": 1,
+    "emb_size_atom": 12,
+    "emb_size_edge": 10,
+    "emb_size_trip_in": 6,
+    "emb_size_trip_out": 6,
+    "emb_size_quad_in": 4,
+    "emb_size_quad_out": 4,
+    "emb_size_aint_in": 6,
+    "emb_size_aint_out": 6,
+    "emb_size_rbf": 6,
+    "emb_size_cbf": 6,
+    "emb_size_sbf": 6,
+    "num_before_skip": 1,
+    "num_after_skip": 1,
+    "num_concat": 1,
+    "num_atom": 1,
+    "num_output_afteratom": 2,
+    "num_global_out_layers": 1,
+    "num_atom_emb_layers": 1,
+    "cutoff": 3.0,
+    "cutoff_qint": 2.0,
+    "cutoff_aeaint": 2.5,
+    "cutoff_aint": 5.0,
+    "sbf": {"name": "legendre_outer"},
+    "quad_interaction": True,
+    "atom_edge_interaction": True,
+    "edge_atom_interaction": True,
+    "atom_interaction": True,
+    "use_pbc": False,
+    "otf_graph": True,
+}
+
+PAINN = {
+    "name": "dc_painn",
+    "hidden_channels": 16,
+    "num_layers": 2,
+    "num_rbf": 8,
+    "cutoff": 5.0,
+    "direct_forces": False,
+    "use_pbc": False,
+    "otf_graph": True,
+}
+
 ESEN = {
     "name": "dc_esen",
     "sphere_channels": 8,

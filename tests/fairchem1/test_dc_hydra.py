@@ -129,10 +129,6 @@ def test_conservative_heads(case, structures):
         build(backbone, heads, allow_direct=True)
 
 
-# torch-geometric's notice for fairchem's PaiNN, which calls what does nothing any more
-pytestmark = pytest.mark.filterwarnings("ignore:'PaiNNMessage.jittable' is deprecated")
-
-
 @pytest.mark.parametrize("case", DIRECT)
 def test_direct_heads(case, caplog):
     backbone, heads, reason = DIRECT[case]

@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 import torch
 from fairchem.core import _cli
+from fairchem.core.common import gp_utils
 from fairchem.core.common.relaxation.ase_utils import OCPCalculator
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset
+from fairchem.core.models.base import GraphData
+from fairchem.core.models.painn.painn import PaiNN
 
 from ocp_dc.errors import UnsafeDataError, UserError
 from ocp_dc.fairchem1 import hooks, runner
@@ -40,6 +43,10 @@ def source(module: str) -> str:
         ("trainers.base_trainer", "ensure_fitted(self._unwrapped_model, warn=True)"),
         ("trainers.ocp_trainer", "ensure_fitted(self._unwrapped_model)\n"),
         ("common.relaxation.optimizable", "class OptimizableBatch(Optimizable)"),
+        ("models.painn.painn", "graph.edge_distance[mask_zero] = 1.0e-6"),
+        ("models.painn.painn", "x,\n                        pos,\n"),  # not the energy: what dc_painn is for
+        ("models.gemnet_gp.gemnet", "-graph.distance_vec /"),
+        ("common.gp_utils", "assert initialized()"),
     ],
 )
 def test_pristine_source_has_what_the_hooks_change(module, text):
@@ -47,10 +54,19 @@ def test_pristine_source_has_what_the_hooks_change(module, text):
 
 
 def test_idempotent():
-    before = [_cli.Runner, _cli.runner_wrapper, importlib.import_module("fairchem.core.datasets.base_dataset").np]
+    def places() -> list[object]:
+        return [
+            _cli.Runner,
+            _cli.runner_wrapper,
+            importlib.import_module("fairchem.core.datasets.base_dataset").np,
+            PaiNN.generate_graph,
+            GraphData.distance_vec,
+            gp_utils.scatter_to_model_parallel_region,
+        ]
+
+    before = places()
     hooks.install()
-    after = [_cli.Runner, _cli.runner_wrapper, importlib.import_module("fairchem.core.datasets.base_dataset").np]
-    assert all(one is two for one, two in zip(before, after, strict=True))
+    assert all(one is two for one, two in zip(before, places(), strict=True))
 
 
 @pytest.mark.parametrize("version", ["1.9.0", "2.24.0", None])

@@ -43,6 +43,7 @@ def test_what_a_block_means(block: dict[str, Any] | None, activation: object, re
         ({"activation": "original"}, False, True),
         ({"activation": "original", "region": "full"}, False, True),
         ({"angle_gradients": "stock"}, False, True),
+        ({"force_gradients": "exact"}, False, True),
         ({"allow_direct": True}, False, True),
         ({"denormalize": "all"}, False, False),
         ({"activation": "irelu"}, True, False),
@@ -56,7 +57,7 @@ def test_what_a_block_asks_for(block: dict[str, Any], swaps: bool, nothing: bool
 
 
 @pytest.mark.parametrize(
-    ("block", "angles"),
+    ("block", "gradients"),
     [
         (None, "stock"),
         ({"region": "none"}, "stock"),
@@ -64,10 +65,12 @@ def test_what_a_block_asks_for(block: dict[str, Any], swaps: bool, nothing: bool
         ({"denormalize": "all"}, "exact"),
         ({"angle_gradients": "exact"}, "exact"),
         ({"activation": "irelu", "angle_gradients": "stock"}, "stock"),
+        ({"force_gradients": "exact"}, "exact"),
+        ({"activation": "irelu", "force_gradients": "stock"}, "stock"),
     ],
 )
-def test_what_a_block_means_for_angles(block: dict[str, Any] | None, angles: str) -> None:
-    assert DCOptions.from_block(block).wanted_angle_gradients == angles
+def test_what_a_block_means_for_gradients(block: dict[str, Any] | None, gradients: str) -> None:
+    assert DCOptions.from_block(block).wanted_gradients == gradients
 
 
 @pytest.mark.parametrize("activation", ["irelu", {"name": "irelu"}])

@@ -54,7 +54,7 @@ class CosineDimeNetPlusPlus(DimeNetPlusPlusWrap):
     @property
     def angle_gradients(self) -> str:
         """``exact``, or ``stock`` where gradients stop at the angles."""
-        return self.dc_options.wanted_angle_gradients
+        return self.dc_options.wanted_gradients
 
     @conditional_grad(torch.enable_grad())
     def _forward(self, data: Any) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from fairchem.core.common.registry import registry
 from torch import nn
 
 from ocp_dc.errors import UserError
+from ocp_dc.fairchem1.wrappers.direct_forces import check_direct
 from ocp_dc.options import check_keys
 from ocp_dc.surgery import DCOptions, RegionTable, Report, operate
 
@@ -25,6 +25,7 @@ def make_wrapper(
     is_conservative: Callable[[Any], bool],
     base: type[nn.Module] | None = None,
     has_detached_angles: bool = False,
+    has_other_forces: bool = False,
     check: Callable[[Any], None] | None = None,
     why_direct: Callable[[Any], str | None] | None = None,
 ) -> type[nn.Module]:
@@ -43,12 +44,13 @@ def make_wrapper(
         is_conservative: tells of an instance whether its forces are the gradient of its energy.
         base: a subclass of ``stock`` with what the wrapper computes in another way; ``stock`` itself where None.
         has_detached_angles: whether ``dc.angle_gradients`` means something for this model.
+        has_other_forces: whether ``dc.force_gradients`` means something for this model.
         check: called with the stock instance where ``dc`` asks for something; raises UserError where both do not go
             together.
         why_direct: tells of an instance why its forces are no derivatives of its energy, None where they are, or where
             there are no forces; with it ``dc.allow_direct`` means something for this model.
     """
-    parameters = list(inspect.signature(stock.__init__).parameters.values())
+    parameters = [p for p in inspect.signature(stock.__init__).parameters.values() if p.kind is not p.VAR_KEYWORD]
     stock_names = [p.name for p in parameters[1:]]
 
     def __init__(self: Any, *args: Any, dc: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
@@ -59,14 +61,19 @@ def make_wrapper(
                 f"model.dc.angle_gradients: {registered_name} detaches no angles, so that the key means nothing here; "
                 "remove it"
             )
+        if options.force_gradients is not None and not has_other_forces:
+            raise UserError(
+                f"model.dc.force_gradients: the forces of {registered_name} are derivatives of its energy already, so "
+                "that the key means nothing here; remove it"
+            )
         if why_direct is None:  # before anything is built
-            _check_direct(options, None, self.registered_name)
+            check_direct(options, None, self.registered_name)
         stock.__init__(self, *args, **kwargs)
         self.dc_options = options
         options.check()
         if why_direct is not None:
-            _check_direct(options, why_direct(self), self.registered_name)
-        if check is not None and not options.asks_for_nothing:
+            check_direct(options, why_direct(self), self.registered_name)
+        if check is not None and not (options.asks_for_nothing and options.wanted_gradients == "stock"):
             check(self)
         table = regions if isinstance(regions, RegionTable) else regions(self)
         self.dc_report = None if options.asks_for_nothing else operate(self, options, table)
@@ -87,45 +94,6 @@ def make_wrapper(
     wrapper = type(class_name, (base or stock,), body)
     registry.register_model(registered_name)(wrapper)
     return wrapper
-
-
-def refuse_direct_forces(model: Any) -> None:
-    """Refuse direct forces: derivatives cannot be constrained where none are taken.
-
-    Raises:
-        UserError: the model predicts forces beside the energy.
-    """
-    if model.direct_forces:
-        raise UserError(
-            "model.direct_forces: got True together with a dc: block; forces would come from a head of their own and "
-            "not be the derivatives of the energy; set direct_forces: false, or leave the dc: block out"
-        )
-
-
-def _check_direct(options: DCOptions, reason: str | None, name: str) -> None:
-    """Let a block change a model whose forces are no derivatives only where ``allow_direct`` says so.
-
-    Args:
-        options: the ``dc:`` block.
-        reason: why its forces are no derivatives; None where they are, or where there are none.
-        name: the registered name, for messages.
-
-    Raises:
-        UserError: there are direct forces and no ``allow_direct``, or the other way round.
-    """
-    if reason is None and options.allow_direct:
-        raise UserError(
-            f"model.dc.allow_direct: {name} predicts no forces directly here, so that the key means nothing; remove it"
-        )
-    if reason is None or options.asks_for_nothing:
-        return
-    message = f"model.dc: the forces of {name} are not the derivatives of its energy: {reason}"
-    if not options.allow_direct:
-        raise UserError(
-            f"{message}; there is no derivative to constrain. Set dc.allow_direct: true to change its layers all the "
-            "same, or leave the dc: block out"
-        )
-    logging.warning(f"{message}. Its layers are changed all the same (allow_direct)")
 
 
 def surgery_report(model: nn.Module) -> Report | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ocp_dc.fairchem1.models.forcenet import ForceNet
-from ocp_dc.fairchem1.wrappers.factory import make_wrapper, refuse_direct_forces
+from ocp_dc.fairchem1.wrappers.direct_forces import forces_are_gradients, refuse_direct_forces
+from ocp_dc.fairchem1.wrappers.factory import make_wrapper
 from ocp_dc.surgery import RegionTable
 
 FORCENET_REGIONS = RegionTable(
@@ -20,6 +21,6 @@ DCForceNet = make_wrapper(
     ForceNet,
     FORCENET_REGIONS,
     module=__name__,
-    is_conservative=lambda model: bool(model.regress_forces and not model.direct_forces),
+    is_conservative=forces_are_gradients,
     check=refuse_direct_forces,
 )

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from fairchem.core.models.gemnet.gemnet import GemNetT
 
-from ocp_dc.fairchem1.wrappers.factory import make_wrapper, refuse_direct_forces
+from ocp_dc.fairchem1.wrappers.direct_forces import forces_are_gradients, refuse_direct_forces
+from ocp_dc.fairchem1.wrappers.factory import make_wrapper
 from ocp_dc.surgery import RegionTable
 
+# softplus keeps the width of the Bernstein basis (model.rbf: {name: bernstein}) positive
+BERNSTEIN = r"(^|\.)softplus$"
 # the dense and the residual layers between the atoms' features and their energies; out_blocks.N.seq_energy is an alias
 _OUTPUT = (r"^out_blocks\.\d+\.layers\.",)
 
 GEMNET_T_REGIONS = RegionTable(
     output=_OUTPUT,
     paper=_OUTPUT,
+    gates=(BERNSTEIN,),
     activation_types=("ScaledSiLU", "SiQU"),
     source="arXiv 2310.01649, section 4; fairchem/core/models/gemnet/layers/atom_update_block.py",
 )
@@ -28,6 +32,6 @@ DCGemNetT = make_wrapper(
     GemNetT,
     GEMNET_T_REGIONS,
     module=__name__,
-    is_conservative=lambda model: bool(model.regress_forces and not model.direct_forces),
+    is_conservative=forces_are_gradients,
     check=refuse_direct_forces,
 )

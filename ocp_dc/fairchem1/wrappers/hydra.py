@@ -15,8 +15,9 @@ from fairchem.core.models.gemnet.gemnet import GemNetTBackbone, GemNetTEnergyAnd
 from fairchem.core.models.gemnet_oc.gemnet_oc import GemNetOCBackbone, GemNetOCEnergyAndGradForceHead
 from fairchem.core.models.painn.painn import PaiNNEnergyHead
 
-from ocp_dc.fairchem1.wrappers.direct import EQUIVARIANT_NORMS
+from ocp_dc.fairchem1.wrappers.direct_models import EQUIVARIANT_NORMS
 from ocp_dc.fairchem1.wrappers.factory import make_wrapper
+from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
 from ocp_dc.surgery import RegionTable
 
 _HEADS = r"^output_heads\."
@@ -24,7 +25,7 @@ _HEADS = r"^output_heads\."
 _OUTPUT: dict[type, tuple[str, ...]] = {
     DimeNetPlusPlusWrapBackbone: (r"^backbone\.output_blocks\.\d+\.act$",),  # its head only sums and differentiates
     GemNetTBackbone: (r"^backbone\.out_blocks\.\d+\.layers\.",),  # its heads too
-    GemNetOCBackbone: (r"^backbone\.out_blocks\.", _HEADS),
+    GemNetOCBackbone: (r"^backbone\.out_blocks\.\d+\.(layers|seq_energy2)\.", _HEADS),
 }
 # Heads of energies alone, and heads whose forces are the gradient of the energy that they predict. PaiNN's force head
 # is neither: with direct_forces off it differentiates the features.
@@ -42,6 +43,7 @@ def hydra_regions(model: HydraModel) -> RegionTable:
     found = [output for backbone, output in _OUTPUT.items() if isinstance(model.backbone, backbone)]
     return RegionTable(
         output=found[0] if found else (_HEADS,),
+        gates=(BERNSTEIN,),
         activation_types=("SiQU", "SmoothLeakyReLU"),
         norm_types=EQUIVARIANT_NORMS,
         source="fairchem/core/models/base.py",
