@@ -60,7 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     add = _adder(
         commands, "prepare", _prepare, "turn structures with energies and forces into LMDBs that fairchem reads"
     )
-    add("src", help="an npz, extxyz, traj or db file, or 'download:revised ethanol' for a molecule of MD17")
+    add(
+        "src",
+        nargs="+",
+        help="an npz, extxyz, traj or db file, or 'download:revised ethanol' for a molecule of MD17; "
+        "with --format ase also several files, or a folder of them",
+    )
     add("out", type=Path, help="the folder to make, with train, val and test in it; it must not exist")
     add("--format", required=True, choices=("md17", "rmd17", "ase"), help="layout of the source")
     add("--units", help="energy unit of the source: eV, meV, kcal/mol, kJ/mol or hartree; lengths are in Å")
@@ -68,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--val", type=int, required=True, metavar="N", help="number of validation structures")
     add("--test", type=int, required=True, metavar="N", help="number of test structures")
     add("--seed", type=int, default=0, metavar="S", help="seed of the random split (default: 0)")
+    add("--edges", type=float, metavar="CUTOFF", help="store the edges up to this length in Å (default: none)")
+    add("--max-neighbors", type=int, default=50, metavar="N", help="edges to store of each atom (default: 50)")
 
     add = _adder(commands, "inspect", _inspect, "build a config's model and print what surgery would change")
     add("config", help="a config; overrides such as --model.dc.region=full may follow")
@@ -114,6 +121,8 @@ def _prepare(args: argparse.Namespace) -> int:
         val=args.val,
         test=args.test,
         seed=args.seed,
+        edges=args.edges,
+        max_neighbors=args.max_neighbors,
     )
     counts = ", ".join(f"{name} {count}" for name, count in description["counts"].items())
     print(f"{args.out}: {counts} structures, energies in eV, forces in eV/Å")

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 
 import pytest
 
 from ocp_dc.demo import config_path
+from ocp_dc.fairchem1 import inspect_model
+from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1.inspect_model import inspect_config
 
 ROOT = Path(__file__).parents[1]
-inspect = functools.cache(inspect_config)  # the published sizes take seconds to build
+inspect = functools.cache(inspect_config)
 CONFIGS = sorted(path for path in (ROOT / "configs").rglob("*.yml") if not path.name.startswith("_"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def each_model_once():
+    """The published sizes take seconds to build, and several splits of a data set share a model."""
+    build = inspect_model.build_model
+    built = {}
+
+    def build_once(block):
+        key = json.dumps(block, sort_keys=True)
+        return built[key] if key in built else built.setdefault(key, build(block))
+
+    inspect_model.build_model = build_once
+    yield
+    inspect_model.build_model = build
+
+
 # as fairchem's and the published DimeNet++ are, angles detached; and fairchem's PaiNN, which derives its features
-NOT_CONSERVATIVE = ("dimenetplusplus-stock", "dimenetplusplus-paper", "painn-stock")
+NOT_CONSERVATIVE = (*(f"dimenetplusplus-{kind}" for kind in ("stock", "2M-stock", "all-stock", "paper")), "painn-stock")
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -35,6 +53,55 @@ def test_the_md17_configs_are_there():
     assert {f"{model}-{kind}" for model in models for kind in ("stock", "dc")} <= names
     assert {f"{model}-paper" for model in published} <= names
     assert config_path("schnet-dc").is_file()
+
+
+@pytest.mark.parametrize(("folder", "splits"), [("oc20", ("", "-2M", "-all")), ("oc22", ("",))])
+def test_the_catalysis_configs_are_there(folder, splits):
+    names = {path.stem for path in CONFIGS if path.parent.name == folder}
+    models = ("schnet", "dimenetplusplus", "gemnet_t")
+    assert {f"{model}{split}-{kind}" for model in models for split in splits for kind in ("stock", "dc")} <= names
+
+
+def resolved(folder, name):
+    path = str(ROOT / "configs" / folder / f"{name}.yml")
+    return run_main.resolve(*run_main.parse(["--mode", "train", "--config-yml", path]))
+
+
+@pytest.mark.parametrize(
+    ("name", "src", "interactions", "batch", "forces", "milestones", "epochs"),
+    [
+        ("schnet", "200k", 3, 32, 100, [7812, 12500, 15625], 30),
+        ("schnet-2M", "2M", 5, 24, 100, [52083, 83333, 104166], 30),
+        ("schnet-all", "all", 5, 20, 30, [313907, 523179, 732451], 15),
+        ("dimenetplusplus", "200k", None, 12, 50, [5208, 8333, 10416], 30),
+        ("dimenetplusplus-2M", "2M", None, 12, 50, [20833, 31250, 41666], 15),
+        ("dimenetplusplus-all", "all", None, 8, 50, [130794, 196192, 261589], 7),
+        ("gemnet_t-2M", "2M", None, 32, 100, None, 80),
+        ("gemnet_t-all", "all", None, 32, 100, None, 80),
+    ],
+)
+def test_settings_of_oc20(name, src, interactions, batch, forces, milestones, epochs):
+    """As published: fairchem's configs/oc20/s2ef. The arms of a pair differ in the model's dc block alone."""
+    stock, dc = (resolved("oc20", f"{name}-{kind}") for kind in ("stock", "dc"))
+    assert stock["dataset"]["train"]["src"] == f"data/s2ef/{src}/train"
+    assert stock["model"].get("num_interactions") == interactions
+    assert stock["loss_functions"][1]["forces"]["coefficient"] == forces
+    optim = stock["optim"]
+    assert (optim["batch_size"], optim.get("lr_milestones"), optim["max_epochs"]) == (batch, milestones, epochs)
+    assert dc["model"].pop("dc")
+    for block in ("model", "dataset", "optim", "loss_functions", "outputs", "evaluation_metrics"):
+        assert dc[block] == stock[block], block
+
+
+@pytest.mark.parametrize("model", ["schnet", "dimenetplusplus", "gemnet_t"])
+def test_settings_of_oc22(model):
+    """Total energies through fairchem's own format, centred by element."""
+    stock, dc = (resolved("oc22", f"{model}-{kind}") for kind in ("stock", "dc"))
+    train = stock["dataset"]["train"]
+    assert (train["format"], train["transforms"]["label_rescaling"]["center"]) == ("oc22_lmdb", "composition")
+    assert dc["model"].pop("dc")
+    for block in ("model", "dataset", "optim", "loss_functions", "outputs", "evaluation_metrics"):
+        assert dc[block] == stock[block], block
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ class _Reader(Protocol):
 class AseSource:
     """The structures of a file that ase.io reads. Labels are the raw ones: no constraint is applied to the forces.
 
-    Trajectories and databases are read by index; all else is read once into flat arrays.
+    Trajectories and databases are read by index; all else is read once into flat arrays, and ``in_memory`` is true.
+    Where ``info`` (in databases the key-value pairs or the data) holds whole numbers ``sid`` and ``fid``, so do the
+    frames.
 
     Args:
         path: the file.
@@ -59,6 +61,7 @@ class AseSource:
             raise UserError(f"{path}: ase cannot read it ({type(error).__name__}: {error})") from error
         if length == 0:
             raise UserError(f"{path}: holds no structures; expected at least one")
+        self.in_memory = isinstance(self._reader, _Table)
 
     def __len__(self) -> int:
         return len(self._reader)
@@ -122,10 +125,18 @@ def _frame(atoms: Atoms, index: int, name: str) -> Frame:
             " energy and forces"
         )
     frame = atoms_frame(atoms, float(results["energy"]), np.asarray(results["forces"], dtype=np.float64))
+    frame = replace(frame, **_identity(atoms.info))
     finite = all(np.isfinite(values).all() for values in (frame.positions, frame.energy, frame.forces))
     if not finite:
         raise UserError(f"{name}: frame {index} has NaN or infinite positions, energy or forces; take it out")
     return frame
+
+
+def _identity(info: dict[str, Any]) -> dict[str, int]:
+    """Return OC20's numbers of system and frame where a structure has both, as whole numbers from 0."""
+    found = {key: info.get(key) for key in ("sid", "fid")}
+    whole = {key: int(v) for key, v in found.items() if isinstance(v, int | np.integer) and v >= 0}
+    return whole if len(whole) == 2 else {}
 
 
 class _Trajectory:
@@ -154,7 +165,10 @@ class _Database:
         return len(self._ids)
 
     def __getitem__(self, index: int) -> Frame:
-        return _frame(self._database.get(id=self._ids[index]).toatoms(), index, self._name)
+        row = self._database.get(id=self._ids[index])
+        atoms = row.toatoms()
+        atoms.info.update({**row.get("data", {}), **row.key_value_pairs})
+        return _frame(atoms, index, self._name)
 
     def close(self) -> None:
         close = getattr(self._database, "close", None)  # only some backends keep the file open
@@ -171,11 +185,13 @@ class _Table:
         self._pbc = array("b")  # 3 numbers a frame
         self._vectors = array("d")  # 6 numbers an atom: position, forces
         self._codes = array("i")  # 3 numbers an atom: atomic number, fixed, tag
+        self._identities = array("q")  # 2 numbers a frame: sid, -1 for none, and fid
         for index, atoms in enumerate(structures):
             frame = _frame(atoms, index, name)
             self._ends.append(self._ends[-1] + frame.natoms)
             self._labels.extend([frame.energy, *frame.cell.ravel()])
             self._pbc.extend(frame.pbc.tolist())
+            self._identities.extend([-1 if frame.sid is None else frame.sid, frame.fid])
             self._vectors.frombytes(np.hstack([frame.positions, frame.forces]).tobytes())
             codes = np.column_stack([frame.numbers, frame.fixed, frame.tags])
             self._codes.frombytes(codes.astype(np.intc).tobytes())
@@ -187,6 +203,7 @@ class _Table:
         atoms = slice(self._ends[index], self._ends[index + 1])
         label = np.frombuffer(self._labels).reshape(-1, 10)[index]
         vectors = np.frombuffer(self._vectors).reshape(-1, 6)[atoms]
+        sid, fid = self._identities[2 * index : 2 * index + 2]
         codes = np.frombuffer(self._codes, dtype=np.intc).reshape(-1, 3)[atoms].astype(np.int64)
         return Frame(
             numbers=codes[:, 0],
@@ -197,6 +214,8 @@ class _Table:
             pbc=np.frombuffer(self._pbc, dtype=np.int8).reshape(-1, 3)[index].astype(bool),
             fixed=codes[:, 1],
             tags=codes[:, 2],
+            sid=None if sid < 0 else sid,
+            fid=fid,
         )
 
     def close(self) -> None:

@@ -23,7 +23,9 @@ class Frame:
         cell: the cell vectors as rows (3, 3) in Å; zeros where there is no cell.
         pbc: periodic along each cell vector (3,), bool.
         fixed: 1 for atoms that were held fixed (n,), int64.
-        tags: OC20's tags: 0 bulk, 1 surface, 2 adsorbate (n,), int64.
+        tags: OC20's tags: 0 subsurface, 1 surface, 2 adsorbate (n,), int64.
+        sid: the number of the system, or of the trajectory that the frame belongs to; None where the source has none.
+        fid: its number in that trajectory.
     """
 
     numbers: NDArray[np.int64]
@@ -34,6 +36,8 @@ class Frame:
     pbc: NDArray[np.bool_]
     fixed: NDArray[np.int64]
     tags: NDArray[np.int64]
+    sid: int | None = None
+    fid: int = 0
 
     @property
     def natoms(self) -> int:

@@ -20,13 +20,12 @@ RECORDS_PER_TRANSACTION = 1000
 FIRST_MAP_SIZE = 1 << 24  # bytes; doubled whenever it is full
 
 
-def to_data(frame: Frame, sid: int, fid: int = 0) -> Data:
+def to_data(frame: Frame, sid: int) -> Data:
     """Return a structure as OC20's LMDBs hold it.
 
     Args:
         frame: the structure.
-        sid: its number, unique in the data set.
-        fid: its number within a trajectory.
+        sid: the number of the system where the frame has none of its own.
 
     Returns:
         pos (n, 3) float32, wrapped into the cell along periodic directions; cell (1, 3, 3) float32; atomic_numbers (n,)
@@ -47,8 +46,8 @@ def to_data(frame: Frame, sid: int, fid: int = 0) -> Data:
         force=torch.tensor(frame.forces, dtype=torch.float32),
         fixed=torch.tensor(frame.fixed, dtype=torch.int),
         tags=torch.tensor(frame.tags, dtype=torch.int),
-        sid=sid,
-        fid=fid,
+        sid=sid if frame.sid is None else frame.sid,
+        fid=frame.fid,
     )
 
 

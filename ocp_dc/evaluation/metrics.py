@@ -29,7 +29,8 @@ def error_metrics(predictions: Predictions) -> dict[str, Any]:
 
     Energies are taken per structure; ``energy_per_atom_mae`` is the mean of ``|dE| / natoms``. Forces are taken over
     the components of free atoms, ``forces_cosine`` over free atoms. ``efwt`` is the fraction of structures with
-    ``|dE| <= 0.02`` eV and ``max |dF| <= 0.03`` eV/Å; one without free atoms is judged by its energy.
+    ``|dE| <= 0.02`` eV and ``max |dF| <= 0.03`` eV/Å; one without free atoms is judged by its energy. Beside them stand
+    ``n_atoms``, those that an energy per atom is divided by, and ``n_free_atoms``, those whose forces count.
 
     A metric that has no value is NaN: those of forces where no atom is free. A diverged model has NaN or infinity.
     """
@@ -48,6 +49,8 @@ def error_metrics(predictions: Predictions) -> dict[str, Any]:
         ),
         "efwt": _mean(within),
         "units": dict(UNITS),
+        "n_atoms": int(predictions.natoms.sum()),
+        "n_free_atoms": int(predictions.free.sum()),
     }
 
 

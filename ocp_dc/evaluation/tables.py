@@ -53,7 +53,8 @@ def errors_table(metrics: Metrics, title: str) -> Table:
     table.add_row("forces, per atom", "cosine", _number(metrics["forces_cosine"]))
     table.add_section()
     table.add_row("structures within", "EFwT", f"{100 * metrics['efwt']:.4g} %")
-    table.caption = f"EFwT: |dE| <= {ENERGY_THRESHOLD} eV and max |dF| <= {FORCE_THRESHOLD} eV/Å. Forces: free atoms."
+    atoms = f"{metrics['n_free_atoms']} free of {metrics['n_atoms']} atoms" if "n_atoms" in metrics else "free atoms"
+    table.caption = f"EFwT: |dE| <= {ENERGY_THRESHOLD} eV and max |dF| <= {FORCE_THRESHOLD} eV/Å. Forces: {atoms}."
     return table
 
 

@@ -41,7 +41,7 @@ DATASET_KEYS = (
     "src format key_mapping transforms seed first_n sample_n no_shuffle max_atoms subset_to metadata_path lin_ref "
     "use_train_settings splits train_split_settings val_split_settings test_split_settings shard total_shards "
     "a2g_args ase_read_args atoms_transform_args connect_args select_args index_file pattern keep_in_memory "
-    "include_relaxed_energy use_tqdm oc20_ref total_energy train_on_oc20_total_energies normalize_labels"
+    "include_relaxed_energy use_tqdm oc20_ref total_energy train_on_oc20_total_energies normalize_labels data2train"
 ).split()
 TRANSFORMS = ("normalizer", "element_references", "decompose_tensor", NAME)
 # rough types: YAML reads 1e-3 as text, and a text compares with numbers only deep inside the training
@@ -76,11 +76,22 @@ def check_run_config(config: Mapping[str, Any]) -> None:
     check_keys(dataset, ("train", "val", "test", "relax"), "dataset")
     for split, block in dataset.items():
         check_keys(block or {}, DATASET_KEYS, f"dataset.{split}")
+        check_references(block or {}, dataset.get("train") or {}, f"dataset.{split}")
         check_transforms((block or {}).get("transforms") or {}, f"dataset.{split}.transforms")
     if NAME in ((dataset.get("train") or {}).get("transforms") or {}) and not _undoes_rescaling(config):
         raise UserError(
             f"dataset.train.transforms.{NAME}: trainer {config.get('trainer', 'ocp')!r} cannot bring predictions back "
             "to eV; set 'trainer: dc'"
+        )
+
+
+def check_references(block: Mapping[str, Any], train: Mapping[str, Any], path: str) -> None:
+    """Refuse linear references where fairchem reads them and then leaves the energies as they are."""
+    file_format = str(block.get("format", train.get("format", "lmdb")))
+    if block.get("lin_ref") and not file_format.startswith("ase"):
+        raise UserError(
+            f"{path}.lin_ref: fairchem 1.10 reads it for format {file_format!r} and subtracts nothing; for references "
+            "per element set transforms: {label_rescaling: {center: composition}}"
         )
 
 

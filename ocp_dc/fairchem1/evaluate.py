@@ -17,7 +17,7 @@ from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.inference import load_trainer
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
-from ocp_dc.fairchem1.transform import ENERGY_KEYS, FORCES_KEYS
+from ocp_dc.fairchem1.transform import ENERGY_KEYS, FORCES_KEYS, free_atoms
 
 
 def predict_labels(
@@ -48,9 +48,8 @@ def predict_labels(
             columns["energy_true"].append(float(_label(sample, ENERGY_KEYS, lmdb)))
             columns["forces_true"].append(np.asarray(_label(sample, FORCES_KEYS, lmdb), dtype=np.float64))
             columns["natoms"].append(len(sample.pos))
-            fixed = sample.fixed if "fixed" in sample else torch.zeros(len(sample.pos))
-            columns["free"].append((fixed == 0).numpy())
-            columns["ids"].append("_".join(str(sample[key]) for key in ("sid", "fid") if key in sample) or sample.id)
+            columns["free"].append(free_atoms(sample).numpy())
+            columns["ids"].append("_".join(_plain(sample[key]) for key in ("sid", "fid") if key in sample) or sample.id)
         with flushed_subnormals():
             out = trainer.predict(collate(samples, otf_graph=True), per_image=False, disable_tqdm=True)
         columns["energy_pred"].append(out["energy"].double().flatten().cpu().numpy())
@@ -69,6 +68,10 @@ def predict_labels(
 def _chunks(dataset: LmdbDataset, size: int) -> Iterator[list[Any]]:
     for start in range(0, len(dataset), size):
         yield [dataset[index] for index in range(start, min(start + size, len(dataset)))]
+
+
+def _plain(number: Any) -> str:
+    return str(number.item() if torch.is_tensor(number) else number)  # OC20 holds tensors of one number
 
 
 def _label(sample: Any, keys: tuple[str, ...], lmdb: str | Path) -> Any:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from ocp_dc.fairchem1.divergence import check_term
+from ocp_dc.fairchem1.transform import free_atoms
 from ocp_dc.labels import LabelRescaling
+
+DEFAULT_METRICS = {
+    "energy": ["mae", "per_atom_mae"],
+    "forces": ["mae"],
+    "misc": ["energy_forces_within_threshold"],  # of both
+}
+
+
+def default_metrics(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics of a config that names none: those of what the model puts out."""
+    present = {*outputs, *(["misc"] if {"energy", "forces"} <= set(outputs) else [])}
+    metrics = {target: names for target, names in DEFAULT_METRICS.items() if target in present}
+    return {"metrics": metrics, "primary_metric": "loss"}
 
 
 def loss_terms(trainer: Any, out: dict[str, torch.Tensor], batch: Any) -> dict[str, torch.Tensor]:
@@ -27,7 +42,7 @@ def loss_terms(trainer: Any, out: dict[str, torch.Tensor], batch: Any) -> dict[s
         target = batch[name].view(predicted.shape)
         natoms = batch.natoms
         if _free_only(trainer, name, "train_on_free_atoms"):
-            free = batch.fixed == 0
+            free = free_atoms(batch)
             predicted, target = predicted[free], target[free]
         if name in trainer.elementrefs:
             target = trainer.elementrefs[name].dereference(target, batch)
@@ -52,10 +67,13 @@ def update_metrics(
         evaluator: fairchem's evaluator.
         metrics: the sums so far.
     """
-    free = batch.fixed == 0
+    free = free_atoms(batch)
     structures = batch.natoms.numel()
+    # The atoms of each structure that fairchem counts are the free ones, also for energies per atom; where forces are
+    # compared on all atoms its threshold metric needs all.
+    counted = free if _free_only(trainer, "forces", "eval_on_free_atoms") else torch.ones_like(free)
     counts = torch.zeros(structures, dtype=torch.long, device=free.device)
-    natoms = counts.index_add(0, batch.batch, free.long())  # (structures,) free atoms of each
+    natoms = counts.index_add(0, batch.batch, counted.long())  # (structures,)
     predictions: dict[str, torch.Tensor] = {"natoms": natoms}
     targets: dict[str, torch.Tensor] = {"natoms": natoms}
     for name in trainer.output_targets:
@@ -78,5 +96,5 @@ def to_physical(rescaling: LabelRescaling, name: str, scaled: torch.Tensor, batc
 
 
 def _free_only(trainer: Any, name: str, key: str) -> bool:
-    settings = trainer.output_targets[name]
+    settings = trainer.output_targets.get(name, {"level": "atom"})
     return settings["level"] == "atom" and settings.get(key, True)

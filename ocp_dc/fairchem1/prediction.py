@@ -12,6 +12,7 @@ from torch_geometric.data import Batch
 from tqdm import tqdm
 
 from ocp_dc.fairchem1.scale_factors import ensure_fitted
+from ocp_dc.fairchem1.transform import free_atoms
 
 
 def predict(
@@ -54,7 +55,7 @@ def _collect(predictions: dict[str, Any], name: str, values: torch.Tensor, batch
         predictions[name].extend(values.double().numpy())  # (structures, 1)
         return
     natoms = batch.natoms.tolist()
-    free = torch.split((batch.fixed == 0).cpu(), natoms)
+    free = torch.split(free_atoms(batch).cpu(), natoms)
     per_structure = [v[f].numpy() for v, f in zip(torch.split(values, natoms), free, strict=True)]
     predictions[name].extend(per_structure)
     chunk_name = "chunk_idx" if name == "forces" else f"{name}_chunk_idx"

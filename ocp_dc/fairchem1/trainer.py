@@ -32,11 +32,6 @@ from ocp_dc.fairchem1.transform import NAME, arm, iterate_labels
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling, fit, needs_data
 
-DEFAULT_METRICS = {
-    "metrics": {"energy": ["mae", "per_atom_mae"], "forces": ["mae"], "misc": ["energy_forces_within_threshold"]},
-    "primary_metric": "loss",
-}
-
 
 @registry.register_trainer("dc")
 class DCTrainer(OCPTrainer):
@@ -65,7 +60,10 @@ class DCTrainer(OCPTrainer):
         model_class = registry.get_model_class(self.config["model"]["name"])
         if "stock_class" in vars(model_class):  # one of our wrappers: a dotted path needs no registration to be found
             self.config["model"]["name"] = f"{model_class.__module__}.{model_class.__qualname__}"
-        self.config["evaluation_metrics"] = {**DEFAULT_METRICS, **(self.config["evaluation_metrics"] or {})}
+        self.config["evaluation_metrics"] = {
+            **loss_and_metrics.default_metrics(self.config["outputs"]),
+            **(self.config["evaluation_metrics"] or {}),
+        }
         self.config["task"] = {"relax_opt": {}, "write_pos": True, **(self.config["task"] or {})}
         self.config["model"] = scale_factors.resolve(self.config["model"], keep=not inference_only)
         self.config["optim"].setdefault("num_workers", 0)

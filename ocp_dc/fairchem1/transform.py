@@ -15,8 +15,9 @@ from ocp_dc.errors import UserError
 from ocp_dc.labels import LabelRescaling, Labels
 
 NAME = "label_rescaling"
-# Transforms run before key_mapping: OC20 and OC22 name their labels y and force.
+# Transforms run before key_mapping: OC20 and OC22 name their labels y and force, and in IS2RE y_relaxed and y_init.
 ENERGY_KEYS = ("energy", "y")
+RELAXATION_KEYS = ("y_relaxed", "y_init")
 FORCES_KEYS = ("forces", "force")
 
 
@@ -24,7 +25,8 @@ def label_rescaling(data: Data, settings: Any) -> Data:
     """Return a copy of a sample with its labels rescaled; fairchem calls it by its name.
 
     Args:
-        data: a sample with energy (eV) under ``energy`` or ``y``, forces (eV/Å) under ``forces`` or ``force``.
+        data: a sample with energies (eV) under ``ENERGY_KEYS`` and ``RELAXATION_KEYS``, of which a key mapping may
+            choose any, and forces (eV/Å) under ``FORCES_KEYS``.
         settings: the fitted :class:`~ocp_dc.labels.LabelRescaling`. A config block arrives here only under a trainer
             that did not fit it, and so cannot bring predictions back to physical units.
 
@@ -37,7 +39,7 @@ def label_rescaling(data: Data, settings: Any) -> Data:
             "set 'trainer: dc' (ocp_dc.fairchem1.trainer.DCTrainer) in the config"
         )
     data = copy.copy(data)  # the new sample gets new labels; tensors that stay are shared
-    for key in ENERGY_KEYS:
+    for key in ENERGY_KEYS + RELAXATION_KEYS:
         if key in data:
             energy = data[key]
             centers = settings.center(data.atomic_numbers)
@@ -66,8 +68,10 @@ def arm(dataset: Any, settings: LabelRescaling | None) -> None:
 def iterate_labels(dataset: Any) -> Iterator[Labels]:
     """Yield atomic numbers, energy (eV) and the forces on free atoms (eV/Å) of every sample, before any rescaling.
 
+    Forces are of shape (0, 3) where a sample has none, as where only relaxed energies are learned.
+
     Raises:
-        UserError: a sample without an energy or forces.
+        UserError: a sample without an energy.
     """
     base = getattr(dataset, "dataset", dataset)
     original = base.transforms
@@ -75,20 +79,27 @@ def iterate_labels(dataset: Any) -> Iterator[Labels]:
     try:
         for index in range(len(dataset)):
             data = dataset[index]
-            energy, forces = _first(data, ENERGY_KEYS, index), _first(data, FORCES_KEYS, index)
-            free = data.fixed == 0 if "fixed" in data else torch.ones(len(forces), dtype=torch.bool)
+            # a key mapping has made one of them the energy; it comes first
+            energy = _first(data, ENERGY_KEYS + RELAXATION_KEYS)
+            if energy is None:
+                raise UserError(
+                    f"label_rescaling: training sample {index} has no energy; it has {', '.join(data.keys())}. The ase "
+                    "formats read labels where the data set says a2g_args: {r_energy: true, r_forces: true}"
+                )
+            forces = _first(data, FORCES_KEYS)
             yield (
                 np.asarray(data.atomic_numbers, dtype=np.int64),
                 float(energy),
-                np.asarray(forces[free], dtype=np.float64),
+                np.zeros((0, 3)) if forces is None else np.asarray(forces[free_atoms(data)], dtype=np.float64),
             )
     finally:
         base.transforms = original
 
 
-def _first(data: Data, keys: tuple[str, ...], index: int) -> Any:
-    """Return the label under the first of ``keys``, also where a key mapping has renamed it already."""
-    for key in keys:
-        if key in data:
-            return data[key]
-    raise UserError(f"label_rescaling: training sample {index} has none of {', '.join(keys)}; it has {data.keys()}")
+def free_atoms(data: Data) -> torch.Tensor:
+    """Return which atoms of a sample or batch may move, (atoms,) bool; all where nothing says which are fixed."""
+    return data.fixed == 0 if "fixed" in data else torch.ones(len(data.pos), dtype=torch.bool, device=data.pos.device)
+
+
+def _first(data: Data, keys: tuple[str, ...]) -> Any:
+    return next((data[key] for key in keys if key in data and data[key] is not None), None)

@@ -33,7 +33,7 @@ def fit(options: LabelOptions, labels: Iterable[Labels] = ()) -> LabelRescaling:
         labels: the training labels; not touched where nothing needs them.
 
     Raises:
-        UserError: there are no labels, one is not finite, or all forces vanish.
+        UserError: there are no labels, one is not finite, or the scale comes from forces and there are none above zero.
     """
     scale = options.fixed_scale()
     if not needs_data(options):
@@ -59,7 +59,11 @@ def fit(options: LabelOptions, labels: Iterable[Labels] = ()) -> LabelRescaling:
     if structures == 0:
         raise UserError("label_rescaling: the training set is empty, so that there is nothing to fit")
     if scale is None:
-        scale = float(np.sqrt(squares / max(components, 1)))
+        if components == 0:
+            raise UserError(
+                "label_rescaling.scale: forces_rms needs forces of free atoms, and there are none; give a number"
+            )
+        scale = float(np.sqrt(squares / components))
         if scale == 0.0:
             raise UserError(
                 "label_rescaling.scale: forces_rms is 0 since every force of the training set vanishes; give a number"

@@ -172,9 +172,12 @@ def test_a_label_that_is_not_finite_is_named(bad: float, center: str) -> None:
             fit(LabelOptions(center), [good, good, label])
 
 
-@pytest.mark.parametrize("forces", [np.zeros((3, 3)), np.zeros((0, 3))])
-def test_forces_that_all_vanish_give_no_scale(forces: np.ndarray) -> None:
+@pytest.mark.parametrize(
+    ("forces", "message"),
+    [(np.zeros((3, 3)), "is 0 since every force"), (np.zeros((0, 3)), "needs forces of free atoms")],
+)
+def test_forces_that_all_vanish_give_no_scale(forces: np.ndarray, message: str) -> None:
     labels = [(np.array(WATER), -1.0, forces)]
-    with pytest.raises(UserError, match=r"label_rescaling\.scale: forces_rms is 0 .* give a number"):
+    with pytest.raises(UserError, match=rf"label_rescaling\.scale: forces_rms {message}.* give a number"):
         fit(LabelOptions(scale="forces_rms"), labels)
     assert fit(LabelOptions("mean", 3.0), labels).scale == 3.0

@@ -1,4 +1,4 @@
-"""The bundled sample: 2,000 geometries of ethanol with GFN2-xTB energies and forces."""
+"""The bundled samples: 2,000 geometries of ethanol (GFN2-xTB), and 300 of adsorbates on metal slabs (EMT)."""
 
 from __future__ import annotations
 
@@ -6,5 +6,10 @@ from pathlib import Path
 
 
 def sample_path() -> Path:
-    """Return the npz file of the sample: revised-MD17 layout, Å, eV and eV/Å. README.md says where it comes from."""
+    """Return the npz file of the molecule: revised-MD17 layout, Å, eV and eV/Å. README.md says where it comes from."""
     return Path(__file__).with_name("ethanol_500K_gfn2.npz")
+
+
+def slab_sample_path() -> Path:
+    """Return the ASE trajectory of the periodic sample: fixed atoms, tags, labels in eV and eV/Å. See README.md."""
+    return Path(__file__).with_name("slabs_300K_emt.traj")

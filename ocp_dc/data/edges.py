@@ -1,0 +1,47 @@
+"""Edges stored with a structure, as OC20's LMDBs may hold them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from ase.neighborlist import primitive_neighbor_list
+from torch_geometric.data import Data
+
+from ocp_dc.errors import UserError
+
+
+def check_edges(cutoff: float, max_neighbors: int) -> None:
+    """Refuse a cutoff or a number of neighbours that gives no edges.
+
+    Raises:
+        UserError: the cutoff is not a length above zero, or no neighbour is kept.
+    """
+    if not (np.isfinite(cutoff) and cutoff > 0):
+        raise UserError(f"edges: got a cutoff of {cutoff!r}, expected a length above zero in Å, such as 6")
+    if max_neighbors < 1:
+        raise UserError(f"max_neighbors: got {max_neighbors!r}, expected a whole number of at least 1")
+
+
+def add_edges(data: Data, cutoff: float, max_neighbors: int) -> Data:
+    """Return a structure with its edges, under the names and in the order that fairchem's ``otf_graph: false`` reads.
+
+    Args:
+        data: pos (n, 3) in Å, cell (1, 3, 3) in Å, pbc (1, 3).
+        cutoff: in Å.
+        max_neighbors: the nearest so many neighbours of each atom are kept.
+
+    Returns:
+        the same object, with edge_index (2, edges) int64, the neighbour in row 0 and the atom in row 1;
+        cell_offsets (edges, 3) int64, such that ``pos[edge_index[0]] + cell_offsets @ cell - pos[edge_index[1]]`` is
+        the edge's vector; and distances (edges,) float32 in Å.
+    """
+    atom, neighbor, distance, offset = primitive_neighbor_list(
+        "ijdS", data.pbc[0].numpy(), data.cell[0].double().numpy(), data.pos.double().numpy(), cutoff
+    )
+    order = np.lexsort((distance, atom))  # by atom, the nearest first
+    first = np.searchsorted(atom[order], atom[order])  # (edges,) where the edges of the same atom begin
+    order = order[np.arange(len(order)) - first < max_neighbors]
+    data.edge_index = torch.from_numpy(np.stack([neighbor[order], atom[order]]).astype(np.int64))
+    data.cell_offsets = torch.from_numpy(offset[order].astype(np.int64))
+    data.distances = torch.from_numpy(distance[order].astype(np.float32))
+    return data
