@@ -33,7 +33,8 @@ def parse(cls: type[T], block: Mapping[str, Any] | None, path: str) -> T:
         path: where the block stands in the config, for messages, for example ``"model.dc"``.
 
     Raises:
-        UserError: the block is no mapping, has an unknown key, or a value outside its choices.
+        UserError: the block is no mapping, has an unknown key, a value outside its choices, or something other than
+            true or false where the default is one of them.
     """
     if block is None:
         block = {}
@@ -47,6 +48,8 @@ def parse(cls: type[T], block: Mapping[str, Any] | None, path: str) -> T:
             raise UserError(
                 f"{path}.{field.name}: got {value!r}, expected one of {', '.join(choices)}.{nearest(value, choices)}"
             )
+        if isinstance(field.default, bool) and not isinstance(value, bool):
+            raise UserError(f"{path}.{field.name}: got {value!r}, expected true or false")
     return cls(**block)
 
 

@@ -52,7 +52,7 @@ def test_builds(path):
 def test_the_md17_configs_are_there():
     names = {path.stem for path in CONFIGS if path.parent.name == "md17"}
     published = ("schnet", "dimenetplusplus", "gemnet_t", "cgcnn", "forcenet")
-    models = (*published, "gemnet_oc", "painn")
+    models = (*published, "gemnet_oc", "painn", "esen")
     assert {f"{model}-{kind}" for model in models for kind in ("stock", "dc")} <= names
     assert {f"{model}-paper" for model in published} <= names
     assert config_path("schnet-dc").is_file()

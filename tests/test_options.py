@@ -17,6 +17,7 @@ class Oven:
 
     heat: float = option(180.0, help="in degrees")
     mode: str | None = option(None, help="how it heats", choices=("fan", "grill"))
+    light: bool = option(False, help="whether one sees what is inside")
 
 
 def test_parse() -> None:
@@ -35,7 +36,7 @@ def test_parse_leaves_the_block_alone() -> None:
 def test_a_block_of_the_wrong_kind(block: Any) -> None:
     with pytest.raises(UserError) as error:
         parse(Oven, block, "model.oven")
-    assert str(error.value) == f"model.oven: got {block!r}, expected a block of options (heat, mode)"
+    assert str(error.value) == f"model.oven: got {block!r}, expected a block of options (heat, mode, light)"
 
 
 @pytest.mark.parametrize("value", ["fann", None, 3, ["fan"], {"fan": 1}])
@@ -46,8 +47,17 @@ def test_a_value_outside_the_choices(value: object) -> None:
     assert str(error.value).removesuffix(hint) == f"model.oven.mode: got {value!r}, expected one of fan, grill."
 
 
+@pytest.mark.parametrize("value", ["yes", 1, 0, None])
+def test_a_switch_is_true_or_false(value: object) -> None:
+    assert parse(Oven, {"light": True}, "oven").light is True
+    with pytest.raises(UserError, match=rf"^oven\.light: got {value!r}, expected true or false$"):
+        parse(Oven, {"light": value}, "oven")
+
+
 def test_an_unknown_key_comes_with_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"^oven: unknown key 'hate'; expected heat, mode\. Did you mean 'heat'\?$"):
+    with pytest.raises(
+        UserError, match=r"^oven: unknown key 'hate'; expected heat, light, mode\. Did you mean 'heat'\?$"
+    ):
         parse(Oven, {"hate": 1.0}, "oven")
 
 
@@ -77,4 +87,5 @@ def test_documentation_has_a_line_per_option() -> None:
     assert documentation(Oven).splitlines() == [
         "heat (default: 180.0): in degrees",
         "mode (default: None): how it heats",
+        "light (default: False): whether one sees what is inside",
     ]

@@ -37,7 +37,12 @@ def test_the_commands_parse(line, monkeypatch):
         args, overrides = fairchem_main.parse(arguments[1:])
         assert fairchem_main.resolve(args, overrides)["mode"] == "train"
     else:
-        assert _parser().parse_args(arguments).command == arguments[0]
+        args, overrides = _parser().parse_known_args(arguments)
+        assert args.command == arguments[0]
+        assert not overrides or args.command == "fit-scales"
+        if overrides:
+            run = fairchem_main.parse(["--mode", "train", "--config-yml", args.config, *overrides])
+            assert fairchem_main.resolve(*run)["mode"] == "train"
 
 
 def test_make_targets_and_paths_exist():

@@ -10,6 +10,10 @@ ROUNDING = {torch.float64: (1e-11, 1e-12), torch.float32: (2e-5, 2e-6)}
 # Central differences in float64 with a step of 1e-5: truncation and cancellation both end near 1e-9 of the value.
 FINITE_DIFFERENCE = (1e-5, 1e-7)
 
+# Activations on a grid over the sphere are equivariant to its accuracy: at lmax 2, another rotation or another
+# random frame moves the forces of eSEN and EquiformerV2 by some 1e-3 of the largest.
+SPHERICAL_GRID = 1e-2
+
 # Labels that went through float32 once (LMDB forces, batched energies after centring), in eV and eV/Å.
 FLOAT32_LABEL = (1e-6, 1e-5)
 

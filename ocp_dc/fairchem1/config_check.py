@@ -108,17 +108,44 @@ def check_model(model: Mapping[str, Any]) -> type:
     name = model.get("name")
     if not isinstance(name, str):
         raise UserError("model.name: missing; give a registered name such as dc_schnet")
-    try:
-        model_class = registry.get_model_class(name)
-    except RuntimeError:
-        raise unknown_name("model", name, registry.mapping["model_name_mapping"]) from None
-    parameters = inspect.signature(model_class).parameters
-    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        check_keys(model, ["name", *parameters], "model")
+    model_class = _model_class(name, "model")
+    _check_arguments(model_class, model, "model", "name")
+    if "heads" in inspect.signature(model_class).parameters:
+        check_hydra(model)
     if model.get("dc") is not None and "stock_class" not in vars(model_class):
         raise UserError(f"model.dc: {name!r} is a stock model and takes no dc: block; use 'dc_{name}'")
     DCOptions.from_block(model.get("dc"))
     return model_class
+
+
+def check_hydra(model: Mapping[str, Any]) -> None:
+    """Check the names and the arguments of a hydra's backbone and heads."""
+    heads = model.get("heads") or {}
+    parts = [("model.backbone", "model", model.get("backbone"))]
+    parts += [(f"model.heads.{name}", "module", block) for name, block in heads.items()]
+    for path, key, block in parts:
+        if block is None and model.get("finetune_config"):
+            continue  # it comes from the checkpoint
+        if not isinstance(block, Mapping) or not isinstance(block.get(key), str):
+            raise UserError(f"{path}.{key}: missing; give a registered name, as in configs/md17/_esen.yml")
+        part = _model_class(block[key], f"{path}.{key}")
+        _check_arguments(part, block, path, key, given=("backbone",))
+
+
+def _model_class(name: str, kind: str) -> type:
+    try:
+        return registry.get_model_class(name)
+    except RuntimeError:
+        raise unknown_name(kind, name, registry.mapping["model_name_mapping"]) from None
+
+
+def _check_arguments(
+    model_class: type, block: Mapping[str, Any], path: str, key: str, given: tuple[str, ...] = ()
+) -> None:
+    """Refuse what a class does not take; ``key`` names the class, and ``given`` comes from elsewhere."""
+    parameters = inspect.signature(model_class).parameters
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        check_keys(block, [key, *(name for name in parameters if name not in given)], path)
 
 
 def check_optim(optim: Mapping[str, Any]) -> None:

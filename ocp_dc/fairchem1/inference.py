@@ -30,7 +30,9 @@ def load_trainer(checkpoint_path: str | Path, cpu: bool = False) -> DCTrainer:
     if "model_attributes" in config:  # before fairchem 1.0 the arguments stood beside the name
         config["model"] = {**config.pop("model_attributes"), "name": config["model"]}
     config = update_config(config)
-    config["model"]["otf_graph"] = True  # structures come without edges
+    for part in (config["model"], config["model"].get("backbone")):  # of a hydra the backbone makes the graph
+        if part is not None:
+            part["otf_graph"] = True  # structures come without edges
     dataset = {key: value for key, value in (config.get("dataset") or {}).items() if key != "src"}
     trainer = silent_trainer(config, dataset, cpu=cpu, seed=config["cmd"]["seed"], inference_only=True)
     trainer.load_checkpoint(str(checkpoint_path), checkpoint, inference_only=True)

@@ -45,9 +45,11 @@ def check_same_model(
     if _stock_name(saved["name"]) != _stock_name(config["name"]):
         differences.insert(0, f"the checkpoint is of {saved['name']!r}, the config builds {config['name']!r}")
     elif not differences:
-        for key in sorted((set(saved) & set(config)) - set(INDIFFERENT)):
-            if saved[key] != config[key]:
-                differences.append(f"model.{key}: {saved[key]!r} in the checkpoint, {config[key]!r} in the config")
+        theirs_by_key, ours_by_key = _flat(saved), _flat(config)
+        for key in sorted(set(theirs_by_key) & set(ours_by_key)):
+            if theirs_by_key[key] != ours_by_key[key]:
+                there, here = theirs_by_key[key], ours_by_key[key]
+                differences.append(f"model.{key}: {there!r} in the checkpoint, {here!r} in the config")
         gradients = any(hasattr(model, name) for name in GRADIENT_CHOICES)
         ours, theirs = meaning(config.get("dc"), gradients), meaning(saved.get("dc"), gradients)
         if ours != theirs and theirs != meaning(None, gradients):
@@ -60,6 +62,17 @@ def check_same_model(
     if strict:
         raise UserError(f"{message}\nUse the config that lies with the run (results/ID/config.yml)")
     logging.warning(message)
+
+
+def _flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the arguments that matter. A hydra's heads go under dotted keys, its backbone as a model by itself."""
+    flat: dict[str, Any] = {}
+    for key, value in block.items():
+        if key in INDIFFERENT:
+            continue
+        path = "" if key == "backbone" else f"{prefix}{key}"
+        flat |= _flat(value, path and f"{path}.") if isinstance(value, Mapping) else {path: value}
+    return flat
 
 
 def _parameters(model: nn.Module, saved: Mapping[str, Any]) -> list[str]:

@@ -116,11 +116,11 @@ class DCTrainer(OCPTrainer):
         make one draw more than the uninterrupted run, and dropout would differ.
         """
         loader = super().get_dataloader(dataset, sampler, workers)
-        generator = torch.Generator()
-        generator.manual_seed(self.config["cmd"]["seed"] or 0)
+        generator = torch.Generator().manual_seed(self.config["cmd"]["seed"] or 0)
+        model = self.config["model"]
         return DataLoader(
             dataset,
-            collate_fn=functools.partial(collate, otf_graph=self.config["model"].get("otf_graph", False)),
+            collate_fn=functools.partial(collate, otf_graph=model.get("otf_graph", "backbone" in model)),
             num_workers=loader.num_workers,
             pin_memory=self.device.type == "cuda",
             batch_sampler=sampler,

@@ -30,7 +30,8 @@ def remove_norms(model: nn.Module, which: str, norm_types: tuple[str, ...] = ())
     Args:
         model: the model.
         which: ``none``, ``batchnorm``, ``layernorm`` or ``all``.
-        norm_types: class names of the model's own norms, removed by ``all`` only.
+        norm_types: class names of the model's own norms, removed by ``all`` only; a LayerNorm inside of one is a part
+            of it, and stays or goes with it.
 
     Returns:
         what was removed, in the order of the model; a norm that is shared between places is listed once.
@@ -44,17 +45,19 @@ def remove_norms(model: nn.Module, which: str, norm_types: tuple[str, ...] = ())
         names |= frozenset(norm_types)
     found: dict[int, tuple[nn.Module, list[str]]] = {}
     places: list[tuple[nn.Module, str, int]] = []
-    inside: tuple[str, ...] = ()  # paths within a norm, which goes as a whole
+    inside: tuple[str, ...] = ()  # paths within a norm, which stays or goes as a whole
     for prefix, owner in model.named_modules(remove_duplicate=False):
         if f"{prefix}.".startswith(inside):
             continue
         for name, child in owner._modules.items():
-            if child is None or type(child).__name__ not in names:
+            kind = type(child).__name__
+            if child is None or (kind not in names and kind not in norm_types):
                 continue
             path = f"{prefix}.{name}" if prefix else name
-            found.setdefault(id(child), (child, []))[1].append(path)
-            places.append((owner, name, id(child)))
             inside += (f"{path}.",)
+            if kind in names:
+                found.setdefault(id(child), (child, []))[1].append(path)
+                places.append((owner, name, id(child)))
     stand_ins = {key: RemovedNorm() for key in found}
     for owner, name, key in places:
         owner._modules[name] = stand_ins[key]

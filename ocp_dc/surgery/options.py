@@ -41,6 +41,9 @@ class DCOptions:
         "asked for",
         choices=("exact", "stock"),
     )
+    allow_direct: bool = option(
+        False, help="models whose forces are not derivatives of the energy only: change their layers all the same"
+    )
 
     @classmethod
     def from_block(cls, block: Mapping[str, Any] | None, path: str = "model.dc") -> DCOptions:

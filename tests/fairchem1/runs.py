@@ -118,6 +118,76 @@ PAINN = {
     "otf_graph": True,
 }
 
+ESEN = {
+    "name": "dc_esen",
+    "sphere_channels": 8,
+    "hidden_channels": 8,
+    "edge_channels": 8,
+    "num_distance_basis": 12,
+    "num_layers": 2,
+    "lmax": 2,
+    "mmax": 2,
+    "cutoff": 5.0,
+    "use_pbc": False,
+    "otf_graph": True,
+}
+
+# the same as a hydra, with gates in place of grids over the sphere
+HYDRA = {
+    "name": "dc_hydra",
+    "backbone": {
+        **{key: value for key, value in ESEN.items() if key != "name"},
+        "model": "esen_backbone",
+        "act_type": "gate",
+        "mlp_type": "spectral",
+    },
+    "heads": {"energy_and_forces": {"module": "esen_mlp_efs_head"}},
+    "pass_through_head_outputs": True,
+}
+
+# those with direct forces, without names
+GRAPH: dict[str, Any] = {"use_pbc": False, "otf_graph": True}
+SCN = {
+    **GRAPH,
+    "num_interactions": 1,
+    "lmax": 2,
+    "mmax": 1,
+    "num_resolutions": 1,
+    "sphere_channels": 8,
+    "sphere_channels_reduce": 8,
+    "hidden_channels": 8,
+    "num_sphere_samples": 16,
+    "num_basis_functions": 8,
+    "distance_resolution": 0.2,
+    "cutoff": 5.0,
+}
+ESCN = {
+    **GRAPH,
+    "num_layers": 1,
+    "lmax_list": [2],
+    "mmax_list": [2],
+    "sphere_channels": 8,
+    "hidden_channels": 8,
+    "edge_channels": 8,
+    "num_sphere_samples": 16,
+    "distance_resolution": 0.2,
+    "cutoff": 5.0,
+}
+EQUIFORMER_V2 = {
+    **GRAPH,
+    "num_layers": 1,
+    "sphere_channels": 8,
+    "attn_hidden_channels": 8,
+    "num_heads": 2,
+    "attn_alpha_channels": 4,
+    "attn_value_channels": 4,
+    "ffn_hidden_channels": 8,
+    "lmax_list": [2],
+    "mmax_list": [2],
+    "edge_channels": 8,
+    "max_radius": 5.0,
+}
+
 
 @dataclass
 class Run:

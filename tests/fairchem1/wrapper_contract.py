@@ -42,10 +42,18 @@ class WrapperContract:
     conservative: ClassVar[bool] = True
     # the block with which the layers are the stock model's and forces are the gradient of the energy
     conservative_dc: ClassVar[dict[str, Any] | None] = None
+    # what goes with every dc: block, and asks for nothing by itself
+    dc_always: ClassVar[dict[str, Any]] = {}
+    # the arguments of the stock model where they are not the wrapper's
+    stock_arguments: ClassVar[dict[str, Any] | None] = None
     # denormalize -> how many norms it takes out
     norms: ClassVar[dict[str, int]] = {"batchnorm": 0, "layernorm": 0, "all": 0}
     # why the model is not invariant under rotation, where it is not
     not_invariant: ClassVar[str | None] = None
+    # what the model runs in, where it is compared with itself
+    precision: ClassVar[torch.dtype] = torch.float64
+    # how far energies and forces may be off, of the largest, where a grid over the sphere makes them; None is rounding
+    grid: ClassVar[float | None] = None
 
     @pytest.fixture
     def float64(self) -> None:
@@ -61,8 +69,18 @@ class WrapperContract:
         return f"dc_{self.stock_name}"
 
     def build(self, name: str | None = None, **changes: Any) -> torch.nn.Module:
+        if changes.get("dc") is not None:
+            changes["dc"] = {**changes["dc"], **self.dc_always}
+        is_stock = name == self.stock_name and self.stock_arguments is not None
+        arguments = self.stock_arguments if is_stock else self.arguments
         torch.manual_seed(0)
-        return registry.get_model_class(name or self.name)(**{**self.arguments, **changes})
+        return registry.get_model_class(name or self.name)(**{**copy.deepcopy(arguments), **changes})
+
+    @staticmethod
+    def run(model: torch.nn.Module, batch: Any) -> dict[str, torch.Tensor]:
+        """Forward with the same random numbers each time: some models draw a frame for each edge, or drop out."""
+        torch.manual_seed(1)
+        return model(batch)
 
     def batch(self, structures: list[Any], dtype: torch.dtype = torch.float32) -> Any:
         batch = collate([copy.copy(s) for s in structures], otf_graph=True)
@@ -78,7 +96,7 @@ class WrapperContract:
         for model in (stock, wrapper):
             optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
             for _ in range(2):
-                out = model(self.batch(structures))
+                out = self.run(model, self.batch(structures))
                 loss = out["energy"].abs().mean() + 30 * out["forces"].abs().mean()
                 optimizer.zero_grad()
                 loss.backward()
@@ -124,12 +142,13 @@ class WrapperContract:
         seen: set[str] = set()
         for module in model.modules():
             module.register_forward_hook(lambda module, _, __: seen.add(type(module).__name__))
-        energy = model(self.batch(structures))["energy"]
+        out = model(self.batch(structures))
         assert "IReLU" in seen
-        stock = operations(self.build()(self.batch(structures))["energy"])
-        assert stock & ACTIVATION_OPERATIONS
-        assert not operations(energy) & ACTIVATION_OPERATIONS  # called as functions, out of reach of a swap
-        assert not seen & {"ShiftedSoftplus", "ScaledSiLU", "SiLU", "Softplus", "Swish"}
+        stock = self.build()(self.batch(structures))
+        for key in ("energy", "forces"):
+            assert operations(stock[key]) & ACTIVATION_OPERATIONS
+            assert not operations(out[key]) & ACTIVATION_OPERATIONS  # called as functions, out of reach of a swap
+        assert not seen & {"ShiftedSoftplus", "ScaledSiLU", "SiLU", "SmoothLeakyReLU", "Softplus", "Swish"}
 
     # ---- forces ----
 
@@ -140,8 +159,10 @@ class WrapperContract:
         dc = self.conservative_dc if region == "none" else {"activation": "irelu", "region": region}
         model = self.build(dc=dc).double().eval()
         assert model.conservative is self.conservative
+        if not self.conservative:
+            pytest.skip("forces are predicted beside the energy: there is no gradient to compare with")
         batch = self.batch(structures[:1], torch.float64)
-        forces = model(batch)["forces"].detach()
+        forces = self.run(model, batch)["forces"].detach()
         start, step = batch.pos.detach().clone(), 1e-5
         for atom in range(3):
             for axis in range(3):
@@ -150,35 +171,42 @@ class WrapperContract:
                     moved = start.clone()
                     moved[atom, axis] += sign * step
                     batch.pos = moved
-                    energies.append(model(batch)["energy"].detach())
+                    energies.append(self.run(model, batch)["energy"].detach())
                 difference = -(energies[0] - energies[1]).item() / (2 * step)
                 relative, absolute = FINITE_DIFFERENCE
                 assert forces[atom, axis].item() == pytest.approx(difference, rel=relative, abs=absolute)
+
+    def agree(self, actual: torch.Tensor, expected: torch.Tensor) -> None:
+        """Compare to rounding, or to the accuracy of the model's grid."""
+        if self.grid is None:
+            assert_close(actual, expected)
+        else:
+            assert (actual - expected).abs().max() <= self.grid * expected.abs().max()
 
     @pytest.mark.usefixtures("float64")
     def test_energy_is_invariant(self, structures):
         if self.not_invariant:
             pytest.skip(self.not_invariant)
-        model = self.build(dc={"activation": "irelu", "region": "output"}).double().eval()
-        batch = self.batch(structures, torch.float64)
+        model = self.build(dc={"activation": "irelu", "region": "output"}).to(self.precision).eval()
+        batch = self.batch(structures, self.precision)
         out = model(batch)
-        rotation = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64)).Q
+        rotation = torch.linalg.qr(torch.randn(3, 3, dtype=self.precision)).Q
         batch.pos = batch.pos.detach() @ rotation.T + torch.tensor([1.0, -2.0, 0.5])
         turned = model(batch)
-        assert_close(turned["energy"], out["energy"])
-        assert_close(turned["forces"], out["forces"] @ rotation.T)
+        self.agree(turned["energy"], out["energy"])
+        self.agree(turned["forces"], out["forces"] @ rotation.T)
 
     @pytest.mark.usefixtures("float64")
     def test_translation_and_order_of_the_atoms(self, structures):
-        model = self.build(dc={"activation": "irelu", "region": "output"}).double().eval()
-        batch = self.batch(structures[:1], torch.float64)
+        model = self.build(dc={"activation": "irelu", "region": "output"}).to(self.precision).eval()
+        batch = self.batch(structures[:1], self.precision)
         out = model(batch)
         order = torch.randperm(len(batch.pos))
         batch.pos = batch.pos.detach()[order] + torch.tensor([1.0, -2.0, 0.5])
         batch.atomic_numbers = batch.atomic_numbers[order]
         moved = model(batch)
-        assert_close(moved["energy"], out["energy"])
-        assert_close(moved["forces"], out["forces"][order])
+        self.agree(moved["energy"], out["energy"])
+        self.agree(moved["forces"], out["forces"][order])
 
     # ---- mistakes ----
 

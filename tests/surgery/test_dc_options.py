@@ -44,6 +44,7 @@ def test_what_a_block_means(block: dict[str, Any] | None, activation: object, re
         ({"activation": "original", "region": "full"}, False, True),
         ({"angle_gradients": "stock"}, False, True),
         ({"force_gradients": "exact"}, False, True),
+        ({"allow_direct": True}, False, True),
         ({"denormalize": "all"}, False, False),
         ({"activation": "irelu"}, True, False),
         ({"region": "output"}, True, False),

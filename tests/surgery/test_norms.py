@@ -76,6 +76,20 @@ def test_own_norms_go_with_all_only() -> None:
     assert "own" in [removal.path for removal in swap(ToyNorms(), table, denormalize="all").removals]
 
 
+class NormOfParts(nn.Module):
+    """A norm of a model's own that holds a LayerNorm, as those of equivariant features do for their scalars."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scalars = nn.LayerNorm(2)
+
+
+def test_a_norm_within_a_norm_is_a_part_of_it() -> None:
+    model = nn.Sequential(NormOfParts(), nn.LayerNorm(2))
+    assert [removal.path for removal in remove_norms(model, "layernorm", ("NormOfParts",))] == ["1"]
+    assert [removal.path for removal in remove_norms(model, "all", ("NormOfParts",))] == ["0"]
+
+
 def test_a_shared_norm_is_listed_once_and_stays_shared() -> None:
     model = ToyNorms()
     was = repr(model.batch)

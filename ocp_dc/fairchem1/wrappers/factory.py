@@ -10,6 +10,7 @@ from fairchem.core.common.registry import registry
 from torch import nn
 
 from ocp_dc.errors import UserError
+from ocp_dc.fairchem1.wrappers.direct_forces import check_direct
 from ocp_dc.options import check_keys
 from ocp_dc.surgery import DCOptions, RegionTable, Report, operate
 
@@ -18,7 +19,7 @@ def make_wrapper(
     class_name: str,
     registered_name: str,
     stock: type[nn.Module],
-    regions: RegionTable,
+    regions: RegionTable | Callable[[Any], RegionTable],
     *,
     module: str,
     is_conservative: Callable[[Any], bool],
@@ -26,6 +27,7 @@ def make_wrapper(
     has_detached_angles: bool = False,
     has_other_forces: bool = False,
     check: Callable[[Any], None] | None = None,
+    why_direct: Callable[[Any], str | None] | None = None,
 ) -> type[nn.Module]:
     """Make and register the wrapper of a stock model: fairchem's, or one of :mod:`ocp_dc.fairchem1.models`.
 
@@ -37,7 +39,7 @@ def make_wrapper(
         class_name: name of the class, to be bound to the same name in ``module``.
         registered_name: name in fairchem's registry: ``dc_`` and the stock model's own name.
         stock: the stock class.
-        regions: what the named regions mean for it.
+        regions: what the named regions mean for it, or a function that tells it of an instance.
         module: the module that holds the class, for its dotted path.
         is_conservative: tells of an instance whether its forces are the gradient of its energy.
         base: a subclass of ``stock`` with what the wrapper computes in another way; ``stock`` itself where None.
@@ -45,6 +47,8 @@ def make_wrapper(
         has_other_forces: whether ``dc.force_gradients`` means something for this model.
         check: called with the stock instance where ``dc`` asks for something; raises UserError where both do not go
             together.
+        why_direct: tells of an instance why its forces are no derivatives of its energy, None where they are, or where
+            there are no forces; with it ``dc.allow_direct`` means something for this model.
     """
     parameters = [p for p in inspect.signature(stock.__init__).parameters.values() if p.kind is not p.VAR_KEYWORD]
     stock_names = [p.name for p in parameters[1:]]
@@ -62,12 +66,17 @@ def make_wrapper(
                 f"model.dc.force_gradients: the forces of {registered_name} are derivatives of its energy already, so "
                 "that the key means nothing here; remove it"
             )
+        if why_direct is None:  # before anything is built
+            check_direct(options, None, self.registered_name)
         stock.__init__(self, *args, **kwargs)
         self.dc_options = options
         options.check()
+        if why_direct is not None:
+            check_direct(options, why_direct(self), self.registered_name)
         if check is not None and not (options.asks_for_nothing and options.wanted_gradients == "stock"):
             check(self)
-        self.dc_report = None if options.asks_for_nothing else operate(self, options, regions)
+        table = regions if isinstance(regions, RegionTable) else regions(self)
+        self.dc_report = None if options.asks_for_nothing else operate(self, options, table)
 
     dc_parameter = inspect.Parameter("dc", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="dict | None")
     __init__.__signature__ = inspect.Signature([*parameters, dc_parameter])  # type: ignore[attr-defined]
@@ -76,9 +85,9 @@ def make_wrapper(
         "__module__": module,
         "__qualname__": class_name,
         "__doc__": f"{stock.__name__} with a ``dc:`` block; registered as ``{registered_name}``.\n\n"
-        f"Regions: {regions.source}.",
+        f"Regions: {regions.source if isinstance(regions, RegionTable) else regions.__doc__}",
         "registered_name": registered_name,
-        "dc_regions": regions,
+        "dc_regions": regions if isinstance(regions, RegionTable) else property(regions),
         "conservative": property(is_conservative),
         "stock_class": stock,
     }

@@ -1,0 +1,81 @@
+"""Fairchem's ``hydra``, a backbone with heads, with a ``dc:`` block: ``dc_hydra``.
+
+Surgery runs over both, on paths such as ``backbone.blocks.0.act`` and ``output_heads.NAME.energy_block.1``.
+"""
+
+from __future__ import annotations
+
+from fairchem.core.models.base import HydraModel
+from fairchem.core.models.dimenet_plus_plus import DimeNetPlusPlusWrapBackbone, DimeNetPlusPlusWrapEnergyAndForceHead
+from fairchem.core.models.equiformer_v2.equiformer_v2 import EquiformerV2Backbone
+from fairchem.core.models.equiformer_v2.heads import EqV2ScalarHead
+from fairchem.core.models.escn.escn import eSCNBackbone, eSCNEnergyHead
+from fairchem.core.models.esen.esen import MLP_EFS_Head, MLP_Energy_Head
+from fairchem.core.models.gemnet.gemnet import GemNetTBackbone, GemNetTEnergyAndGradForceHead
+from fairchem.core.models.gemnet_oc.gemnet_oc import GemNetOCBackbone, GemNetOCEnergyAndGradForceHead
+from fairchem.core.models.painn.painn import PaiNNEnergyHead
+
+from ocp_dc.fairchem1.wrappers.direct_models import EQUIVARIANT_NORMS
+from ocp_dc.fairchem1.wrappers.factory import make_wrapper
+from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
+from ocp_dc.surgery import RegionTable
+
+_HEADS = r"^output_heads\."
+# the backbones that hold output blocks of their own; of any other the heads are the output
+_OUTPUT: dict[type, tuple[str, ...]] = {
+    DimeNetPlusPlusWrapBackbone: (r"^backbone\.output_blocks\.\d+\.act$",),  # its head only sums and differentiates
+    GemNetTBackbone: (r"^backbone\.out_blocks\.\d+\.layers\.",),  # its heads too
+    GemNetOCBackbone: (r"^backbone\.out_blocks\.\d+\.(layers|seq_energy2)\.", _HEADS),
+}
+# Heads of energies alone, and heads whose forces are the gradient of the energy that they predict. PaiNN's force head
+# is neither: with direct_forces off it differentiates the features.
+_ENERGY_HEADS = (EqV2ScalarHead, eSCNEnergyHead, MLP_Energy_Head, PaiNNEnergyHead)
+_GRADIENT_HEADS = (
+    DimeNetPlusPlusWrapEnergyAndForceHead,
+    GemNetOCEnergyAndGradForceHead,
+    GemNetTEnergyAndGradForceHead,
+    MLP_EFS_Head,
+)
+
+
+def hydra_regions(model: HydraModel) -> RegionTable:
+    """By backbone: its own output blocks, where it has any, and the heads; fairchem/core/models/base.py."""
+    found = [output for backbone, output in _OUTPUT.items() if isinstance(model.backbone, backbone)]
+    return RegionTable(
+        output=found[0] if found else (_HEADS,),
+        gates=(BERNSTEIN,),
+        activation_types=("SiQU", "SmoothLeakyReLU"),
+        norm_types=EQUIVARIANT_NORMS,
+        source="fairchem/core/models/base.py",
+    )
+
+
+def why_direct(model: HydraModel) -> str | None:
+    """Return why the forces of a hydra are no derivatives of its energy; None where they are, or where it has none."""
+    if isinstance(model.backbone, (eSCNBackbone, EquiformerV2Backbone)):
+        return "its backbone detaches the rotations, so that the energy has no gradient"
+    if isinstance(model.backbone, DimeNetPlusPlusWrapBackbone):
+        return "its backbone detaches the angles; dc_dimenetplusplus differentiates through them"
+    for name, head in model.output_heads.items():
+        if not isinstance(head, (*_ENERGY_HEADS, *_GRADIENT_HEADS)):
+            return f"output_heads.{name} ({type(head).__name__}) does not take them as the gradient of the energy"
+    return None
+
+
+def is_conservative(model: HydraModel) -> bool:
+    """Whether a hydra predicts forces that are the gradient of its energy."""
+    return why_direct(model) is None and any(
+        isinstance(head, _GRADIENT_HEADS) and head.regress_forces and not getattr(head, "direct_forces", False)
+        for head in model.output_heads.values()
+    )
+
+
+DCHydra = make_wrapper(
+    "DCHydra",
+    "dc_hydra",
+    HydraModel,
+    hydra_regions,
+    module=__name__,
+    is_conservative=is_conservative,
+    why_direct=why_direct,
+)
