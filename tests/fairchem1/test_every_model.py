@@ -1,4 +1,4 @@
-"""Every model through the whole job on slabs: training by fairchem's main, its checkpoint evaluated and as a calculator."""
+"""Every model through the whole job on slabs: fairchem's main trains it, its checkpoint is evaluated and a calculator."""
 
 from __future__ import annotations
 
