@@ -1,4 +1,4 @@
-"""Every model through the whole job on slabs: fairchem's main trains it, its checkpoint is evaluated and a calculator."""
+"""Every model through the whole job on slabs: trained by fairchem's main, evaluated, and used as a calculator."""
 
 from __future__ import annotations
 
