@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase import Atoms
 
 from ocp_dc.errors import UserError
 
@@ -50,16 +51,16 @@ def is_stock(name: str, kind: str) -> bool:
     return all(torch.equal(one, other) for one, other in zip(stock, ours, strict=True))
 
 
-def follows_the_energy(name: str, kind: str, dc: dict[str, Any]) -> bool:
+def follows_the_energy(name: str, kind: str, dc: dict[str, Any], atoms: Atoms | None = None, **changes: Any) -> bool:
     """Whether forces are central differences of the energy, in float64, along three coordinates of one structure.
 
     Of free atoms: fixed ones sit on sites of a perfect lattice, where some energies have kinks.
     """
     relative, absolute = FINITE_DIFFERENCE
-    atoms = structures(kind)[0]
+    atoms = atoms or structures(kind)[0]
     free = np.flatnonzero(atoms.get_tags() > 0) if kind == "periodic" else np.arange(len(atoms))
     with in_float64():
-        model = wrapper(name, kind, dc).double().eval()
+        model = wrapper(name, kind, dc, **changes).double().eval()
         batch = batch_of([atoms])
         batch.cell, start = batch.cell.double(), batch.pos.double()
 

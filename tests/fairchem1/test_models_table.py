@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ase.build import add_adsorbate, fcc111
 from fairchem.core.common.registry import registry
 
 from ocp_dc.errors import UserError
@@ -38,3 +39,15 @@ def test_wrong_forces_are_found():
     for kind in models_table.KINDS:
         assert not models_table.follows_the_energy("dc_dimenetplusplus", kind, {"angle_gradients": "stock"})
         assert not models_table.follows_the_energy("dc_painn", kind, {"force_gradients": "stock"})
+
+
+@pytest.mark.parametrize(("quadruplets", "rattled"), [(True, False), (True, True), (False, False)])
+def test_quadruplets_on_a_perfect_lattice(quadruplets, rattled):
+    """Three atoms exactly on a line, as in a slab before it relaxes: no dihedral angle, and a wrong gradient."""
+    slab = fcc111("Cu", (2, 2, 3), vacuum=6.0)
+    add_adsorbate(slab, "O", 1.2, "fcc")
+    slab.set_tags(1)
+    if rattled:
+        slab.rattle(0.02, seed=0)
+    follows = models_table.follows_the_energy("dc_gemnet_oc", "periodic", {}, slab, quad_interaction=quadruplets)
+    assert follows is (rattled or not quadruplets)
