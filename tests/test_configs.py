@@ -34,7 +34,10 @@ def each_model_once():
 
 
 # as fairchem's and the published DimeNet++ are, angles detached; and fairchem's PaiNN, which derives its features
-NOT_CONSERVATIVE = (*(f"dimenetplusplus-{kind}" for kind in ("stock", "2M-stock", "all-stock", "paper")), "painn-stock")
+NOT_CONSERVATIVE = (
+    "dimenetplusplus-paper",
+    *(f"{model}-{kind}" for model in ("dimenetplusplus", "painn") for kind in ("stock", "2M-stock", "all-stock")),
+)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -58,7 +61,7 @@ def test_the_md17_configs_are_there():
 @pytest.mark.parametrize(("folder", "splits"), [("oc20", ("", "-2M", "-all")), ("oc22", ("",))])
 def test_the_catalysis_configs_are_there(folder, splits):
     names = {path.stem for path in CONFIGS if path.parent.name == folder}
-    models = ("schnet", "dimenetplusplus", "gemnet_t")
+    models = ("schnet", "dimenetplusplus", "gemnet_t", "gemnet_oc", "painn", "cgcnn")
     assert {f"{model}{split}-{kind}" for model in models for split in splits for kind in ("stock", "dc")} <= names
 
 
@@ -78,6 +81,15 @@ def resolved(folder, name):
         ("dimenetplusplus-all", "all", None, 8, 50, [130794, 196192, 261589], 7),
         ("gemnet_t-2M", "2M", None, 32, 100, None, 80),
         ("gemnet_t-all", "all", None, 32, 100, None, 80),
+        ("gemnet_oc", "200k", None, 16, 100, None, 80),
+        ("gemnet_oc-2M", "2M", None, 16, 100, None, 80),
+        ("gemnet_oc-all", "all", None, 16, 100, None, 80),
+        ("painn", "200k", None, 32, 100, None, 80),
+        ("painn-2M", "2M", None, 32, 100, None, 80),
+        ("painn-all", "all", None, 32, 100, None, 80),
+        ("cgcnn", "200k", None, 32, 10, [23437, 31250], 50),
+        ("cgcnn-2M", "2M", None, 8, 10, [156250, 281250, 437500], 20),
+        ("cgcnn-all", "all", None, 24, 10, [523179, 871966, 1220752], 20),
     ],
 )
 def test_settings_of_oc20(name, src, interactions, batch, forces, milestones, epochs):
@@ -93,10 +105,22 @@ def test_settings_of_oc20(name, src, interactions, batch, forces, milestones, ep
         assert dc[block] == stock[block], block
 
 
-@pytest.mark.parametrize("model", ["schnet", "dimenetplusplus", "gemnet_t"])
-def test_settings_of_oc22(model):
-    """Total energies through fairchem's own format, centred by element."""
+@pytest.mark.parametrize(
+    ("model", "batch", "rate", "first"),
+    [
+        ("schnet", 20, 2.5e-4, 52000),
+        ("dimenetplusplus", 3, 1e-4, 171000),
+        ("gemnet_t", 16, 5e-4, 64000),
+        ("gemnet_oc", 16, 5e-4, 64000),
+        ("painn", 32, 1e-4, 64000),
+        ("cgcnn", 20, 2.5e-4, 52000),
+    ],
+)
+def test_settings_of_oc22(model, batch, rate, first):
+    """Total energies through fairchem's own format, centred by element; fairchem's configs/oc22/s2ef."""
     stock, dc = (resolved("oc22", f"{model}-{kind}") for kind in ("stock", "dc"))
+    optim = stock["optim"]
+    assert (optim["batch_size"], optim["lr_initial"], optim["lr_milestones"][0]) == (batch, rate, first)
     train = stock["dataset"]["train"]
     assert (train["format"], train["transforms"]["label_rescaling"]["center"]) == ("oc22_lmdb", "composition")
     assert dc["model"].pop("dc")

@@ -28,6 +28,20 @@ MODEL = {
     "otf_graph": True,
 }
 
+DIMENETPLUSPLUS = {
+    "name": "dc_dimenetplusplus",
+    "hidden_channels": 16,
+    "num_blocks": 2,
+    "int_emb_size": 8,
+    "basis_emb_size": 4,
+    "out_emb_channels": 16,
+    "num_spherical": 3,
+    "num_radial": 3,
+    "cutoff": 5.0,
+    "use_pbc": False,
+    "otf_graph": True,
+}
+
 GEMNET = {
     "name": "dc_gemnet_t",
     "num_spherical": 3,

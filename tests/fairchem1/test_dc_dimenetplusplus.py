@@ -17,22 +17,12 @@ from ocp_dc.fairchem1.model_check import check_same_model
 from ocp_dc.fairchem1.wrappers import DCDimeNetPlusPlus
 from ocp_dc.fairchem1.wrappers.dimenetplusplus import spherical_basis, zonal_harmonics
 
+from runs import DIMENETPLUSPLUS
 from tolerances import FINITE_DIFFERENCE, assert_close
 from wrapper_contract import WrapperContract
 
-BLOCKS = 2
-ARGUMENTS = {
-    "hidden_channels": 16,
-    "num_blocks": BLOCKS,
-    "int_emb_size": 8,
-    "basis_emb_size": 4,
-    "out_emb_channels": 16,
-    "num_spherical": 3,
-    "num_radial": 3,
-    "cutoff": 5.0,
-    "use_pbc": False,
-    "otf_graph": True,
-}
+ARGUMENTS = {key: value for key, value in DIMENETPLUSPLUS.items() if key != "name"}
+BLOCKS = ARGUMENTS["num_blocks"]
 EXACT = {"angle_gradients": "exact"}
 # the function of the stock model, computed by the wrapper's own forward
 DETACHED = {"activation": "silu", "region": "output", "angle_gradients": "stock"}

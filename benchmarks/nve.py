@@ -1,0 +1,166 @@
+"""How well molecular dynamics conserves energy: short NVE runs of ethanol, by model and activation.
+
+Run: ``OMP_NUM_THREADS=1 python benchmarks/nve.py DATA OUT`` with the folder that ``ocp-dc prepare`` made of ethanol.
+
+Each arm is trained once, seed 0, by ``ocp-dc main`` in this process: the model's ``-stock`` config of configs/md17
+with the changes of ARMS (or its ``-dc`` config as it is), all training structures, a few epochs; GemNet's scale factors
+are fitted first. Then ASE's VelocityVerlet runs from the first test geometry with ``ocp_dc.calculator``, once for each
+seed of the velocities: Maxwell-Boltzmann, without momentum and rotation. The slope of a straight line through the total
+energy is the drift, the RMS distance from that line the fluctuation. A run ends where a bond is longer than twice the
+sum of its covalent radii, or where the energy is not finite. The runs of the first seed are repeated in float64.
+
+What was trained and run before is taken from OUT, so that an interrupted benchmark goes on where it was; another
+``--ps``, ``--timestep`` or ``--temperature`` runs anew on what was trained. Prints the table of docs/nve.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms, units
+from ase.calculators.calculator import Calculator
+from ase.data import covalent_radii
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
+from ase.md.verlet import VelocityVerlet
+
+import ocp_dc
+from ocp_dc.cli import main as command_line
+from ocp_dc.demo import config_path
+from ocp_dc.fairchem1.calculator import DCCalculator
+
+from fairchem.core.datasets.lmdb_dataset import LmdbDataset  # isort: skip  # after the hooks, which let it import
+
+IRELU = ["--model.dc.activation.name=irelu", "--model.dc.activation.coefficient=0.25"]
+# (model, arm) -> the config, and what changes in it
+ARMS: dict[tuple[str, str], tuple[str, list[str]]] = {
+    ("SchNet", "shifted softplus (stock)"): ("schnet-stock", []),
+    ("SchNet", "SiLU"): ("schnet-stock", ["--model.dc.activation=silu", "--model.dc.region=full"]),
+    ("SchNet", "Mish"): ("schnet-stock", ["--model.dc.activation=mish", "--model.dc.region=full"]),
+    ("SchNet", "IReLU in the output block"): ("schnet-stock", [*IRELU, "--model.dc.region=output"]),
+    ("SchNet", "IReLU everywhere"): ("schnet-stock", [*IRELU, "--model.dc.region=full"]),
+    ("DimeNet++", "SiLU, detached angles (stock)"): ("dimenetplusplus-stock", []),
+    ("DimeNet++", "SiLU, exact angles"): ("dimenetplusplus-stock", ["--model.dc.angle_gradients=exact"]),
+    ("GemNet-dT", "scaled SiLU (stock)"): ("gemnet_t-stock", []),
+    ("GemNet-dT", "IReLU as in gemnet_t-dc"): ("gemnet_t-dc", []),
+}
+BROKEN = 2.0  # of the sum of covalent radii; what is within 1.2 of it at the start is a bond
+SEEDS = (0, 1, 2)
+
+
+class Float64Calculator(DCCalculator):
+    """The calculator with positions and weights in float64."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        super().__init__(checkpoint, cpu=True)
+        self.trainer.model.double()
+        forward = self.trainer.model.forward
+
+        def in_float64(batch: Any) -> Any:
+            assert self.atoms is not None  # calculate has set it
+            batch.pos = torch.from_numpy(self.atoms.positions.copy())  # (N, 3), which a batch holds in float32
+            batch.cell = batch.cell.double()
+            return forward(batch)
+
+        self.trainer.model.forward = in_float64
+
+
+def ocp_dc_command(*arguments: str) -> None:
+    """Run one ``ocp-dc`` command silently."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
+        status = command_line(list(arguments))
+    if status != 0:
+        raise SystemExit(errors.getvalue())
+
+
+def train(name: str, config: str, changes: list[str], args: argparse.Namespace) -> Path:
+    """Train an arm unless that is done; return its best checkpoint."""
+    path = str(config_path(config))
+    changes = changes + [f"--dataset.{split}.src={args.data / split}" for split in ("train", "val", "test")]
+    changes += [f"--optim.max_epochs={args.epochs}"]
+    if not (args.out / "results" / name / "test.json").exists():  # the last thing that a training writes
+        if config.startswith("gemnet_t"):
+            scales = args.out / f"{name}-scales.json"
+            if not scales.exists():
+                ocp_dc_command("fit-scales", path, "--out", str(scales), *changes)
+            changes += [f"--model.scale_file={scales}"]
+        identity = ["--run-dir", str(args.out), "--timestamp-id", name, "--seed", "0"]
+        ocp_dc_command("main", "--mode", "train", "--config-yml", path, "--cpu", *identity, *changes)
+    return Path(args.out, "checkpoints", name, "best_checkpoint.pt")
+
+
+def simulate(atoms: Atoms, calculator: Calculator, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """Run NVE; return drift (meV/atom/ps), fluctuation (meV/atom) and how long the molecule held (ps)."""
+    atoms = atoms.copy()
+    atoms.calc = calculator
+    MaxwellBoltzmannDistribution(atoms, temperature_K=args.temperature, rng=np.random.default_rng(seed))
+    Stationary(atoms)
+    ZeroRotation(atoms)
+    radii = covalent_radii[atoms.numbers]
+    reach = radii[:, None] + radii[None, :]  # (N, N)
+    bonds = np.triu(atoms.get_all_distances() < 1.2 * reach, k=1)
+    dynamics = VelocityVerlet(atoms, args.timestep * units.fs)
+    steps = round(args.ps * 1e3 / args.timestep)
+    energies = [atoms.get_total_energy()]
+    for _ in range(steps):
+        dynamics.run(1)
+        energies.append(atoms.get_total_energy())
+        if not np.isfinite(energies[-1]) or (atoms.get_all_distances() / reach)[bonds].max() > BROKEN:
+            break
+    times = np.arange(len(energies)) * args.timestep * 1e-3  # ps
+    values = 1e3 * (np.array(energies) - energies[0]) / len(atoms)  # meV/atom
+    slope, start = np.polyfit(times, values, 1) if np.isfinite(values).all() else (np.nan, np.nan)
+    rms = float(np.sqrt(np.mean((values - start - slope * times) ** 2)))
+    return {"drift": float(slope), "rms": rms, "ps": float(times[-1]), "held": len(energies) == steps + 1}
+
+
+def run(name: str, checkpoint: Path, seed: int, precision: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Return one NVE run of an arm, from OUT if it was run before."""
+    settings = f"{args.ps:g}ps-{args.timestep:g}fs-{args.temperature:g}K"
+    record = args.out / "nve" / f"{name}-{settings}-{precision}-s{seed}.json"
+    if not record.exists():
+        single = precision == "float32"
+        calculator = ocp_dc.calculator(checkpoint, cpu=True) if single else Float64Calculator(checkpoint)
+        data = LmdbDataset({"src": str(args.data / "test")})[0]
+        atoms = Atoms(data.atomic_numbers.int().numpy(), data.pos.double().numpy())
+        record.write_text(json.dumps(simulate(atoms, calculator, seed, args)))
+    found: dict[str, Any] = json.loads(record.read_text())
+    return found
+
+
+def main() -> None:
+    """Train and run what is missing, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--ps", type=float, default=1.0, help="length of each run")
+    parser.add_argument("--timestep", type=float, default=0.5, help="in fs")
+    parser.add_argument("--temperature", type=float, default=300.0, help="of the initial velocities, in K")
+    args = parser.parse_args()
+    (args.out / "nve").mkdir(parents=True, exist_ok=True)
+    print("| model | activation | force MAE, meV/Å | drift, meV/atom/ps | the same, float64 | RMS, meV/atom | held |")
+    print("|---|---|---|---|---|---|---|")
+    for number, ((model, arm), (config, changes)) in enumerate(ARMS.items()):
+        name = f"arm{number}"
+        checkpoint = train(name, config, changes, args)
+        error = 1e3 * json.loads((args.out / "results" / name / "test.json").read_text())["forces_mae"]
+        runs = [run(name, checkpoint, seed, "float32", args) for seed in SEEDS]
+        again = run(name, checkpoint, SEEDS[0], "float64", args)
+        drifts = ", ".join(f"{each['drift']:+.3f}" for each in runs)
+        rms = statistics.mean(each["rms"] for each in runs)
+        held = ", ".join("yes" if each["held"] else f"{each['ps']:.2f} ps" for each in [*runs, again])
+        print(f"| {model} | {arm} | {error:.0f} | {drifts} | {again['drift']:+.3f} | {rms:.3f} | {held} |", flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # SchNet's Gaussians have far tails, which slow a CPU down
+    main()
