@@ -131,7 +131,7 @@ def steps(out: Path, models: Sequence[str], count: int) -> None:
     for sample, (source, layout, _) in SAMPLES.items():
         if not (out / sample).exists():
             prepare(source, out / sample, format=layout, units="eV", train=TRAIN, val=20, test=100)
-    print("| model | norms taken out | gain |", *(f" {sample} |" for sample in SAMPLES), sep="")
+    print("| model | norms taken out | gain |", *(f" {sample}, eV/Å |" for sample in SAMPLES), sep="")
     print("|---|---|---|" + "---|" * len(SAMPLES))
     for model in models:
         config = stock_config(model, out)
