@@ -106,7 +106,8 @@ def compile_expression(text: str, variable: str) -> Function:
         raise ValueError(f"no expression: {error}") from error
     if not _depends(body, variable):
         raise ValueError(f"{text!r} does not depend on {variable}")
-    return eval(code, {"__builtins__": {}, **FUNCTIONS})  # noqa: S307 - every node of it was checked
+    # every node of it was checked; with no builtins torch could not import what it loads late from within the function
+    return eval(code, dict(FUNCTIONS))  # noqa: S307
 
 
 def _check(node: ast.AST, variable: str) -> None:

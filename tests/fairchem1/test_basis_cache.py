@@ -164,6 +164,23 @@ def test_what_is_no_arithmetic_is_refused(text):
         basis_cache.compile_expression(text, "x")
 
 
+def test_torch_imports_late_from_within_a_function():
+    """As under a profiler of operations: torch looks for the imports of the function that calls it."""
+    script = """
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from ocp_dc.fairchem1.basis_cache import compile_expression
+class Watch(TorchDispatchMode):
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+with Watch():
+    print(compile_expression("2*sin(x) + x**2", "x")(torch.ones(1)).item())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(2 * 0.8414709848 + 1)
+
+
 def test_arithmetic_is_computed():
     function = basis_cache.compile_expression("(-1.5*x**2*sin(2*x) + cos(x)/x - 3)/x", "x")
     assert torch.equal(function(X), (-1.5 * X**2 * torch.sin(2 * X) + torch.cos(X) / X - 3) / X)
