@@ -27,6 +27,7 @@ EPILOG = (
     "Anything in the config can be changed on the command line: --optim.max_epochs=50 --dataset.train.src=data/train. "
     "Example: ocp-dc main --mode train --config-yml configs/md17/schnet-dc.yml --cpu --identifier first"
 )
+YAML_WORDS = {"true": "True", "false": "False", "null": "None"}
 NEEDS_CHECKPOINT = ("predict", "validate", "run-relaxations")
 NEEDS_SPLIT = {"train": "train", "predict": "test", "validate": "val", "run-relaxations": "relax"}
 
@@ -67,7 +68,13 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
             raise UserError(f"argument {override!r}: expected an override such as --optim.max_epochs=3, in one word")
     if args.mode is None:
         raise UserError("--mode is missing; give train, predict, validate or run-relaxations")
-    return args, overrides
+    return args, [_python_word(override) for override in overrides]
+
+
+def _python_word(override: str) -> str:
+    """Spell YAML's words as Python does: fairchem reads Python there, and takes 'false' for a text, which is true."""
+    key, value = override.split("=", maxsplit=1)
+    return f"{key}={YAML_WORDS.get(value, value)}"
 
 
 def resolve(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:

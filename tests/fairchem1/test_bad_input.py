@@ -11,8 +11,10 @@ import lmdb
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from ocp_dc.cli import main
+from ocp_dc.fairchem1 import main as fairchem_main
 
 from runs import run_main
 
@@ -86,12 +88,19 @@ def test_in_the_config(tmp_path, small_config, capsys, path, value, message):
     ],
 )
 def test_on_the_command_line(tmp_path, small_config, capsys, arguments, message):
-    import yaml
-
     path = tmp_path / "config.yml"
     path.write_text(yaml.safe_dump(small_config()))
     assert main(["main", *(str(path) if word == "CONFIG" else word for word in arguments)]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("word", "value"), [("false", False), ("true", True), ("null", None), ("none", "none")])
+def test_words_of_yaml_on_the_command_line(tmp_path, small_config, word, value):
+    """Fairchem alone makes the text 'false' of the first, which is true."""
+    path = tmp_path / "config.yml"
+    path.write_text(yaml.safe_dump(small_config()))
+    arguments = fairchem_main.parse(["--mode", "train", "--config-yml", str(path), f"--model.use_pbc={word}"])
+    assert fairchem_main.resolve(*arguments)["model"]["use_pbc"] == value
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "a: 1\na: 2\n", "a: [1\n", "includes: [none.yml]\n", "\x00"])
