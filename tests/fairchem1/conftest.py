@@ -10,6 +10,8 @@ import pytest
 
 from runs import MODEL, Run, run_main
 
+from fairchem.core.datasets.lmdb_dataset import LmdbDataset  # isort: skip  # after the hooks, which let it import
+
 
 @pytest.fixture(scope="session")
 def small_config(ethanol: Path) -> Callable[..., dict[str, Any]]:
@@ -54,6 +56,13 @@ def small_config(ethanol: Path) -> Callable[..., dict[str, Any]]:
         return config
 
     return make
+
+
+@pytest.fixture(scope="module")
+def structures(request: pytest.FixtureRequest, ethanol: Path) -> list[Any]:
+    """The first ethanols of the validation set, with labels: four, or as many as the module's STRUCTURES says."""
+    dataset = LmdbDataset({"src": str(ethanol / "val")})
+    return [dataset[index] for index in range(getattr(request.module, "STRUCTURES", 4))]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import pytest
 import torch
-from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 from torch.nn import functional as F
 from torch_geometric.nn import CGConv
 
@@ -23,12 +22,6 @@ from wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in CGCNN.items() if key != "name"}
 CONVS, LAYERS = ARGUMENTS["num_graph_conv_layers"], ARGUMENTS["num_fc_layers"]
-
-
-@pytest.fixture(scope="module")
-def structures(ethanol):
-    dataset = LmdbDataset({"src": str(ethanol / "val")})
-    return [dataset[index] for index in range(4)]
 
 
 class TestDCCGCNN(WrapperContract, ModelChecks):

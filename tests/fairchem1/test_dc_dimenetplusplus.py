@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 from fairchem.core.models.dimenet_plus_plus import DimeNetPlusPlusWrap
 from torch_geometric.data import Data
 
@@ -28,12 +27,6 @@ EXACT = {"angle_gradients": "exact"}
 DETACHED = {"activation": "silu", "region": "output", "angle_gradients": "stock"}
 SMALL = 0.3
 PLACES = 1 + (BLOCKS + 1) + 4 * BLOCKS  # embedding, output blocks, and in each interaction its own and three residuals
-
-
-@pytest.fixture(scope="module")
-def structures(ethanol):
-    dataset = LmdbDataset({"src": str(ethanol / "val")})
-    return [dataset[index] for index in range(4)]
 
 
 def randomize(model: torch.nn.Module) -> torch.nn.Module:

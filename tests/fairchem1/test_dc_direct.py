@@ -8,7 +8,6 @@ from typing import ClassVar
 import pytest
 import torch
 from fairchem.core.common.registry import registry
-from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 
 from ocp_dc.errors import UserError
 
@@ -16,11 +15,7 @@ from runs import EQUIFORMER_V2, ESCN, SCN
 from tolerances import SPHERICAL_GRID
 from wrapper_contract import WrapperContract
 
-
-@pytest.fixture(scope="module")
-def structures(ethanol):
-    dataset = LmdbDataset({"src": str(ethanol / "val")})
-    return [dataset[index] for index in range(2)]
+STRUCTURES = 2  # of the fixture of that name
 
 
 SAMPLED = "energy and forces are sampled at some points of the sphere: invariant only roughly"

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import pytest
 import torch
-from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.wrappers import DCeSEN, DCHydra
@@ -23,10 +22,7 @@ LAYERS = ARGUMENTS["num_layers"]
 FULL = 2 + LAYERS * (2 + 2 + 2) + 2
 
 
-@pytest.fixture(scope="module")
-def structures(ethanol):
-    dataset = LmdbDataset({"src": str(ethanol / "val")})
-    return [dataset[index] for index in range(2)]
+STRUCTURES = 2  # of the fixture of that name
 
 
 class TestDCeSEN(WrapperContract):

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import pytest
 import torch
-from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.models.forcenet_layers import Interaction
@@ -20,12 +19,6 @@ from wrapper_contract import WrapperContract
 ARGUMENTS = {key: value for key, value in FORCENET.items() if key != "name"}
 BLOCKS = ARGUMENTS["num_interactions"]
 ALL = BLOCKS * (2 + 1) + 1  # two in the filter's network, one after the convolution, and the output's
-
-
-@pytest.fixture(scope="module")
-def structures(ethanol):
-    dataset = LmdbDataset({"src": str(ethanol / "val")})
-    return [dataset[index] for index in range(4)]
 
 
 class TestDCForceNet(WrapperContract, ModelChecks):

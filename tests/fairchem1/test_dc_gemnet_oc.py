@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 from torch_geometric.data import Data
 
 from ocp_dc.errors import UserError
@@ -32,10 +31,7 @@ INTERACTION = 1 + 4 + 4 + 4 + 3 + 2 + 2 * (1 + 1 + 1) + (1 + 2) + (1 + 2)
 DC = {"activation": "irelu", "region": "output"}
 
 
-@pytest.fixture(scope="module")
-def structures(ethanol):
-    dataset = LmdbDataset({"src": str(ethanol / "val")})
-    return [dataset[index] for index in range(2)]
+STRUCTURES = 2  # of the fixture of that name
 
 
 def keep_dtype(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import pytest
 import torch
-from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.fit_scales import make_trainer
@@ -23,10 +22,7 @@ OUTPUT = (BLOCKS + 1) * (1 + 2 * ARGUMENTS["num_atom"])
 INTERACTION = 6 + 2 * (1 + 1 + 1) + (1 + 2 * ARGUMENTS["num_atom"])
 
 
-@pytest.fixture(scope="module")
-def structures(ethanol):
-    dataset = LmdbDataset({"src": str(ethanol / "val")})
-    return [dataset[index] for index in range(3)]
+STRUCTURES = 3  # of the fixture of that name
 
 
 class TestDCGemNetT(WrapperContract):

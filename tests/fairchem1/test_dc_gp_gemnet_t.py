@@ -8,7 +8,6 @@ from typing import ClassVar
 import pytest
 import torch
 from fairchem.core.common import gp_utils
-from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 from torch import distributed
 
 from ocp_dc.errors import UserError
@@ -24,10 +23,7 @@ ARGUMENTS = {key: value for key, value in GEMNET.items() if key != "name"}
 DC = {"activation": "irelu", "region": "output"}
 
 
-@pytest.fixture(scope="module")
-def structures(ethanol):
-    dataset = LmdbDataset({"src": str(ethanol / "val")})
-    return [dataset[index] for index in range(3)]
+STRUCTURES = 3  # of the fixture of that name
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.collate import collate
@@ -20,10 +19,7 @@ ARGUMENTS = {key: value for key, value in HYDRA.items() if key != "name"}
 LAYERS = ARGUMENTS["backbone"]["num_layers"]
 
 
-@pytest.fixture(scope="module")
-def structures(ethanol):
-    dataset = LmdbDataset({"src": str(ethanol / "val")})
-    return [dataset[index] for index in range(2)]
+STRUCTURES = 2  # of the fixture of that name
 
 
 class TestDCHydra(WrapperContract):

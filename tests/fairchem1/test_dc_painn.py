@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 from fairchem.core.models.painn.painn import PaiNN
 
 from ocp_dc.errors import UserError
@@ -26,10 +25,7 @@ LAYERS = ARGUMENTS["num_layers"]
 EXACT = {"force_gradients": "exact"}
 
 
-@pytest.fixture(scope="module")
-def structures(ethanol):
-    dataset = LmdbDataset({"src": str(ethanol / "val")})
-    return [dataset[index] for index in range(3)]
+STRUCTURES = 3  # of the fixture of that name
 
 
 @pytest.fixture

@@ -17,12 +17,6 @@ ARGUMENTS = {key: value for key, value in MODEL.items() if key != "name"}
 INTERACTIONS = ARGUMENTS["num_interactions"]
 
 
-@pytest.fixture(scope="module")
-def structures(ethanol):
-    dataset = LmdbDataset({"src": str(ethanol / "val")})
-    return [dataset[index] for index in range(4)]
-
-
 class TestDCSchNet(WrapperContract):
     stock_name = "schnet"
     arguments = ARGUMENTS
