@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from studies import ARMS, CONFIGS, SMALL, write_study
 
 from ocp_dc.errors import UserError
 from ocp_dc.study.options import SMOKE
 from ocp_dc.study.plan import Choices, make_plan
 from ocp_dc.study.spec import read_study
+
+from studies import ARMS, CONFIGS, SMALL, write_study
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ DIMENETPLUSPLUS = {"base": str(CONFIGS / "md17" / "dimenetplusplus-stock.yml"), 
 
 def test_equal_terms(out, tmp_path):
     with pytest.raises(
-        UserError, match="forces are derived in different ways .not -dE/dx stock: original; -dE/dx exact"
+        UserError, match=r"forces are derived in different ways .not -dE/dx stock: original; -dE/dx exact"
     ):
         plan(out, tmp_path, **DIMENETPLUSPLUS)
     assert len(plan(out, tmp_path, **DIMENETPLUSPLUS, may_differ=["gradients"]).runs) == 2

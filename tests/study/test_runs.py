@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import ARMS, write_study
 
 from ocp_dc.cli import main
+from ocp_dc.errors import UserError
 from ocp_dc.evaluation.saved_predictions import load_predictions
 from ocp_dc.study import cluster
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.results import read_results
+
+from studies import ARMS, write_study
 
 pytestmark = pytest.mark.slow
 # ends with NaN after its first validation: the weights leave the finite numbers within some steps
@@ -137,8 +139,8 @@ def test_two_at_once_are_refused(finished, capsys):
 
 def test_a_run_that_another_process_holds(finished):
     folder = RunFolder(next((finished / "out" / "runs").iterdir()))
-    with folder.locked(), pytest.raises(Exception, match="another process works on this run"), folder.locked(patience=0.1):
-        pass
+    with folder.locked(), pytest.raises(UserError, match="another process works on this run"):
+        folder.locked(patience=0.1).__enter__()
 
 
 def test_as_jobs(tmp_path, capsys, monkeypatch):
@@ -163,7 +165,7 @@ def test_as_jobs(tmp_path, capsys, monkeypatch):
     ],
 )
 def test_bad_settings_of_the_queue(tmp_path, settings, words):
-    with pytest.raises(Exception, match=words):
+    with pytest.raises(UserError, match=words):
         cluster.submit_all([], tmp_path, settings, cpu=True)
 
 
