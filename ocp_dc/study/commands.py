@@ -74,7 +74,7 @@ def run_study(
 
             submit_all([folders[run.id] for run in waiting], out / "jobs", submit, cpu=cpu)
             return 0
-        _run_here(waiting, folders, len(plan.runs), Machine.found(jobs, threads, cpu), cpu, console)
+        _run_here(waiting, folders, len(plan.runs), Machine.found(jobs, threads, cpu), console)
     report_study(out)
     return _failures(plan, folders, console)
 
@@ -106,7 +106,7 @@ def _only_one(out: Path) -> Iterator[None]:
 
 
 def _run_here(
-    waiting: list[Run], folders: Mapping[str, RunFolder], total: int, machine: Machine, cpu: bool, console: Console
+    waiting: list[Run], folders: Mapping[str, RunFolder], total: int, machine: Machine, console: Console
 ) -> None:
     epochs = {run.id: run.config["optim"]["max_epochs"] for run in waiting}
     console.print(
@@ -114,7 +114,7 @@ def _run_here(
     )
     try:
         with View(epochs, total - len(waiting), console) as view:
-            run_all([folders[run.id] for run in waiting], machine, cpu, view)
+            run_all([folders[run.id] for run in waiting], machine, view)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on with the runs that are not done") from None
 

@@ -43,7 +43,7 @@ class Machine:
         return cls(jobs or gpus or max(1, cores // threads), threads, gpus)
 
 
-def run_all(folders: Sequence[RunFolder], machine: Machine, cpu: bool, view: View) -> None:
+def run_all(folders: Sequence[RunFolder], machine: Machine, view: View) -> None:
     """Make every run; one that fails leaves a note in its folder, and the others go on.
 
     Raises:
@@ -56,7 +56,7 @@ def run_all(folders: Sequence[RunFolder], machine: Machine, cpu: bool, view: Vie
             for slot in range(machine.jobs):
                 if slot not in running and waiting:
                     folder = waiting.pop(0)
-                    running[slot] = (folder, _start(folder, machine, slot, cpu))
+                    running[slot] = (folder, _start(folder, machine, slot))
                     view.started(folder)
             for slot, (folder, process) in list(running.items()):
                 if process.poll() is not None:
@@ -67,14 +67,14 @@ def run_all(folders: Sequence[RunFolder], machine: Machine, cpu: bool, view: Vie
             time.sleep(POLL)
 
 
-def _start(folder: RunFolder, machine: Machine, slot: int, cpu: bool) -> subprocess.Popen:
+def _start(folder: RunFolder, machine: Machine, slot: int) -> subprocess.Popen:
     command = [sys.executable, "-m", "ocp_dc.study.worker", str(folder.path), "--parent", str(os.getpid())]
     environment = {**os.environ, "OMP_NUM_THREADS": str(machine.threads)}
     if machine.gpus:
         environment["CUDA_VISIBLE_DEVICES"] = _device(slot % machine.gpus)
     with (folder.path / "log.txt").open("a") as log:
         return subprocess.Popen(
-            [*command, *(["--cpu"] if cpu else [])],
+            [*command, *([] if machine.gpus else ["--cpu"])],
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
