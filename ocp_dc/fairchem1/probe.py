@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
+from ocp_dc.data.edges import add_edges
 from ocp_dc.data.frames import Frame
 from ocp_dc.data.lmdb_io import to_data
 from ocp_dc.fairchem1.collate import collate
@@ -14,6 +15,7 @@ from ocp_dc.fairchem1.collate import collate
 _NUMBERS = (1, 8, 8, 1)
 _POSITIONS = ((0.31, 0.93, 0.08), (0.12, 0.03, 0.33), (1.38, -0.33, 0.93), (1.97, -0.21, 0.17))
 _CELL = 30.0  # Å; so far from its images that periodic models see one molecule too
+_EDGES = 3.0  # Å; the atoms furthest apart are 2.02 Å from each other
 
 
 def forward_once(model: nn.Module) -> None:
@@ -33,7 +35,8 @@ def forward_once(model: nn.Module) -> None:
         fixed=np.zeros(count, dtype=np.int64),
         tags=np.full(count, 2),
     )
-    batch = collate([to_data(frame, sid=0)], otf_graph=True)  # models that want edges find them where there are none
+    # with edges between all pairs, for models that read them (otf_graph: false)
+    batch = collate([add_edges(to_data(frame, sid=0), _EDGES, count)], otf_graph=False)
     parameter = next(model.parameters())
     batch = batch.to(parameter.device)
     batch.pos, batch.cell = batch.pos.to(parameter.dtype), batch.cell.to(parameter.dtype)

@@ -1,5 +1,6 @@
 """Surgery on a network: regions, the swap of activations, norms removed and inserted, dropout, and the report."""
 
+from ocp_dc.surgery.insert import batch_statistics
 from ocp_dc.surgery.norms import FittedGain, RemovedNorm, fitting_gains, remove_norms
 from ocp_dc.surgery.operate import operate
 from ocp_dc.surgery.options import DCOptions
@@ -19,6 +20,7 @@ __all__ = [
     "Report",
     "Site",
     "Swap",
+    "batch_statistics",
     "find_sites",
     "fitting_gains",
     "operate",

@@ -57,14 +57,16 @@ def make_norms(model: nn.Module, sites: Sequence[Site], forward: Forward) -> dic
             for part, training in modes:
                 part.training = training
     shapes = {site: recorders[site].seen for site in sites}
-    if wrong := [
-        site for site, seen in shapes.items() if {len(s) for s in seen} != {2} or len({s[1] for s in seen}) > 1
-    ]:
-        listing = "\n  ".join(f"{site.paths[0]}: {_shapes(shapes[site])}" for site in wrong)
+    fitting = [
+        site for site, seen in shapes.items() if {len(s) for s in seen} == {2} and len({s[1] for s in seen}) == 1
+    ]
+    if len(fitting) < len(sites):
+        wrong = "\n  ".join(f"{s.paths[0]}: {_shapes(seen)}" for s, seen in shapes.items() if s not in fitting)
+        right = "".join(f"\n  {site.paths[0]}" for site in fitting) or " none"
         raise UserError(
             "model.dc.insert_norm: a BatchNorm1d needs features [N, width], of one width wherever the place is used. "
-            f"Not so in one small structure at\n  {listing}\n"
-            "Leave these places out with insert_region, a list of regular expressions on the paths of the others"
+            f"Not so, in one small structure, at\n  {wrong}\n"
+            f"Give insert_region a list of regular expressions that match places that fit:{right}"
         )
     # no random number is drawn: the weights start at one, the shifts at zero
     likes = {site: recorders[site].like for site in sites}
@@ -94,6 +96,20 @@ def insert(sites: Sequence[Site], norms: dict[Site, nn.BatchNorm1d], dropout: fl
         what = None if norm is None else f"{type(norm).__name__}({norm.num_features})"
         done.append(Insertion(site.paths[0], site.paths[1:], after, what, dropout))
     return done
+
+
+@contextlib.contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """For a while, let inserted norms take the statistics of the batch, as in training, and keep none of them."""
+    norms = [p.norm for p in model.modules() if isinstance(p, Regularized) and p.norm is not None]
+    modes = [norm.training for norm in norms]
+    for norm in norms:
+        norm.training, norm.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for norm, training in zip(norms, modes, strict=True):
+            norm.training, norm.track_running_stats = training, True
 
 
 @contextlib.contextmanager
