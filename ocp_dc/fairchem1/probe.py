@@ -10,8 +10,8 @@ from ocp_dc.data.frames import Frame
 from ocp_dc.data.lmdb_io import to_data
 from ocp_dc.fairchem1.collate import collate
 
-# H-O-O-H, twisted: the fewest atoms that make the quadruplets of GemNet-OC, none of whose atoms are in a
-# line or plane, and no bond along an axis, of which some models take frames. In Å.
+# H-O-O-H, twisted: the fewest atoms that make the quadruplets of GemNet-OC. No three are on a line, the four not in a
+# plane, and no bond is along an axis, of which some models take frames. In Å.
 _NUMBERS = (1, 8, 8, 1)
 _POSITIONS = ((0.31, 0.93, 0.08), (0.12, 0.03, 0.33), (1.38, -0.33, 0.93), (1.97, -0.21, 0.17))
 _CELL = 30.0  # Å; so far from its images that periodic models see one molecule too
