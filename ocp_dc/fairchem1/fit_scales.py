@@ -30,7 +30,7 @@ from ocp_dc.fairchem1.inference import silent_trainer
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 from ocp_dc.fairchem1.trainer import DCTrainer
-from ocp_dc.surgery import fitting_gains
+from ocp_dc.surgery import batch_statistics, fitting_gains
 
 
 class UnfittableError(UserError):
@@ -105,7 +105,7 @@ def fit(model: nn.Module, batches: Sequence[Any]) -> list[Fitted]:
     scale_factors.reset(model)
     regress_forces, model.regress_forces = model.regress_forces, False
     try:
-        with flushed_subnormals(), fitting_gains(model):  # gains follow the factors, as the norms did
+        with flushed_subnormals(), batch_statistics(model), fitting_gains(model):  # gains follow, as the norms did
             order = _order(model, batches[0])
             bar = tqdm(order, desc="fitting scale factors", unit="factor", disable=None)
             return [_fit_one(name, factor, model, batches) for name, factor in bar]

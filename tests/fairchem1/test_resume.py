@@ -165,3 +165,15 @@ def test_fitted_gains_resume_exactly(tmp_path, small_config, monkeypatch):
     resumed = run_main(tmp_path / "part", config, name=stopped.name)
     assert sum(name.endswith(".gain") for name in whole.load()["state_dict"]) == 4
     assert_same_state(resumed, whole)
+
+
+def test_inserted_dropout_and_norms_resume_exactly(tmp_path, small_config, monkeypatch):
+    """A mask for each activation and step, and running statistics of norms that the stock model does not have."""
+    dc = {"dropout": 0.2, "insert_norm": "batchnorm", "insert_region": "full"}
+    config = small_config(optim=OPTIM, model={"dc": dc})
+    (tmp_path / "whole").mkdir()
+    whole = run_main(tmp_path / "whole", config)
+    stopped = _interrupted_run(tmp_path / "part", config, monkeypatch, 6)
+    resumed = run_main(tmp_path / "part", config, name=stopped.name)
+    assert any(name.endswith("act.norm.running_mean") for name in whole.load()["state_dict"])
+    assert_same_state(resumed, whole)
