@@ -12,7 +12,7 @@ from typing import Any
 
 from ocp_dc.errors import UserError, unknown_name
 from ocp_dc.study import potentials
-from ocp_dc.study.changes import changed
+from ocp_dc.study.deltas import changed
 from ocp_dc.study.options import (
     SMOKE,
     BudgetOptions,

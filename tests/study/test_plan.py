@@ -9,7 +9,7 @@ from ocp_dc.study.options import SMOKE
 from ocp_dc.study.plan import Choices, make_plan
 from ocp_dc.study.spec import read_study
 
-from studies import ARMS, CONFIGS, SMALL, write_study
+from small_study import ARMS, CONFIGS, SMALL, write_study
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from ocp_dc.study import cluster
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.results import read_results
 
-from studies import ARMS, write_study
+from small_study import ARMS, write_study
 
 pytestmark = pytest.mark.slow
 # ends with NaN after its first validation: the weights leave the finite numbers within some steps

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocp_dc.errors import UserError
-from ocp_dc.study.changes import changed, value_at
+from ocp_dc.study.deltas import changed, value_at
 
 CONFIG = {
     "model": {"name": "dc_schnet", "dc": {"activation": {"name": "irelu", "coefficient": 0.25}}},
