@@ -29,8 +29,10 @@ def equal_terms(group: Group) -> str:
     said = []
     if other:
         arms = [f"{name} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" for name, seeds in other.items()]
-        rest = "; the others began with the baseline's weights, seed by seed" if same else ""
-        said.append(f"began with other weights than the baseline, as its architecture differs: {listed(arms)}{rest}.")
+        rest = "; the others began with the baseline's, seed by seed" if same else ""
+        said.append(
+            f"{listed(arms)} began with other weights than the baseline, as arms of another architecture do{rest}."
+        )
     elif same:
         said.append("with each seed all arms began with the same weights.")
     if unknown:

@@ -36,8 +36,8 @@ def load_predictions(folder: Path) -> Predictions | None:
 def parity_figure(group: Group) -> Figure | None:
     """Draw the first seed of each arm that has predictions: energies above, force components below; None without any.
 
-    The mean of the true energies is taken from both. All arms share the axes, those of the true values: what lies
-    outside, or is not finite, is counted.
+    The mean of the true energies is taken from both. The axes reach as far as the true values, so that arms can be
+    compared: what lies outside, or is not finite, is counted.
     """
     found = {}
     for arm in group.arms.values():
@@ -46,7 +46,8 @@ def parity_figure(group: Group) -> Figure | None:
             found[arm.name] = first
     if not found:
         return None
-    across, bands = min(len(found), ACROSS), -(-len(found) // ACROSS)
+    bands = -(-len(found) // ACROSS)
+    across = -(-len(found) // bands)
     figure = new_figure((2.75 * across + 0.5, 5.4 * bands + 0.5), 0, group.title)
     axes: list[list[Axes]] = figure.subplots(2 * bands, across, squeeze=False).tolist()
     for i, (name, (seed, predictions)) in enumerate(found.items()):

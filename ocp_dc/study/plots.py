@@ -23,7 +23,7 @@ LEGEND_COLUMNS = 4
 def errors_figure(results: StudyResults, group: Group) -> Figure:
     """Draw each primary quantity of each seed as a dot, a row for each arm, with the means and what is missing."""
     quantities = primary(results)
-    figure = new_figure((4.6 * len(quantities) + 1.2, 1.4 + 0.36 * len(group.arms)), 0, group.title)
+    figure = new_figure((4.6 * len(quantities) + 1.2, 1.4 + 0.42 * len(group.arms)), 0, group.title)
     axes = figure.subplots(1, len(quantities), squeeze=False, sharey=True)[0]
     for ax, quantity in zip(axes, quantities, strict=True):
         shown = shown_in(quantity, results.records)
@@ -34,7 +34,7 @@ def errors_figure(results: StudyResults, group: Group) -> Figure:
             ax.axvline(mean, color="0.5", linewidth=0.9, linestyle="--", zorder=1)
         _maybe_log(ax, "x", [v for arm in group.arms.values() for v in arm.values(quantity)])
         ax.set(xlabel=label(quantity, shown), ylim=(len(group.arms) - 0.5, -0.5))
-        ax.set_yticks(range(len(group.arms)), [plain(name) for name in group.arms])
+        ax.set_yticks(range(len(group.arms)), [_row_label(arm) for arm in group.arms.values()])
         ax.grid(alpha=0.3, linewidth=0.6)
     figure.supxlabel("dots: seeds, bar: their mean, dashed: the baseline's mean", fontsize="small")
     return figure
@@ -87,13 +87,12 @@ def _dots(ax: Axes, row: int, arm: Arm, quantity: Quantity, shown: Shown) -> Non
     ax.scatter(values, row + offsets, s=22, color=colour, alpha=0.75, linewidths=0, zorder=2)
     if len(values):
         ax.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2.2, zorder=3)
+
+
+def _row_label(arm: Arm) -> str:
+    """Return the arm's name, above what became of the seeds that have no dot."""
     counts = [(status, len(arm.with_status(status))) for status in ("diverged", "failed", "unfinished")]
-    if text := ", ".join(f"{count} {status}" for status, count in counts if count):
-        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1}
-        transform = ax.get_yaxis_transform()
-        ax.text(
-            0.99, row + 0.02, text, transform=transform, ha="right", va="center", fontsize=8, color="0.25", bbox=box
-        )
+    return "\n".join([plain(arm.name), ", ".join(f"{count} {status}" for status, count in counts if count)]).rstrip()
 
 
 def _maybe_log(ax: Axes, axis: Literal["x", "y"], values: Sequence[float]) -> None:
@@ -123,7 +122,8 @@ def new_figure(size: tuple[float, float], in_legend: int, title: str) -> Figure:
 
 def legend(figure: Figure, handles: Sequence[Line2D], said: str) -> None:
     """Put a legend below the panels, for which :func:`new_figure` has left room."""
-    columns = min(len(handles), LEGEND_COLUMNS)
+    rows = -(-len(handles) // LEGEND_COLUMNS)
+    columns = -(-len(handles) // rows)
     figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, frameon=False, title=said, title_fontsize="small"
     )

@@ -17,7 +17,7 @@ class Reach:
     Args:
         seed: the seed.
         first: for each key of a primary quantity the value of the curves' x; None for never.
-        together: the first x at which one validation was as good in all of them; None for never.
+        together: the x by which all of them have been reached; None for never.
     """
 
     seed: int
@@ -52,9 +52,10 @@ def reach(results: StudyResults, arm: Sequence[RunRecord], baseline: Sequence[Ru
         hits = {q.key: _as_good(run, reference, q) for q in targets(results)}  # (N,) each
         x = np.asarray(run.curves[results.x])
         first = {key: _first(x, hit) for key, hit in hits.items()}
-        together = _first(x, np.logical_and.reduce(list(hits.values())))
-        if run.status in ("done", "diverged") or None not in (*first.values(), together):
-            found.append(Reach(run.seed, first, together))
+        times = [time for time in first.values() if time is not None]
+        complete = len(times) == len(first)
+        if run.status in ("done", "diverged") or complete:
+            found.append(Reach(run.seed, first, max(times) if complete else None))
     return found
 
 

@@ -19,7 +19,7 @@ BEYOND = "*"
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A text in a table, bold where it is the best of its column."""
+    """A text of one or more lines in a table, bold where it is the best of its column."""
 
     text: str
     best: bool = False
@@ -60,9 +60,8 @@ def primary_table(results: StudyResults, group: Group) -> Table:
     """
     quantities = [q for q in results.quantities if q.primary]
     columns = [_names(group), _column(("seeds", ""), group, _seeds)]
-    for q in quantities:
-        shown = shown_in(q, results.records)
-        columns += [_values(q, shown, group), _changes(q, shown, group)]
+    shown = [(q, shown_in(q, results.records)) for q in quantities]
+    columns += [_values(*pair, group) for pair in shown] + [_changes(*pair, group) for pair in shown]
     columns += [_values(q, kcal, group) for q in quantities if (kcal := in_kcal(q))]
     per_atom = [q for q in results.quantities if _beside_primary(q)]
     columns += [_values(q, shown_in(q, results.records), group) for q in per_atom]
@@ -98,7 +97,7 @@ def _beside_primary(quantity: Quantity) -> bool:
 
 
 def _names(group: Group) -> Column:
-    return _column(("arm", ""), group, lambda arm: arm.name + " (baseline)" * (arm.name == group.baseline))
+    return _column(("arm", ""), group, lambda arm: arm.name + "\n(baseline)" * (arm.name == group.baseline))
 
 
 def _column(heading: tuple[str, str], group: Group, text: Callable[[Arm], str]) -> Column:
@@ -106,12 +105,12 @@ def _column(heading: tuple[str, str], group: Group, text: Callable[[Arm], str]) 
 
 
 def _seeds(arm: Arm) -> str:
-    """Return ``3``, or ``1 of 3, 2 diverged``."""
+    """Return ``3``, or ``1 of 3`` above a line for each other status."""
     counts = Counter(run.status for run in arm.runs)
     done = counts.pop("done", 0)
     if not counts:
         return str(done)
-    return ", ".join([f"{done} of {len(arm.runs)}", *(f"{count} {status}" for status, count in sorted(counts.items()))])
+    return "\n".join([f"{done} of {len(arm.runs)}", *(f"{count} {status}" for status, count in sorted(counts.items()))])
 
 
 def _values(quantity: Quantity, shown: Shown, group: Group) -> Column:
@@ -129,7 +128,7 @@ def _value(arm: Arm, quantity: Quantity, shown: Shown) -> str:
 
 
 def _changes(quantity: Quantity, shown: Shown, group: Group) -> Column:
-    return _column(("change", ""), group, lambda arm: _change(arm.against_baseline, quantity, shown))
+    return _column(("change in", quantity.label), group, lambda arm: _change(arm.against_baseline, quantity, shown))
 
 
 def _change(compared: Mapping[str, Comparison], quantity: Quantity, shown: Shown) -> str:

@@ -62,7 +62,7 @@ def _overall(results: StudyResults, group: Group, shown: Mapping[str, Shown]) ->
         yield f"The same arm leads on {count}." if len(leaders) == 1 else f"No arm leads on {count}."
     for name in leaders:
         for text in mixed([c for key, c in group.arms[name].against_baseline.items() if key in shown]):
-            yield sentence(f"{name} is {text} than the baseline")
+            yield f"{name} is {text} than the baseline."
     ranked = {arm.name for order in contests.values() for arm in order}
     if left_out := [f"{name} ({_statuses(arm)})" for name, arm in group.arms.items() if name not in ranked]:
         yield f"Not ranked: {', '.join(left_out)}."
