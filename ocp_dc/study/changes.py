@@ -79,5 +79,5 @@ def _number(value: float) -> str:
     """Return two significant digits, and whole numbers above ten."""
     if value == 0 or not math.isfinite(value) or not 1e-3 <= value < 1e5:
         return f"{value:.2g}"
-    decimals = max(0, 1 - math.floor(math.log10(value)))
+    decimals = max(0, 1 - math.floor(math.log10(float(f"{value:.1e}"))))
     return f"{value:.{decimals}f}"

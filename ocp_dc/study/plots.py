@@ -46,7 +46,7 @@ def tradeoff_figure(results: StudyResults, group: Group) -> Figure | None:
     arms = [arm for arm in group.arms.values() if all(arm.values(q) for q in quantities)]
     if len(quantities) < 2 or not arms:
         return None
-    figure = new_figure((6.2, 4.6), len(group.arms), group.title)
+    figure = new_figure((8.2, 4.8), 0, group.title)
     ax = figure.subplots()
     shown = [shown_in(q, results.records) for q in quantities]
     handles = []
@@ -66,12 +66,18 @@ def tradeoff_figure(results: StudyResults, group: Group) -> Figure | None:
             "linestyle": "none",
         }
         ax.plot([x], [y], zorder=3, **style)
-        handles.append(Line2D([], [], label=plain(arm.name), **style))
+        some = (
+            f" ({len(arm.with_status('done'))} of {len(arm.runs)})"
+            if len(arm.with_status("done")) < len(arm.runs)
+            else ""
+        )
+        handles.append(Line2D([], [], label=plain(arm.name) + some, **style))
     _maybe_log(ax, "x", [v for arm in arms for v in arm.values(quantities[0])])
     _maybe_log(ax, "y", [v for arm in arms for v in arm.values(quantities[1])])
     ax.set(xlabel=label(quantities[0], shown[0]), ylabel=label(quantities[1], shown[1]))
     ax.grid(alpha=0.3, linewidth=0.6)
-    legend(figure, handles, "mean of the seeds that finished, bars: their standard deviation")
+    figure.legend(handles=handles, loc="outside right upper", frameon=False)
+    figure.supxlabel("mean of the seeds that finished, bars: their standard deviation", fontsize="small")
     return figure
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ocp_dc.study import changes
 from ocp_dc.study.display import Shown, shown_in
 from ocp_dc.study.groups import Arm, Group
 from ocp_dc.study.record import Quantity, StudyResults
-from ocp_dc.study.sentences import about, extent, mixed, number_of_tests, sentence
+from ocp_dc.study.sentences import about, extent, listed, mixed, number_of_tests, sentence
 from ocp_dc.study.statistics import Comparison, compare, is_relative
 
 
@@ -63,7 +63,9 @@ def _overall(results: StudyResults, group: Group, shown: Mapping[str, Shown]) ->
     for name in leaders:
         for text in mixed([c for key, c in group.arms[name].against_baseline.items() if key in shown]):
             yield f"{name} is {text} than the baseline."
-    ranked = {arm.name for order in contests.values() for arm in order}
+    ranked = {arm.name for order in rankings.values() for arm in order}
+    if not contests:
+        yield f"No ranking: {_alone(ranked)}."
     if left_out := [f"{name} ({_statuses(arm)})" for name, arm in group.arms.items() if name not in ranked]:
         yield f"Not ranked: {', '.join(left_out)}."
 
@@ -84,6 +86,12 @@ def _leader(
         comparison = compare(first.runs, second.runs, quantity, is_relative(results.records, quantity))
         said.append(_against(f"the runner-up, {second.name}", comparison, shown[quantity.key], 1))
     return sentence("; ".join(said))
+
+
+def _alone(ranked: Collection[str]) -> str:
+    if not ranked:
+        return "each arm that finished diverged with a seed"
+    return f"only {listed(sorted(ranked))} finished with as many seeds and diverged with none"
 
 
 def _against(other: str, comparison: Comparison, shown: Shown, tests: int) -> str:
