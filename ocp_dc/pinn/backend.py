@@ -1,0 +1,55 @@
+"""The only place that imports DeepXDE: ``from ocp_dc.pinn.backend import dde``.
+
+DeepXDE takes its backend from the environment or from a file in the home folder, which it writes if there is none; it
+announces the backend on stderr, and makes the GPU torch's default device for everything else in the process. Here it
+gets PyTorch, silently, leaves no file, and the default device stays: :func:`device` sets it for a while.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from types import ModuleType
+
+import torch
+
+from ocp_dc.errors import UserError
+
+VARIABLE = "DDE_BACKEND"
+
+
+def _import() -> ModuleType:
+    before, device = os.environ.get(VARIABLE), torch.get_default_device()
+    os.environ[VARIABLE] = "pytorch"
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            import deepxde
+            import deepxde.backend
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"the physics-informed tasks need the package {error.name!r}, which is not installed: run "
+            "`pip install 'ocp_dc[pinn]'`, or `pip install .[pinn]` in a checkout"
+        ) from error
+    finally:
+        torch.set_default_device(device)
+        if before is None:
+            os.environ.pop(VARIABLE, None)
+        else:
+            os.environ[VARIABLE] = before
+    name = deepxde.backend.backend_name
+    if name != "pytorch":
+        raise UserError(
+            f"DeepXDE was imported with the backend {name!r} before, and ocp_dc needs 'pytorch'; import ocp_dc.pinn "
+            f"first, or set {VARIABLE}=pytorch"
+        )
+    return deepxde
+
+
+dde = _import()
+
+
+def device(cpu: bool = False) -> torch.device:
+    """Return where a training runs: the GPU where there is one. ``with device():`` makes it torch's default."""
+    return torch.device("cuda" if torch.cuda.is_available() and not cpu else "cpu")
