@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ocp_dc import __version__
-from ocp_dc.errors import UserError
+from ocp_dc.errors import DivergenceError, UserError
 
 MAIN_HELP = "run fairchem's main with the plugin loaded: train, validate, predict, run-relaxations"
 
@@ -41,9 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         print(f"interrupted: {error}" if str(error) else "interrupted", file=sys.stderr)
         return 130
-    except RuntimeError as error:
-        if type(error).__name__ != "DivergenceError":  # its module takes seconds to import
-            raise
+    except DivergenceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

@@ -1,4 +1,4 @@
-"""The error that a user's mistake raises, and the nearest-name hint that goes with it."""
+"""The errors that end a command with one message, and the nearest-name hint that goes with them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,25 @@ class UserError(ValueError):
 
 class UnsafeDataError(UserError):
     """A file holds something other than plain data: reading it further could run code from it."""
+
+
+class DivergenceError(RuntimeError):
+    """The training left the finite numbers; the command line prints the message and exits with status 1.
+
+    Args:
+        step: the step in which the value arose, from 1.
+        what: what is not finite, such as ``the forces loss``.
+        advice: where the last good checkpoint is, and what may help.
+    """
+
+    def __init__(self, step: int, what: str, advice: str) -> None:
+        super().__init__(step, what, advice)  # what it is made of, so that it can be pickled
+        self.step = step
+        self.what = what
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"training diverged at step {self.step}: {self.what} is not finite; {self.advice}"
 
 
 def nearest(name: object, names: Iterable[str]) -> str:

@@ -7,24 +7,7 @@ from typing import Any
 
 import torch
 
-
-class DivergenceError(RuntimeError):
-    """The training left the finite numbers; the message names the step, the term and the last good checkpoint.
-
-    Args:
-        step: the step in which the value arose, from 1.
-        what: what is not finite, such as ``the forces loss``.
-        advice: where the last good checkpoint is, and what may help.
-    """
-
-    def __init__(self, step: int, what: str, advice: str) -> None:
-        super().__init__(step, what, advice)  # what it is made of, so that it can be pickled
-        self.step = step
-        self.what = what
-        self.advice = advice
-
-    def __str__(self) -> str:
-        return f"training diverged at step {self.step}: {self.what} is not finite; {self.advice}"
+from ocp_dc.errors import DivergenceError
 
 
 def check_term(trainer: Any, term: str, *tensors: torch.Tensor) -> None:

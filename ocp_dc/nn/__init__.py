@@ -6,6 +6,7 @@ from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU
 from ocp_dc.nn.moments import second_moment, unit_moment_coefficient
 from ocp_dc.nn.registry import activation, activation_names, same_activation
 from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
+from ocp_dc.nn.smoothness import smoothness
 
 __all__ = [
     "IReLU",
@@ -16,5 +17,6 @@ __all__ = [
     "activation_names",
     "same_activation",
     "second_moment",
+    "smoothness",
     "unit_moment_coefficient",
 ]

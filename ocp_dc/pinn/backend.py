@@ -51,5 +51,5 @@ dde = _import()
 
 
 def device(cpu: bool = False) -> torch.device:
-    """Return where a training runs: the GPU where there is one. ``with device():`` makes it torch's default."""
+    """Return where a training runs, the GPU where there is one; ``with`` makes it torch's default for a while."""
     return torch.device("cuda" if torch.cuda.is_available() and not cpu else "cpu")

@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from ocp_dc.errors import UserError
+from ocp_dc.errors import DivergenceError, UserError
 from ocp_dc.evaluation.files import write_json
 from ocp_dc.study.folders import NAME, RunFolder
 
@@ -44,7 +44,6 @@ def work(path: Path, cpu: bool = False) -> None:
 
 def _train(folder: RunFolder, description: dict[str, Any], cpu: bool) -> dict[str, Any] | None:
     """Train to the end; return the result of a run that diverged, None else."""
-    from ocp_dc.fairchem1.divergence import DivergenceError
     from ocp_dc.fairchem1.fit_scales import UnfittableError, fit_config
     from ocp_dc.fairchem1.main import main
 
