@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ocp_dc import __version__
 from ocp_dc.errors import DivergenceError, UserError
+from ocp_dc.pinn.commands import add_pinn
 
 MAIN_HELP = "run fairchem's main with the plugin loaded: train, validate, predict, run-relaxations"
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             fairchem_main(arguments[1:])
             return 0
         args, rest = _parser().parse_known_args(arguments)
-        if rest and args.command not in ("inspect", "fit-scales"):
+        if rest and not args.takes_overrides:
             raise UserError(f"unknown arguments: {' '.join(rest)}; see `ocp-dc {args.command} --help`")
         args.overrides, args.arguments = rest, arguments
         return args.run(args)
@@ -75,11 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--edges", type=float, metavar="CUTOFF", help="store the edges up to this length in Å (default: none)")
     add("--max-neighbors", type=int, default=50, metavar="N", help="edges to store of each atom (default: 50)")
 
-    add = _adder(commands, "inspect", _inspect, "build a config's model and print what surgery would change")
+    add = _adder(
+        commands, "inspect", _inspect, "build a config's model and print what surgery would change", overrides=True
+    )
     add("config", help="a config; overrides such as --model.dc.region=full may follow")
 
     add = _adder(
-        commands, "fit-scales", _fit_scales, "fit GemNet's scale factors for a config's surgery, before training"
+        commands,
+        "fit-scales",
+        _fit_scales,
+        "fit GemNet's scale factors for a config's surgery, before training",
+        overrides=True,
     )
     add("config", help="a config; overrides such as --dataset.train.src=data/ethanol/train may follow")
     add("--out", type=Path, metavar="FILE", help="the JSON file to write (default: CONFIG-scales.json, here)")
@@ -111,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     add = _adder(actions, "report", _study_report, "print and write the report of a study, finished or not")
     add("out", type=Path, help="the study's folder")
 
+    add_pinn(commands, _adder)
+
     add = _adder(
         commands, "demo", _demo, "train SchNet on the bundled sample, stock and derivative-constrained, and compare"
     )
@@ -119,9 +128,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _adder(commands: argparse._SubParsersAction, name: str, run: Callable, help: str) -> Callable:
+def _adder(
+    commands: argparse._SubParsersAction, name: str, run: Callable, help: str, overrides: bool = False
+) -> Callable:
     parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, takes_overrides=overrides)
     return parser.add_argument
 
 

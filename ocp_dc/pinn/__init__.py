@@ -1,1 +1,83 @@
 """The physics-informed tasks of arXiv 2310.01649 on DeepXDE: the other derivative-constrained training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ocp_dc.pinn.trained import Trained
+
+__all__ = ["check", "load", "resolve", "train"]
+
+
+def resolve(
+    config: str | Path | Mapping[str, Any], overrides: Sequence[str] = (), budget: str = "full", seed: int | None = None
+) -> dict[str, Any]:
+    """Return a config with every default in its place; see :func:`ocp_dc.pinn.config.resolve`."""
+    from ocp_dc.pinn.config import resolve
+
+    return resolve(config, overrides, budget, seed)
+
+
+def check(config: Mapping[str, Any], cpu: bool = False) -> str:
+    """Build everything that a training needs and train nothing; return the report of surgery.
+
+    Args:
+        config: as :func:`resolve` returns it.
+        cpu: stay on the CPU where there is a GPU.
+
+    Raises:
+        ocp_dc.errors.UserError: what the training would raise before its first step.
+    """
+    from ocp_dc.pinn.training import check
+
+    return check(config, cpu)
+
+
+def train(
+    config: str | Path | Mapping[str, Any],
+    out: str | Path,
+    overrides: Sequence[str] = (),
+    budget: str = "full",
+    seed: int | None = None,
+    cpu: bool = False,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train one task into a folder, or go on there, and return its test errors.
+
+    Args:
+        config: a file such as ``configs/pinn/advection.yml``, or its content.
+        out: the folder; see :mod:`ocp_dc.pinn.folder` for what is in it afterwards.
+        overrides: texts such as ``--dc.activation=irelu``.
+        budget: ``full`` or ``smoke``.
+        seed: in the place of the config's.
+        cpu: stay on the CPU where there is a GPU.
+        progress: show a bar.
+
+    Returns:
+        the content of ``test.json``: MSE, RMSE and nRMSE over the last 20 time steps, in the units of the data.
+
+    Raises:
+        ocp_dc.errors.UserError: a mistake in the config, the data or the folder; nothing has been trained then.
+        ocp_dc.errors.DivergenceError: a loss is not finite.
+        KeyboardInterrupt: Ctrl-C; the training is saved, and the same call goes on.
+    """
+    from ocp_dc.pinn.training import train
+
+    return train(resolve(config, overrides, budget, seed), Path(out), cpu, progress)
+
+
+def load(path: str | Path) -> Trained:
+    """Return a trained network that takes coordinates and gives fields in physical units.
+
+    Args:
+        path: a ``model.pt`` or ``best.pt``; it is read as data.
+
+    Raises:
+        ocp_dc.errors.UserError: the file is missing, damaged or hostile.
+    """
+    from ocp_dc.pinn.trained import Trained
+
+    return Trained.load(Path(path))

@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -47,7 +48,10 @@ def _import() -> ModuleType:
     return deepxde
 
 
-dde = _import()
+if TYPE_CHECKING:
+    import deepxde as dde
+else:
+    dde = _import()
 
 
 def device(cpu: bool = False) -> torch.device:

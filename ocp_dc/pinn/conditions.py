@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import deepxde as dde
 import numpy as np
 import torch
 
+from ocp_dc.pinn.backend import dde
 from ocp_dc.pinn.solution import Solution
 
 

@@ -1,0 +1,70 @@
+"""Checkpoints of a training: what it needs to go on exactly, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ocp_dc.errors import UserError
+from ocp_dc.evaluation.files import replacing
+
+
+@dataclasses.dataclass
+class State:
+    """Where a training is.
+
+    Args:
+        iteration: updates so far.
+        net: the network's state.
+        optimizer: the optimizer's state.
+        rng: torch's random state on the CPU, which dropout draws from.
+        cuda_rng: that of the GPU, None without one.
+        best_net: the network's state at the lowest total loss that was reported.
+        best_loss: that loss.
+        best_iteration: its iteration.
+        points_digest: of the sampled points.
+    """
+
+    iteration: int
+    net: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    rng: torch.Tensor
+    cuda_rng: torch.Tensor | None
+    best_net: dict[str, torch.Tensor]
+    best_loss: float
+    best_iteration: int
+    points_digest: str
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint, whole."""
+        with replacing(path) as temporary:
+            torch.save({field.name: getattr(self, field.name) for field in dataclasses.fields(self)}, temporary)
+
+
+def load_state(path: Path) -> State:
+    """Read a checkpoint as data.
+
+    Raises:
+        UserError: the file is damaged, or holds something else.
+    """
+    return State(**load_plain(path, tuple(field.name for field in dataclasses.fields(State))))
+
+
+def load_plain(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Read a mapping of tensors and plain values with ``weights_only``, on the CPU.
+
+    Raises:
+        UserError: there is no such file, it is damaged, hostile, or has other keys.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: got no such file, expected one that `ocp-dc pinn train` wrote")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UserError(f"{path}: cannot be read as a checkpoint ({type(error).__name__}); is it damaged?") from error
+    if not isinstance(content, dict) or set(content) != set(keys):
+        raise UserError(f"{path}: is no file of `ocp-dc pinn train`; expected the entries {', '.join(keys)}")
+    return content

@@ -1,0 +1,49 @@
+"""``ocp-dc pinn train`` and ``ocp-dc pinn data``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+
+def add_pinn(commands: argparse._SubParsersAction, add_command: Callable[..., Callable]) -> None:
+    """Add the commands to the command line.
+
+    Args:
+        commands: where they go.
+        add_command: adds one with its name, what runs it and its help, and returns what adds its arguments.
+    """
+    pinn = commands.add_parser("pinn", help="physics-informed tasks: train one, or generate its data")
+    actions = pinn.add_subparsers(dest="action", required=True, metavar="train|data")
+    add = add_command(actions, "train", _train, "train a physics-informed task, or go on with it", overrides=True)
+    add("config", type=Path, help="such as configs/pinn/advection.yml; --dc.activation=irelu and the like may follow")
+    add("--out", type=Path, required=True, metavar="DIR", help="its folder; a training that lies there goes on")
+    add("--budget", default="full", metavar="B", help="full, or smoke: seconds, to see that everything runs")
+    add("--seed", type=int, metavar="S", help="seed in the place of the config's")
+    add("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
+    add = add_command(actions, "data", _data, "generate data for a task, in the layout of PDEBench's file")
+    add("task", help="advection, compressible_flow, diffusion_sorption, diffusion_reaction or shallow_water")
+    add("out", type=Path, help="the file, such as data/advection.hdf5, or a folder, where it gets PDEBench's name")
+    add("--size", type=int, metavar="N", help="cells in each direction (default: 128, in two dimensions 32)")
+    add("--times", type=int, metavar="N", help="instants (default: 41, in two dimensions 21)")
+    add("--samples", type=int, default=1, metavar="N", help="number of solutions (default: 1)")
+    add("--seed", type=int, default=0, metavar="S", help="of the first initial condition (default: 0)")
+
+
+def _train(args: argparse.Namespace) -> int:
+    from ocp_dc.pinn import train
+
+    errors = train(args.config, args.out, args.overrides, args.budget, args.seed, args.cpu)
+    for field, values in (*errors["fields"].items(), ("mean over fields", errors["overall"])):
+        if field in errors["fields"] or len(errors["fields"]) > 1:
+            print(f"{field}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
+    print(f"over the last {errors['time_steps']} time steps, with the last weights; written to {args.out}")
+    return 0
+
+
+def _data(args: argparse.Namespace) -> int:
+    from ocp_dc.pinn.data import make_data
+
+    print(f"written to {make_data(args.task, args.out, args.seed, args.size, args.times, args.samples)}")
+    return 0

@@ -1,0 +1,117 @@
+"""From a config file, a budget and overrides to the resolved config, which says everything that a run depends on."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ocp_dc.errors import UserError
+from ocp_dc.options import check_keys
+from ocp_dc.pinn.options import TOP_LEVEL, PinnOptions
+
+BUDGETS = ("full", "smoke")
+# seconds on one core; a config's own `smoke` block comes on top
+SMOKE: dict[str, Any] = {
+    "optim": {"iterations": 30},
+    "sampling": {"domain": 100, "boundary": 40, "initial": 100},
+    "report_every": 10,
+    "checkpoint_every": 10,
+}
+
+
+def resolve(
+    config: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    budget: str = "full",
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Return a config as plain data with every default in its place; :class:`PinnOptions` reads it.
+
+    Args:
+        config: a YAML file, or its content.
+        overrides: texts such as ``--dc.activation=irelu``; values are YAML.
+        budget: ``full``, or ``smoke`` for a training of seconds that learns nothing.
+        seed: in the place of the config's.
+
+    Raises:
+        UserError: the file cannot be read, or a key, a value, an override or the budget is not what it may be.
+    """
+    raw = copy.deepcopy(dict(config)) if isinstance(config, Mapping) else _read(Path(config))
+    check_keys(raw, (*TOP_LEVEL, "smoke"), "config")
+    changes = raw.pop("smoke", None) or {}
+    if budget not in BUDGETS:
+        raise UserError(f"--budget: got {budget!r}, expected one of {', '.join(BUDGETS)}")
+    if budget == "smoke":
+        raw = _merged(raw, SMOKE)
+        if not isinstance(changes, Mapping):
+            raise UserError(f"smoke: got {changes!r}, expected a block of changes, such as {{data: {{size: 32}}}}")
+        raw = _merged(raw, changes)
+        raw["data"] = _without_sizes_of_a_file(raw.get("data"))
+    for text in overrides:
+        _override(raw, text)
+    if seed is not None:
+        raw["seed"] = seed
+    return _plain(PinnOptions.from_config(raw), raw)
+
+
+def _plain(options: PinnOptions, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options as plain data; ``dc`` as it is written, since an absent key has a meaning there."""
+    plain = {field: getattr(options, field) for field in TOP_LEVEL}
+    plain = {key: dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for key, v in plain.items()}
+    times = None if options.times is None else list(options.times)
+    resolved = {**plain, "dc": dict(raw.get("dc") or {}), "times": times, "loss_weights": dict(options.loss_weights)}
+    return json.loads(json.dumps(resolved))  # plain lists, as a YAML file gives them back
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); expected a config such as configs/pinn/advection.yml"
+        ) from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: is no YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: got {type(content).__name__}, expected blocks such as `task: advection`")
+    return content
+
+
+def _merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config with changes made, block by block."""
+    result = dict(config)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _without_sizes_of_a_file(block: Any) -> Any:
+    """Return the data block without the sizes that ``smoke`` gives generated solutions, where a file is named."""
+    if not isinstance(block, Mapping) or block.get("path") is None:
+        return block
+    return {key: value for key, value in block.items() if key not in ("size", "times")}
+
+
+def _override(config: dict[str, Any], text: str) -> None:
+    dotted, equals, value = text.removeprefix("--").partition("=")
+    if not text.startswith("--") or not equals or not dotted:
+        raise UserError(f"override {text!r}: expected such as --dc.activation=irelu or --optim.iterations=500")
+    *way, last = dotted.split(".")
+    node = config
+    for key in way:
+        if node.get(key) is None:
+            node[key] = {}
+        node = node[key]
+        if not isinstance(node, dict):
+            raise UserError(f"override {text!r}: {key!r} is {node!r}, which is no block")
+    try:
+        node[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"override {text!r}: the value is no YAML: {error}") from error

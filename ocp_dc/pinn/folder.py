@@ -1,0 +1,147 @@
+"""The files of a training's folder: who writes them, and what a folder with files in it means.
+
+DIR/config.yml            the resolved config, written before anything is built
+DIR/surgery.json          what surgery did
+DIR/environment.json      versions and device
+DIR/losses.csv            every loss term by its name, before any weight; their weighted sum; time per iteration
+DIR/checkpoint.pt         where the training goes on
+DIR/model.pt, best.pt     the last weights, which the errors are taken of, and those of the lowest total loss
+DIR/learning_curves.png   losses.csv, drawn
+DIR/solution-FIELD.png    data, prediction and error
+DIR/test.json             the errors: the last file, of a training that is done
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+import ocp_dc
+from ocp_dc.errors import UserError
+from ocp_dc.evaluation.files import replacing, write_json
+from ocp_dc.pinn.backend import dde
+
+
+class Folder:
+    """The folder of one training.
+
+    Args:
+        path: ``DIR``.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.checkpoint = self.path / "checkpoint.pt"
+        self.losses = self.path / "losses.csv"
+        self.test = self.path / "test.json"
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Write the config, or check that the training that the folder's checkpoint goes on with has the same.
+
+        Raises:
+            UserError: the training is done, or has another config.
+        """
+        if self.test.is_file():
+            raise UserError(f"{self.path}: holds a finished training; give another --out, or remove it")
+        path = self.path / "config.yml"
+        if path.is_file() and self.checkpoint.is_file():
+            try:
+                before = yaml.safe_load(path.read_text(encoding="utf-8"))
+            except yaml.YAMLError as error:
+                raise UserError(f"{path}: is no YAML ({error}); give another --out") from error
+            if different := _differences(before, json.loads(json.dumps(config))):
+                raise UserError(
+                    f"{self.path}: holds a training with another config ({', '.join(different)}); give another --out, "
+                    "or the same config to go on"
+                )
+        with replacing(path) as temporary:
+            temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+    def describe(self, surgery: Mapping[str, Any], device: torch.device) -> None:
+        """Write what surgery did and what the training runs on."""
+        write_json(self.path / "surgery.json", surgery)
+        on_gpu = device.type == "cuda"
+        record = {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "deepxde": dde.__version__,
+            "ocp_dc": ocp_dc.__version__,
+            "numpy": np.__version__,
+            "platform": f"{platform.system()} {platform.machine()}",
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "device": torch.cuda.get_device_name(device) if on_gpu else device.type,
+            "threads": torch.get_num_threads(),
+        }
+        write_json(self.path / "environment.json", record)
+
+    def add_losses(self, row: Mapping[str, Any]) -> None:
+        """Add a row to the losses; the first one writes the header."""
+        first = not self.losses.exists()
+        with self.losses.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
+            if first:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def drop_losses_after(self, iteration: int | None) -> None:
+        """Drop rows that a training wrote after its last checkpoint, and one that was not written to its end.
+
+        Args:
+            iteration: of that checkpoint; None for a training that begins.
+        """
+        if iteration is None:
+            self.losses.unlink(missing_ok=True)
+        if not self.losses.is_file():
+            return
+        header, *lines = self.losses.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
+        whole = [line for line in lines if line.endswith("\n") and int(line.partition(",")[0]) <= iteration]
+        with replacing(self.losses) as temporary:
+            temporary.write_text("".join([header, *whole]), encoding="utf-8")
+
+    def save_weights(
+        self, name: str, config: Mapping[str, Any], iteration: int, scale: float, state: Mapping[str, Any]
+    ) -> None:
+        """Write weights with what rebuilds their network and takes its outputs back to physical units."""
+        content = {"config": json.dumps(config), "iteration": iteration, "scale": scale, "state_dict": dict(state)}
+        with replacing(self.path / name) as temporary:
+            torch.save(content, temporary)
+
+
+def read_losses(path: str | Path) -> dict[str, np.ndarray]:
+    """Return the columns of the losses of a training, finished or not: ``iteration``, every term, ``total``, ...
+
+    Args:
+        path: the training's folder.
+
+    Raises:
+        UserError: there are none.
+    """
+    file = Folder(path).losses
+    if not file.is_file():
+        raise UserError(f"{file}: got no such file, expected the folder of a training that has begun")
+    with file.open(newline="", encoding="utf-8") as lines:
+        header, *rows = list(csv.reader(lines)) or [[]]
+    whole = [row for row in rows if len(row) == len(header)]
+    return {name: np.array([float(row[i] or "nan") for row in whole]) for i, name in enumerate(header)}
+
+
+def read_test(path: str | Path) -> dict[str, Any] | None:
+    """Return the errors of a training, None where it is not done."""
+    file = Folder(path).test
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def _differences(before: Any, now: Any, path: str = "") -> list[str]:
+    """Return the dotted paths at which two configs differ."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        keys = dict.fromkeys([*before, *now])
+        return [d for k in keys for d in _differences(before.get(k), now.get(k), f"{path}.{k}" if path else str(k))]
+    return [] if before == now else [f"{path}: {before!r} there, {now!r} now"]

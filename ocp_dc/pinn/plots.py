@@ -1,0 +1,124 @@
+"""Pictures of a training: its learning curves, and data, prediction and error at chosen times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ocp_dc.evaluation.files import replacing
+from ocp_dc.evaluation.plots import COLOURS, DPI, log_scale
+from ocp_dc.pinn.solution import Solution
+
+COLUMNS = 4
+NO_CURVES = ("iteration", "lr", "seconds_per_iteration")
+
+
+def learning_curves(losses: Mapping[str, np.ndarray], path: Path, title: str) -> None:
+    """Write a PNG with a panel for each loss term and their weighted sum, against iterations.
+
+    Args:
+        losses: columns of ``losses.csv``.
+        path: the PNG file.
+        title: the line above the panels.
+    """
+    names = [name for name in losses if name not in NO_CURVES]
+    rows = -(-len(names) // COLUMNS)
+    figure = _figure((2.8 * min(len(names), COLUMNS), 2.3 * rows + 0.4), title)
+    panels = figure.subplots(rows, min(len(names), COLUMNS), squeeze=False, sharex=True).flat
+    for panel, name in zip(panels, names, strict=False):
+        panel.plot(losses["iteration"], losses[name], color=COLOURS[0], linewidth=1.2)
+        panel.set_title("total, weighted" if name == "total" else name, fontsize=9)
+        if (losses[name] > 0).any():
+            log_scale(panel)
+        panel.grid(alpha=0.3, linewidth=0.6)
+        panel.tick_params(labelsize=7)
+    for panel in list(panels)[len(names) :]:
+        panel.set_axis_off()
+    figure.supxlabel("iteration", fontsize=9)
+    _save(figure, path)
+
+
+def solution_images(
+    solution: Solution, predicted: Mapping[str, np.ndarray], times: Sequence[float] | None, folder: Path, title: str
+) -> list[Path]:
+    """Write ``solution-FIELD.png`` for each field, one column per time: the data, the prediction and the error.
+
+    Args:
+        solution: the data.
+        predicted: (T, X[, Y]) by field.
+        times: the instants of the grid nearest to these are drawn; the first, the middle and the last where None.
+        folder: where the files go.
+        title: the line above the panels.
+    """
+    grid = solution.axes["t"]
+    wanted = [grid[0], grid[len(grid) // 2], grid[-1]] if times is None else times
+    steps = list(dict.fromkeys(int(np.abs(grid - time).argmin()) for time in wanted))
+    draw = _lines if len(solution.axes) == 2 else _maps
+    paths = []
+    for name, true in solution.fields.items():
+        figure = draw(solution, name, true[steps], predicted[name][steps], grid[steps], title)
+        paths.append(folder / f"solution-{name}.png")
+        _save(figure, paths[-1])
+    return paths
+
+
+def _lines(
+    solution: Solution, name: str, true: np.ndarray, predicted: np.ndarray, times: np.ndarray, title: str
+) -> Figure:
+    """Draw (times, X) fields as lines, and their errors below."""
+    figure = _figure((3.2 * len(times) + 0.6, 4.2), title)
+    above, below = figure.subplots(2, len(times), squeeze=False, sharex=True, sharey="row", height_ratios=(2, 1))
+    x = solution.axes["x"]
+    for i, time in enumerate(times):
+        above[i].plot(x, true[i], color="0.35", linewidth=1.6, label="data")
+        above[i].plot(x, predicted[i], color=COLOURS[1], linestyle="--", linewidth=1.4, label="prediction")
+        above[i].set_title(f"t = {time:g}", fontsize=9)
+        below[i].plot(x, predicted[i] - true[i], color=COLOURS[0], linewidth=1.2)
+        below[i].axhline(0, color="0.6", linewidth=0.6)
+        below[i].set_xlabel("x")
+    above[0].set_ylabel(name)
+    above[0].legend(frameon=False, fontsize=8)
+    below[0].set_ylabel("prediction − data", fontsize=8)
+    return figure
+
+
+def _maps(
+    solution: Solution, name: str, true: np.ndarray, predicted: np.ndarray, times: np.ndarray, title: str
+) -> Figure:
+    """Draw (times, X, Y) fields as images; data and prediction share one range of colours, errors have their own."""
+    figure = _figure((2.6 * len(times) + 1.0, 7.2), title)
+    axes = figure.subplots(3, len(times), squeeze=False, sharex=True, sharey=True)
+    x, y = solution.axes["x"], solution.axes["y"]
+    low, high = float(true.min()), float(true.max())
+    error = predicted - true
+    reach = float(np.abs(error[np.isfinite(error)]).max(initial=0.0)) or 1.0
+    rows = (
+        ("data", true, {"vmin": low, "vmax": high, "cmap": "viridis"}),
+        ("prediction", predicted, {"vmin": low, "vmax": high, "cmap": "viridis"}),
+        ("prediction − data", error, {"vmin": -reach, "vmax": reach, "cmap": "RdBu_r"}),
+    )
+    for row, (label, values, style) in zip(axes, rows, strict=True):
+        for i, time in enumerate(times):
+            image = row[i].imshow(values[i].T, origin="lower", extent=(x[0], x[-1], y[0], y[-1]), **style)
+            row[i].set_title(f"t = {time:g}" if row is axes[0] else "", fontsize=9)
+            row[i].tick_params(labelsize=7)
+        row[0].set_ylabel(f"{label}: {name}", fontsize=8)
+        figure.colorbar(image, ax=list(row), aspect=20)
+    return figure
+
+
+def _figure(size: tuple[float, float], title: str) -> Figure:
+    """Return a figure with its own canvas, which pyplot does not know."""
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=DPI)

@@ -1,0 +1,148 @@
+"""Everything of a training before its first step: task, data, network after surgery, sampled points, named losses."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+
+from ocp_dc.errors import UserError
+from ocp_dc.nn import activation, smoothness
+from ocp_dc.pinn.backend import dde
+from ocp_dc.pinn.data import generate, read_solution
+from ocp_dc.pinn.losses import NamedLosses
+from ocp_dc.pinn.network import FullyConnected, operate_on
+from ocp_dc.pinn.options import INITIAL_RMS, DataOptions, PinnOptions
+from ocp_dc.pinn.solution import Solution
+from ocp_dc.pinn.task import Task
+from ocp_dc.pinn.tasks import task_class
+from ocp_dc.surgery import Report, fitting_gains
+
+FAMILY = ("irelu",)  # integrated activations by the number of times that ReLU is integrated
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Setup:
+    """What a training starts from.
+
+    Args:
+        task: the physics.
+        solution: the data, in physical units.
+        net: the network, after surgery.
+        report: what surgery did.
+        losses: the loss terms by name.
+        model: DeepXDE's model, compiled.
+    """
+
+    task: Task
+    solution: Solution
+    net: FullyConnected
+    report: Report
+    losses: NamedLosses
+    model: Any
+
+    @property
+    def points_digest(self) -> str:
+        """A digest of all sampled points: a training that goes on has to have the same."""
+        return hashlib.sha256(np.ascontiguousarray(self.model.data.train_x).tobytes()).hexdigest()
+
+
+def set_up(options: PinnOptions) -> Setup:
+    """Build everything that a training needs; random numbers are set to the seed first.
+
+    Raises:
+        UserError: an unknown task or loss term, data that cannot be read or do not fit, or surgery that cannot be done.
+    """
+    cls = task_class(options.task)
+    solution = load_solution(options.task, options.data)
+    task = cls(
+        scale=rescaling_constant(options.label_rescaling.scale, solution),
+        as_published=options.as_published,
+        data_share=options.data.share,
+    )
+    dde.config.set_random_seed(options.seed)
+    net = build_network(task, options)
+    report = operate_on(net, options.dc)
+    _warn_of_roughness(task, net)
+    conditions = task.conditions(solution, options.seed)
+    data = dde.data.TimePDE(
+        task.geometry(),
+        lambda x, y: list(task.residuals(x, y).values()),
+        list(conditions.values()),
+        num_domain=options.sampling.domain,
+        num_boundary=options.sampling.boundary,
+        num_initial=options.sampling.initial,
+    )
+    names = [*_residual_names(task, net), *conditions]
+    losses = NamedLosses(names, options.loss_weights, net)
+    _check_points(data, names)
+    with fitting_gains(net) as gains:
+        if gains:
+            net(torch.as_tensor(data.train_x))
+    model = dde.Model(data, net)
+    optim = options.optim
+    model.compile(optim.name, lr=optim.lr, loss=losses.functions(), loss_weights=losses.weights, verbose=0)
+    return Setup(task, solution, net, report, losses, model)
+
+
+def build_network(task: Task, options: PinnOptions) -> FullyConnected:
+    """Return the network of a task, before surgery, its weights random."""
+    return FullyConnected(len(task.coordinates), len(task.fields), options.network, task.final_activation)
+
+
+def load_solution(task: str, options: DataOptions) -> Solution:
+    """Return the data: read where a file is named, generated else."""
+    if options.path is not None:
+        return read_solution(task, options.path, options.sample)
+    return generate(task, options.size, options.times, options.seed)
+
+
+def rescaling_constant(scale: float | str, solution: Solution) -> float:
+    """Return C as a number.
+
+    Raises:
+        UserError: ``initial_rms``, and all initial values are zero.
+    """
+    if scale != INITIAL_RMS:
+        return float(scale)
+    rms = float(np.sqrt(np.mean([np.mean(field[0] ** 2) for field in solution.fields.values()])))
+    if rms == 0:
+        raise UserError(f"label_rescaling.scale: {INITIAL_RMS} is zero, as all initial values are; give a number")
+    return rms
+
+
+def _residual_names(task: Task, net: FullyConnected) -> list[str]:
+    """Return the names of the residuals, which only a call tells."""
+    x = torch.zeros(2, len(task.coordinates), requires_grad=True)
+    modes = net.training
+    names = list(task.residuals(x, net.eval()(x)))
+    net.train(modes)
+    dde.grad.clear()
+    return names
+
+
+def _check_points(data: Any, names: list[str]) -> None:
+    """Refuse a sampling that leaves a term without points, so that its mean would be NaN."""
+    conditions = names[len(names) - len(data.num_bcs) :]
+    empty = [name for name, points in zip(conditions, data.num_bcs, strict=True) if not points]
+    if empty:
+        raise UserError(f"sampling: leaves {', '.join(empty)} without points; raise boundary and initial")
+    if not len(data.train_x_all):
+        raise UserError("sampling: leaves the equations without points; raise domain")
+
+
+def _warn_of_roughness(task: Task, net: FullyConnected) -> None:
+    """Warn where the equations hold derivatives that an activation cannot give."""
+    found = {repr(function): smoothness(function) for function in net.modules() if function is not net.final}
+    rough = [name for name, order in found.items() if order is not None and order < task.derivative_order]
+    if rough:
+        better = next((n for n in FAMILY if (smoothness(activation(n)) or 0) >= task.derivative_order), None)
+        offer = f"{better} of the same family, or a smooth one such as tanh" if better else "a smooth one such as tanh"
+        logging.warning(
+            f"the equations of {task.name} hold derivatives of order {task.derivative_order}, and those of "
+            f"{', '.join(rough)} jump before: the residual is discontinuous; try {offer}"
+        )

@@ -1,0 +1,58 @@
+"""A trained network, back from its file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ocp_dc.errors import UserError
+from ocp_dc.pinn.checkpoint import load_plain
+from ocp_dc.pinn.network import FullyConnected, operate_on
+from ocp_dc.pinn.options import PinnOptions
+from ocp_dc.pinn.tasks import task_class
+
+KEYS = ("config", "iteration", "scale", "state_dict")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained network: call it with coordinates.
+
+    Args:
+        options: of its training.
+        net: the network, whose outputs are divided by the scale.
+        scale: the constant C of label rescaling, a number.
+        iteration: after how many updates.
+    """
+
+    options: PinnOptions
+    net: FullyConnected
+    scale: float
+    iteration: int
+
+    @classmethod
+    def load(cls, path: Path) -> Trained:
+        """Read a ``model.pt`` or ``best.pt`` as data.
+
+        Raises:
+            UserError: the file is missing, damaged or hostile.
+        """
+        content = load_plain(path, KEYS)
+        options = PinnOptions.from_config(json.loads(content["config"]))
+        task = task_class(options.task)()
+        net = FullyConnected(len(task.coordinates), len(task.fields), options.network, task.final_activation)
+        operate_on(net, options.dc)
+        try:
+            net.load_state_dict(content["state_dict"])
+        except RuntimeError as error:
+            raise UserError(f"{path}: its weights do not fit its config: {error}") from error
+        return cls(options, net.eval(), float(content["scale"]), int(content["iteration"]))
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Return (N, fields) float64 values in physical units at (N, d) coordinates x, [y,] t."""
+        with torch.no_grad():
+            return self.net(torch.as_tensor(points, dtype=torch.float32)).double().numpy() * self.scale

@@ -1,0 +1,100 @@
+"""One training, from a resolved config to test errors. DeepXDE trains; this arranges what stands around it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ocp_dc.errors import UserError
+from ocp_dc.evaluation.files import write_json
+from ocp_dc.pinn.backend import device
+from ocp_dc.pinn.checkpoint import load_state
+from ocp_dc.pinn.folder import Folder, read_losses
+from ocp_dc.pinn.metrics import predict, solution_errors
+from ocp_dc.pinn.monitor import Monitor
+from ocp_dc.pinn.options import PinnOptions
+from ocp_dc.pinn.plots import learning_curves, solution_images
+from ocp_dc.pinn.setup import Setup, set_up
+
+
+def check(config: Mapping[str, Any], cpu: bool = False) -> str:
+    """See :func:`ocp_dc.pinn.check`."""
+    with device(cpu):
+        return str(set_up(PinnOptions.from_config(config)).report)
+
+
+def train(config: Mapping[str, Any], out: Path, cpu: bool = False, progress: bool = True) -> dict[str, Any]:
+    """See :func:`ocp_dc.pinn.train`; the config is a resolved one."""
+    options, folder = PinnOptions.from_config(config), Folder(out)
+    folder.begin(config)
+    with device(cpu) as where:
+        setup = set_up(options)
+        folder.describe(setup.report.to_dict(), where)
+        print(setup.report)
+        monitor = _train(setup, options, folder, progress)
+        if monitor.stopped:
+            raise KeyboardInterrupt(f"saved after {monitor.iteration} iterations; the same command goes on")
+        folder.save_weights("model.pt", config, monitor.iteration, setup.task.scale, setup.net.state_dict())
+        folder.save_weights("best.pt", config, monitor.best_iteration, setup.task.scale, monitor.best_net)
+        return _test(setup, options, folder)
+
+
+def _train(setup: Setup, options: PinnOptions, folder: Folder, progress: bool) -> Monitor:
+    state = load_state(folder.checkpoint) if folder.checkpoint.is_file() else None
+    if state is not None and state.points_digest != setup.points_digest:
+        raise UserError(
+            f"{folder.checkpoint}: was trained on other points than this config samples now, with other versions of "
+            "DeepXDE or other data perhaps; give another --out"
+        )
+    done = 0 if state is None else state.iteration
+    folder.drop_losses_after(None if state is None else done)
+    with _finishing_the_step() as stop:
+        monitor = Monitor(setup, options, folder, state, stop, progress)
+        setup.model.train(
+            iterations=options.optim.iterations - done,
+            display_every=options.report_every,
+            callbacks=[monitor],
+            verbose=0,
+        )
+    return monitor
+
+
+def _test(setup: Setup, options: PinnOptions, folder: Folder) -> dict[str, Any]:
+    """Take the errors of the last weights, draw, and write the errors as the last file."""
+    predicted = predict(setup.net, setup.task, setup.solution)
+    errors = solution_errors(predicted, setup.solution)
+    title = f"{options.task}, {options.optim.iterations} iterations"
+    learning_curves(read_losses(folder.path), folder.path / "learning_curves.png", title)
+    solution_images(setup.solution, predicted, options.times, folder.path, title)
+    record = {**errors, "units": "of the data", "weights": "last", "iteration": options.optim.iterations}
+    write_json(folder.test, record)
+    return record
+
+
+@contextlib.contextmanager
+def _finishing_the_step() -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C wait for the end of an update; a second one stops at once.
+
+    Yields:
+        a function that tells whether Ctrl-C was pressed.
+    """
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def request(number: int, frame: FrameType | None) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, request)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
