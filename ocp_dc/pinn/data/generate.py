@@ -1,0 +1,70 @@
+"""Small data for those without the download, and for tests: by task, with defaults that take seconds."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from ocp_dc.errors import UserError
+from ocp_dc.pinn.data.layouts import layout_of
+from ocp_dc.pinn.data.write import write_solution
+from ocp_dc.pinn.solution import Solution
+
+SIZES = {2: 128, 3: 32}  # cells a direction, by the number of axes
+TIMES = {2: 41, 3: 21}
+SUFFIXES = (".h5", ".hdf5")
+
+
+def generate(task: str, size: int | None = None, times: int | None = None, seed: int = 0) -> Solution:
+    """Return a solution of a task's equations, from its exact form or a solver.
+
+    Args:
+        task: name of the task, such as ``advection``.
+        size: cells a direction; None for 128, in two dimensions 32.
+        times: instants from 0 to the task's end; None for 41, in two dimensions 21.
+        seed: of the initial condition.
+
+    Returns:
+        The solution in float64, at the centres of the cells.
+
+    Raises:
+        UserError: there is no such task, or a number is none that a solution can have.
+    """
+    layout = layout_of(task)
+    size = SIZES[len(layout.axes)] if size is None else size
+    times = TIMES[len(layout.axes)] if times is None else times
+    for name, value, least in (("size", size, 8), ("times", times, 2), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise UserError(f"{task}: got {name} {value!r}, expected a whole number from {least}")
+    return importlib.import_module(f"ocp_dc.pinn.data.generators.{task}").solve(size, times, seed)
+
+
+def make_data(
+    task: str, out: Path | str, seed: int = 0, size: int | None = None, times: int | None = None, samples: int = 1
+) -> Path:
+    """Generate data and write them in the layout of the task's genuine file.
+
+    Args:
+        task: name of the task.
+        out: the file, where the name ends in ``.h5`` or ``.hdf5``; else a folder, where the file gets the genuine
+            file's name.
+        seed: of the first sample; the others count on.
+        size: as for :func:`generate`.
+        times: as for :func:`generate`.
+        samples: how many.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UserError: arguments that no data can have, or the file is there already: it might be the genuine one.
+    """
+    path = Path(out)
+    if path.suffix not in SUFFIXES:
+        path = path / layout_of(task).file_name
+    if path.exists():
+        raise UserError(f"{path}: is there already, and is not overwritten; give another name, or remove it")
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+        raise UserError(f"{task}: got samples {samples!r}, expected a whole number from 1")
+    write_solution(path, [generate(task, size, times, seed + number) for number in range(samples)])
+    return path

@@ -1,0 +1,71 @@
+"""What the generators share: grids, random smooth fields, and the call of scipy's integrator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+# Errors in time stay far below those in space at any size that a generator meets.
+RELATIVE, ABSOLUTE = 1e-9, 1e-11
+
+
+def cell_centres(left: float, right: float, size: int) -> np.ndarray:
+    """Return the (size,) centres of equal cells."""
+    return left + (right - left) * (np.arange(size) + 0.5) / size
+
+
+def refinement(size: int, least: int) -> int:
+    """Return by how much to refine each cell for at least ``least`` of them.
+
+    Odd, so that the centres of the cells are among those of the finer ones, at ``refinement // 2 :: refinement``.
+    """
+    factor = -(-least // size)
+    return factor + 1 - factor % 2
+
+
+def random_waves(
+    generator: np.random.Generator, largest: int, period: float, number: int = 2
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a sum of sines with random whole wave numbers, amplitudes from [0.5, 1) and phases.
+
+    Args:
+        generator: where the random numbers come from.
+        largest: wave numbers are drawn from 1 to this, each at most once.
+        period: length of the domain.
+        number: how many sines.
+    """
+    waves = 2 * np.pi / period * generator.choice(np.arange(1, largest + 1), size=number, replace=False)
+    amplitudes, phases = generator.uniform(0.5, 1.0, number), generator.uniform(0.0, 2 * np.pi, number)
+
+    def field(x: np.ndarray) -> np.ndarray:
+        return np.tensordot(amplitudes, np.sin(np.multiply.outer(waves, x).T + phases).T, axes=1)
+
+    return field
+
+
+def integrate(
+    rate: Callable[[float, np.ndarray], np.ndarray], start: np.ndarray, t: np.ndarray, method: str, **options: object
+) -> np.ndarray:
+    """Return the (T, ...) states at the times t of d(state)/dt = rate(t, state), with ``rate`` in the state's shape.
+
+    ``options`` are those of ``scipy.integrate.solve_ivp``.
+
+    Raises:
+        RuntimeError: the integrator gave up.
+    """
+    shape = start.shape
+    done = solve_ivp(
+        lambda now, state: rate(now, state.reshape(shape)).reshape(-1),
+        (t[0], t[-1]),
+        start.reshape(-1),
+        method=method,
+        t_eval=t,
+        rtol=RELATIVE,
+        atol=ABSOLUTE,
+        **options,
+    )
+    if not done.success:
+        raise RuntimeError(f"the integrator stopped: {done.message}")
+    return np.moveaxis(done.y, -1, 0).reshape(len(t), *shape)

@@ -1,0 +1,94 @@
+"""What PDEBench's files look like: one table by task.
+
+Sources: arXiv 2210.07182; in the repository pdebench/PDEBench the writers ``data_gen/data_gen_NLE/Data_Merge.py``,
+``data_gen/gen_{diff_sorp,diff_react,radial_dam_break}.py`` and ``data_gen/src/sim_radial_dam_break.py``, the reader
+``models/pinn/utils.py`` and the list of files ``data_download/pdebench_data_urls.csv``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from ocp_dc.errors import unknown_name
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How the file of one task holds its samples.
+
+    Two shapes exist. Stacked (``grouped`` is False): one dataset (N, T, X) for each field and the coordinates beside
+    them, the same for all samples; ``t-coordinate`` is longer than T, by one. Grouped: one group for each sample,
+    ``0000``, ``0001``, ..., with ``data`` (T, X[, Y], fields) and ``grid/t``, ``grid/x``, ``grid/y``.
+
+    Args:
+        task: name of the task.
+        file_name: the genuine file's name.
+        grouped: which of the two shapes.
+        axes: ``t``, ``x`` and, in two dimensions, ``y``.
+        fields: names of our fields; in a stacked file with the name of their dataset, in a grouped one, where they
+            are channels of ``data``, with an empty string.
+        parameters: coefficients that the file tells: attributes of a stacked file, entries of ``sim`` in the
+            attribute ``config`` (YAML) of a sample.
+    """
+
+    task: str
+    file_name: str
+    grouped: bool
+    axes: tuple[str, ...]
+    fields: Mapping[str, str]
+    parameters: tuple[str, ...]
+
+    def axis_key(self, axis: str) -> str:
+        """Return the path of an axis: in the file, or in the group of a sample."""
+        return f"grid/{axis}" if self.grouped else f"{axis}-coordinate"
+
+
+_ALL = (
+    Layout("advection", "1D_Advection_Sols_beta0.1.hdf5", False, ("t", "x"), {"u": "tensor"}, ("beta",)),
+    Layout(
+        "compressible_flow",
+        "1D_CFD_Rand_Eta1.e-8_Zeta1.e-8_periodic_Train.hdf5",
+        False,
+        ("t", "x"),
+        {"density": "density", "velocity": "Vx", "pressure": "pressure"},
+        ("eta", "zeta"),
+    ),
+    Layout(
+        "diffusion_sorption",
+        "1D_diff-sorp_NA_NA.h5",
+        True,
+        ("t", "x"),
+        {"u": ""},
+        ("D", "por", "rho_s", "k_f", "n_f", "sol"),
+    ),
+    Layout(
+        "diffusion_reaction", "2D_diff-react_NA_NA.h5", True, ("t", "x", "y"), {"u": "", "v": ""}, ("Du", "Dv", "k")
+    ),
+    # the genuine file holds the depth alone, and so the task is scored on h
+    Layout(
+        "shallow_water",
+        "2D_rdb_NA_NA.h5",
+        True,
+        ("t", "x", "y"),
+        {"h": ""},
+        ("gravity", "dam_radius", "inner_height"),
+    ),
+)
+LAYOUTS: Mapping[str, Layout] = {layout.task: layout for layout in _ALL}
+
+
+def layout_of(task: str) -> Layout:
+    """Return the layout of a task's file.
+
+    Raises:
+        UserError: there is no such task.
+    """
+    if task not in LAYOUTS:
+        raise unknown_name("task", task, LAYOUTS)
+    return LAYOUTS[task]
+
+
+def sample_name(sample: int) -> str:
+    """Return the name of a sample's group: ``0000``, ``0001``, ..."""
+    return f"{sample:04d}"

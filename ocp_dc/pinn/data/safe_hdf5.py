@@ -1,0 +1,177 @@
+"""Reading numbers out of an HDF5 file that one does not trust, and nothing but that file.
+
+HDF5 can point out of itself: external links, virtual datasets, external storage. It can hold references, and filters
+that load a plugin. None of PDEBench's files need any of that, so it is refused before a value is read.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ocp_dc.errors import UnsafeDataError, UserError, nearest
+
+LARGEST_READ = 1 << 27  # values of one sample; the largest genuine one has 2 * 101 * 128 * 128
+LARGEST_CHUNK = 1 << 30  # bytes that one stored chunk unpacks to
+LONGEST_CONFIG = 100_000  # characters
+# deflate, shuffle, fletcher32, szip, nbit, scaleoffset, and h5py's own lzf, which PDEBench uses
+BUILT_IN_FILTERS = {1, 2, 3, 4, 5, 6, 32000}
+
+
+def h5py() -> Any:
+    """Return the module h5py.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import h5py as module
+    except ImportError as error:
+        raise UserError(
+            "h5py is not installed, which reads and writes PDEBench's files: pip install .[pinn]"
+        ) from error
+    return module
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[Any]:
+    """Open an HDF5 file for reading.
+
+    Raises:
+        UserError: the file is missing, no HDF5 file, or damaged.
+    """
+    library = h5py()
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such file; expected an HDF5 file of PDEBench, or of `ocp-dc pinn data`")
+    if not library.is_hdf5(path):
+        raise UserError(f"{path}: not an HDF5 file; expected one of PDEBench, or of `ocp-dc pinn data`")
+    try:
+        file = library.File(path, "r", locking=False)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be opened ({error}); the file is damaged or cut short") from error
+    with file:
+        yield file
+
+
+def has(group: Any, name: str) -> bool:
+    """Return whether a group has a link of that name, without following it (``name in group`` follows)."""
+    return isinstance(group, h5py().Group) and group.id.links.exists(name.encode())
+
+
+def find(group: Any, key: str, kind: str) -> Any:
+    """Return the dataset or group at ``key``, reached over hard links alone.
+
+    Args:
+        group: the file or a group of it.
+        key: names joined by ``/``.
+        kind: ``"dataset"`` or ``"group"``.
+
+    Raises:
+        UserError: there is nothing of that kind; the message names the nearest key.
+        UnsafeDataError: a link leads elsewhere.
+    """
+    library, path, node = h5py(), group.file.filename, group
+    for name in key.split("/"):
+        if not has(node, name):
+            names = list(node)[:20] if isinstance(node, library.Group) else []
+            raise UserError(
+                f"{path}: no {key!r} in {group.name!r}, expected a {kind}; there is"
+                f" {', '.join(names) or 'nothing'}.{nearest(name, names)}"
+            )
+        if node.id.links.get_info(name.encode()).type != library.h5l.TYPE_HARD:
+            raise UnsafeDataError(
+                f"{path}: {key!r} is a soft or external link, which is not followed; expected a {kind} in the file"
+                " itself. Copy its content there from a source that you trust"
+            )
+        try:
+            node = node[name]
+        except Exception as error:  # damage shows as one of many types: KeyError, OSError, RuntimeError, ValueError
+            raise UserError(f"{path}: {key!r} cannot be opened ({error}); the file is damaged") from error
+    if not isinstance(node, library.Dataset if kind == "dataset" else library.Group):
+        raise UserError(f"{path}: {key!r} is a {type(node).__name__.lower()}, expected a {kind}")
+    if kind == "dataset":
+        _check_plain(node, f"{path}: {key!r}")
+    return node
+
+
+def read_numbers(dataset: Any, index: int | None = None) -> np.ndarray:
+    """Return a dataset, or one entry of its first axis, as float64.
+
+    Only what is asked for is read from the disk.
+
+    Raises:
+        UserError: it is too large, damaged, or holds NaN or infinities.
+    """
+    where = f"{dataset.file.filename}: {dataset.name!r}"
+    shape = dataset.shape if index is None else dataset.shape[1:]
+    if math.prod(shape) > LARGEST_READ:
+        raise UserError(f"{where} has {math.prod(shape)} values a sample, expected at most {LARGEST_READ}")
+    try:
+        values = np.asarray(dataset[()] if index is None else dataset[index], dtype=np.float64)
+    except Exception as error:  # as above
+        raise UserError(f"{where} cannot be read ({error}); the file is damaged") from error
+    if not np.isfinite(values).all():
+        count = int((~np.isfinite(values)).sum())
+        raise UserError(f"{where} holds {count} values that are NaN or infinite, expected numbers; take another sample")
+    return values
+
+
+def number_in(attributes: Any, name: str) -> float | None:
+    """Return the attribute ``name`` where it is one finite number, else None."""
+    value = _attribute(attributes, name)
+    if isinstance(value, np.number | int | float) and np.isrealobj(value) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def number_in_config(text: object, name: str) -> float | None:
+    """Return the entry ``name`` of a YAML text where it is one finite number, else None.
+
+    Read by its line, not by a YAML reader: a text from others may hold references that grow without bound.
+    """
+    if isinstance(text, str) and len(text) <= LONGEST_CONFIG:
+        found = re.search(rf"^ +{re.escape(name)}: *['\"]?([-+0-9.eE]+)['\"]? *$", text, re.MULTILINE)
+        if found:
+            try:
+                value = float(found[1])
+            except ValueError:
+                return None
+            return value if math.isfinite(value) else None
+    return None
+
+
+def text_in(attributes: Any, name: str) -> str | None:
+    """Return the attribute ``name`` where it is a text, else None."""
+    value = _attribute(attributes, name)
+    return value if isinstance(value, str) else None
+
+
+def _attribute(attributes: Any, name: str) -> Any:
+    try:
+        return attributes.get(name)
+    except Exception:  # a damaged or outlandish attribute: parameters are told as far as they can be
+        return None
+
+
+def _check_plain(dataset: Any, where: str) -> None:
+    if dataset.dtype.kind not in "fiu":
+        raise UnsafeDataError(f"{where} holds {dataset.dtype}, expected plain numbers; nothing else is read")
+    if dataset.is_virtual or dataset.external:
+        raise UnsafeDataError(
+            f"{where} keeps its values in other files, which are not opened; expected them in the file itself"
+        )
+    properties = dataset.id.get_create_plist()
+    filters = {properties.get_filter(number)[0] for number in range(properties.get_nfilters())}
+    if not filters <= BUILT_IN_FILTERS:
+        raise UnsafeDataError(
+            f"{where} is packed by filter {min(filters - BUILT_IN_FILTERS)}, which needs a plugin; expected gzip, lzf"
+            " or none. Repack it with h5repack"
+        )
+    if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > LARGEST_CHUNK:
+        raise UserError(f"{where} is stored in chunks of {dataset.chunks}, expected at most {LARGEST_CHUNK} bytes each")
