@@ -62,10 +62,8 @@ def resolve(
 
 def _plain(options: PinnOptions, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options as plain data; ``dc`` as it is written, since an absent key has a meaning there."""
-    plain = {field: getattr(options, field) for field in TOP_LEVEL}
-    plain = {key: dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for key, v in plain.items()}
-    times = None if options.times is None else list(options.times)
-    resolved = {**plain, "dc": dict(raw.get("dc") or {}), "times": times, "loss_weights": dict(options.loss_weights)}
+    plain = dataclasses.asdict(dataclasses.replace(options, loss_weights=dict(options.loss_weights)))
+    resolved = {key: plain[key] for key in TOP_LEVEL} | {"dc": dict(raw.get("dc") or {})}
     return json.loads(json.dumps(resolved))  # plain lists, as a YAML file gives them back
 
 

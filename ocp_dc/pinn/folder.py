@@ -99,6 +99,7 @@ class Folder:
         """
         if iteration is None:
             self.losses.unlink(missing_ok=True)
+            return
         if not self.losses.is_file():
             return
         header, *lines = self.losses.read_text(encoding="utf-8").splitlines(keepends=True) or [""]

@@ -119,20 +119,26 @@ class PinnOptions:
 class _Top:
     """The keys of a config as they are written."""
 
-    task: Any = option(None, help="the name of the task")
+    task: str | None = option(None, help="the name of the task")
     as_published: bool = option(False, help="the published form of the equations, mistakes included")
-    data: Any = option(None, help="see DataOptions")
-    network: Any = option(None, help="see NetworkOptions")
-    dc: Any = option(None, help="surgery, as for potentials: activation, region, elsewhere, denormalize, ...")
-    label_rescaling: Any = option(None, help="see RescalingOptions")
-    sampling: Any = option(None, help="see SamplingOptions")
-    optim: Any = option(None, help="see OptimOptions")
-    loss_weights: Any = option(None, help="a weight for each loss term that is not to have 1, by its name")
-    seed: Any = option(0, help="of the weights, the sampled points and dropout")
-    times: Any = option(None, help="the times of the images; the first, the middle and the last where None")
-    report_every: Any = option(100, help="iterations from one row of losses.csv to the next")
-    checkpoint_every: Any = option(1000, help="iterations from one checkpoint to the next")
-    smoke: Any = option(None, help="what `--budget smoke` changes, beside SMOKE")
+    data: Mapping[str, Any] | None = option(None, help="see DataOptions")
+    network: Mapping[str, Any] | None = option(None, help="see NetworkOptions")
+    dc: Mapping[str, Any] | None = option(
+        None, help="surgery, as for potentials: activation, region, elsewhere, denormalize, ..."
+    )
+    label_rescaling: Mapping[str, Any] | None = option(None, help="see RescalingOptions")
+    sampling: Mapping[str, Any] | None = option(None, help="see SamplingOptions")
+    optim: Mapping[str, Any] | None = option(None, help="see OptimOptions")
+    loss_weights: Mapping[str, Any] | None = option(
+        None, help="a weight for each loss term that is not to have 1, by its name"
+    )
+    seed: int = option(0, help="of the weights, the sampled points and dropout")
+    times: Sequence[float] | None = option(
+        None, help="the times of the images; the first, the middle and the last where None"
+    )
+    report_every: int = option(100, help="iterations from one row of losses.csv to the next")
+    checkpoint_every: int = option(1000, help="iterations from one checkpoint to the next")
+    smoke: Mapping[str, Any] | None = option(None, help="what `--budget smoke` changes, beside SMOKE")
 
 
 TOP_LEVEL = tuple(field.name for field in dataclasses.fields(_Top) if field.name != "smoke")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -53,7 +54,8 @@ def _train(setup: Setup, options: PinnOptions, folder: Folder, progress: bool) -
         )
     done = 0 if state is None else state.iteration
     folder.drop_losses_after(None if state is None else done)
-    with _finishing_the_step() as stop:
+    # DeepXDE prints remarks on corners and the like, which nobody can act on
+    with _finishing_the_step() as stop, contextlib.redirect_stdout(io.StringIO()):
         monitor = Monitor(setup, options, folder, state, stop, progress)
         setup.model.train(
             iterations=options.optim.iterations - done,

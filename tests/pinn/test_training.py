@@ -1,0 +1,288 @@
+"""Trainings from start to end, with DeepXDE: what is learnt, what is written, and how one goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from ocp_dc import pinn
+from ocp_dc.cli import main
+from ocp_dc.errors import DivergenceError, UserError
+from ocp_dc.pinn.folder import read_losses, read_test
+from ocp_dc.pinn.monitor import Monitor
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "pinn"
+TERMS = {
+    "advection": ["L_f", "L_IC", "L_BC"],
+    "compressible_flow": ["L_fd", "L_fv", "L_fp", "L_ICd", "L_ICv", "L_ICp", "L_BCd", "L_BCv", "L_BCp"],
+    "diffusion_sorption": ["L_f", "L_IC", "L_BCl", "L_BCr", "L_data"],
+    "diffusion_reaction": ["L_fu", "L_fv", "L_ICu", "L_ICv", "L_BCu", "L_BCv", "L_data"],
+    "shallow_water": ["L_fh", "L_fu", "L_fv", "L_ICh", "L_ICu", "L_ICv", "L_BC", "L_data"],
+}
+FILES = {
+    *("config.yml", "surgery.json", "environment.json", "losses.csv", "test.json", "model.pt", "best.pt"),
+    *("checkpoint.pt", "learning_curves.png"),
+}
+SMALL = {
+    "task": "advection",
+    "data": {"size": 16, "times": 21},
+    "network": {"hidden_layers": 2, "width": 8},
+    "sampling": {"domain": 50, "boundary": 20, "initial": 20},
+    "optim": {"iterations": 12},
+    "report_every": 4,
+    "checkpoint_every": 4,
+}
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def same_run(a, b):
+    """Whether two folders hold the same training bit for bit, times aside."""
+    for name in ("model.pt", "best.pt"):
+        left, right = weights(a / name), weights(b / name)
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[key], right[key]) for key in left), name
+    left, right = read_losses(a), read_losses(b)
+    for name in left.keys() - {"seconds_per_iteration"}:
+        np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+    assert (a / "test.json").read_text() == (b / "test.json").read_text()
+
+
+@pytest.mark.parametrize("task", TERMS)
+def test_the_shipped_config_on_a_smoke_budget(task, tmp_path, capsys):
+    errors = pinn.train(CONFIGS / f"{task}.yml", tmp_path, budget="smoke", progress=False)
+    scored = {"compressible_flow": ["density", "velocity", "pressure"], "diffusion_reaction": ["u", "v"]}
+    fields = {"shallow_water": ["h"], **scored}.get(task, ["u"])
+    assert {path.name for path in tmp_path.iterdir()} == FILES | {f"solution-{field}.png" for field in fields}
+    losses = read_losses(tmp_path)
+    assert list(losses) == ["iteration", *TERMS[task], "total", "lr", "seconds_per_iteration"]
+    assert losses["iteration"].tolist() == [0, 10, 20, 30]
+    np.testing.assert_allclose(losses["total"], sum(losses[name] for name in TERMS[task]), rtol=1e-6)
+    assert np.isfinite(losses["total"]).all()
+    assert list(errors["fields"]) == fields
+    assert errors["time_steps"] == 20
+    assert errors == read_test(tmp_path)
+    assert not [line for line in capsys.readouterr().out.splitlines() if not line.startswith(("surgery", "  "))]
+
+
+@pytest.mark.parametrize("task", TERMS)
+def test_as_published(task, tmp_path):
+    overrides = ["--as_published=true", "--optim.iterations=1", "--times=[0.0]"]
+    pinn.train(CONFIGS / f"{task}.yml", tmp_path, overrides, budget="smoke", progress=False)
+    losses = read_losses(tmp_path)
+    assert [name for name in losses if name.startswith("L_f")] == ["L_f"]
+    assert np.isfinite(losses["total"]).all()
+
+
+def test_advection_is_learnt(tmp_path):
+    config = {
+        **SMALL,
+        "data": {"size": 32, "times": 21},
+        "network": {"hidden_layers": 3, "width": 30},
+        "sampling": {"domain": 400, "boundary": 40, "initial": 100},
+        "optim": {"iterations": 1500, "lr": 0.005},
+        "report_every": 500,
+        "checkpoint_every": 1500,
+    }
+    before = pinn.train(config, tmp_path / "before", ["--optim.iterations=1"], progress=False)["overall"]
+    after = pinn.train(config, tmp_path / "after", progress=False)["overall"]
+    assert after["nRMSE"] < 0.25 * before["nRMSE"]
+    losses = read_losses(tmp_path / "after")
+    assert losses["total"][-1] < 0.02 * losses["total"][0]
+
+
+def test_a_seed_is_a_training(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        pinn.train(SMALL, tmp_path / name, seed=seed, progress=False)
+    same_run(tmp_path / "a", tmp_path / "b")
+    assert not torch.equal(*(weights(tmp_path / name / "model.pt")["linears.0.weight"] for name in "ac"))
+
+
+REGULARIZED = {**SMALL, "network": {**SMALL["network"], "batchnorm": "after"}, "dc": {"dropout": 0.1}}
+
+
+@pytest.mark.parametrize("stop", [5, 8, 10])
+def test_stopped_and_gone_on_is_one_training(tmp_path, monkeypatch, stop):
+    """With what draws random numbers and keeps statistics: dropout and batch normalization."""
+    pinn.train(REGULARIZED, tmp_path / "whole", progress=False)
+    plain = Monitor.on_epoch_end
+
+    def interrupted(self):
+        if self.iteration == stop:
+            signal.raise_signal(signal.SIGINT)
+        plain(self)
+
+    monkeypatch.setattr(Monitor, "on_epoch_end", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=f"saved after {stop} iterations; the same command goes on"):
+        pinn.train(REGULARIZED, tmp_path / "parts", progress=False)
+    assert read_test(tmp_path / "parts") is None
+    monkeypatch.setattr(Monitor, "on_epoch_end", plain)
+    pinn.train(REGULARIZED, tmp_path / "parts", progress=False)
+    same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("killed", [3, 10], ids=["before the first checkpoint", "between two"])
+def test_killed_and_gone_on_is_one_training(tmp_path, monkeypatch, killed):
+    """The rows of losses.csv that follow the last checkpoint are made again."""
+    config = {**REGULARIZED, "report_every": 2}
+    pinn.train(config, tmp_path / "whole", progress=False)
+    plain = Monitor.on_epoch_end
+
+    def dying(self):
+        plain(self)
+        if self.iteration == killed:
+            raise MemoryError
+
+    monkeypatch.setattr(Monitor, "on_epoch_end", dying)
+    with pytest.raises(MemoryError):
+        pinn.train(config, tmp_path / "parts", progress=False)
+    with (tmp_path / "parts" / "losses.csv").open("a") as file:
+        file.write("12,0.1")  # cut off
+    monkeypatch.setattr(Monitor, "on_epoch_end", plain)
+    pinn.train(config, tmp_path / "parts", progress=False)
+    same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed(tmp_path):
+    config = tmp_path / "config.yml"
+    long = {**SMALL, "optim": {"iterations": 2000}, "report_every": 50, "checkpoint_every": 50}
+    config.write_text(yaml.safe_dump(long))
+    command = [sys.executable, "-m", "ocp_dc", "pinn", "train", str(config), "--cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pinn.train(long, tmp_path / "whole", progress=False, cpu=True)
+    process = subprocess.Popen([*command, "--out", str(tmp_path / "parts")], env=environment)
+    while not (tmp_path / "parts" / "checkpoint.pt").exists():
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    assert read_test(tmp_path / "parts") is None
+    done = subprocess.run([*command, "--out", str(tmp_path / "parts")], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_finished_training_stays(tmp_path):
+    pinn.train(SMALL, tmp_path, progress=False)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UserError, match="holds a finished training; give another --out, or remove it"):
+        pinn.train(SMALL, tmp_path, progress=False)
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_going_on_with_another_config(tmp_path, monkeypatch):
+    monkeypatch.setattr(Monitor, "on_epoch_end", _stopping(Monitor.on_epoch_end))
+    with pytest.raises(KeyboardInterrupt):
+        pinn.train(SMALL, tmp_path, progress=False)
+    with pytest.raises(UserError, match=r"another config \(optim\.lr: 0\.001 there, 0\.01 now\)"):
+        pinn.train(SMALL, tmp_path, ["--optim.lr=0.01"], progress=False)
+
+
+def _stopping(plain):
+    def stopping(self):
+        signal.raise_signal(signal.SIGINT)
+        plain(self)
+
+    return stopping
+
+
+def test_a_mistake_before_the_first_step_blocks_no_folder(tmp_path):
+    with pytest.raises(UserError, match="Did you mean 'L_BC'"):
+        pinn.train(SMALL, tmp_path, ["--loss_weights.L_BV=2"], progress=False)
+    pinn.train(SMALL, tmp_path, progress=False)
+
+
+def test_other_points(tmp_path, monkeypatch):
+    monkeypatch.setattr(Monitor, "on_epoch_end", _stopping(Monitor.on_epoch_end))
+    with pytest.raises(KeyboardInterrupt):
+        pinn.train(SMALL, tmp_path, progress=False)
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    torch.save({**content, "points_digest": "another"}, tmp_path / "checkpoint.pt")
+    with pytest.raises(UserError, match="was trained on other points"):
+        pinn.train(SMALL, tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04"])
+def test_a_damaged_checkpoint(tmp_path, content):
+    resolved = pinn.resolve(SMALL)
+    (tmp_path / "config.yml").write_text(yaml.safe_dump(resolved))
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read as a checkpoint"):
+        pinn.train(SMALL, tmp_path, progress=False)
+
+
+def test_divergence(tmp_path):
+    config = {**SMALL, "dc": {"activation": "irelu"}, "optim": {"name": "sgd", "lr": 1e12, "iterations": 12}}
+    with pytest.raises(DivergenceError, match=r"diverged at step \d+: the loss L_\w+") as got:
+        pinn.train(config, tmp_path, progress=False)
+    assert 1 <= got.value.step <= 4
+    assert read_test(tmp_path) is None
+
+
+def test_the_command_line(tmp_path, capsys):
+    config = tmp_path / "config.yml"
+    config.write_text(yaml.safe_dump(SMALL))
+    command = ["pinn", "train", str(config), "--out", str(tmp_path / "out"), "--seed", "3", "--dc.activation=irelu"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "2 activations swapped in region 'paper'" in out
+    assert "u: MSE " in out
+    assert "over the last 20 time steps, with the last weights" in out
+    resolved = yaml.safe_load((tmp_path / "out" / "config.yml").read_text())
+    assert (resolved["seed"], resolved["dc"]) == (3, {"activation": "irelu"})
+    assert json.loads((tmp_path / "out" / "surgery.json").read_text())["counts"]["swapped"] == 2
+    assert main(command) == 2
+    assert "holds a finished training" in capsys.readouterr().err
+    diverging = ["--optim.name=sgd", "--optim.lr=1.0e+12", "--out", str(tmp_path / "diverging"), "--dc.activation=irelu"]
+    assert main(["pinn", "train", str(config), *diverging]) == 1
+    assert "error: training diverged at step" in capsys.readouterr().err
+
+
+def test_ctrl_c_on_the_command_line(tmp_path, capsys, monkeypatch):
+    config = tmp_path / "config.yml"
+    config.write_text(yaml.safe_dump(SMALL))
+    monkeypatch.setattr(Monitor, "on_epoch_end", _stopping(Monitor.on_epoch_end))
+    assert main(["pinn", "train", str(config), "--out", str(tmp_path / "out")]) == 130
+    assert "interrupted: saved after 1 iterations; the same command goes on" in capsys.readouterr().err
+
+
+def test_data_of_the_command_line(tmp_path, capsys):
+    path = tmp_path / "some.hdf5"
+    assert main(["pinn", "data", "advection", str(path), "--size", "16", "--times", "21", "--seed", "4"]) == 0
+    assert capsys.readouterr().out == f"written to {path}\n"
+    from_file = {**SMALL, "data": {"path": str(path)}}
+    pinn.train(from_file, tmp_path / "file", progress=False)
+    pinn.train({**SMALL, "data": {"size": 16, "times": 21, "seed": 4}}, tmp_path / "generated", progress=False)
+    left, right = (read_test(tmp_path / name)["overall"]["MSE"] for name in ("file", "generated"))
+    assert left == pytest.approx(right, rel=1e-3)  # the file holds float32
+
+
+def test_a_trained_network(tmp_path):
+    config = {**SMALL, "label_rescaling": {"scale": "initial_rms"}}
+    errors = pinn.train(config, tmp_path, progress=False)
+    from ocp_dc.pinn.data import generate
+
+    solution = generate("advection", 16, 21)
+    trained = pinn.load(tmp_path / "model.pt")
+    assert trained.iteration == 12
+    assert trained.scale == pytest.approx(np.sqrt(np.mean(solution.fields["u"][0] ** 2)))
+    error = (trained(solution.points) - solution.values).reshape(21, 16)[1:]
+    assert np.mean(error**2) == pytest.approx(errors["overall"]["MSE"], rel=1e-5)
+    with pytest.raises(UserError, match="got no such file"):
+        pinn.load(tmp_path / "another.pt")
+
+
+def test_check_trains_nothing(tmp_path):
+    report = pinn.check(pinn.resolve(SMALL, ["--dc.activation=irelu", "--dc.region=output"]))
+    assert "1 activations swapped in region 'output'" in report
+    with pytest.raises(UserError, match="unknown task 'advektion'"):
+        pinn.check(pinn.resolve({**SMALL, "task": "advektion"}))
