@@ -28,7 +28,7 @@ def learning_curves(losses: Mapping[str, np.ndarray], path: Path, title: str) ->
     names = [name for name in losses if name not in NO_CURVES]
     rows = -(-len(names) // COLUMNS)
     figure = _figure((2.8 * min(len(names), COLUMNS), 2.3 * rows + 0.4), title)
-    panels = figure.subplots(rows, min(len(names), COLUMNS), squeeze=False, sharex=True).flat
+    panels = list(figure.subplots(rows, min(len(names), COLUMNS), squeeze=False, sharex=True).flat)
     for panel, name in zip(panels, names, strict=False):
         panel.plot(losses["iteration"], losses[name], color=COLOURS[0], linewidth=1.2)
         panel.set_title("total, weighted" if name == "total" else name, fontsize=9)
@@ -36,7 +36,7 @@ def learning_curves(losses: Mapping[str, np.ndarray], path: Path, title: str) ->
             log_scale(panel)
         panel.grid(alpha=0.3, linewidth=0.6)
         panel.tick_params(labelsize=7)
-    for panel in list(panels)[len(names) :]:
+    for panel in panels[len(names) :]:
         panel.set_axis_off()
     figure.supxlabel("iteration", fontsize=9)
     _save(figure, path)

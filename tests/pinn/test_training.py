@@ -15,8 +15,10 @@ import yaml
 from ocp_dc import pinn
 from ocp_dc.cli import main
 from ocp_dc.errors import DivergenceError, UserError
+from ocp_dc.pinn.data import generate, write_solution
 from ocp_dc.pinn.folder import read_losses, read_test
 from ocp_dc.pinn.monitor import Monitor
+from ocp_dc.pinn.solution import Solution
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "pinn"
 TERMS = {
@@ -83,20 +85,29 @@ def test_as_published(task, tmp_path):
     assert np.isfinite(losses["total"]).all()
 
 
-def test_advection_is_learnt(tmp_path):
+@pytest.fixture(scope="module")
+def one_wave(tmp_path_factory):
+    """A file of PDEBench's layout with one period of a sine, which a short training learns."""
+    x, t = (np.arange(32) + 0.5) / 32, np.linspace(0, 2, 21)
+    fields = {"u": np.sin(2 * np.pi * (x[None, :] - 0.1 * t[:, None]))}
+    path = tmp_path_factory.mktemp("wave") / "wave.hdf5"
+    write_solution(path, [Solution("advection", {"t": t, "x": x}, fields, {"beta": 0.1})])
+    return path
+
+
+def test_advection_is_learnt(tmp_path, one_wave):
     config = {
         **SMALL,
-        "data": {"size": 32, "times": 21},
-        "network": {"hidden_layers": 3, "width": 30},
-        "sampling": {"domain": 400, "boundary": 40, "initial": 100},
-        "optim": {"iterations": 1500, "lr": 0.005},
-        "report_every": 500,
-        "checkpoint_every": 1500,
+        "data": {"path": str(one_wave)},
+        "network": {"hidden_layers": 2, "width": 20},
+        "sampling": {"domain": 200, "boundary": 40, "initial": 50},
+        "optim": {"iterations": 600, "lr": 0.01},
+        "report_every": 200,
+        "checkpoint_every": 600,
     }
-    before = pinn.train(config, tmp_path / "before", ["--optim.iterations=1"], progress=False)["overall"]
-    after = pinn.train(config, tmp_path / "after", progress=False)["overall"]
-    assert after["nRMSE"] < 0.25 * before["nRMSE"]
-    losses = read_losses(tmp_path / "after")
+    errors = pinn.train(config, tmp_path, progress=False)["overall"]
+    assert errors["nRMSE"] < 0.1  # a network that says 0 has 1
+    losses = read_losses(tmp_path)
     assert losses["total"][-1] < 0.02 * losses["total"][0]
 
 
@@ -155,7 +166,7 @@ def test_killed_and_gone_on_is_one_training(tmp_path, monkeypatch, killed):
 @pytest.mark.slow
 def test_a_process_that_is_killed(tmp_path):
     config = tmp_path / "config.yml"
-    long = {**SMALL, "optim": {"iterations": 2000}, "report_every": 50, "checkpoint_every": 50}
+    long = {**SMALL, "optim": {"iterations": 400}, "report_every": 20, "checkpoint_every": 20}
     config.write_text(yaml.safe_dump(long))
     command = [sys.executable, "-m", "ocp_dc", "pinn", "train", str(config), "--cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -269,8 +280,6 @@ def test_data_of_the_command_line(tmp_path, capsys):
 def test_a_trained_network(tmp_path):
     config = {**SMALL, "label_rescaling": {"scale": "initial_rms"}}
     errors = pinn.train(config, tmp_path, progress=False)
-    from ocp_dc.pinn.data import generate
-
     solution = generate("advection", 16, 21)
     trained = pinn.load(tmp_path / "model.pt")
     assert trained.iteration == 12
