@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU
+from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU
 from ocp_dc.nn.moments import second_moment, unit_moment_coefficient
 from ocp_dc.nn.registry import activation, activation_names, same_activation
 from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
@@ -13,6 +13,7 @@ __all__ = [
     "IntegratedELU",
     "IntegratedLeakyReLU",
     "ShiftedSoftplus",
+    "TwiceIntegratedReLU",
     "activation",
     "activation_names",
     "same_activation",

@@ -1,7 +1,8 @@
 """Integrated activations: their derivative, which is what forces are made of, is a common activation.
 
 Source: "On Training Derivative-Constrained Neural Networks", arXiv 2310.01649. All are continuous with their first
-derivative; the second jumps at 0, where it takes the value of the left side.
+derivative; the second jumps at 0, where it takes the value of the left side. The next member of the family, ReLU
+integrated twice, is continuous with its second derivative, and its third jumps.
 """
 
 from __future__ import annotations
@@ -44,6 +45,37 @@ class IReLU(nn.Module):
     def spec(self) -> dict[str, Any]:
         """What :func:`ocp_dc.nn.activation` makes this function from."""
         return {"name": "irelu", "coefficient": self.coefficient}
+
+    def extra_repr(self) -> str:
+        """Return the settings, as they stand in the module's repr."""
+        return f"coefficient={self.coefficient:g}"
+
+
+class TwiceIntegratedReLU(nn.Module):
+    """ReLU integrated twice: f(x) = c max(0, x)^3, f'(x) = 3c max(0, x)^2, f''(x) = 6c max(0, x).
+
+    For equations of second order, where IReLU's second derivative jumps.
+
+    Args:
+        coefficient: c, positive. 1/6 makes the second derivative ReLU itself, and the first IReLU.
+            ``"unit_moment"`` is sqrt(2/15), for which E[f(x)^2] = 1 where x ~ N(0, 1).
+
+    Raises:
+        UserError: the coefficient is neither a finite positive number nor ``"unit_moment"``.
+    """
+
+    def __init__(self, coefficient: float | str = 1 / 6) -> None:
+        super().__init__()
+        self.coefficient = _coefficient(coefficient, power=3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return f(x), with the shape and dtype of ``x``."""
+        return self.coefficient * torch.relu(x) ** 3
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What :func:`ocp_dc.nn.activation` makes this function from."""
+        return {"name": "twice_integrated_relu", "coefficient": self.coefficient}
 
     def extra_repr(self) -> str:
         """Return the settings, as they stand in the module's repr."""
@@ -137,10 +169,10 @@ class _SquaredReLU(torch.autograd.Function):
         return (grad_x if ctx.coefficient == 0.5 else grad_x * (2 * ctx.coefficient)), None
 
 
-def _coefficient(value: float | str) -> float:
-    """Return the number that a coefficient means."""
+def _coefficient(value: float | str, power: int = 2) -> float:
+    """Return the number that the coefficient of max(0, x)^power means."""
     if value == UNIT_MOMENT:
-        return unit_moment_coefficient()
+        return unit_moment_coefficient(power)
     if isinstance(value, str) and (hint := nearest(value, [UNIT_MOMENT])):
         raise UserError(f"coefficient: got {value!r}, expected a finite positive number or '{UNIT_MOMENT}'.{hint}")
     return finite_number("coefficient", value, positive=True, words=f"'{UNIT_MOMENT}'")

@@ -31,9 +31,12 @@ def second_moment(f: Callable[[torch.Tensor], torch.Tensor]) -> float:
 
 
 @functools.cache
-def unit_moment_coefficient() -> float:
-    """Return the c with E[f(x)^2] = 1 for f(x) = c max(0, x)^2 and x ~ N(0, 1): sqrt(2/3)."""
-    return 1 / math.sqrt(second_moment(lambda x: torch.relu(x).square()))
+def unit_moment_coefficient(power: int = 2) -> float:
+    """Return the c with E[f(x)^2] = 1 for f(x) = c max(0, x)^power and x ~ N(0, 1).
+
+    sqrt(2/3) for the square, sqrt(2/15) for the cube.
+    """
+    return 1 / math.sqrt(second_moment(lambda x: torch.relu(x) ** power))
 
 
 def _gauss_legendre(n: int) -> tuple[torch.Tensor, torch.Tensor]:

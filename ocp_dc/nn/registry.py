@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from ocp_dc.errors import UserError, unknown_name
-from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU
+from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU
 from ocp_dc.nn.settings import finite_number
 from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
 from ocp_dc.options import check_keys
@@ -36,6 +36,7 @@ _ACTIVATIONS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
     "silu": (nn.SiLU, ()),
     "softplus": (nn.Softplus, ()),
     "tanh": (nn.Tanh, ()),
+    "twice_integrated_relu": (TwiceIntegratedReLU, ("coefficient",)),
 }
 _ALIASES = {"ssp": "shifted_softplus", "swish": "silu"}
 

@@ -6,7 +6,7 @@ import math
 
 from torch import nn
 
-from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU
+from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU
 from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
 
 _SMOOTH = (nn.GELU, nn.Mish, nn.SiLU, ShiftedSoftplus, nn.Softplus, nn.Tanh)
@@ -34,6 +34,8 @@ def smoothness(function: nn.Module) -> float | None:
         return 1 if function.alpha == 1 else 0
     if isinstance(function, IReLU):
         return 1
+    if isinstance(function, TwiceIntegratedReLU):
+        return 2
     if isinstance(function, IntegratedLeakyReLU):
         return math.inf if function.negative_slope == 1 else 1
     if isinstance(function, IntegratedELU):

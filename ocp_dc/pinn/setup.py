@@ -22,7 +22,7 @@ from ocp_dc.pinn.task import Task
 from ocp_dc.pinn.tasks import task_class
 from ocp_dc.surgery import Report, fitting_gains
 
-FAMILY = ("irelu",)  # integrated activations by the number of times that ReLU is integrated
+FAMILY = ("irelu", "twice_integrated_relu")  # ReLU integrated once, twice
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import abc
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
 from ocp_dc.errors import UserError
@@ -105,7 +106,7 @@ class Task(abc.ABC):
         """Refuse data that these equations do not describe.
 
         Raises:
-            UserError: another task, a field is missing, a point lies outside the domain, or a coefficient differs.
+            UserError: another task, a field is missing, the grid is not that of the domain, or a coefficient differs.
         """
         if solution.task != self.name:
             raise UserError(f"task {self.name}: got data of the task {solution.task!r}; give data of {self.name}")
@@ -113,10 +114,12 @@ class Task(abc.ABC):
             raise UserError(f"task {self.name}: the data lack {', '.join(missing)}; they have {list(solution.fields)}")
         for name, (low, high) in zip(self.coordinates, (*self.domain, (0.0, self.duration)), strict=True):
             axis, slack = solution.axes[name], 1e-5 * (high - low)  # files hold float32
-            if axis.min() < low - slack or axis.max() > high + slack:
+            cell = np.diff(axis).max() + slack  # values stand in the middle of cells; data may end early, not late
+            short = axis.min() > low + cell or (axis.max() < high - cell and name != "t")
+            if short or axis.min() < low - slack or axis.max() > high + slack:
                 raise UserError(
                     f"task {self.name}: the data's {name} runs from {axis.min():g} to {axis.max():g}, "
-                    f"expected between {low:g} and {high:g}"
+                    f"expected {low:g} to {high:g}"
                 )
         for name, value in self.coefficients.items():
             got = solution.parameters.get(name, value)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.autograd import grad, gradcheck, gradgradcheck
 
 from ocp_dc.errors import UserError
-from ocp_dc.nn import IntegratedELU, IntegratedLeakyReLU, IReLU, activation
+from ocp_dc.nn import IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU, activation
 
 from tolerances import assert_close
 
@@ -25,6 +25,8 @@ MODULES = [
     IntegratedLeakyReLU(0.2, 0.7),
     IntegratedELU(),
     IntegratedELU(0.6),
+    TwiceIntegratedReLU(),
+    TwiceIntegratedReLU("unit_moment"),
 ]
 every_module = pytest.mark.parametrize("module", MODULES, ids=repr)
 
@@ -77,15 +79,35 @@ def test_elu_closed_form(values: list[float], alpha: float, dtype: torch.dtype) 
     check(IntegratedELU(alpha), x, expected)
 
 
-def test_irelu_and_its_derivatives_are_exactly_zero_at_and_below_zero() -> None:
+@settings(deadline=None)
+@given(FLOATS, POSITIVE, DTYPES)
+def test_twice_integrated_closed_form(values: list[float], c: float, dtype: torch.dtype) -> None:
+    x = torch.tensor([*values, 0.0, -0.0], dtype=dtype)
+    positive = x.double().clamp(min=0)
+    check(TwiceIntegratedReLU(c), x, [c * positive**3, 3 * c * positive**2, 6 * c * positive])
+
+
+def test_its_derivatives_are_irelu_relu_and_a_step() -> None:
+    x = torch.tensor([-2.0, 0.0, 0.5, 3.0], dtype=torch.float64, requires_grad=True)
+    result, found = TwiceIntegratedReLU()(x), []
+    for _ in range(3):
+        (result,) = grad(result.sum(), x, create_graph=True)
+        found.append(result.detach())
+    for actual, expected in zip(found, (IReLU()(x), torch.relu(x), torch.heaviside(x, 0 * x)), strict=True):
+        assert_close(actual, expected.detach())
+
+
+@pytest.mark.parametrize("make", [IReLU, TwiceIntegratedReLU])
+def test_irelu_and_its_derivatives_are_exactly_zero_at_and_below_zero(make: type[torch.nn.Module]) -> None:
     x = torch.tensor([0.0, -0.0, -3.0, -1e30, -torch.inf])
-    for result in derivatives(IReLU(0.7), x):
+    for result in derivatives(make(0.7), x):
         assert torch.equal(result, torch.zeros(5))
 
 
-def test_irelu_passes_nan_on() -> None:
-    assert derivatives(IReLU(), torch.tensor([torch.nan]))[0].isnan().all()
-    assert derivatives(IReLU(), torch.tensor([torch.nan]))[1].isnan().all()
+@pytest.mark.parametrize("make", [IReLU, TwiceIntegratedReLU])
+def test_irelu_passes_nan_on(make: type[torch.nn.Module]) -> None:
+    assert derivatives(make(), torch.tensor([torch.nan]))[0].isnan().all()
+    assert derivatives(make(), torch.tensor([torch.nan]))[1].isnan().all()
 
 
 def test_irelu_gradient_survives_a_product_beyond_half_precision() -> None:
@@ -124,11 +146,11 @@ def test_second_order_training_gradient_of_a_layer(module: torch.nn.Module) -> N
 @every_module
 def test_third_derivative_exists(module: torch.nn.Module) -> None:
     x = torch.tensor([0.3, 2.0], dtype=torch.float64, requires_grad=True)
-    result = module(x).pow(3).sum()  # for x > 0: c^3 x^6, third derivative 120 c^3 x^3
-    c = float(module(torch.ones(1, dtype=torch.float64)))
+    result = module(x).pow(3).sum()  # for x > 0: c^3 x^n with n = 6 or 9, third derivative n (n-1) (n-2) c^3 x^(n-3)
+    c, n = float(module(torch.ones(1, dtype=torch.float64))), 9 if isinstance(module, TwiceIntegratedReLU) else 6
     for _ in range(3):
         (result,) = grad(result.sum(), x, create_graph=True)
-    assert_close(result, 120 * c**3 * x**3)
+    assert_close(result, n * (n - 1) * (n - 2) * c**3 * x ** (n - 3))
 
 
 @every_module
@@ -188,7 +210,7 @@ def test_traces_under_make_fx_with_its_force(module: torch.nn.Module) -> None:
 
 @pytest.mark.parametrize("bad", [0, -1.0, float("nan"), float("inf"), True, None, "half", [0.5], torch.tensor(0.5)])
 def test_bad_coefficient(bad: object) -> None:
-    for make in (IReLU, lambda c: IntegratedLeakyReLU(0.1, c)):
+    for make in (IReLU, TwiceIntegratedReLU, lambda c: IntegratedLeakyReLU(0.1, c)):
         with pytest.raises(UserError, match=r"coefficient: got .*expected a finite positive number or 'unit_moment'"):
             make(bad)
 
@@ -208,3 +230,4 @@ def test_repr() -> None:
     assert repr(IReLU()) == "IReLU(coefficient=0.5)"
     assert repr(IntegratedLeakyReLU()) == "IntegratedLeakyReLU(negative_slope=0.01, coefficient=0.5)"
     assert repr(IntegratedELU(2)) == "IntegratedELU(alpha=2)"
+    assert repr(TwiceIntegratedReLU(0.25)) == "TwiceIntegratedReLU(coefficient=0.25)"

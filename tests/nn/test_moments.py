@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from ocp_dc.nn import IReLU, activation, activation_names, second_moment, unit_moment_coefficient
+from ocp_dc.nn import IReLU, TwiceIntegratedReLU, activation, activation_names, second_moment, unit_moment_coefficient
 
 from tolerances import ROUNDING
 
@@ -47,6 +47,10 @@ def test_unit_moment_coefficient() -> None:
     assert unit_moment_coefficient() == pytest.approx(math.sqrt(2 / 3), rel=RELATIVE)
     assert IReLU("unit_moment").coefficient == unit_moment_coefficient()
     assert second_moment(IReLU("unit_moment")) == pytest.approx(1, rel=RELATIVE)
+    # E[max(0, x)^6] = 15 / 2
+    assert unit_moment_coefficient(3) == pytest.approx(math.sqrt(2 / 15), rel=RELATIVE)
+    assert TwiceIntegratedReLU("unit_moment").coefficient == unit_moment_coefficient(3)
+    assert second_moment(TwiceIntegratedReLU("unit_moment")) == pytest.approx(1, rel=RELATIVE)
 
 
 def test_unit_moment_on_samples() -> None:
