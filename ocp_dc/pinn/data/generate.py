@@ -33,9 +33,9 @@ def generate(task: str, size: int | None = None, times: int | None = None, seed:
     layout = layout_of(task)
     size = SIZES[len(layout.axes)] if size is None else size
     times = TIMES[len(layout.axes)] if times is None else times
-    for name, value, least in (("size", size, 8), ("times", times, 2), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise UserError(f"{task}: got {name} {value!r}, expected a whole number from {least}")
+    _expect_whole(task, "size", size, least=8)
+    _expect_whole(task, "times", times, least=2)
+    _expect_whole(task, "seed", seed, least=0)
     return importlib.import_module(f"ocp_dc.pinn.data.generators.{task}").solve(size, times, seed)
 
 
@@ -64,7 +64,12 @@ def make_data(
         path = path / layout_of(task).file_name
     if path.exists():
         raise UserError(f"{path}: is there already, and is not overwritten; give another name, or remove it")
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise UserError(f"{task}: got samples {samples!r}, expected a whole number from 1")
+    _expect_whole(task, "seed", seed, least=0)
+    _expect_whole(task, "samples", samples, least=1)
     write_solution(path, [generate(task, size, times, seed + number) for number in range(samples)])
     return path
+
+
+def _expect_whole(task: str, name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"{task}: got {name} {value!r}, expected a whole number from {least}")

@@ -22,6 +22,8 @@ LARGEST_CHUNK = 1 << 30  # bytes that one stored chunk unpacks to
 LONGEST_CONFIG = 100_000  # characters
 # deflate, shuffle, fletcher32, szip, nbit, scaleoffset, and h5py's own lzf, which PDEBench uses
 BUILT_IN_FILTERS = {1, 2, 3, 4, 5, 6, 32000}
+# what h5py raises on a damaged file, at any call
+DAMAGE = (LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 
 
 def h5py() -> Any:
@@ -44,7 +46,7 @@ def opened(path: Path | str) -> Iterator[Any]:
     """Open an HDF5 file for reading.
 
     Raises:
-        UserError: the file is missing, no HDF5 file, or damaged.
+        UserError: the file is missing, no HDF5 file, or shows damage here or in the block.
     """
     library = h5py()
     if not Path(path).is_file():
@@ -52,11 +54,12 @@ def opened(path: Path | str) -> Iterator[Any]:
     if not library.is_hdf5(path):
         raise UserError(f"{path}: not an HDF5 file; expected one of PDEBench, or of `ocp-dc pinn data`")
     try:
-        file = library.File(path, "r", locking=False)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be opened ({error}); the file is damaged or cut short") from error
-    with file:
-        yield file
+        with library.File(path, "r", locking=False) as file:
+            yield file
+    except UserError:
+        raise
+    except DAMAGE as error:
+        raise UserError(f"{path}: cannot be read ({error}); the file is damaged or cut short") from error
 
 
 def has(group: Any, name: str) -> bool:
@@ -89,10 +92,7 @@ def find(group: Any, key: str, kind: str) -> Any:
                 f"{path}: {key!r} is a soft or external link, which is not followed; expected a {kind} in the file"
                 " itself. Copy its content there from a source that you trust"
             )
-        try:
-            node = node[name]
-        except Exception as error:  # damage shows as one of many types: KeyError, OSError, RuntimeError, ValueError
-            raise UserError(f"{path}: {key!r} cannot be opened ({error}); the file is damaged") from error
+        node = node[name]
     if not isinstance(node, library.Dataset if kind == "dataset" else library.Group):
         raise UserError(f"{path}: {key!r} is a {type(node).__name__.lower()}, expected a {kind}")
     if kind == "dataset":
@@ -106,16 +106,13 @@ def read_numbers(dataset: Any, index: int | None = None) -> np.ndarray:
     Only what is asked for is read from the disk.
 
     Raises:
-        UserError: it is too large, damaged, or holds NaN or infinities.
+        UserError: it is too large, or holds NaN or infinities.
     """
     where = f"{dataset.file.filename}: {dataset.name!r}"
     shape = dataset.shape if index is None else dataset.shape[1:]
     if math.prod(shape) > LARGEST_READ:
         raise UserError(f"{where} has {math.prod(shape)} values a sample, expected at most {LARGEST_READ}")
-    try:
-        values = np.asarray(dataset[()] if index is None else dataset[index], dtype=np.float64)
-    except Exception as error:  # as above
-        raise UserError(f"{where} cannot be read ({error}); the file is damaged") from error
+    values = np.asarray(dataset[()] if index is None else dataset[index], dtype=np.float64)
     if not np.isfinite(values).all():
         count = int((~np.isfinite(values)).sum())
         raise UserError(f"{where} holds {count} values that are NaN or infinite, expected numbers; take another sample")
@@ -155,7 +152,7 @@ def text_in(attributes: Any, name: str) -> str | None:
 def _attribute(attributes: Any, name: str) -> Any:
     try:
         return attributes.get(name)
-    except Exception:  # a damaged or outlandish attribute: parameters are told as far as they can be
+    except DAMAGE:  # or outlandish: parameters are told as far as they can be
         return None
 
 
