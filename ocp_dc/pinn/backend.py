@@ -2,7 +2,7 @@
 
 DeepXDE takes its backend from the environment or from a file in the home folder, which it writes if there is none; it
 announces the backend on stderr, and makes the GPU torch's default device for everything else in the process. Here it
-gets PyTorch, silently, leaves no file, and the default device stays: :func:`device` sets it for a while.
+gets PyTorch, silently, leaves no file, and the default device stays: :func:`default_device` sets it for a while.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,8 @@ def _import() -> ModuleType:
             "`pip install 'ocp_dc[pinn]'`, or `pip install .[pinn]` in a checkout"
         ) from error
     finally:
-        torch.set_default_device(device)
+        if torch.get_default_device() != device:
+            torch.set_default_device(None if device.type == "cpu" else device)
         if before is None:
             os.environ.pop(VARIABLE, None)
         else:
@@ -54,6 +56,15 @@ else:
     dde = _import()
 
 
-def device(cpu: bool = False) -> torch.device:
-    """Return where a training runs, the GPU where there is one; ``with`` makes it torch's default for a while."""
-    return torch.device("cuda" if torch.cuda.is_available() and not cpu else "cpu")
+@contextlib.contextmanager
+def default_device(cpu: bool = False) -> Iterator[torch.device]:
+    """Make the GPU, where there is one, torch's default device for a while, and yield where things are then.
+
+    Where the default is right nothing is set: a default that is set costs time in every call of torch.
+
+    Args:
+        cpu: take the CPU where there is a GPU.
+    """
+    wanted = torch.device("cuda" if torch.cuda.is_available() and not cpu else "cpu")
+    with contextlib.nullcontext() if torch.get_default_device().type == wanted.type else wanted:
+        yield wanted

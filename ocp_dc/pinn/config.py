@@ -52,9 +52,10 @@ def resolve(
         if not isinstance(changes, Mapping):
             raise UserError(f"smoke: got {changes!r}, expected a block of changes, such as {{data: {{size: 32}}}}")
         raw = _merged(raw, changes)
-        raw["data"] = _without_sizes_of_a_file(raw.get("data"))
     for text in overrides:
         _override(raw, text)
+    if budget == "smoke" or any(text.startswith("--data.path=") for text in overrides):
+        raw["data"] = _without_sizes_of_a_file(raw.get("data"))
     if seed is not None:
         raw["seed"] = seed
     return _plain(PinnOptions.from_config(raw), raw)
@@ -91,7 +92,7 @@ def _merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 
 def _without_sizes_of_a_file(block: Any) -> Any:
-    """Return the data block without the sizes that ``smoke`` gives generated solutions, where a file is named."""
+    """Return the data block without the sizes of generated solutions, where a file is named."""
     if not isinstance(block, Mapping) or block.get("path") is None:
         return block
     return {key: value for key, value in block.items() if key not in ("size", "times")}

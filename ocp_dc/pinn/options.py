@@ -168,7 +168,7 @@ def _check_numbers(options: PinnOptions) -> None:
     count("network.hidden_layers", options.network.hidden_layers)
     count("network.width", options.network.width)
     for field in dataclasses.fields(SamplingOptions):
-        count(f"sampling.{field.name}", getattr(options.sampling, field.name), least=0)
+        count(f"sampling.{field.name}", getattr(options.sampling, field.name), least=int(field.name == "domain"))
     count("optim.iterations", options.optim.iterations)
     finite_number("optim.lr", options.optim.lr, positive=True)
     scale = options.label_rescaling.scale

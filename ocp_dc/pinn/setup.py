@@ -131,8 +131,6 @@ def _check_points(data: Any, names: list[str]) -> None:
     empty = [name for name, points in zip(conditions, data.num_bcs, strict=True) if not points]
     if empty:
         raise UserError(f"sampling: leaves {', '.join(empty)} without points; raise boundary and initial")
-    if not len(data.train_x_all):
-        raise UserError("sampling: leaves the equations without points; raise domain")
 
 
 def _warn_of_roughness(task: Task, net: FullyConnected) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.files import write_json
-from ocp_dc.pinn.backend import device
+from ocp_dc.pinn.backend import default_device
 from ocp_dc.pinn.checkpoint import load_state
 from ocp_dc.pinn.folder import Folder, read_losses
 from ocp_dc.pinn.metrics import predict, solution_errors
@@ -25,7 +25,7 @@ from ocp_dc.pinn.setup import Setup, set_up
 
 def check(config: Mapping[str, Any], cpu: bool = False) -> str:
     """See :func:`ocp_dc.pinn.check`."""
-    with device(cpu):
+    with default_device(cpu):
         return str(set_up(PinnOptions.from_config(config)).report)
 
 
@@ -33,7 +33,7 @@ def train(config: Mapping[str, Any], out: Path, cpu: bool = False, progress: boo
     """See :func:`ocp_dc.pinn.train`; the config is a resolved one."""
     options, folder = PinnOptions.from_config(config), Folder(out)
     folder.begin(config)
-    with device(cpu) as where:
+    with default_device(cpu) as where:
         setup = set_up(options)
         folder.describe(setup.report.to_dict(), where)
         print(setup.report)

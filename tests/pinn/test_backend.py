@@ -7,6 +7,7 @@ CODE = """
 import os, torch
 {before}
 from ocp_dc.pinn.backend import dde
+assert not torch.overrides._get_current_function_mode_stack()
 print(dde.backend.backend_name, torch.get_default_device(), torch.get_default_dtype(), os.environ.get("DDE_BACKEND"))
 """
 

@@ -253,7 +253,13 @@ def test_the_command_line(tmp_path, capsys):
     assert json.loads((tmp_path / "out" / "surgery.json").read_text())["counts"]["swapped"] == 2
     assert main(command) == 2
     assert "holds a finished training" in capsys.readouterr().err
-    diverging = ["--optim.name=sgd", "--optim.lr=1.0e+12", "--out", str(tmp_path / "diverging"), "--dc.activation=irelu"]
+    diverging = [
+        "--optim.name=sgd",
+        "--optim.lr=1.0e+12",
+        "--out",
+        str(tmp_path / "diverging"),
+        "--dc.activation=irelu",
+    ]
     assert main(["pinn", "train", str(config), *diverging]) == 1
     assert "error: training diverged at step" in capsys.readouterr().err
 

@@ -1,0 +1,119 @@
+"""The config: defaults, overrides, budgets, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ocp_dc.errors import UserError
+from ocp_dc.pinn import resolve
+from ocp_dc.pinn.options import PinnOptions
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "pinn").glob("*.yml"))
+ADVECTION = {"task": "advection"}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_published_settings(path):
+    """Fully connected 6 x 40, tanh, Glorot normal, Adam 1e-3, 1000 / 1000 / 5000 points: arXiv 2310.01649."""
+    config = resolve(path)
+    assert config["task"] == path.stem
+    network = {"hidden_layers": 6, "width": 40, "activation": "tanh", "initializer": "Glorot normal"}
+    assert config["network"] == {**network, "batchnorm": "none"}
+    assert config["sampling"] == {"domain": 1000, "boundary": 1000, "initial": 5000}
+    iterations = 100 if path.stem == "diffusion_reaction" else 15000
+    assert config["optim"] == {"name": "adam", "lr": 1e-3, "iterations": iterations}
+    assert config["data"]["share"] == 0.3
+    assert (config["dc"], config["label_rescaling"], config["as_published"]) == ({}, {"scale": 1.0}, False)
+
+
+def test_all_tasks_ship():
+    assert [path.stem for path in CONFIGS] == [
+        *("advection", "compressible_flow", "diffusion_reaction", "diffusion_sorption", "shallow_water")
+    ]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_resolved_again_it_is_the_same(path, tmp_path):
+    config = resolve(path, ["--dc.activation={name: irelu, coefficient: 0.25}"], budget="smoke", seed=5)
+    copy = tmp_path / "config.yml"
+    copy.write_text(yaml.safe_dump(config))
+    assert resolve(copy) == config
+
+
+def test_overrides():
+    config = resolve(
+        ADVECTION, ["--dc.activation=irelu", "--optim.lr=0.01", "--times=[0, 1.5]", "--loss_weights.L_f=3"]
+    )
+    assert config["dc"] == {"activation": "irelu"}
+    assert config["optim"] == {"name": "adam", "lr": 0.01, "iterations": 15000}
+    assert (config["times"], config["loss_weights"]) == ([0.0, 1.5], {"L_f": 3.0})
+
+
+def test_budgets():
+    config = {**ADVECTION, "data": {"size": 64}, "smoke": {"data": {"size": 16}, "optim": {"iterations": 7}}}
+    smoke, full = resolve(config, budget="smoke"), resolve(config)
+    assert (smoke["data"]["size"], smoke["optim"]["iterations"], smoke["sampling"]["domain"]) == (16, 7, 100)
+    assert (full["data"]["size"], full["optim"]["iterations"], full["sampling"]["domain"]) == (64, 15000, 1000)
+    assert resolve(config, ["--data.path=a.h5"])["data"]["size"] is None
+    assert resolve({**config, "data": {"path": "a.h5"}}, budget="smoke")["data"]["size"] is None
+    overridden = resolve(config, ["--data.path=a.h5"], budget="smoke")
+    assert (overridden["data"]["path"], overridden["data"]["size"]) == ("a.h5", None)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("--dc.activatoin=irelu", r"dc: unknown key 'activatoin'.*Did you mean 'activation'"),
+        ("--dc.angle_gradients=exact", r"dc\.angle_gradients: is for interatomic potentials"),
+        ("--network.widht=3", r"network: unknown key 'widht'.*Did you mean 'width'"),
+        ("--network.width=0", r"network\.width: got 0, expected a whole number, 1 or more"),
+        ("--network.width=1.5", r"network\.width: got 1\.5"),
+        ("--network.batchnorm=true", r"network\.batchnorm: got True, expected one of none, before, after"),
+        ("--network.initializer=Glorot", r"network\.initializer: got 'Glorot'.*Did you mean 'Glorot normal'"),
+        ("--optim.name=adan", r"optim\.name: got 'adan'.*Did you mean 'adam'"),
+        ("--optim.lr=1e-3", r"optim\.lr: got '1e-3'.*write 1\.0e-3"),
+        ("--optim.lr=-1", r"optim\.lr: got -1, expected a finite positive number"),
+        ("--optim.iterations=0", r"optim\.iterations: got 0"),
+        ("--sampling.domain=0", r"sampling\.domain: got 0, expected a whole number, 1 or more"),
+        ("--sampling.boundary=-1", r"sampling\.boundary: got -1"),
+        ("--label_rescaling.scale=inital_rms", r"label_rescaling\.scale: got.*Did you mean 'initial_rms'"),
+        (
+            "--label_rescaling.scale=0",
+            r"label_rescaling\.scale: got 0, expected a finite positive number or initial_rms",
+        ),
+        ("--loss_weights.L_f=-1", r"loss_weights\.L_f: got -1, expected zero or more"),
+        ("--loss_weights=3", r"loss_weights: got 3"),
+        ("--times=1", r"times: got 1, expected a list of times"),
+        ("--data.share=1.1", r"data\.share: got 1\.1"),
+        ("--data={path: a.h5, size: 3}", r"data\.size: is of generated solutions"),
+        ("--seed=-1", r"seed: got -1"),
+        ("--report_every=0", r"report_every: got 0"),
+        ("--as_published=yes please", r"as_published: got 'yes please', expected true or false"),
+        ("--tsak=advection", r"unknown key 'tsak'.*Did you mean 'task'"),
+        ("--task=3", r"task: got 3, expected the name of a task"),
+        ("--task.name=advection", r"'task' is 'advection', which is no block"),
+        ("--dc", r"override '--dc': expected such as"),
+        ("--dc.activation={", "no YAML"),
+    ],
+)
+def test_mistakes(override, message):
+    with pytest.raises(UserError, match=message):
+        resolve(ADVECTION, [override])
+
+
+def test_more_mistakes(tmp_path):
+    with pytest.raises(UserError, match="--budget: got 'tiny', expected one of full, smoke"):
+        resolve(ADVECTION, budget="tiny")
+    with pytest.raises(UserError, match="cannot be read"):
+        resolve(tmp_path / "none.yml")
+    broken = tmp_path / "broken.yml"
+    broken.write_text("task: [")
+    with pytest.raises(UserError, match="is no YAML"):
+        resolve(broken)
+    broken.write_text("advection")
+    with pytest.raises(UserError, match="got str, expected blocks such as `task: advection`"):
+        resolve(broken)
+    with pytest.raises(UserError, match="smoke: got 3"):
+        resolve({**ADVECTION, "smoke": 3}, budget="smoke")
+    assert PinnOptions.from_config(ADVECTION).optim.iterations == 15000
