@@ -23,6 +23,10 @@ OURS = {
     "surgery": ("ocp_dc.nn", "ocp_dc.errors", "ocp_dc.options"),
     "labels": ("ocp_dc.data.units", "ocp_dc.errors", "ocp_dc.options"),
     "data": ("ocp_dc.errors", "ocp_dc.options", "ocp_dc.__version__"),
+    "pinn": (
+        *("ocp_dc.nn", "ocp_dc.surgery", "ocp_dc.errors", "ocp_dc.options", "ocp_dc.__version__"),
+        *("ocp_dc.evaluation.files", "ocp_dc.evaluation.plots"),
+    ),
 }
 THIRD_PARTY = {"nn": {"torch"}, "surgery": {"torch"}, "labels": {"torch", "numpy"}}
 ABOVE_FAIRCHEM1 = ("ocp_dc.study", "ocp_dc.pinn", "ocp_dc.cli", "ocp_dc.demo", "ocp_dc.evaluation")
@@ -92,6 +96,11 @@ def test_what_a_core_layer_imports_of_others(layer: str) -> None:
         if name.partition(".")[0] not in allowed
     ]
     assert wrong == []
+
+
+def test_only_one_file_imports_deepxde() -> None:
+    importers = {relative(path) for path in FILES if any(within(name, ("deepxde",)) for name in imports_of(path))}
+    assert importers == {"pinn/backend.py"}
 
 
 def test_fairchem1_knows_nothing_of_what_sits_on_top() -> None:

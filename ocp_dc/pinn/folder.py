@@ -24,7 +24,7 @@ import numpy as np
 import torch
 import yaml
 
-import ocp_dc
+from ocp_dc import __version__
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.files import replacing, write_json
 from ocp_dc.pinn.backend import dde
@@ -73,7 +73,7 @@ class Folder:
             "python": platform.python_version(),
             "torch": torch.__version__,
             "deepxde": dde.__version__,
-            "ocp_dc": ocp_dc.__version__,
+            "ocp_dc": __version__,
             "numpy": np.__version__,
             "platform": f"{platform.system()} {platform.machine()}",
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
