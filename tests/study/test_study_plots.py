@@ -44,12 +44,30 @@ def test_curves_are_the_mean_and_the_range_of_the_seeds():
 
 
 def test_a_run_that_is_not_done_is_no_part_of_the_mean():
-    diverged = curve("a", 1, [0.3, 9.0, np.nan], "diverged")
+    diverged = curve("a", 1, [0.3, 0.9, np.nan], "diverged")
     energy = drawn(study([curve("a", 0, [0.4, 0.2, 0.1]), diverged, curve("a", 2, [0.5], "unfinished")])).axes[0]
     mean, thin, cross, _ = energy.lines
     np.testing.assert_allclose(mean.get_ydata(), [400, 200, 100])
     assert thin.get_linewidth() < mean.get_linewidth()
-    assert (cross.get_marker(), cross.get_xydata().tolist()) == ("x", [[2, 9000]])
+    assert (cross.get_marker(), cross.get_xydata().tolist()) == ("x", [[2, 900]])
+
+
+def test_a_run_that_blows_up_does_not_flatten_the_others():
+    blown = curve("a", 1, [0.3, 1e20], "diverged")
+    energy = drawn(study([curve("a", 0, [0.4, 0.2]), blown])).axes[0]
+    assert energy.get_ylim()[1] == pytest.approx(1200)  # three times the largest of the run that is done
+    assert energy.lines[2].get_ydata() == pytest.approx([1200])
+
+
+def test_what_is_below_zero_is_drawn_on_a_linear_axis():
+    figure = drawn(study([curve("a", 0, [0.4, -0.2])], [curve("b", 0, [np.nan, np.nan])]))
+    assert {ax.get_yscale() for ax in figure.axes} == {"linear"}
+
+
+def test_seeds_that_share_no_epoch_have_no_mean():
+    late = curve("a", 1, [0.3])
+    late.curves["epoch"][:] = 9
+    assert not drawn(study([curve("a", 0, [0.4]), late], [curve("b", 0, [0.1, 0.2])])).axes[0].collections
 
 
 def test_no_curves_no_figure():
