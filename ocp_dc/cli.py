@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args, rest = _parser().parse_known_args(arguments)
         if rest and args.command not in ("inspect", "fit-scales"):
             raise UserError(f"unknown arguments: {' '.join(rest)}; see `ocp-dc {args.command} --help`")
-        args.overrides = rest
+        args.overrides, args.arguments = rest, arguments
         return args.run(args)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -94,6 +95,23 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, default=32, metavar="N", help="structures per evaluation (default: 32)")
     add("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
     add("--overwrite", action="store_true", help="replace an evaluation that lies in DIR")
+
+    study = commands.add_parser("study", help="ablation studies: run one, or report what it found")
+    actions = study.add_subparsers(dest="action", required=True, metavar="run|report")
+    add = _adder(actions, "run", _study_run, "train every arm of a study with every seed, and report")
+    add("study", type=Path, help="the study, such as configs/studies/coefficient.yml")
+    add("--out", type=Path, required=True, metavar="DIR", help="its folder; what is done there is not done again")
+    add("--budget", default="full", metavar="B", help="smoke, or such as '8 epochs', '500 steps', '3 minutes' (a run)")
+    add("--data", nargs="+", default=(), metavar="D", help="data sets: names of the study's, FOLDER, or NAME=FOLDER")
+    add("--models", nargs="+", default=(), metavar="M", help="models of the study's; all of them by default")
+    add("--seeds", nargs="+", default=(), type=int, metavar="S", help="seeds in the place of the study's")
+    add("--jobs", type=int, metavar="N", help="runs at a time (default: one per GPU, or per core)")
+    add("--threads", type=int, metavar="N", help="threads of each run (default: 1 on a CPU)")
+    add("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
+    add("--dry-run", action="store_true", help="check the study, list its runs and start none")
+    add("--submit", nargs="*", metavar="KEY=VALUE", help="submit jobs to Slurm: slurm_partition=gpu timeout_min=600")
+    add = _adder(actions, "report", _study_report, "print and write the report of a study, finished or not")
+    add("out", type=Path, help="the study's folder")
 
     add = _adder(
         commands, "demo", _demo, "train SchNet on the bundled sample, stock and derivative-constrained, and compare"
@@ -158,6 +176,30 @@ def _evaluate(args: argparse.Namespace) -> int:
     )
     print_errors(metrics, title=f"{args.checkpoint} on {args.lmdb}")
     print(f"written to {args.out}")
+    return 0
+
+
+def _study_run(args: argparse.Namespace) -> int:
+    from ocp_dc.study.commands import run_study
+    from ocp_dc.study.plan import Choices
+
+    return run_study(
+        args.study,
+        args.out,
+        Choices(args.budget, args.data, args.models, args.seeds),
+        command=shlex.join(["ocp-dc", *args.arguments]),
+        jobs=args.jobs,
+        threads=args.threads,
+        cpu=args.cpu,
+        dry_run=args.dry_run,
+        submit=args.submit,
+    )
+
+
+def _study_report(args: argparse.Namespace) -> int:
+    from ocp_dc.study.commands import report_study
+
+    report_study(args.out)
     return 0
 
 

@@ -41,6 +41,32 @@ def read_training_log(path: str | Path) -> TrainingLog:
         UserError: there is no such file, a column is missing, a value is not a number, or there are no rows.
     """
     path = Path(path)
+    header, rows = _read(path)
+    columns = [_column(path, header, name) for name in (EPOCH, ENERGY_MAE, FORCES_MAE)]
+    return TrainingLog(*_by_epoch(path, rows, columns).T)
+
+
+def read_columns(path: str | Path) -> dict[str, np.ndarray]:
+    """Read every column of the validation file of a run, by its name without the unit; rows as in a training log.
+
+    Returns:
+        (N,) numbers by name, ``epoch`` among them; NaN where a value is not there.
+
+    Raises:
+        UserError: as :func:`read_training_log`; no rows are no mistake here.
+    """
+    path = Path(path)
+    header, rows = _read(path)
+    _column(path, header, EPOCH)
+    if not rows:
+        return {}
+    order = [header.index(EPOCH), *(i for i, name in enumerate(header) if name != EPOCH)]
+    table = _by_epoch(path, [[value or "nan" for value in row] for row in rows], order)
+    return {header[column].partition(" [")[0]: values for column, values in zip(order, table.T, strict=True)}
+
+
+def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return header and whole rows."""
     if not path.is_file():
         raise UserError(f"{path}: got no such file, expected the validation CSV file of a run")
     try:
@@ -48,17 +74,20 @@ def read_training_log(path: str | Path) -> TrainingLog:
             header, *rows = list(csv.reader(file)) or [[]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: got a file that is no text ({error}), expected a CSV file in UTF-8") from error
-    columns = [_column(path, header, name) for name in (EPOCH, ENERGY_MAE, FORCES_MAE)]
     if rows and len(rows[-1]) < len(header):
         rows.pop()
+    return header, rows
+
+
+def _by_epoch(path: Path, rows: list[list[str]], columns: list[int]) -> np.ndarray:
+    """Return the numbers of some columns, (N, columns), by the first of them; of two rows the later one counts."""
     by_epoch: dict[float, list[float]] = {}
     for line, row in enumerate(rows, start=2):
         values = _numbers(path, line, row, columns)
         by_epoch[values[0]] = values
     if not by_epoch:
         raise UserError(f"{path}: got a header and no rows, expected a run that has been validated at least once")
-    table = np.array([by_epoch[epoch] for epoch in sorted(by_epoch)])  # (N, 3)
-    return TrainingLog(table[:, 0], table[:, 1], table[:, 2])
+    return np.array([by_epoch[epoch] for epoch in sorted(by_epoch)])
 
 
 def _column(path: Path, header: list[str], name: str) -> int:

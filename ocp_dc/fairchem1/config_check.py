@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import numbers
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
 from fairchem.core.common.registry import registry
 from fairchem.core.modules import evaluator
-from torch.optim import lr_scheduler
 
 from ocp_dc.errors import UserError, unknown_name
-from ocp_dc.fairchem1 import schedule
+from ocp_dc.fairchem1.optim_check import check_optim
 from ocp_dc.fairchem1.transform import NAME
 from ocp_dc.labels import LabelOptions
 from ocp_dc.options import check_keys
@@ -31,12 +28,6 @@ TASK_KEYS = (
     "primary_metric strict_load eval_relaxations relax_dataset relaxation_steps relaxation_fmax relax_cell "
     "relax_volume relax_opt save_full_traj write_pos num_relaxation_batches set_deterministic_scatter"
 ).split()
-OPTIM_KEYS = (
-    "optimizer optimizer_params weight_decay lr_initial scheduler warmup_steps warmup_factor lr_gamma lr_milestones "
-    "batch_size eval_batch_size num_workers max_epochs eval_every checkpoint_every clip_grad_norm ema_decay "
-    "load_balancing load_balancing_on_error load_datasets_and_model_then_exit checkpoint_format energy_coefficient "
-    "force_coefficient loss_energy loss_forces early_stopping_patience"
-).split()
 DATASET_KEYS = (
     "src format key_mapping transforms seed first_n sample_n no_shuffle max_atoms subset_to metadata_path lin_ref "
     "use_train_settings splits train_split_settings val_split_settings test_split_settings shard total_shards "
@@ -44,17 +35,6 @@ DATASET_KEYS = (
     "include_relaxed_energy use_tqdm oc20_ref total_energy train_on_oc20_total_energies normalize_labels data2train"
 ).split()
 TRANSFORMS = ("normalizer", "element_references", "decompose_tensor", NAME)
-# rough types: YAML reads 1e-3 as text, and a text compares with numbers only deep inside the training
-NUMBERS = ("lr_initial", "clip_grad_norm", "ema_decay", "max_lr", "weight_decay")
-COUNTS = {  # and the smallest value of each
-    "batch_size": 1,
-    "eval_batch_size": 1,
-    "max_epochs": 1,
-    "eval_every": 1,
-    "checkpoint_every": -1,
-    "early_stopping_patience": 1,
-    "num_workers": 0,
-}
 
 
 def check_run_config(config: Mapping[str, Any]) -> None:
@@ -146,33 +126,6 @@ def _check_arguments(
     parameters = inspect.signature(model_class).parameters
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         check_keys(block, [key, *(name for name in parameters if name not in given)], path)
-
-
-def check_optim(optim: Mapping[str, Any]) -> None:
-    """Check the names, the numbers and the schedule of the ``optim`` block."""
-    name = optim.get("scheduler", "LambdaLR")
-    if name not in schedule.scheduler_names():
-        raise unknown_name("optim.scheduler", name, schedule.scheduler_names())
-    arguments = () if name == "Null" else tuple(inspect.signature(getattr(lr_scheduler, name)).parameters)
-    check_keys(optim, [*OPTIM_KEYS, *arguments], "optim")
-    if "scheduler" not in optim:
-        missing = [k for k in ("warmup_steps", "warmup_factor", "lr_gamma", "lr_milestones") if k not in optim]
-        if missing:
-            raise UserError(f"optim: fairchem's default schedule needs {', '.join(missing)}; or set scheduler: 'Null'")
-    optimizers = [n for n, value in vars(torch.optim).items() if isinstance(value, type) and n != "Optimizer"]
-    if optim.get("optimizer", "AdamW") not in optimizers:
-        raise unknown_name("optim.optimizer", optim["optimizer"], optimizers)
-    for key in ("lr_initial", "max_epochs"):
-        if key not in optim:
-            raise UserError(f"optim.{key}: missing")
-    for key in NUMBERS:
-        value = optim.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
-            raise UserError(f"optim.{key}: got {value!r}, expected a number (in YAML write 1.0e-3, not 1e-3)")
-    for key, smallest in COUNTS.items():
-        value = optim.get(key, smallest)
-        if isinstance(value, bool) or not isinstance(value, int) or value < smallest or (value == 0 and smallest):
-            raise UserError(f"optim.{key}: got {value!r}, expected a whole number, at least {smallest}")
 
 
 @contextlib.contextmanager

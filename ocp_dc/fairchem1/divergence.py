@@ -9,7 +9,22 @@ import torch
 
 
 class DivergenceError(RuntimeError):
-    """The training left the finite numbers; the message names the step, the term and the last good checkpoint."""
+    """The training left the finite numbers; the message names the step, the term and the last good checkpoint.
+
+    Args:
+        step: the step in which the value arose, from 1.
+        what: what is not finite, such as ``the forces loss``.
+        advice: where the last good checkpoint is, and what may help.
+    """
+
+    def __init__(self, step: int, what: str, advice: str) -> None:
+        super().__init__(step, what, advice)  # what it is made of, so that it can be pickled
+        self.step = step
+        self.what = what
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"training diverged at step {self.step}: {self.what} is not finite; {self.advice}"
 
 
 def check_term(trainer: Any, term: str, *tensors: torch.Tensor) -> None:
@@ -43,7 +58,5 @@ def diverged(trainer: Any, what: str) -> DivergenceError:
     """Return the error for a value that is not finite."""
     checkpoint = Path(trainer.config["cmd"]["checkpoint_dir"], "checkpoint.pt")
     last = f"the last good checkpoint is {checkpoint}" if checkpoint.is_file() else "no checkpoint was written before"
-    return DivergenceError(
-        f"training diverged at step {trainer.step}: {what} is not finite; {last}. "
-        "Lower optim.lr_initial, set optim.clip_grad_norm, or use a smaller activation coefficient"
-    )
+    advice = "Lower optim.lr_initial, set optim.clip_grad_norm, or use a smaller activation coefficient"
+    return DivergenceError(trainer.step, what, f"{last}. {advice}")

@@ -21,9 +21,14 @@ from ocp_dc.fairchem1.transform import ENERGY_KEYS, FORCES_KEYS, free_atoms
 
 
 def predict_labels(
-    checkpoint: str | Path, lmdb: str | Path, batch_size: int = 32, cpu: bool = False, progress: bool = True
+    checkpoint: str | Path,
+    lmdb: str | Path,
+    batch_size: int = 32,
+    cpu: bool = False,
+    progress: bool = True,
+    first_n: int | None = None,
 ) -> Predictions:
-    """Return what a checkpoint predicts for every structure of an LMDB, beside its labels.
+    """Return what a checkpoint predicts for the structures of an LMDB, beside their labels.
 
     Args:
         checkpoint: a checkpoint of ours or of fairchem's.
@@ -31,18 +36,22 @@ def predict_labels(
         batch_size: structures per evaluation of the network.
         cpu: stay on the CPU where there is a GPU.
         progress: show a progress bar.
+        first_n: how many structures, the first in the order of the data set; every one where it is None.
 
     Raises:
-        UserError: a file is missing, damaged or hostile, or a structure has no labels.
+        UserError: a file is missing, damaged or hostile, a structure has no labels, or ``first_n`` is below 1 or above
+            what there is, as for ``dataset.first_n`` of a config.
     """
     check_lmdb(Path(lmdb))
-    trainer = load_trainer(checkpoint, cpu=cpu)
     dataset = LmdbDataset({"src": str(lmdb)})
+    count = len(dataset) if first_n is None else first_n
+    if first_n is not None and not 1 <= first_n <= len(dataset):
+        raise UserError(f"first_n: got {first_n}, expected 1 to {len(dataset)}, the structures of {lmdb}")
+    trainer = load_trainer(checkpoint, cpu=cpu)
     columns: dict[str, list[Any]] = {name: [] for name in Predictions.__dataclass_fields__}
     hidden = None if progress else True
-    for samples in tqdm(
-        _chunks(dataset, batch_size), total=-(-len(dataset) // batch_size), disable=hidden, unit="batch"
-    ):
+    batches = _chunks(dataset, count, batch_size)
+    for samples in tqdm(batches, total=-(-count // batch_size), disable=hidden, unit="batch"):
         # Labels come from the samples themselves: batching casts the energy to float32.
         for sample in samples:
             columns["energy_true"].append(float(_label(sample, ENERGY_KEYS, lmdb)))
@@ -65,9 +74,9 @@ def predict_labels(
     )
 
 
-def _chunks(dataset: LmdbDataset, size: int) -> Iterator[list[Any]]:
-    for start in range(0, len(dataset), size):
-        yield [dataset[index] for index in range(start, min(start + size, len(dataset)))]
+def _chunks(dataset: LmdbDataset, count: int, size: int) -> Iterator[list[Any]]:
+    for start in range(0, count, size):
+        yield [dataset[index] for index in range(start, min(start + size, count))]
 
 
 def _plain(number: Any) -> str:

@@ -30,7 +30,11 @@ from ocp_dc.fairchem1.inference import silent_trainer
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 from ocp_dc.fairchem1.trainer import DCTrainer
-from ocp_dc.surgery import fitting_gains
+from ocp_dc.surgery import batch_statistics, fitting_gains
+
+
+class UnfittableError(UserError):
+    """Features before a scale factor have no finite, positive variance: they die out or overflow before it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +94,8 @@ def fit(model: nn.Module, batches: Sequence[Any]) -> list[Fitted]:
         the factors in the order in which data reach them.
 
     Raises:
-        UserError: the model has no scale factors, or features before one have no finite, positive variance.
+        UserError: the model has no scale factors.
+        UnfittableError: features before one have no finite, positive variance.
     """
     if not scale_factors.scale_factors(model):
         raise UserError(
@@ -100,7 +105,7 @@ def fit(model: nn.Module, batches: Sequence[Any]) -> list[Fitted]:
     scale_factors.reset(model)
     regress_forces, model.regress_forces = model.regress_forces, False
     try:
-        with flushed_subnormals(), fitting_gains(model):  # gains follow the factors, as the norms did
+        with flushed_subnormals(), batch_statistics(model), fitting_gains(model):  # gains follow, as the norms did
             order = _order(model, batches[0])
             bar = tqdm(order, desc="fitting scale factors", unit="factor", disable=None)
             return [_fit_one(name, factor, model, batches) for name, factor in bar]
@@ -145,7 +150,7 @@ def _fit_one(name: str, factor: ScaleFactor, model: nn.Module, batches: Sequence
         variance = factor.stats["variance_out"] / factor.stats["n_samples"]
         reference = factor.stats["variance_in"] / factor.stats["n_samples"]
         if not all(math.isfinite(v) and v > 0 for v in (variance, reference)):
-            raise UserError(
+            raise UnfittableError(
                 f"scale factor {name}: the features there have variance {variance:g} and their reference {reference:g};"
                 " with these activations they die out or overflow before it; take a smaller region or another "
                 "coefficient"

@@ -114,4 +114,5 @@ def meaning(block: Mapping[str, Any] | None, gradients: bool = False) -> tuple[A
         for wanted in (options.wanted_activation, options.elsewhere)
     )
     activations = (inside, str(options.wanted_region), elsewhere)
-    return (*chosen, *activations, options.denormalize, options.norm_gain)
+    inserted = (float(options.dropout), options.insert_norm, str(options.wanted_insert_region))
+    return (*chosen, *activations, options.denormalize, options.norm_gain, *inserted)

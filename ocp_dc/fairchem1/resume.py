@@ -68,7 +68,7 @@ def save(trainer: Any, metrics: Any, checkpoint_file: str, training_state: bool)
         "best_val_metric": trainer.best_val_metric,
         "primary_metric": trainer.evaluation_metrics["primary_metric"],
         "evaluations_since_best": trainer.evaluations_since_best,
-        "loss_sum": [float(trainer.loss_sum[0]), trainer.loss_sum[1]],
+        "loss_sums": trainer.running_means.state_dict(),
         "random_states": trainer.random_states,
     }
     checkpoints.write_checkpoint(state, path)
@@ -119,7 +119,9 @@ def load(trainer: Any, path: str, checkpoint: dict[str, Any] | None, inference_o
         else:
             schedule.move_to(trainer.scheduler.scheduler, trainer.step)
     trainer.random_states = checkpoint.get("random_states")
-    trainer.loss_sum = tuple(checkpoint.get("loss_sum", (0.0, 0)))
+    # before there were terms it was one sum, of the whole loss
+    sums = checkpoint.get("loss_sums", {"loss": checkpoint.get("loss_sum", (0.0, 0))})
+    trainer.running_means.load_state_dict(sums)
 
 
 def _step(trainer: Any, saved: int) -> int:

@@ -115,7 +115,10 @@ def set_scale_factors(model: nn.Module, factors: Mapping[str, float]) -> None:
 def _inner(block: Mapping[str, Any] | None) -> tuple[Any, ...]:
     """Return what a ``dc:`` block asks for before the output blocks, after which no factor comes."""
     options = DCOptions.from_block(block)
-    only_output = options.asks_for_nothing or options.wanted_region in ("none", "output", "paper")
+    last = ("none", "output", "paper")
+    only_output = options.asks_for_nothing or options.wanted_region in last
+    if options.insert_norm != "none" and options.wanted_insert_region not in last:  # dropout rests during the fit
+        only_output = False
     return (str(options.elsewhere), options.denormalize, options.norm_gain) if only_output else meaning(block)
 
 

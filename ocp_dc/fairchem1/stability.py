@@ -80,6 +80,8 @@ def warning(model: Any, labels: LabelOptions | None) -> str | None:
     options: DCOptions | None = getattr(model, "dc_options", None)
     if options is None or not options.swaps or options.wanted_activation == "original":
         return None
+    if options.insert_norm != "none":
+        return None  # norms hold the features down; not measured
     swapped = activation(options.wanted_activation)
     region = _measured_region(options.wanted_region, model.dc_regions)
     if not isinstance(swapped, IReLU) or region is None or (region != "full" and options.elsewhere != "original"):

@@ -29,6 +29,8 @@ from ocp_dc.fairchem1 import (
     training,
 )
 from ocp_dc.fairchem1.collate import collate
+from ocp_dc.fairchem1.environment import environment
+from ocp_dc.fairchem1.running_means import RunningMeans
 from ocp_dc.fairchem1.transform import NAME, arm, iterate_labels
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling, fit, needs_data
@@ -49,7 +51,7 @@ class DCTrainer(OCPTrainer):
     resumed_from: Path | None = None
     random_states: list[Any] | None = None
     evaluations_since_best: int = 0
-    loss_sum: tuple[Any, int] = (0.0, 0)  # of the training, and of how many steps, since the last validation
+    running_means: RunningMeans
 
     # ---- building ----------------------------------------------------------------------------------------------
 
@@ -72,6 +74,8 @@ class DCTrainer(OCPTrainer):
             self.config[name] = {key: value for key, value in self.config[name].items() if value is not None}
         self.label_options = self._label_options()
         self._save_record("config.yml", records.runnable(self.config))
+        self._save_record("environment.json", environment(self.device))
+        self.running_means = RunningMeans()
         super().load(inference_only)
 
     def load_model(self) -> None:
@@ -117,7 +121,6 @@ class DCTrainer(OCPTrainer):
         make one draw more than the uninterrupted run, and dropout would differ.
         """
         loader = super().get_dataloader(dataset, sampler, workers)
-        generator = torch.Generator().manual_seed(self.config["cmd"]["seed"] or 0)
         model = self.config["model"]
         return DataLoader(
             dataset,
@@ -125,7 +128,7 @@ class DCTrainer(OCPTrainer):
             num_workers=loader.num_workers,
             pin_memory=self.device.type == "cuda",
             batch_sampler=sampler,
-            generator=generator,
+            generator=torch.Generator().manual_seed(self.config["cmd"]["seed"] or 0),
         )
 
     def load_references_and_normalizers(self) -> None:
@@ -161,12 +164,8 @@ class DCTrainer(OCPTrainer):
         if distutils.is_master():
             labels: Any = ()
             if needs_data(self.label_options):
-                labels = tqdm(
-                    iterate_labels(self.train_dataset),
-                    total=len(self.train_dataset),
-                    desc="fitting label rescaling",
-                    disable=None,
-                )
+                data, title = self.train_dataset, "fitting label rescaling"
+                labels = tqdm(iterate_labels(data), total=len(data), desc=title, disable=None)
             fitted = [fit(self.label_options, labels).state_dict()]
         distutils.broadcast_object_list(fitted, src=0, device=self.device)
         self.set_label_rescaling(LabelRescaling.from_state_dict(fitted[0]))

@@ -22,7 +22,9 @@ from tqdm import tqdm
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1 import loss_and_metrics, norm_gains, resume, schedule, stability
 from ocp_dc.fairchem1.divergence import check_gradients
+from ocp_dc.fairchem1.initial_weights import initial_weights
 from ocp_dc.fairchem1.scale_factors import ensure_fitted
+from ocp_dc.fairchem1.step_cost import StepClock, peak_memory, start_peak_memory
 from ocp_dc.fairchem1.validation_log import ValidationLog
 
 
@@ -49,6 +51,8 @@ def train(trainer: Any, disable_eval_progress: bool = False) -> None:
     if not trainer.checkpoint_loaded:
         trainer.fit_label_rescaling()
         norm_gains.fit(trainer)
+        if _writes(trainer):
+            trainer._save_record("initial_weights.json", initial_weights(trainer._unwrapped_model))
     norm_gains.ensure_fitted(trainer._unwrapped_model)
     log = ValidationLog(Path(trainer.config["cmd"]["results_dir"], "validation.csv"), enabled=_writes(trainer))
     resume.take_over(trainer, log)
@@ -64,7 +68,8 @@ def _epochs(trainer: Any, log: ValidationLog, disable_eval_progress: bool) -> No
     checkpoint_every = optim.get("checkpoint_every", eval_every)
     checkpoint_every = per_epoch if checkpoint_every == -1 else checkpoint_every
     patience = optim.get("early_stopping_patience", math.inf)
-    sums = _Sums(trainer)
+    start_peak_memory(trainer.device)
+    clock = StepClock(trainer.device)
     start = time.monotonic()
     bar = tqdm(total=total, initial=trainer.step, desc="training", unit="step", disable=None)
     with bar, _finishing_the_step() as interrupt:
@@ -76,16 +81,19 @@ def _epochs(trainer: Any, log: ValidationLog, disable_eval_progress: bool) -> No
                 loss = sum(terms.values())
             trainer._backward(trainer.scaler.scale(loss) if trainer.scaler else loss)
             check_gradients(trainer)
-            sums.add({"loss": loss, **{f"loss_{name}": term for name, term in terms.items()}})
-            _log_step(trainer, out, batch, sums)
+            trainer.running_means.add({"loss": loss, **{f"loss_{name}": term for name, term in terms.items()}})
+            _log_step(trainer, out, batch)
             if trainer.scheduler.scheduler_type != "ReduceLROnPlateau":
                 schedule.step(trainer.scheduler)
+            clock.count()
             if trainer.step % eval_every == 0:
-                _validate(trainer, log, sums, disable_eval_progress)
+                with clock.paused():
+                    _validate(trainer, log, clock, disable_eval_progress)
             # after the schedule, the validation and the best metric: a resumed run starts with all of them
             if trainer.step % checkpoint_every == 0 or interrupt.requested or trainer.step == total:
-                resume.gather_random_states(trainer)
-                trainer.save(checkpoint_file="checkpoint.pt", training_state=True)
+                with clock.paused():
+                    resume.gather_random_states(trainer)
+                    trainer.save(checkpoint_file="checkpoint.pt", training_state=True)
             if interrupt.requested:
                 raise KeyboardInterrupt(
                     f"stopped after step {trainer.step} of {total}; the same command with "
@@ -112,35 +120,11 @@ def _batches(trainer: Any, total: int) -> Iterator[Any]:
             yield batch
 
 
-class _Sums:
-    """Means of what is logged, since the last print and since the last validation; read from the device only then."""
-
-    def __init__(self, trainer: Any) -> None:
-        self.recent: list[dict[str, torch.Tensor]] = []
-        self.trainer = trainer  # keeps the sum since the last validation, since checkpoints hold it
-
-    def add(self, values: dict[str, torch.Tensor]) -> None:
-        self.recent.append({name: value.detach() for name, value in values.items()})
-        total, steps = self.trainer.loss_sum
-        self.trainer.loss_sum = (total + values["loss"].detach().double(), steps + 1)
-
-    def recent_means(self) -> dict[str, float]:
-        """Return the means since the last call."""
-        recent, self.recent = self.recent, []
-        return {name: float(torch.stack([values[name] for values in recent]).mean()) for name in recent[0]}
-
-    def loss_since_validation(self) -> float:
-        """Return the mean loss since the last validation."""
-        total, steps = self.trainer.loss_sum
-        self.trainer.loss_sum = (0.0, 0)
-        return float(total) / max(steps, 1)
-
-
-def _log_step(trainer: Any, out: dict[str, torch.Tensor], batch: Any, sums: _Sums) -> None:
+def _log_step(trainer: Any, out: dict[str, torch.Tensor], batch: Any) -> None:
     if trainer.step % trainer.config["cmd"]["print_every"] != 0:
         return
     metrics = trainer._compute_metrics(out, batch, trainer.evaluator, {})
-    values = {**{name: metric["metric"] for name, metric in metrics.items()}, **sums.recent_means()}
+    values = {name: metric["metric"] for name, metric in metrics.items()} | trainer.running_means.since_print()
     values |= {"lr": trainer.scheduler.get_lr(), "epoch": trainer.epoch, "step": trainer.step}
     if distutils.is_master():
         logging.info(", ".join(f"{name}: {value:.2e}" for name, value in values.items()))
@@ -148,8 +132,8 @@ def _log_step(trainer: Any, out: dict[str, torch.Tensor], batch: Any, sums: _Sum
         trainer.logger.log(values, step=trainer.step, split="train")
 
 
-def _validate(trainer: Any, log: ValidationLog, sums: _Sums, disable_progress: bool) -> None:
-    train_loss = sums.loss_since_validation()
+def _validate(trainer: Any, log: ValidationLog, clock: StepClock, disable_progress: bool) -> None:
+    train_losses, step_time = trainer.running_means.since_validation(), clock.seconds_per_step()
     if trainer.val_loader is None:
         return
     metrics = trainer.validate(split="val", disable_tqdm=disable_progress or not distutils.is_master())
@@ -161,8 +145,10 @@ def _validate(trainer: Any, log: ValidationLog, sums: _Sums, disable_progress: b
         step=trainer.step,
         epoch=trainer.epoch,
         learning_rate=trainer.scheduler.get_lr(),
-        train_loss=train_loss,
+        train_losses=train_losses,
         metrics={name: float(metric["metric"]) for name, metric in metrics.items()},
+        step_time=step_time,
+        peak_memory=peak_memory(trainer.device),
     )
 
 

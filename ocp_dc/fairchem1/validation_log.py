@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 UNITS = {
@@ -18,11 +19,15 @@ UNITS = {
 }
 # fairchem's evaluator counts errors below the thresholds (<), `ocp-dc evaluate` those at them too (<=)
 SHORT_NAMES = {"energy_forces_within_threshold": "efwt", "per_atom_mae": "energy_per_atom_mae"}
-LEADING = ("step", "epoch", "learning_rate", "train_loss", "loss")
+STEP_TIME, PEAK_MEMORY = "step_time [s]", "peak_memory [MiB]"
+MEASURED = (STEP_TIME, PEAK_MEMORY)  # the columns in which a resumed run differs from the uninterrupted one
 
 
 class ValidationLog:
     """Appends a row per validation to a CSV file.
+
+    A file that lacks a column, since an earlier version or another config began it, gets the column, empty in the rows
+    that are there; a column that a row does not have stays, empty in that row.
 
     Args:
         path: the file.
@@ -39,7 +44,15 @@ class ValidationLog:
         return UNITS.get(SHORT_NAMES.get(metric, metric))
 
     def add(
-        self, *, step: int, epoch: float, learning_rate: float, train_loss: float, metrics: dict[str, float]
+        self,
+        *,
+        step: int,
+        epoch: float,
+        learning_rate: float,
+        train_losses: Mapping[str, float],
+        metrics: Mapping[str, float],
+        step_time: float,
+        peak_memory: float,
     ) -> None:
         """Append a row.
 
@@ -47,30 +60,49 @@ class ValidationLog:
             step: optimizer steps so far.
             epoch: epochs so far.
             learning_rate: of the next step.
-            train_loss: mean of the loss on scaled labels since the last row.
+            train_losses: means since the last row, on scaled labels: ``loss``, and ``loss_<name>`` of each term.
             metrics: by fairchem's names, energies in eV and forces in eV/Å; ``loss`` is on scaled labels.
+            step_time: of a training step, seconds.
+            peak_memory: MiB.
         """
         if not self.enabled:
             return
-        row = {"step": step, "epoch": epoch, "learning_rate": learning_rate, "train_loss": train_loss}
+        row: dict[str, object] = {"step": step, "epoch": epoch, "learning_rate": learning_rate}
+        row |= {f"train_{name}": value for name, value in train_losses.items()}
         row["loss"] = metrics["loss"]
         for name, value in metrics.items():
             short = SHORT_NAMES.get(name, name)
-            if short not in LEADING:
-                unit = UNITS.get(short)
-                row[f"{short} [{unit}]" if unit else short] = value
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+            unit = UNITS.get(short)
+            row.setdefault(f"{short} [{unit}]" if unit else short, value)
+        row |= {STEP_TIME: step_time, PEAK_MEMORY: peak_memory}
+        header = self._header_with(list(row))
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, fieldnames=header).writerow(row)
 
     def cut_after(self, step: int) -> None:
-        """Drop the rows past ``step``: a resumed run writes them again."""
+        """Drop the rows past ``step``, and one that a kill cut short: a resumed run writes them again."""
         if not self.enabled or not self.path.exists():
             return
-        with self.path.open(newline="") as file:
-            header, *rows = list(csv.reader(file))
-        with self.path.open("w", newline="") as file:
-            csv.writer(file).writerows([header, *(row for row in rows if int(row[0]) <= step)])
+        header, rows = self._read()
+        self._write(header, (row for row in rows if len(row) >= len(header) and int(row[0]) <= step))
+
+    def _header_with(self, columns: list[str]) -> list[str]:
+        """Return the columns of the file, which has ``columns`` among them from here on."""
+        header, rows = self._read() if self.path.exists() else ([], [])
+        if header and set(columns) <= set(header):
+            return header
+        wider = [*columns, *(name for name in header if name not in columns)]
+        named = [dict(zip(header, row, strict=False)) for row in rows]
+        self._write(wider, ([row.get(name, "") for name in wider] for row in named))
+        return wider
+
+    def _read(self) -> tuple[list[str], list[list[str]]]:
+        with self.path.open(newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+        return header, rows
+
+    def _write(self, header: list[str], rows: Iterable[Sequence[str]]) -> None:
+        partial = self.path.with_name(f"{self.path.name}.partial")  # a kill in the middle loses no row
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([header, *rows])
+        partial.replace(self.path)

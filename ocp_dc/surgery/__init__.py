@@ -1,21 +1,26 @@
-"""Surgery on a network: regions, the swap of activations, the removal of norms, and the report."""
+"""Surgery on a network: regions, the swap of activations, norms removed and inserted, dropout, and the report."""
 
+from ocp_dc.surgery.insert import batch_statistics
 from ocp_dc.surgery.norms import FittedGain, RemovedNorm, fitting_gains, remove_norms
 from ocp_dc.surgery.operate import operate
 from ocp_dc.surgery.options import DCOptions
 from ocp_dc.surgery.regions import RegionTable
-from ocp_dc.surgery.report import Removal, Report, Swap
+from ocp_dc.surgery.regularized import Regularized
+from ocp_dc.surgery.report import Insertion, Removal, Report, Swap
 from ocp_dc.surgery.sites import Site, find_sites
 
 __all__ = [
     "DCOptions",
     "FittedGain",
+    "Insertion",
     "RegionTable",
+    "Regularized",
     "Removal",
     "RemovedNorm",
     "Report",
     "Site",
     "Swap",
+    "batch_statistics",
     "find_sites",
     "fitting_gains",
     "operate",

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ocp_dc.errors import UserError
+from ocp_dc.surgery.regularized import Regularized
 from ocp_dc.surgery.report import Removal
 
 # By class name, since PyG's norms wrap or reimplement those of torch under the same name.
@@ -86,7 +87,7 @@ def _rms(x: torch.Tensor) -> torch.Tensor:
 def remove_norms(
     model: nn.Module, which: str, norm_types: tuple[str, ...] = (), fitted_gain: bool = False
 ) -> list[Removal]:
-    """Take norms out of ``model`` in place.
+    """Take norms out of ``model`` in place. Those that surgery itself inserted stay.
 
     Args:
         model: the model.
@@ -109,7 +110,7 @@ def remove_norms(
     places: list[tuple[nn.Module, str, int]] = []
     inside: tuple[str, ...] = ()  # paths within a norm, which stays or goes as a whole
     for prefix, owner in model.named_modules(remove_duplicate=False):
-        if f"{prefix}.".startswith(inside):
+        if f"{prefix}.".startswith(inside) or isinstance(owner, Regularized):
             continue
         for name, child in owner._modules.items():
             kind = type(child).__name__

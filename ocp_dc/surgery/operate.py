@@ -1,4 +1,4 @@
-"""The operation: swap activations by region, take norms out, and say what was done."""
+"""The operation: swap activations by region, take norms out, insert norms and dropout, and say what was done."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import nn
 
 from ocp_dc.errors import UserError
 from ocp_dc.nn import activation, same_activation
+from ocp_dc.surgery.insert import Forward, insert, make_norms
 from ocp_dc.surgery.norms import RemovedNorm, remove_norms
 from ocp_dc.surgery.options import DCOptions
 from ocp_dc.surgery.regions import RegionTable, is_gate, select
@@ -15,7 +16,7 @@ from ocp_dc.surgery.report import Report, Swap
 from ocp_dc.surgery.sites import Site, describe, find_sites
 
 
-def operate(model: nn.Module, options: DCOptions, table: RegionTable) -> Report:
+def operate(model: nn.Module, options: DCOptions, table: RegionTable, forward: Forward | None = None) -> Report:
     """Change ``model`` in place as the ``dc:`` block asks, and return what was done.
 
     Everything is checked before anything is changed. A second call with the same options changes nothing.
@@ -24,10 +25,12 @@ def operate(model: nn.Module, options: DCOptions, table: RegionTable) -> Report:
         model: the model; its parameter names stay, and no random number is drawn.
         options: the ``dc:`` block.
         table: what the named regions mean for this model.
+        forward: calls the model once, on any data, to find how wide the norms of ``insert_norm`` have to be; needed for
+            these only.
 
     Raises:
-        UserError: an unknown activation or region, a pattern that matches nothing, or norms to remove where there
-            are none and nothing else was asked for.
+        UserError: an unknown activation or region, a pattern that matches nothing, norms to remove where there are
+            none and nothing else was asked for, or norms to insert where features have no one width.
     """
     options.check()
     sites = find_sites(model, table.activation_types)
@@ -56,15 +59,25 @@ def operate(model: nn.Module, options: DCOptions, table: RegionTable) -> Report:
             swaps.append(Swap(paths[0], tuple(paths[1:]), describe(group[0].current), describe(new), is_inside))
             planned += [(site, new) for site in group]
 
+    behind = select(sites, options.wanted_insert_region, table, "model.dc.insert_region")
+    norms = {}
+    if options.insert_norm != "none":
+        if forward is None:
+            raise UserError(
+                "model.dc.insert_norm: the widths of the norms are found by a pass; give operate() a forward"
+            )
+        norms = make_norms(model, behind, forward)
+
     removed_before = any(isinstance(part, RemovedNorm) for part in model.modules())
     removals = remove_norms(model, options.denormalize, table.norm_types, options.norm_gain == "fitted")
-    if options.denormalize != "none" and not (removals or removed_before or options.swaps):
+    if options.denormalize != "none" and not (removals or removed_before or options.swaps or options.inserts):
         raise UserError(
             f"model.dc.denormalize: {options.denormalize!r} finds no such layer in {type(model).__name__}, and nothing "
             "else is asked for; leave the dc: block out to train the stock model"
         )
     for site, new in planned:
         site.put(new)
+    insertions = insert(behind, norms, options.dropout)
     region = options.wanted_region
     return Report(
         region=region if isinstance(region, str) else tuple(region),
@@ -72,6 +85,7 @@ def operate(model: nn.Module, options: DCOptions, table: RegionTable) -> Report:
         removals=tuple(removals),
         unchanged=tuple(unchanged),
         kept=tuple((site.paths[0], describe(site.current)) for site in kept),
+        insertions=tuple(insertions),
     )
 
 

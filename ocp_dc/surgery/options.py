@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ocp_dc.errors import UserError
+from ocp_dc.nn.settings import finite_number
 from ocp_dc.options import option, parse
 
 REGION_NAMES = ("none", "output", "full", "paper")
@@ -34,6 +35,17 @@ class DCOptions:
         "none",
         help="what goes where a norm was: none, or fitted, one constant per norm that is fitted when a training starts",
         choices=("none", "fitted"),
+    )
+    dropout: float = option(
+        0.0, help="the probability, in [0, 1), of dropout behind each activation of insert_region; 0.0 for none"
+    )
+    insert_norm: str = option(
+        "none",
+        help="what goes behind each activation of insert_region, before the dropout: none, or batchnorm (BatchNorm1d)",
+        choices=("none", "batchnorm"),
+    )
+    insert_region: str | Sequence[str] | None = option(
+        None, help="where dropout and insert_norm go: output, full, paper, or a list of regular expressions; output"
     )
     angle_gradients: str | None = option(
         None,
@@ -76,9 +88,21 @@ class DCOptions:
         return inside or self.elsewhere != "original"
 
     @property
+    def inserts(self) -> bool:
+        """Whether anything is asked to go behind activations."""
+        return self.dropout != 0 or self.insert_norm != "none"
+
+    @property
+    def wanted_insert_region(self) -> str | Sequence[str]:
+        """The region that dropout and norms go to."""
+        if not self.inserts:
+            return "none"
+        return "output" if self.insert_region is None else self.insert_region
+
+    @property
     def asks_for_nothing(self) -> bool:
         """Whether the block leaves the layers of the stock model as they are."""
-        return not self.swaps and self.denormalize == "none"
+        return not self.swaps and self.denormalize == "none" and not self.inserts
 
     @property
     def wanted_gradients(self) -> str:
@@ -93,8 +117,21 @@ class DCOptions:
         """Refuse combinations that contradict each other.
 
         Raises:
-            UserError: an activation is named for a region of ``none``, or a gain where no norms go.
+            UserError: an activation is named for a region of ``none``, a gain where no norms go, a region where nothing
+                is inserted or the other way round, or dropout is no probability below 1.
         """
+        if not 0 <= finite_number("model.dc.dropout", self.dropout) < 1:
+            raise UserError(f"model.dc.dropout: got {self.dropout!r}, expected a probability in [0, 1), such as 0.1")
+        if self.inserts and self.insert_region == "none":
+            raise UserError(
+                "model.dc.insert_region: 'none' leaves dropout and insert_norm nowhere to go; give output, full, paper "
+                "or a list of patterns, or leave them out"
+            )
+        if not self.inserts and self.insert_region is not None:
+            raise UserError(
+                f"model.dc.insert_region: got {self.insert_region!r}, and there is nothing to insert; give dropout or "
+                "insert_norm, or leave it out"
+            )
         if self.norm_gain != "none" and self.denormalize == "none":
             raise UserError(
                 f"model.dc: norm_gain {self.norm_gain!r} takes the place of norms, and denormalize 'none' leaves them "

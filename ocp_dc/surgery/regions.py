@@ -32,8 +32,12 @@ class RegionTable:
     activation_types: tuple[str, ...] = ()
     norm_types: tuple[str, ...] = ()
 
-    def patterns(self, region: str | Sequence[str]) -> tuple[str, ...]:
+    def patterns(self, region: str | Sequence[str], option: str = "model.dc.region") -> tuple[str, ...]:
         """Return the patterns of a region, given by name or as a list of regular expressions.
+
+        Args:
+            region: the region.
+            option: where it stands in the config, for messages.
 
         Raises:
             UserError: the name is unknown, or an expression does not compile.
@@ -48,37 +52,39 @@ class RegionTable:
             if region == "paper":
                 return self.output if self.paper is None else self.paper
             raise UserError(
-                f"model.dc.region: unknown region {region!r}: expected one of {', '.join(REGION_NAMES)}, or a list of "
+                f"{option}: unknown region {region!r}: expected one of {', '.join(REGION_NAMES)}, or a list of "
                 f"regular expressions.{nearest(region, REGION_NAMES)}"
             )
         if not isinstance(region, Sequence) or not all(isinstance(p, str) for p in region) or len(region) == 0:
             raise UserError(
-                f"model.dc.region: got {region!r}, expected one of {', '.join(REGION_NAMES)}, or a list of regular "
+                f"{option}: got {region!r}, expected one of {', '.join(REGION_NAMES)}, or a list of regular "
                 "expressions such as ['interactions\\.0\\.', '^act$']"
             )
         for pattern in region:
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise UserError(f"model.dc.region: {pattern!r} is no regular expression: {error}") from error
+                raise UserError(f"{option}: {pattern!r} is no regular expression: {error}") from error
         return tuple(region)
 
 
-def select(sites: Sequence[Site], region: str | Sequence[str], table: RegionTable) -> list[Site]:
-    """Return the sites of a region, gates left out.
+def select(
+    sites: Sequence[Site], region: str | Sequence[str], table: RegionTable, option: str = "model.dc.region"
+) -> list[Site]:
+    """Return the sites of a region, gates left out; ``option`` is where it stands in the config, for messages.
 
     Raises:
         UserError: a pattern matches no site; the message lists the sites that there are.
     """
     free = [site for site in sites if not is_gate(site, table)]
     chosen: list[Site] = []
-    for pattern in table.patterns(region):
+    for pattern in table.patterns(region, option):
         found = [site for site in free if _matches(site, (pattern,))]
         if not found:
             known = [path for site in free for path in site.paths]
             listing = "\n  ".join(known) if known else "(none: the model holds no activation within reach)"
             raise UserError(
-                f"model.dc.region: {pattern!r} matches no activation of the model.{nearest(pattern, known)} "
+                f"{option}: {pattern!r} matches no activation of the model.{nearest(pattern, known)} "
                 f"The activations within reach are\n  {listing}"
             )
         chosen += [site for site in found if site not in chosen]

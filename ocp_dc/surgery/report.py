@@ -36,6 +36,25 @@ class Removal:
 
 
 @dataclasses.dataclass(frozen=True)
+class Insertion:
+    """What was put behind one activation.
+
+    Args:
+        path: the dotted path of the place.
+        aliases: further paths to the same place.
+        after: the activation.
+        norm: the norm behind it, None for none.
+        dropout: the probability of the dropout behind both, 0 for none.
+    """
+
+    path: str
+    aliases: tuple[str, ...]
+    after: str
+    norm: str | None
+    dropout: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Report:
     """Everything that one surgery did.
 
@@ -45,6 +64,7 @@ class Report:
         removals: the norms that were taken out.
         unchanged: paths of activations that already were what was asked for.
         kept: path and kind of the activations that no option asked to change.
+        insertions: the norms and dropouts that were put behind activations, swapped or not.
     """
 
     region: str | tuple[str, ...]
@@ -52,6 +72,7 @@ class Report:
     removals: tuple[Removal, ...] = ()
     unchanged: tuple[str, ...] = ()
     kept: tuple[tuple[str, str], ...] = ()
+    insertions: tuple[Insertion, ...] = ()
 
     @property
     def swapped(self) -> int:
@@ -71,6 +92,7 @@ class Report:
             "norms_removed": len(self.removals),
             "unchanged": len(self.unchanged),
             "kept": len(self.kept),
+            "insertions": len(self.insertions),
         }
         return {"counts": counts, **dataclasses.asdict(self)}
 
@@ -87,6 +109,11 @@ class Report:
             gain = ", a fitted gain in its place" if removal.fitted_gain else ""
             lines.append(f"  {_paths(removal)}: {removal.was} removed{gain}")
         lines += [f"  {path}: {kind} kept" for path, kind in self.kept]
+        if self.insertions:
+            lines.append(f"insertion behind {len(self.insertions)} activations")
+        for item in self.insertions:
+            parts = [*([item.norm] if item.norm else []), *([f"Dropout({item.dropout:g})"] if item.dropout else [])]
+            lines.append(f"  {_paths(item)}: {item.after} -> {' -> '.join(parts)}")
         return "\n".join(lines)
 
 
@@ -94,5 +121,5 @@ def _region(region: str | tuple[str, ...]) -> str:
     return f"'{region}'" if isinstance(region, str) else f"[{', '.join(region)}]"
 
 
-def _paths(change: Swap | Removal) -> str:
+def _paths(change: Swap | Removal | Insertion) -> str:
     return change.path + (f" (= {', '.join(change.aliases)})" if change.aliases else "")

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ocp_dc.nn import IntegratedELU, IntegratedLeakyReLU, IReLU, ShiftedSoftplus
+from ocp_dc.surgery.regularized import Regularized
 
 ACTIVATION_TYPES: tuple[type[nn.Module], ...] = (
     nn.CELU,
@@ -59,13 +60,23 @@ class Site:
         owner: the module that holds it.
         attribute: under which name.
         paths: the dotted paths that lead there; several where the owner itself is shared, the first one counts.
-        current: what stands there.
+        current: what stood there when the place was found.
     """
 
     owner: nn.Module
     attribute: str
     paths: tuple[str, ...]
     current: nn.Module | Callable[[torch.Tensor], torch.Tensor]
+
+    @property
+    def holder(self) -> dict[str, Any]:
+        """The dictionary of the owner that holds the activation, modules and plain callables each in another."""
+        return self.owner._modules if self.attribute in self.owner._modules else vars(self.owner)
+
+    @property
+    def standing(self) -> nn.Module | Callable[[torch.Tensor], torch.Tensor]:
+        """What stands there now."""
+        return self.holder[self.attribute]
 
     def put(self, activation: nn.Module) -> None:
         """Put an activation in this place. The order and the names of the owner's children stay."""
@@ -78,6 +89,8 @@ class Site:
 def find_sites(model: nn.Module, activation_types: Sequence[str] = ()) -> list[Site]:
     """Return every place of ``model`` that holds an activation, in the order of the model.
 
+    Where a norm or dropout was inserted behind one, the place is that of the activation, under the path that it had.
+
     Args:
         model: any module.
         activation_types: class names of activations beside those that are known here.
@@ -86,14 +99,21 @@ def find_sites(model: nn.Module, activation_types: Sequence[str] = ()) -> list[S
     places: dict[tuple[int, str], tuple[nn.Module, str, Any]] = {}
     names = {*ACTIVATION_TYPE_NAMES, *activation_types}
     for prefix, owner in model.named_modules(remove_duplicate=False):
-        if _is_activation(owner, names):
+        if _is_activation(owner, names) or isinstance(owner, Regularized):
             continue  # what an activation is made of is no place of its own
-        held = [(name, child) for name, child in owner._modules.items() if _is_activation(child, names)]
-        held += [(name, value) for name, value in vars(owner).items() if _is_activation_function(name, value)]
-        for name, value in held:
-            key = (id(owner), name)
+        held: list[tuple[str, nn.Module, str, Any]] = []
+        for name, child in owner._modules.items():
+            if isinstance(child, Regularized):
+                held.append((name, child, "activation", child.activation))
+            elif _is_activation(child, names):
+                held.append((name, owner, name, child))
+        held += [
+            (name, owner, name, value) for name, value in vars(owner).items() if _is_activation_function(name, value)
+        ]
+        for name, holder, attribute, value in held:
+            key = (id(holder), attribute)
             paths.setdefault(key, []).append(f"{prefix}.{name}" if prefix else name)
-            places[key] = (owner, name, value)
+            places[key] = (holder, attribute, value)
     return [Site(owner, name, tuple(paths[key]), value) for key, (owner, name, value) in places.items()]
 
 

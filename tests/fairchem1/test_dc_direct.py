@@ -67,6 +67,7 @@ class TestDCEquiformerV2(DirectContract):
     }
     # the last one, two of the block, and LayerNorms: two of each radial network and one of each attention's weights
     norms: ClassVar = {"batchnorm": 0, "layernorm": 2 * 3 + 2, "all": 1 + 2 + 2 * 3 + 2}
+    insertion: ClassVar = {"insert_region": [r"^force_block\.s2_act\.scalar_act$"]}  # the others see a grid, or heads
 
     @pytest.mark.parametrize("norm_type", ["layer_norm", "layer_norm_sh", "rms_norm_sh"])
     def test_norms(self, norm_type):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
@@ -14,10 +15,12 @@ import torch
 import yaml
 
 from ocp_dc.fairchem1 import checkpoints
+from ocp_dc.fairchem1.validation_log import MEASURED
 
 from runs import CGCNN, Run, run_main
 
 OPTIM = {"scheduler": "OneCycleLR", "ema_decay": 0.95, "max_epochs": 4, "checkpoint_every": 3, "clip_grad_norm": 10.0}
+OLD_COLUMNS = ["step", "epoch", "learning_rate", "train_loss", "loss", "energy_mae [eV]", "forces_mae [eV/Å]"]
 
 
 def assert_same_state(first: Run, second: Run) -> None:
@@ -32,7 +35,12 @@ def assert_same_state(first: Run, second: Run) -> None:
     best_one, best_two = first.load("best_checkpoint.pt"), second.load("best_checkpoint.pt")
     for name, value in best_one["state_dict"].items():
         assert torch.equal(value, best_two["state_dict"][name]), name
-    assert first.result("validation.csv").read_text() == second.result("validation.csv").read_text()
+    assert reproducible(first) == reproducible(second)
+
+
+def reproducible(run: Run) -> list[dict[str, str]]:
+    """The rows of the validations, without times and memory."""
+    return [{name: value for name, value in row.items() if name not in MEASURED} for row in run.validations()]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +79,25 @@ def test_resumed_from_a_checkpoint_into_a_new_folder(tmp_path, small_config, uni
     arguments = ("--checkpoint", str(stopped.checkpoint()))
     resumed = run_main(tmp_path / "second", small_config(optim=OPTIM), *arguments, name=stopped.name)
     assert_same_state(resumed, uninterrupted)
+
+
+def test_a_run_that_an_earlier_version_began(tmp_path, small_config, uninterrupted, monkeypatch):
+    """Of its checkpoint the loss since the last validation, of its CSV the rows; the terms start where it resumes."""
+    stopped = _interrupted_run(tmp_path / "run", small_config(optim=OPTIM), monkeypatch, 6)
+    state = stopped.load()
+    state["loss_sum"] = state.pop("loss_sums")["loss"]
+    torch.save(state, stopped.checkpoint())
+    kept = [[value for name, value in row.items() if name in OLD_COLUMNS] for row in stopped.validations()]
+    with stopped.result("validation.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([OLD_COLUMNS, *kept])
+    resumed = run_main(tmp_path / "run", small_config(optim=OPTIM), name=stopped.name)
+    assert resumed.status == 0
+    rows, expected = reproducible(resumed), reproducible(uninterrupted)
+    assert [row["step"] for row in rows] == ["4", "8", "12", "16"]
+    assert [row["train_loss"] for row in rows] == [row["train_loss"] for row in expected]
+    assert rows[0] == {name: value if name in OLD_COLUMNS else "" for name, value in expected[0].items()}
+    assert float(rows[1]["train_loss_forces"]) > 0  # of two steps of four
+    assert rows[2:] == expected[2:]
 
 
 def _interrupted_run(folder: Path, config: dict, monkeypatch: pytest.MonkeyPatch, stop_after: int) -> Run:
@@ -137,4 +164,16 @@ def test_fitted_gains_resume_exactly(tmp_path, small_config, monkeypatch):
     stopped = _interrupted_run(tmp_path / "part", config, monkeypatch, 6)
     resumed = run_main(tmp_path / "part", config, name=stopped.name)
     assert sum(name.endswith(".gain") for name in whole.load()["state_dict"]) == 4
+    assert_same_state(resumed, whole)
+
+
+def test_inserted_dropout_and_norms_resume_exactly(tmp_path, small_config, monkeypatch):
+    """A mask for each activation and step, and running statistics of norms that the stock model does not have."""
+    dc = {"dropout": 0.2, "insert_norm": "batchnorm", "insert_region": "full"}
+    config = small_config(optim=OPTIM, model={"dc": dc})
+    (tmp_path / "whole").mkdir()
+    whole = run_main(tmp_path / "whole", config)
+    stopped = _interrupted_run(tmp_path / "part", config, monkeypatch, 6)
+    resumed = run_main(tmp_path / "part", config, name=stopped.name)
+    assert any(name.endswith("act.norm.running_mean") for name in whole.load()["state_dict"])
     assert_same_state(resumed, whole)

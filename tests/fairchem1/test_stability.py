@@ -41,6 +41,7 @@ def test_warns_of_what_failed_and_of_what_was_worse(numbers):
     text = warning(irelu(0.9, "full"))
     assert "IReLU (unit_moment) in region full of schnet, centred labels: 3 of 3" in text  # 0.9 is nearest 0.816
     assert "1.5 times the force error" in warning(irelu(0.3, "full"))
+    assert "1.5 times" in warning(irelu(0.3, "full", dropout=0.1))
     assert "1.5 times" in warning(irelu(0.3, "paper"))  # SchNet's paper region is every activation
 
 
@@ -53,6 +54,7 @@ def test_warns_of_what_failed_and_of_what_was_worse(numbers):
         irelu(0.5, "output"),
         irelu(0.5, "output", elsewhere="irelu"),  # not measured
         irelu(0.8, [r"interactions\.0\."]),
+        irelu(0.3, "full", insert_norm="batchnorm"),
     ],
 )
 def test_is_silent_where_all_went_well_or_nothing_was_measured(numbers, dc):

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from ocp_dc.cli import main
+from ocp_dc.evaluation.same_start import differing_parameters, read_initial_weights
 
 from runs import Run, run_main
 from tolerances import FLOAT32_LABEL
@@ -42,6 +43,28 @@ def test_leaves_config_surgery_validations_and_test(trained, ethanol, tmp_path):
     relative, absolute = FLOAT32_LABEL
     assert test["energy_mae"] == pytest.approx(measured["energy_mae"], rel=relative, abs=absolute)
     assert test["forces_mae"] == pytest.approx(measured["forces_mae"], rel=relative, abs=absolute)
+
+
+def test_the_terms_of_the_training_loss_and_what_a_step_costs(trained):
+    for row in trained.validations():
+        terms = float(row["train_loss_energy"]) + float(row["train_loss_forces"])
+        assert terms == pytest.approx(float(row["train_loss"]), rel=1e-6)
+        assert float(row["step_time [s]"]) > 0
+        assert float(row["peak_memory [MiB]"]) > 0
+
+
+def test_leaves_where_it_ran_and_what_it_began_with(trained, tmp_path, small_config):
+    """Another arm of the same seed begins with the same weights, another seed does not."""
+    assert trained.json("environment.json")["torch"] == torch.__version__
+    start = read_initial_weights(trained.result("initial_weights.json"))
+    assert set(start.parameters) >= set(_parameters(trained.load()))  # SchNet has some under two names
+    optim = {"max_epochs": 1}
+    stock = run_main(tmp_path, small_config(model={"name": "schnet"}, optim=optim))
+    other = run_main(tmp_path, small_config(optim=optim), "--seed", "1")
+    assert differing_parameters(start, read_initial_weights(stock.result("initial_weights.json"))) == []
+    assert "lin1.weight" in differing_parameters(start, read_initial_weights(other.result("initial_weights.json")))
+    again = run_main(tmp_path, small_config(optim=optim), "--checkpoint", str(stock.checkpoint()))
+    assert not again.result("initial_weights.json").exists()  # it begins with the checkpoint's
 
 
 def test_logged_errors_are_physical(trained, ethanol, tmp_path):

@@ -48,6 +48,8 @@ class WrapperContract:
     stock_arguments: ClassVar[dict[str, Any] | None] = None
     # denormalize -> how many norms it takes out
     norms: ClassVar[dict[str, int]] = {"batchnorm": 0, "layernorm": 0, "all": 0}
+    # where BatchNorm can go, if not into the region ``output``
+    insertion: ClassVar[dict[str, Any]] = {}
     # why the model is not invariant under rotation, where it is not
     not_invariant: ClassVar[str | None] = None
     # what the model runs in, where it is compared with itself
@@ -150,18 +152,63 @@ class WrapperContract:
             assert not operations(out[key]) & ACTIVATION_OPERATIONS  # called as functions, out of reach of a swap
         assert not seen & {"ShiftedSoftplus", "ScaledSiLU", "SiLU", "SmoothLeakyReLU", "Softplus", "Swish"}
 
+    # ---- insertion ----
+
+    def test_insertion_keeps_the_stock_parameters(self, structures):
+        """Their names and initial values, so that arms differ in what is inserted only; no random number is drawn."""
+        stock = self.build(self.stock_name).state_dict()
+        model = self.build(dc={"dropout": 0.2, "insert_norm": "batchnorm", **self.insertion})
+        random_state = torch.get_rng_state()
+        found = model.state_dict()
+        assert [name for name in found if ".norm." not in name or name in stock] == list(stock)
+        assert all(torch.equal(found[name], value) for name, value in stock.items())
+        assert found.keys() > stock.keys()
+        self.build(dc={"activation": "irelu"})
+        assert torch.equal(torch.get_rng_state(), random_state)
+        dropout = self.build(dc={"dropout": 0.2, "insert_region": "full"})
+        assert dropout.state_dict().keys() == stock.keys()
+        for each in (model, dropout):
+            batch = self.batch(structures)
+            trained, again = each(batch)["energy"], each(batch)["energy"]
+            assert not torch.equal(trained, again)
+            each.eval()
+            assert torch.equal(self.run(each, batch)["energy"], self.run(each, batch)["energy"])
+
     # ---- forces ----
 
     @pytest.mark.usefixtures("float64")
     @pytest.mark.parametrize("region", ["none", "output", "paper", "full"])
     def test_forces_are_the_gradient_of_the_energy(self, structures, region):
-        """Central differences of the energy in float64, along each coordinate of three atoms."""
+        """Central differences of the energy, in float64."""
         dc = self.conservative_dc if region == "none" else {"activation": "irelu", "region": region}
         model = self.build(dc=dc).double().eval()
         assert model.conservative is self.conservative
         if not self.conservative:
             pytest.skip("forces are predicted beside the energy: there is no gradient to compare with")
-        batch = self.batch(structures[:1], torch.float64)
+        self.check_forces(model, self.batch(structures[:1], torch.float64))
+
+    @pytest.mark.usefixtures("float64")
+    def test_forces_are_the_gradient_behind_norms_and_dropout(self, structures):
+        """At evaluation, with running statistics other than those at first."""
+        if not self.conservative:
+            pytest.skip("forces are predicted beside the energy: there is no gradient to compare with")
+        block = {
+            "activation": "irelu",
+            "region": "output",
+            "dropout": 0.2,
+            "insert_norm": "batchnorm",
+            **self.insertion,
+        }
+        model = self.build(dc=block).double()
+        stock = self.build(dc={"activation": "irelu", "region": "output"}).double().eval()
+        batch = self.batch(structures, torch.float64)
+        for _ in range(2):
+            self.run(model, batch)
+        assert not torch.allclose(self.run(model.eval(), batch)["energy"], self.run(stock, batch)["energy"], rtol=1e-3)
+        self.check_forces(model, self.batch(structures[:1], torch.float64))
+
+    def check_forces(self, model: torch.nn.Module, batch: Any) -> None:
+        """Compare with central differences of the energy along each coordinate of three atoms."""
         forces = self.run(model, batch)["forces"].detach()
         start, step = batch.pos.detach().clone(), 1e-5
         for atom in range(3):

@@ -49,6 +49,9 @@ def test_what_a_block_means(block: dict[str, Any] | None, activation: object, re
         ({"activation": "irelu"}, True, False),
         ({"region": "output"}, True, False),
         ({"elsewhere": "mish"}, True, False),
+        ({"dropout": 0.0}, False, True),
+        ({"dropout": 0.1}, False, False),
+        ({"insert_norm": "batchnorm"}, False, False),
     ],
 )
 def test_what_a_block_asks_for(block: dict[str, Any], swaps: bool, nothing: bool) -> None:
@@ -81,8 +84,48 @@ def test_an_activation_without_a_place(activation: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("block", "region"),
+    [
+        ({}, "none"),
+        ({"dropout": 0.1}, "output"),
+        ({"insert_norm": "batchnorm"}, "output"),
+        ({"dropout": 0, "insert_norm": "batchnorm", "insert_region": "full"}, "full"),
+        ({"dropout": 0.999, "insert_region": ["^act$"]}, ["^act$"]),
+    ],
+)
+def test_where_something_is_inserted(block: dict[str, Any], region: object) -> None:
+    options = DCOptions.from_block(block)
+    options.check()
+    assert options.wanted_insert_region == region
+    assert (options.wanted_activation, options.wanted_region) == ("original", "none")
+
+
+@pytest.mark.parametrize(
     ("block", "message"),
     [
+        ({"dropout": 1.0}, r"dropout: got 1\.0, expected a probability in \[0, 1\), such as 0\.1"),
+        ({"dropout": -0.1}, r"dropout: got -0\.1, expected a probability"),
+        ({"dropout": float("nan")}, r"dropout: got nan, expected a finite number"),
+        ({"dropout": True}, r"dropout: got True, expected a finite number"),
+        ({"dropout": False}, r"dropout: got False, expected a finite number"),
+        ({"dropout": None}, r"dropout: got None, expected a finite number"),
+        ({"dropout": "1e-1"}, r"dropout: got '1e-1', .* write 1\.0e-3"),
+        ({"insert_region": "output"}, r"insert_region: got 'output', and there is nothing to insert"),
+        ({"insert_region": "full", "dropout": 0.0}, r"insert_region: got 'full', and there is nothing to insert"),
+        ({"insert_region": "none", "dropout": 0.1}, r"insert_region: 'none' leaves dropout and insert_norm nowhere"),
+    ],
+)
+def test_insertions_that_are_refused(block: dict[str, Any], message: str) -> None:
+    options = DCOptions.from_block(block)
+    with pytest.raises(UserError, match=rf"model\.dc\.{message}"):
+        options.check()
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"insert_norm": "batch_norm"}, r"model\.dc\.insert_norm: got 'batch_norm', .* Did you mean 'batchnorm'\?"),
+        ({"insert_norm": "layernorm"}, r"model\.dc\.insert_norm: got 'layernorm', expected one of none, batchnorm"),
         ({"denormalize": "batch_norm"}, r"model\.dc\.denormalize: got 'batch_norm', .* Did you mean 'batchnorm'\?"),
         ({"denormalize": None}, r"model\.dc\.denormalize: got None, expected one of none, batchnorm, layernorm, all"),
         ({"denormalize": ["all"]}, r"model\.dc\.denormalize: got \['all'\], expected one of"),

@@ -3,18 +3,20 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import torch
 from torch import nn
 
-from ocp_dc.surgery import Report
+from ocp_dc.surgery import DCOptions, Report, operate
 
-from surgery_toys import ToyBlocks, swap
+from surgery_toys import TABLE, ToyBlocks, swap
 
 
 def test_the_report_is_plain_data() -> None:
     model = nn.Sequential(ToyBlocks(), nn.BatchNorm1d(1))
     report = swap(model, activation="irelu", region=[r"0\.act$", "mlp"], elsewhere="ssp", denormalize="batchnorm")
     data = json.loads(json.dumps(report.to_dict()))
-    assert data["counts"] == {"swapped": 4, "swapped_elsewhere": 0, "norms_removed": 1, "unchanged": 1, "kept": 0}
+    counts = {"swapped": 4, "swapped_elsewhere": 0, "norms_removed": 1, "unchanged": 1, "kept": 0, "insertions": 0}
+    assert data["counts"] == counts
     assert data["region"] == [r"0\.act$", "mlp"]
     assert data["swaps"][0] == dataclasses.asdict(report.swaps[0]) | {"aliases": list(report.swaps[0].aliases)}
     assert data["removals"][0]["path"] == "1"
@@ -35,6 +37,31 @@ def test_the_report_as_text() -> None:
     assert "  0.interactions.0.mlp.1: already as asked for" in again.splitlines()
     assert "region 'full'" in again
     assert "  act: ShiftedSoftplus() kept" in str(swap(ToyBlocks())).splitlines()
+
+
+def test_insertions() -> None:
+    def forward(model: nn.Module) -> object:
+        return model(torch.randn(3, 4))
+
+    block = {"insert_norm": "batchnorm", "dropout": 0.25, "insert_region": [r"0\.mlp", "^act$"]}
+    report = operate(
+        ToyBlocks(), DCOptions.from_block({"activation": "irelu", "region": "output", **block}), TABLE, forward
+    )
+    data = json.loads(json.dumps(report.to_dict()))
+    assert data["counts"]["insertions"] == 2
+    assert data["insertions"][1] == {
+        "path": "interactions.0.mlp.1",
+        "aliases": ["interactions.0.conv.filter.1"],
+        "after": "ShiftedSoftplus()",
+        "norm": "BatchNorm1d(4)",
+        "dropout": 0.25,
+    }
+    assert str(report).splitlines()[-3:] == [
+        "insertion behind 2 activations",
+        "  act: IReLU(coefficient=0.5) -> BatchNorm1d(4) -> Dropout(0.25)",
+        "  interactions.0.mlp.1 (= interactions.0.conv.filter.1): ShiftedSoftplus() -> BatchNorm1d(4) -> Dropout(0.25)",
+    ]
+    assert str(swap(ToyBlocks(), dropout=0.5)).splitlines()[-1] == "  act: ShiftedSoftplus() -> Dropout(0.5)"
 
 
 def test_an_empty_report() -> None:

@@ -10,6 +10,7 @@ from fairchem.core.common.registry import registry
 from torch import nn
 
 from ocp_dc.errors import UserError
+from ocp_dc.fairchem1.probe import forward_once
 from ocp_dc.fairchem1.wrappers.direct_forces import check_direct
 from ocp_dc.options import check_keys
 from ocp_dc.surgery import DCOptions, RegionTable, Report, operate
@@ -76,7 +77,7 @@ def make_wrapper(
         if check is not None and not (options.asks_for_nothing and options.wanted_gradients == "stock"):
             check(self)
         table = regions if isinstance(regions, RegionTable) else regions(self)
-        self.dc_report = None if options.asks_for_nothing else operate(self, options, table)
+        self.dc_report = None if options.asks_for_nothing else operate(self, options, table, forward_once)
 
     dc_parameter = inspect.Parameter("dc", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="dict | None")
     __init__.__signature__ = inspect.Signature([*parameters, dc_parameter])  # type: ignore[attr-defined]

@@ -1,0 +1,42 @@
+"""Predictions as an npz file, to look at them again without the model."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from ocp_dc.data.safe_npz import load_npz
+from ocp_dc.errors import UserError
+from ocp_dc.evaluation.files import replacing
+from ocp_dc.evaluation.predictions import Predictions
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Predictions))
+
+
+def save_predictions(predictions: Predictions, path: str | Path) -> None:
+    """Write predictions as an npz file with an array for each field; an older file is replaced whole."""
+    arrays = {name: np.asarray(getattr(predictions, name)) for name in FIELDS}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def load_predictions(path: str | Path) -> Predictions:
+    """Read what :func:`save_predictions` wrote, as data.
+
+    Raises:
+        UserError: the file is missing, damaged, or holds no predictions.
+        UnsafeDataError: it holds Python objects.
+    """
+    arrays = load_npz(path, FIELDS)
+    if arrays["ids"].ndim != 1 or arrays["ids"].dtype.kind != "U":
+        raise UserError(
+            f"{path}: ids: got shape {arrays['ids'].shape} of {arrays['ids'].dtype}, expected names in a row"
+        )
+    try:
+        return Predictions(
+            **{name: array for name, array in arrays.items() if name != "ids"}, ids=arrays["ids"].tolist()
+        )
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error

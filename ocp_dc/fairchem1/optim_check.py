@@ -1,0 +1,82 @@
+"""Checks of the ``optim`` block: schedule, optimizer and numbers."""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.optim import lr_scheduler
+
+from ocp_dc.errors import UserError, unknown_name
+from ocp_dc.fairchem1 import schedule
+from ocp_dc.options import check_keys
+
+# what fairchem's trainers read
+OPTIM_KEYS = (
+    "optimizer optimizer_params weight_decay lr_initial scheduler warmup_steps warmup_factor lr_gamma lr_milestones "
+    "batch_size eval_batch_size num_workers max_epochs eval_every checkpoint_every clip_grad_norm ema_decay "
+    "load_balancing load_balancing_on_error load_datasets_and_model_then_exit checkpoint_format energy_coefficient "
+    "force_coefficient loss_energy loss_forces early_stopping_patience"
+).split()
+# rough types: YAML reads 1e-3 as text, and a text compares with numbers only deep inside the training
+NUMBERS = ("lr_initial", "clip_grad_norm", "ema_decay", "max_lr", "weight_decay")
+COUNTS = {  # and the smallest value of each
+    "batch_size": 1,
+    "eval_batch_size": 1,
+    "max_epochs": 1,
+    "eval_every": 1,
+    "checkpoint_every": -1,
+    "early_stopping_patience": 1,
+    "num_workers": 0,
+}
+
+
+def check_optim(optim: Mapping[str, Any]) -> None:
+    """Check the names, the numbers, the schedule and the optimizer of the ``optim`` block.
+
+    Raises:
+        UserError: a name that torch does not have, a key that nothing reads, or a value of the wrong kind.
+    """
+    name = optim.get("scheduler", "LambdaLR")
+    if name not in schedule.scheduler_names():
+        raise unknown_name("optim.scheduler", name, schedule.scheduler_names())
+    arguments = () if name == "Null" else tuple(inspect.signature(getattr(lr_scheduler, name)).parameters)
+    check_keys(optim, [*OPTIM_KEYS, *arguments], "optim")
+    if "scheduler" not in optim:
+        missing = [k for k in ("warmup_steps", "warmup_factor", "lr_gamma", "lr_milestones") if k not in optim]
+        if missing:
+            raise UserError(f"optim: fairchem's default schedule needs {', '.join(missing)}; or set scheduler: 'Null'")
+    optimizers = [n for n, value in vars(torch.optim).items() if isinstance(value, type) and n != "Optimizer"]
+    if optim.get("optimizer", "AdamW") not in optimizers:
+        raise unknown_name("optim.optimizer", optim["optimizer"], optimizers)
+    _check_optimizer(optim)
+    for key in ("lr_initial", "max_epochs"):
+        if key not in optim:
+            raise UserError(f"optim.{key}: missing")
+    for key in NUMBERS:
+        value = optim.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
+            raise UserError(f"optim.{key}: got {value!r}, expected a number (in YAML write 1.0e-3, not 1e-3)")
+    for key, smallest in COUNTS.items():
+        value = optim.get(key, smallest)
+        if isinstance(value, bool) or not isinstance(value, int) or value < smallest or (value == 0 and smallest):
+            raise UserError(f"optim.{key}: got {value!r}, expected a whole number, at least {smallest}")
+
+
+def _check_optimizer(optim: Mapping[str, Any]) -> None:
+    """Check the optimizer's own arguments, and that a weight decay of 0 is one."""
+    name, given = optim.get("optimizer", "AdamW"), optim.get("optimizer_params") or {}
+    known = dict(inspect.signature(getattr(torch.optim, name)).parameters)
+    check_keys(given, [key for key in known if key not in ("params", "lr")], f"optim.optimizer_params ({name})")
+    for key, value in given.items():
+        if isinstance(value, str):
+            raise UserError(f"optim.optimizer_params.{key}: got {value!r}, a text (in YAML write 1.0e-3, not 1e-3)")
+    instead = given.get("weight_decay", known["weight_decay"].default if "weight_decay" in known else 0)
+    if optim.get("weight_decay") == 0 and instead != 0:
+        raise UserError(
+            f"optim.weight_decay: fairchem takes 0 for an absent key, and {name} decays weights by {instead} then; "
+            "write optimizer_params: {weight_decay: 0}"
+        )

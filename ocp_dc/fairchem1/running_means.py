@@ -1,0 +1,40 @@
+"""Means over training steps of the loss and its terms, read from the device only where a mean is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+
+class RunningMeans:
+    """Means since the last print and since the last validation; checkpoints hold the sums of the latter."""
+
+    def __init__(self) -> None:
+        self._recent: list[dict[str, torch.Tensor]] = []
+        self._sums: dict[str, tuple[torch.Tensor | float, int]] = {}  # and of how many steps each
+
+    def add(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Add the values of a step, numbers on the device."""
+        self._recent.append({name: value.detach() for name, value in values.items()})
+        for name, value in self._recent[-1].items():
+            total, steps = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (total + value.double(), steps + 1)
+
+    def since_print(self) -> dict[str, float]:
+        """Return the means since the last call."""
+        recent, self._recent = self._recent, []
+        return {name: float(torch.stack([values[name] for values in recent]).mean()) for name in recent[0]}
+
+    def since_validation(self) -> dict[str, float]:
+        """Return the means since the last call, those of the steps before a resume among them."""
+        sums, self._sums = self._sums, {}
+        return {name: float(total) / steps for name, (total, steps) in sums.items()}
+
+    def state_dict(self) -> dict[str, list[float]]:
+        """Return the sum and the number of steps of each value, as plain numbers."""
+        return {name: [float(total), steps] for name, (total, steps) in self._sums.items()}
+
+    def load_state_dict(self, state: Mapping[str, Sequence[float]]) -> None:
+        """Take over what :meth:`state_dict` returned; a value that it does not name has a mean of the steps to come."""
+        self._sums = {name: (float(total), int(steps)) for name, (total, steps) in state.items() if steps}

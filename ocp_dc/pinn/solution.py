@@ -1,0 +1,37 @@
+"""A solution of a partial differential equation on a grid: what PDEBench's files hold, and what errors are taken of."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Solution:
+    """One solution in space and time, in the units of PDEBench.
+
+    Args:
+        task: name of the task, such as ``advection``.
+        axes: points of the grid by name, each (N,) rising, in the order ``t``, ``x`` and, in two dimensions, ``y``.
+        fields: float64 values by name, each (T, X) or (T, X, Y), in the order of the task's outputs.
+        parameters: coefficients of the equations by name, as far as the data tell them.
+    """
+
+    task: str
+    axes: Mapping[str, np.ndarray]
+    fields: Mapping[str, np.ndarray]
+    parameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def points(self) -> np.ndarray:
+        """(T * X [* Y], d) coordinates of every grid point as networks take them: x, [y,] t; t varies slowest."""
+        grids = np.meshgrid(*self.axes.values(), indexing="ij")  # each (T, X[, Y])
+        time, *space = (grid.reshape(-1) for grid in grids)
+        return np.stack([*space, time], axis=1)
+
+    @property
+    def values(self) -> np.ndarray:
+        """(T * X [* Y], outputs) values at :attr:`points`."""
+        return np.stack([field.reshape(-1) for field in self.fields.values()], axis=1)

@@ -1,0 +1,87 @@
+"""Runs as jobs of a cluster, through submitit: one job for each run, requeued where it is preempted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.helpers import DelayedSubmission
+
+from ocp_dc.errors import UserError
+from ocp_dc.study.folders import RunFolder
+from ocp_dc.study.worker import note_failure, work
+
+WAITING = ("PENDING", "RUNNING", "REQUEUED", "CONFIGURING", "COMPLETING", "SUSPENDED", "UNKNOWN")
+DEFAULTS = {"name": "ocp-dc-study", "timeout_min": 24 * 60, "cpus_per_task": 4}
+
+
+class Job:
+    """What a job does: one run. It is pickled, so it holds plain values only."""
+
+    def __init__(self, folder: str, cpu: bool) -> None:
+        self.folder = folder
+        self.cpu = cpu
+
+    def __call__(self) -> str:
+        """Make the run; a failure is noted in its folder, as by a run on this machine."""
+        try:
+            work(Path(self.folder), self.cpu)
+        except Exception as error:
+            note_failure(Path(self.folder), error)
+            raise
+        return self.folder
+
+    def checkpoint(self) -> DelayedSubmission:
+        """Return the job that goes on after a preemption, from the run's last checkpoint; submitit calls this."""
+        return DelayedSubmission(Job(self.folder, self.cpu))
+
+
+def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str], cpu: bool) -> list[submitit.Job]:
+    """Submit a job for each run that has none in the queue.
+
+    Args:
+        folders: the runs.
+        jobs: folder for submitit's files.
+        settings: parameters of submitit's executor as KEY=VALUE, such as ``slurm_partition=gpu``;
+            ``cluster=local`` runs the jobs on this machine.
+        cpu: stay on the CPU where there is a GPU.
+
+    Raises:
+        UserError: a parameter that submitit does not know, or no Slurm on this machine.
+    """
+    parameters: dict[str, Any] = {**DEFAULTS, **({} if cpu else {"gpus_per_node": 1}), **_parsed(settings)}
+    cluster = parameters.pop("cluster", "slurm")
+    try:
+        executor = submitit.AutoExecutor(folder=str(jobs), cluster=cluster)
+        executor.update_parameters(**parameters)
+    except (RuntimeError, NameError, TypeError, AssertionError, ValueError) as error:
+        raise UserError(f"--submit: {error}; for jobs on this machine give --submit cluster=local") from error
+    waiting = [folder for folder in folders if not _in_queue(folder, jobs, cluster)]
+    with executor.batch():
+        submitted = [executor.submit(Job(str(folder.path), cpu)) for folder in waiting]
+    for folder, job in zip(waiting, submitted, strict=True):
+        (folder.path / "job.json").write_text(json.dumps({"id": job.job_id, "cluster": cluster}))
+    print(f"{len(submitted)} jobs submitted, {len(folders) - len(waiting)} in the queue before; files in {jobs}")
+    return submitted
+
+
+def _parsed(settings: Sequence[str]) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"--submit: got {setting!r}, expected KEY=VALUE such as slurm_partition=gpu")
+        parameters[key] = int(value) if value.isdigit() else value
+    return parameters
+
+
+def _in_queue(folder: RunFolder, jobs: Path, cluster: str) -> bool:
+    """Whether a job of the run waits or works; one that ended without a result is submitted again."""
+    job = folder.read("job.json")
+    if job is None or job["cluster"] != cluster:
+        return False
+    kind = submitit.SlurmJob if cluster == "slurm" else submitit.LocalJob
+    return kind(folder=str(jobs), job_id=job["id"]).state.upper() in WAITING

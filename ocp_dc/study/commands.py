@@ -1,0 +1,182 @@
+"""``ocp-dc study``: plan, run and report a study."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ocp_dc.errors import UserError
+from ocp_dc.evaluation.files import write_json
+from ocp_dc.study.folders import RunFolder
+from ocp_dc.study.live import View
+from ocp_dc.study.options import DataOptions
+from ocp_dc.study.plan import Choices, Plan, Run, make_plan
+from ocp_dc.study.pool import Machine, run_all
+from ocp_dc.study.spec import Arm, read_study
+
+
+def run_study(
+    study: Path,
+    out: Path,
+    choices: Choices,
+    *,
+    command: str,
+    jobs: int | None = None,
+    threads: int | None = None,
+    cpu: bool = False,
+    dry_run: bool = False,
+    submit: Sequence[str] | None = None,
+) -> int:
+    """Plan a study, make the runs that have no result yet, and write the report.
+
+    Args:
+        study: its YAML.
+        out: its folder; runs that lie there are taken as they are.
+        choices: budget, data sets, models and seeds.
+        command: what the user typed, for the report.
+        jobs: runs at a time on this machine.
+        threads: threads of each.
+        cpu: stay on the CPU where there is a GPU.
+        dry_run: plan and list the runs, and start none.
+        submit: parameters of the queue as KEY=VALUE, to submit jobs instead of running here.
+
+    Returns:
+        0; 3 where runs failed.
+
+    Raises:
+        UserError: the study does not hold, or another process works in the folder.
+    """
+    console = Console()
+    for name, value in (("--jobs", jobs), ("--threads", threads)):
+        if value is not None and value < 1:
+            raise UserError(f"{name}: got {value}, expected 1 or more")
+    out = out.absolute()
+    if out.is_file():
+        raise UserError(f"--out {out}: is a file; expected a folder for the study")
+    out.mkdir(parents=True, exist_ok=True)
+    with _only_one(out):
+        plan = make_plan(read_study(study), out, choices)
+        folders = {run.id: RunFolder(out / "runs" / run.id) for run in plan.runs}
+        if dry_run:
+            console.print(_listing(plan, folders))
+            return 0
+        _write(plan, out, folders, command)
+        waiting = [run for run in plan.runs if folders[run.id].read("result.json") is None]
+        if submit is not None:
+            from ocp_dc.study.cluster import submit_all
+
+            submit_all([folders[run.id] for run in waiting], out / "jobs", submit, cpu=cpu)
+            return 0
+        _run_here(waiting, folders, len(plan.runs), Machine.found(jobs, threads, cpu), console)
+    report_study(out)
+    return _failures(plan, folders, console)
+
+
+def report_study(out: Path) -> None:
+    """Print the report of a study's folder, and write it there.
+
+    Raises:
+        UserError: the folder holds no study.
+    """
+    from ocp_dc.study.report import print_report, write_report
+    from ocp_dc.study.results import read_results
+
+    results = read_results(out)
+    print_report(results)
+    written = write_report(results, out)
+    print(f"written to {out}: {', '.join(sorted(path.name for path in written if path.parent == out))}, plots")
+
+
+@contextlib.contextmanager
+def _only_one(out: Path) -> Iterator[None]:
+    """Hold the study's folder; the lock goes with the process, however that ends."""
+    with (out / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{out}: another `ocp-dc study run` works here; wait for it, or stop it") from None
+        yield
+
+
+def _run_here(
+    waiting: list[Run], folders: Mapping[str, RunFolder], total: int, machine: Machine, console: Console
+) -> None:
+    epochs = {run.id: run.config["optim"]["max_epochs"] for run in waiting}
+    console.print(
+        f"{total} runs, {total - len(waiting)} done before; {machine.jobs} at a time, {machine.threads} threads each"
+    )
+    try:
+        with View(epochs, total - len(waiting), console) as view:
+            run_all([folders[run.id] for run in waiting], machine, view)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on with the runs that are not done") from None
+
+
+def _write(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str) -> None:
+    """Write what the study is, and every run that has no folder yet."""
+    for run in plan.runs:
+        if folders[run.id].read("run.json") is None:
+            keys = ("id", "model", "data", "arm", "seed", "test", "fits_scales")
+            folders[run.id].write({key: getattr(run, key) for key in keys}, run.config)
+    options = plan.study.options
+    study = {
+        "title": options.title or plan.study.path.stem,
+        "question": options.question,
+        "baseline": plan.study.baseline,
+        "arms": {arm.name: _described(arm) for arm in plan.study.arms},
+        "models": list(dict.fromkeys(run.model for run in plan.runs)),
+        "data": {name: _counts(plan, name, block) for name, block in plan.data.items()},
+        "seeds": list(plan.seeds),
+        "budget": str(plan.budget),
+        "command": command,
+        "runs": [run.id for run in plan.runs],
+    }
+    write_json(out / "study.json", study)
+
+
+def _described(arm: Arm) -> str:
+    parts = [f"{key}: {_short(value)}" for _, changes in arm.changes for key, value in changes.items()]
+    return "; ".join([*([f"base: {arm.base}"] if arm.base else []), *parts]) or "no changes"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_short(entry)}" for key, entry in value.items()) + "}"
+    return str(value)
+
+
+def _counts(plan: Plan, name: str, options: DataOptions) -> str:
+    run = next(run for run in plan.runs if run.data == name)
+    train, val = (run.config["dataset"][split]["first_n"] for split in ("train", "val"))
+    kind = f"bundled {options.sample}, " if options.sample else ""
+    return f"{kind}{train} training, {val} validation, {run.test['first_n']} test structures"
+
+
+def _listing(plan: Plan, folders: Mapping[str, RunFolder]) -> Table:
+    table = Table(title=f"{escape(plan.study.options.title)}: {len(plan.runs)} runs, {plan.budget} each")
+    for heading in ("model", "data", "arm", "seed", "epochs", "state"):
+        table.add_column(heading)
+    for run in plan.runs:
+        result = folders[run.id].read("result.json")
+        state = "to do" if result is None else result["status"]
+        cells = (run.model, run.data, run.arm, str(run.seed), str(run.config["optim"]["max_epochs"]), state)
+        table.add_row(*(escape(cell) for cell in cells))
+    return table
+
+
+def _failures(plan: Plan, folders: Mapping[str, RunFolder], console: Console) -> int:
+    failed = {run.id: folders[run.id].read("failure.json") for run in plan.runs}
+    for name, failure in failed.items():
+        if failure is not None:
+            console.print(f"failed: {name}: {failure['message']}", style="red", soft_wrap=True, markup=False)
+    if not any(failed.values()):
+        return 0
+    console.print("the same command tries the failed runs again", style="red")
+    return 3

@@ -1,0 +1,109 @@
+"""The live view of a study: runs done, what each running one has reached, and the time left."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import time
+from collections.abc import Mapping
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ocp_dc.study.folders import RunFolder
+
+EVERY = 1.0  # seconds between two looks at the running ones
+
+
+class View:
+    """Shows a study in a terminal as it runs; elsewhere it prints a line for each run that ends.
+
+    Args:
+        epochs: how many each run trains, by the name of its folder; with them a run's share is known.
+        done: how many runs of the study had ended before.
+        console: where to print; the terminal by default.
+    """
+
+    def __init__(self, epochs: Mapping[str, int], done: int = 0, console: Console | None = None) -> None:
+        self.epochs = epochs
+        self.done = self.done_before = done
+        self.console = console or Console()
+        self.running: list[RunFolder] = []
+        self.shares_at_start: dict[str, float] = {}
+        self.failed = 0
+        self.begin = time.monotonic()
+        self._looked = 0.0
+        self._live = Live(console=self.console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> View:
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def started(self, folder: RunFolder) -> None:
+        """Take a run in."""
+        self.running.append(folder)
+        self.shares_at_start[folder.path.name] = self._share(folder)[0]
+
+    def ended(self, folder: RunFolder) -> None:
+        """Take a run out, and print how it ended."""
+        self.running.remove(folder)
+        name = folder.path.name
+        result, failure = folder.read("result.json"), folder.read("failure.json")
+        if result is None:
+            self.failed += failure is not None
+            ending = f"failed: {failure['message']}" if failure else "stopped"
+        else:
+            self.done += 1
+            ending = result["message"] or "done"
+        count = f"{self.done + self.failed}/{len(self.epochs) + self.done_before}"
+        self.console.print(Text(f"[{count}] {name}: {ending}"), soft_wrap=True)
+
+    def refresh(self) -> None:
+        """Draw the view again, where there is one."""
+        if self._live.is_started and time.monotonic() - self._looked >= EVERY:
+            self._looked = time.monotonic()
+            self._live.update(self.render(), refresh=True)
+
+    def render(self) -> RenderableType:
+        """Return the view."""
+        total = len(self.epochs) + self.done_before
+        table = Table(box=box.SIMPLE, show_header=True, expand=False)
+        for heading in ("running", "", "epoch", "training loss"):
+            table.add_column(heading, overflow="fold")
+        work = self.done - self.done_before + self.failed * 1.0
+        for folder in self.running:
+            share, loss = self._share(folder)
+            work += share - self.shares_at_start[folder.path.name]
+            epochs = self.epochs[folder.path.name]
+            bar = ProgressBar(total=1.0, completed=share, width=20)
+            table.add_row(folder.path.name, bar, f"{share * epochs:.3g}/{epochs}", loss)
+        left = len(self.epochs) - work - sum(self.shares_at_start.values())
+        elapsed = time.monotonic() - self.begin
+        remaining = "" if work < 0.02 else f", about {_duration(elapsed / work * max(left, 0.0))} left"
+        failed = f", {self.failed} failed" if self.failed else ""
+        head = Text(f"{self.done} of {total} runs done{failed}, {_duration(elapsed)} so far{remaining}", style="bold")
+        return Group(head, table)
+
+    def _share(self, folder: RunFolder) -> tuple[float, str]:
+        """Return how much of a run's epochs are trained, and its last training loss."""
+        log = folder.results / "validation.csv"
+        if not log.is_file():
+            return 0.0, ""
+        with log.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("train_loss") not in (None, "")]
+        if not rows:
+            return 0.0, ""
+        share = float(rows[-1]["epoch"]) / self.epochs.get(folder.path.name, 1)
+        return min(share, 1.0), f"{float(rows[-1]['train_loss']):.4g}"
+
+
+def _duration(seconds: float) -> str:
+    return str(datetime.timedelta(seconds=round(seconds)))

@@ -1,0 +1,152 @@
+"""The keys of a study's YAML: each option with its default, its meaning and what is valid."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ocp_dc.errors import UserError
+from ocp_dc.options import option, parse
+
+Changes = Mapping[str, Any]
+SAMPLES = ("ethanol", "slabs")
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyOptions:
+    """A study as its file writes it."""
+
+    title: str = option("", help="one line")
+    question: str = option("", help="what the study asks, a sentence or two")
+    engine: str = option("fairchem", help="what trains: fairchem's main", choices=("fairchem",))
+    base: str | None = option(
+        None, help="the config that every run starts from, relative to the study; {model} and {configs} stand for names"
+    )
+    models: Sequence[str] | Mapping[str, Changes | None] | None = option(
+        None, help="names to put in the place of {model}, or a mapping of each to changes of its own"
+    )
+    data: Mapping[str, Mapping[str, Any] | None] | None = option(
+        None, help="data sets by name; the first one is used unless --data names others; default: the bundled ethanol"
+    )
+    common: Mapping[str, Any] | None = option(None, help="changes of every run")
+    axes: Mapping[str, Mapping[str, Changes | None]] | None = option(
+        None, help="for each axis, its values by name with the changes of each; arms are all their combinations"
+    )
+    exclude: Sequence[Mapping[str, Any]] | None = option(
+        None, help="combinations to leave out: {axis: value, model: name}, a value or a list of them"
+    )
+    arms: Mapping[str, Changes | None] | None = option(
+        None, help="named arms with their changes, beside those of the axes; a key `base` names a base of its own"
+    )
+    baseline: str | None = option(None, help="the arm that others are compared with; the first where it is left out")
+    may_differ: Sequence[str] | None = option(
+        None, help="what the arms may differ in although it makes them unequal: gradients (how forces are derived)"
+    )
+    seeds: Sequence[int] = option((0, 1, 2), help="seeds of weights and order of data; each arm runs with each")
+    budget: Mapping[str, Any] | None = option(None, help="what each run may spend; see BudgetOptions")
+    smoke: Mapping[str, Any] | None = option(None, help="the budget of --budget smoke")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """A data set of a study: the bundled sample, a folder, or what the base config names."""
+
+    sample: str | None = option(None, help="a bundled sample, split as train, val and test say", choices=SAMPLES)
+    path: str | None = option(None, help="a folder with train, val and test in it, as `ocp-dc prepare` makes it")
+    configs: str = option("md17", help="what {configs} stands for in the bases: the folder with models at sizes for it")
+    train: int | None = option(None, help="training structures; all where it is left out")
+    val: int | None = option(None, help="validation structures")
+    test: int | None = option(None, help="test structures")
+    changes: Mapping[str, Any] | None = option(None, help="changes of every run on this data set")
+
+
+@dataclasses.dataclass(frozen=True)
+class BudgetOptions:
+    """What each run of a study may spend: one of epochs, steps or minutes."""
+
+    epochs: int | None = option(None, help="passes over the training set")
+    steps: int | None = option(None, help="optimizer steps, rounded up to whole epochs")
+    minutes: float | None = option(
+        None, help="wall-clock minutes of training; each arm gets the whole epochs that fit, from measured step times"
+    )
+    train: int | None = option(None, help="training structures at most")
+    val: int | None = option(None, help="validation structures at most")
+    test: int | None = option(None, help="test structures at most")
+    seeds: Sequence[int] | None = option(None, help="seeds, in the place of the study's")
+
+    def __str__(self) -> str:
+        """The budget in words."""
+        kind = next(name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None)
+        limits = [f"{getattr(self, n)} {n}" for n in ("train", "val", "test") if getattr(self, n) is not None]
+        return f"{getattr(self, kind)} {kind}" + (f", at most {', '.join(limits)} structures" if limits else "")
+
+
+SMOKE = {"epochs": 2, "train": 40, "val": 20, "test": 20, "seeds": [0, 1]}
+
+
+def data_options(name: str, block: Mapping[str, Any] | None) -> DataOptions:
+    """Read one entry of ``data``."""
+    options = parse(DataOptions, block, f"data.{name}")
+    if options.sample is not None and options.path is not None:
+        raise UserError(f"data.{name}: got both sample and path, expected one of them")
+    for key in ("train", "val", "test"):
+        _at_least_one(getattr(options, key), f"data.{name}.{key}")
+    return options
+
+
+def budget_options(block: Mapping[str, Any] | None, path: str = "budget") -> BudgetOptions:
+    """Read a budget.
+
+    Raises:
+        UserError: none or several of epochs, steps and minutes, or a number below what makes sense.
+    """
+    options = parse(BudgetOptions, block, path)
+    given = [key for key in ("epochs", "steps", "minutes") if getattr(options, key) is not None]
+    if len(given) != 1:
+        raise UserError(
+            f"{path}: got {' and '.join(given) or 'none'} of epochs, steps and minutes, expected exactly one, such as "
+            "budget: {epochs: 30}"
+        )
+    for key in ("epochs", "steps", "train", "val", "test"):
+        _at_least_one(getattr(options, key), f"{path}.{key}")
+    minutes = options.minutes
+    if minutes is not None and (isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or minutes <= 0):
+        raise UserError(f"{path}.minutes: got {minutes!r}, expected a number above 0")
+    if options.seeds is not None:
+        check_seeds(options.seeds, f"{path}.seeds")
+    return options
+
+
+def budget_from_text(text: str) -> Mapping[str, Any] | None:
+    """Return the block that a word of the command line stands for; None for the study's own (``full``).
+
+    >>> budget_from_text("8 epochs")
+    {'epochs': 8}
+
+    Raises:
+        UserError: it is neither full, smoke, nor a number of epochs, steps or minutes.
+    """
+    if text == "full":
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(epochs|steps|minutes)", text.strip())
+    if found is None or ("." in found[1] and found[2] != "minutes"):
+        raise UserError(
+            f"--budget: got {text!r}, expected smoke, full, or a number of epochs, steps or minutes such as '8 epochs'"
+        )
+    return {found[2]: float(found[1]) if found[2] == "minutes" else int(found[1])}
+
+
+def check_seeds(seeds: Any, path: str) -> None:
+    """Refuse anything but a list of different whole numbers."""
+    whole = isinstance(seeds, Sequence) and all(isinstance(s, int) and not isinstance(s, bool) for s in seeds)
+    if not whole or isinstance(seeds, str) or not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise UserError(
+            f"{path}: got {seeds!r}, expected a list of different whole numbers from 0 on, such as [0, 1, 2]"
+        )
+
+
+def _at_least_one(value: Any, path: str) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise UserError(f"{path}: got {value!r}, expected a whole number from 1 on")

@@ -1,0 +1,204 @@
+"""The runs that a study stands for: each with its resolved config and a stable identifier, checked beforehand."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ocp_dc.errors import UserError, unknown_name
+from ocp_dc.study import potentials
+from ocp_dc.study.deltas import changed
+from ocp_dc.study.options import (
+    SMOKE,
+    BudgetOptions,
+    DataOptions,
+    budget_from_text,
+    budget_options,
+    check_seeds,
+    data_options,
+)
+from ocp_dc.study.spec import Arm, Study
+
+DEFAULT_DATA = {"sample": {"sample": "ethanol"}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run to be made.
+
+    Args:
+        id: model, data set, arm, seed and a digest of all that the run depends on.
+        model, data, arm, seed: what it is.
+        config: the blocks that fairchem's main gets.
+        test: the test set: ``src`` and ``first_n``.
+        fits_scales: whether scale factors are fitted first.
+    """
+
+    id: str
+    model: str
+    data: str
+    arm: str
+    seed: int
+    config: dict[str, Any]
+    test: dict[str, Any]
+    fits_scales: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A study as it will run: the budget, the data sets, the seeds, and every run."""
+
+    study: Study
+    budget: BudgetOptions
+    data: Mapping[str, DataOptions]
+    seeds: tuple[int, ...]
+    runs: tuple[Run, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """What the command line chooses of a study: a budget in words, and data sets, models and seeds where given."""
+
+    budget: str = "full"
+    data: Sequence[str] = ()
+    models: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+
+
+def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
+    """Resolve and check every run of a study.
+
+    Args:
+        study: the study.
+        out: its folder; bundled samples are prepared there, and step times are kept.
+        choices: what the command line chooses.
+
+    Raises:
+        UserError: a config does not hold, surgery cannot do what an arm asks for, two arms are the same run, or arms
+            differ in how forces are derived.
+    """
+    budget = _budget(study, choices.budget)
+    seeds = tuple(choices.seeds or budget.seeds or study.options.seeds)
+    check_seeds(seeds, "--seeds")
+    data = _chosen_data(study, choices.data)
+    for name in choices.models:
+        if name not in study.models:
+            raise unknown_name("model in --models", name, study.models)
+    runs: list[Run] = []
+    for model in choices.models or study.models:
+        for name, options in data.items():
+            arms = [arm for arm in study.arms if study.includes(model, arm)]
+            cases = {arm.name: _case(study, model, arm, name, options, budget, out) for arm in arms}
+            _check_different(cases, f"{model} on {name}")
+            if "gradients" not in (study.options.may_differ or ()):
+                _check_equal_terms(cases, f"{model} on {name}")
+            if budget.minutes is not None:
+                cases = _timed(cases, budget, out)
+            runs += [_run(model, name, arm, seed, case) for seed in seeds for arm, case in cases.items()]
+    return Plan(study, budget, data, seeds, tuple(runs))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Case:
+    """An arm of one model on one data set: its config, its test set, and what building the model told."""
+
+    config: dict[str, Any]
+    test: dict[str, Any]
+    facts: potentials.Facts
+
+
+def _budget(study: Study, text: str) -> BudgetOptions:
+    if text == "smoke":
+        return budget_options({**SMOKE, **(study.options.smoke or {})}, "smoke")
+    block = budget_from_text(text)
+    if block is not None:
+        return budget_options(block, "--budget")
+    if study.options.budget is None:
+        raise UserError(f"{study.path}: budget is missing; expected such as budget: {{epochs: 30}}")
+    return budget_options(study.options.budget)
+
+
+def _chosen_data(study: Study, chosen: Sequence[str]) -> dict[str, DataOptions]:
+    """Return the data sets that a command line chooses: names of the study's, or folders, or NAME=FOLDER."""
+    known = {str(name): block for name, block in (study.options.data or DEFAULT_DATA).items()}
+    data: dict[str, DataOptions] = {}
+    for text in chosen or list(known)[:1]:
+        name, _, folder = text.partition("=")
+        if not folder and name in known:
+            data[name] = data_options(name, known[name])
+        elif folder or Path(text).is_dir():
+            options = data_options(name, known.get(name)) if folder else DataOptions()
+            data[Path(name).name] = dataclasses.replace(options, path=folder or text, sample=None)
+        else:
+            raise UserError(
+                f"--data {text}: no data set of the study ({', '.join(known)}) and no folder; give a folder as "
+                "`ocp-dc prepare` makes it"
+            )
+    return data
+
+
+def _case(
+    study: Study, model: str, arm: Arm, data: str, options: DataOptions, budget: BudgetOptions, out: Path
+) -> _Case:
+    where = f"{study.path.name}, arm {arm.name!r}, model {model!r}"
+    try:
+        base = str(arm.base or study.options.base).replace("{model}", model).replace("{configs}", options.configs)
+        config = potentials.load_base(study.path.parent / base)
+        steps = (("common", study.options.common), (f"models.{model}", study.models[model]))
+        for path, changes in (*steps, (f"data.{data}.changes", options.changes), *arm.changes):
+            config = changed(config, changes, path)
+        config, test = potentials.place_data(config, data, options, budget, out)
+        if budget.minutes is None:
+            config = potentials.with_budget(config, budget)
+        return _Case(config, test, potentials.check(config))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def _check_different(cases: Mapping[str, _Case], where: str) -> None:
+    seen: dict[str, str] = {}
+    for arm, case in cases.items():
+        other = seen.setdefault(potentials.meaning(case.config), arm)
+        if other != arm:
+            raise UserError(
+                f"{where}: the arms {other!r} and {arm!r} are the same run; take one out with exclude, or change it"
+            )
+
+
+def _check_equal_terms(cases: Mapping[str, _Case], where: str) -> None:
+    by_gradients: dict[str, list[str]] = {}
+    for arm, case in cases.items():
+        by_gradients.setdefault(case.facts.gradients, []).append(arm)
+    if len(by_gradients) > 1:
+        listing = "; ".join(f"{kind}: {', '.join(arms)}" for kind, arms in by_gradients.items())
+        raise UserError(
+            f"{where}: forces are derived in different ways ({listing}), so that the arms do not compare; set "
+            "model.dc.angle_gradients or force_gradients to one value in `common` or `models`, or say "
+            "may_differ: [gradients]"
+        )
+
+
+def _timed(cases: Mapping[str, _Case], budget: BudgetOptions, out: Path) -> dict[str, _Case]:
+    """Give each arm the epochs that fit into the minutes, from step times that were measured side by side."""
+    from ocp_dc.study.step_times import step_times
+
+    times = step_times({arm: case.config for arm, case in cases.items()}, out / "step_times.json")
+    return {
+        arm: dataclasses.replace(case, config=potentials.with_budget(case.config, budget, times[arm]))
+        for arm, case in cases.items()
+    }
+
+
+def _run(model: str, data: str, arm: str, seed: int, case: _Case) -> Run:
+    identity = json.loads(json.dumps([case.config, case.test, seed]))
+    for block in (*identity[0]["dataset"].values(), identity[1]):
+        block["src"] = potentials.data_identity(block["src"])
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:10]
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{model}-{data}-{arm}").strip("-").lower()
+    run_id = f"{name[:80]}-s{seed}-{digest}"
+    return Run(run_id, model, data, arm, seed, case.config, case.test, case.facts.fits_scales)

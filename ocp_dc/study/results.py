@@ -1,0 +1,108 @@
+"""Reading a study's folder: every planned run, finished or not, for the report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ocp_dc.errors import UserError
+from ocp_dc.evaluation.training_log import read_columns
+from ocp_dc.study import potentials
+from ocp_dc.study.folders import RunFolder
+from ocp_dc.study.record import RunRecord, StudyResults
+
+
+def read_results(out: Path) -> StudyResults:
+    """Return what a study found so far.
+
+    Raises:
+        UserError: the folder holds no study, or a file in it is damaged.
+    """
+    path = out / "study.json"
+    if not path.is_file():
+        raise UserError(f"{out}: holds no study.json; expected the folder that `ocp-dc study run ... --out` made")
+    try:
+        study = json.loads(path.read_text(encoding="utf-8"))
+        header = {key: study[key] for key in ("title", "question", "baseline", "arms", "data", "budget", "command")}
+        folders = [RunFolder(out / "runs" / name) for name in study["runs"]]
+        models, seeds = tuple(study["models"]), tuple(study["seeds"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: got no study ({error!r}); run `ocp-dc study run` again to write it anew") from error
+    digests = _initial_weights(folders)
+    return StudyResults(
+        **header,
+        models=models,
+        seeds=seeds,
+        quantities=potentials.QUANTITIES,
+        curves=potentials.CURVES,
+        x=potentials.X,
+        records=tuple(_record(folder, digests.get(folder.path.name)) for folder in folders),
+    )
+
+
+def _record(folder: RunFolder, initial_weights: str | None) -> RunRecord:
+    description = folder.read("run.json")
+    if description is None:
+        raise UserError(f"{folder.path}: no run.json; run `ocp-dc study run` again to write it anew")
+    result, failure = folder.read("result.json"), folder.read("failure.json")
+    if result is None:
+        status, message = ("unfinished", "") if failure is None else ("failed", failure["message"])
+    else:
+        status, message = result["status"], result["message"]
+    log = folder.results / "validation.csv"
+    columns = read_columns(log) if log.is_file() else {}
+    metrics = {k: v for k, v in (result or {}).get("test", {}).items() if k in _keys() and v is not None}
+    return RunRecord(
+        **{key: description[key] for key in ("id", "model", "data", "arm", "seed")},
+        status=status,
+        message=message,
+        folder=folder.path,
+        metrics={**metrics, **(_of_training(columns) if status == "done" else {})},
+        curves={q.key: columns[q.key] for q in potentials.CURVES if q.key in columns},
+        initial_weights=initial_weights,
+    )
+
+
+def _keys() -> set[str]:
+    return {quantity.key for quantity in potentials.QUANTITIES}
+
+
+def _of_training(columns: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return the last losses of the training, the median time of a step, and the peak of memory."""
+    values = {key: float(columns[key][-1]) for key in columns if key.startswith("train_loss")}
+    if "step_time" in columns:
+        values["step_time"] = statistics.median(columns["step_time"])
+    if "peak_memory" in columns:
+        values["peak_memory"] = float(columns["peak_memory"].max())
+    return values
+
+
+def _initial_weights(folders: Sequence[RunFolder]) -> dict[str, str]:
+    """Return a digest of each run's initial weights, over the parameters that all arms of its group have.
+
+    Arms with norms taken out or put in have parameters that others lack; of one seed, equal digests say that all the
+    others began alike.
+    """
+    groups: dict[tuple[Any, ...], dict[str, dict[str, str]]] = {}
+    for folder in folders:
+        record, description = RunFolder(folder.results).read("initial_weights.json"), folder.read("run.json")
+        if record is not None and description is not None:
+            group = tuple(description[key] for key in ("model", "data", "seed"))
+            groups.setdefault(group, {})[folder.path.name] = record["parameters"]
+    digests = {}
+    for runs in groups.values():
+        common = _common(runs.values())
+        for name, parameters in runs.items():
+            text = json.dumps([(key, parameters[key]) for key in common])
+            digests[name] = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return digests
+
+
+def _common(parameters: Iterable[Mapping[str, str]]) -> list[str]:
+    return sorted(set.intersection(*(set(names) for names in parameters)))

@@ -1,0 +1,152 @@
+"""Reading the YAML of a study, and the arms that it stands for."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ocp_dc.errors import UserError, unknown_name
+from ocp_dc.options import check_keys, parse
+from ocp_dc.study.options import StudyOptions, check_seeds
+
+MODEL = "model"  # the name of the models' axis in `exclude`
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One arm: its name, its changes one after the other, each with its place in the study, and its base if any.
+
+    ``values`` says which value it has on each axis.
+    """
+
+    name: str
+    changes: tuple[tuple[str, Mapping[str, Any]], ...]
+    base: str | None = None
+    values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A study: its options, where it stands, its models with their changes, and its arms."""
+
+    path: Path
+    options: StudyOptions
+    models: Mapping[str, Mapping[str, Any]]
+    arms: tuple[Arm, ...]
+    baseline: str
+
+    def includes(self, model: str, arm: Arm) -> bool:
+        """Whether an arm runs with a model."""
+        values = {**arm.values, MODEL: model}
+        return not any(
+            all(values.get(axis) in _listed(wanted) for axis, wanted in entry.items())
+            for entry in self.options.exclude or ()
+        )
+
+
+def read_study(path: Path) -> Study:
+    """Read a study's file; what it includes (``includes:``) comes first, key by key.
+
+    Raises:
+        UserError: no such file, no YAML, an unknown key, or arms that make no sense.
+    """
+    options = parse(StudyOptions, _load(path, ()), str(path.name))
+    if options.base is None and not all((changes or {}).get("base") for changes in (options.arms or {"": {}}).values()):
+        raise UserError(f"{path}: base is missing; expected the config that the runs start from")
+    check_seeds(options.seeds, "seeds")
+    models = _models(options)
+    arms = _arms(options)
+    _check_excluded(options, models)
+    names = [arm.name for arm in arms]
+    if options.baseline is not None and options.baseline not in names:
+        raise unknown_name("arm in baseline", options.baseline, names)
+    if unknown := sorted(set(options.may_differ or ()) - {"gradients"}):
+        raise unknown_name("entry in may_differ", unknown[0], ["gradients"])
+    study = Study(path, options, models, arms, options.baseline or names[0])
+    for model in models:
+        if not study.includes(model, next(arm for arm in arms if arm.name == study.baseline)):
+            raise UserError(
+                f"exclude: leaves out the baseline {study.baseline!r} of {model}, which others compare with"
+            )
+    return study
+
+
+def _load(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; expected a study such as configs/studies/coefficient.yml")
+    if path.resolve() in above:
+        raise UserError(f"{path}: includes itself")
+    try:
+        block = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: no YAML: {error}") from error
+    if not isinstance(block, dict):
+        raise UserError(f"{path}: got {type(block).__name__}, expected the blocks of a study: title, base, arms, ...")
+    included: dict[str, Any] = {}
+    for name in block.pop("includes", None) or ():
+        included |= _load(path.parent / str(name), (*above, path.resolve()))
+    return {**included, **block}
+
+
+def _models(options: StudyOptions) -> dict[str, Mapping[str, Any]]:
+    models = options.models
+    bases = [options.base or "", *(str((changes or {}).get("base", "")) for changes in (options.arms or {}).values())]
+    if models is None:
+        if any("{model}" in base for base in bases):
+            raise UserError("models: missing; base has {model} in it, which stands for each of them")
+        return {Path(next(base for base in bases if base)).stem: {}}
+    if isinstance(models, str) or not isinstance(models, (Mapping, Sequence)) or not models:
+        raise UserError(f"models: got {models!r}, expected a list of names, or a mapping of each to its changes")
+    if isinstance(models, Mapping):
+        return {str(name): changes or {} for name, changes in models.items()}
+    return {str(name): {} for name in models}
+
+
+def _arms(options: StudyOptions) -> tuple[Arm, ...]:
+    axes = options.axes or {}
+    for axis, block in axes.items():
+        if axis == MODEL or not isinstance(block, Mapping) or not block:
+            raise UserError(f"axes.{axis}: got {block!r}, expected values by name, such as {{output: {{...}}}}")
+    arms = []
+    for combination in itertools.product(*axes.values()) if axes else ():
+        values = {axis: str(value) for axis, value in zip(axes, combination, strict=True)}
+        changes = tuple(
+            (f"axes.{axis}.{value}", axes[axis][value] or {}) for axis, value in zip(axes, combination, strict=True)
+        )
+        arms.append(Arm(" / ".join(values.values()), changes, values=values))
+    excluded = options.exclude or ()
+    arms = [arm for arm in arms if not any(_matches(arm, entry) for entry in excluded)]
+    for name, written in (options.arms or {}).items():
+        changes_of = dict(written or {}) if isinstance(written, Mapping) or written is None else written
+        base = changes_of.pop("base", None) if isinstance(changes_of, dict) else None
+        arms.append(Arm(str(name), ((f"arms.{name}", changes_of),), base, {"arm": str(name)}))
+    if not arms:
+        raise UserError("arms: missing; expected axes or named arms, such as arms: {original: {}, irelu: {...}}")
+    if len({arm.name for arm in arms}) < len(arms):
+        raise UserError("arms: a named arm has the name of a combination of axes; rename it")
+    return tuple(arms)
+
+
+def _matches(arm: Arm, entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of ``exclude`` leaves the arm out for every model."""
+    return all(arm.values.get(axis) in _listed(wanted) for axis, wanted in entry.items())
+
+
+def _listed(wanted: Any) -> list[str]:
+    return [str(value) for value in (wanted if isinstance(wanted, list) else [wanted])]
+
+
+def _check_excluded(options: StudyOptions, models: Mapping[str, Any]) -> None:
+    known: dict[str, list[str]] = {axis: list(map(str, values)) for axis, values in (options.axes or {}).items()}
+    known |= {MODEL: list(models), "arm": [str(name) for name in options.arms or ()]}
+    for number, entry in enumerate(options.exclude or ()):
+        check_keys(entry, known, f"exclude[{number}]")
+        for axis, wanted in entry.items():
+            for value in _listed(wanted):
+                if value not in known[axis]:
+                    raise unknown_name(f"value of {axis} in exclude[{number}]", value, known[axis])

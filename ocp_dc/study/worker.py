@@ -1,0 +1,113 @@
+"""One run in a process of its own: ``python -m ocp_dc.study.worker FOLDER``.
+
+What ends it early leaves a folder that the next start goes on with, at the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from ocp_dc.errors import UserError
+from ocp_dc.evaluation.files import write_json
+from ocp_dc.study.folders import NAME, RunFolder
+
+FAILED = 3
+
+
+def work(path: Path, cpu: bool = False) -> None:
+    """Make one run, or go on with it: fit scale factors, train, test once, and write the result.
+
+    Args:
+        path: the run's folder, with ``run.json`` and ``config.yml`` in it.
+        cpu: stay on the CPU where there is a GPU.
+
+    Raises:
+        UserError: another process works on the run, or what the config asks for cannot be done.
+    """
+    folder = RunFolder(path)
+    with folder.locked():
+        if folder.read("result.json") is not None:
+            return
+        description = folder.read("run.json")
+        if description is None:
+            raise UserError(f"{path}: no run.json; expected a folder that `ocp-dc study run` made")
+        folder.finish(_train(folder, description, cpu) or _test(folder, description, cpu))
+        (folder.checkpoints / "checkpoint.pt").unlink(missing_ok=True)  # what only a run that goes on needs
+
+
+def _train(folder: RunFolder, description: dict[str, Any], cpu: bool) -> dict[str, Any] | None:
+    """Train to the end; return the result of a run that diverged, None else."""
+    from ocp_dc.fairchem1.divergence import DivergenceError
+    from ocp_dc.fairchem1.fit_scales import UnfittableError, fit_config
+    from ocp_dc.fairchem1.main import main
+
+    config, seed = str(folder.path / "config.yml"), f"--seed={description['seed']}"
+    scales = folder.path / "scales.json"
+    overrides = [f"--model.scale_file={scales}"] if description["fits_scales"] else []
+    try:
+        if description["fits_scales"] and not scales.exists():
+            fit_config(config, scales, [seed], cpu=cpu)
+        flags = ["--mode", "train", "--config-yml", config, seed, *(["--cpu"] if cpu else [])]
+        main([*flags, "--run-dir", str(folder.path), "--timestamp-id", NAME, *overrides])
+    except DivergenceError as error:
+        return {"status": "diverged", "step": error.step, "message": f"diverged at step {error.step}: {error.what}"}
+    except UnfittableError as error:  # features overflow or die before any step
+        return {"status": "diverged", "step": 0, "message": f"diverged before the first step: {error}"}
+    return None
+
+
+def _test(folder: RunFolder, description: dict[str, Any], cpu: bool) -> dict[str, Any]:
+    """Predict the test set with the best checkpoint, once, and return the result."""
+    from ocp_dc.evaluation.metrics import error_metrics
+    from ocp_dc.evaluation.saved_predictions import save_predictions
+    from ocp_dc.fairchem1.evaluate import predict_labels
+
+    test = description["test"]
+    best = folder.checkpoints / "best_checkpoint.pt"
+    predictions = predict_labels(best, test["src"], first_n=test["first_n"], cpu=cpu, progress=False)
+    save_predictions(predictions, folder.path / "predictions.npz")
+    return {"status": "done", "message": "", "test": error_metrics(predictions)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the process; return its exit status: 0 for a result, 3 for a failure, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--cpu", action="store_true")
+    parser.add_argument("--parent", type=int, help="end with this process")
+    args = parser.parse_args(arguments)
+    if args.parent is not None:
+        threading.Thread(target=_end_with, args=(args.parent,), daemon=True).start()
+    try:
+        work(args.folder, args.cpu)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        traceback.print_exc()
+        note_failure(args.folder, error)
+        return FAILED
+    return 0
+
+
+def note_failure(path: Path, error: Exception) -> None:
+    """Write what made a run fail, beside its log."""
+    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    write_json(path / "failure.json", {"message": f"{kind}{error}"})
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the runner is gone, killed perhaps: the run goes on with the next start."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

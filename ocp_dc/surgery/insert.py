@@ -1,0 +1,131 @@
+"""Insertion: batch normalization and dropout behind activations, which arXiv 2310.01649 compares with."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ocp_dc.errors import UserError
+from ocp_dc.surgery.regularized import Regularized
+from ocp_dc.surgery.report import Insertion
+from ocp_dc.surgery.sites import Site, describe
+
+Forward = Callable[[nn.Module], object]
+
+
+class _Recorder(nn.Module):
+    """Stands around an activation while widths are found, and keeps an empty tensor like each that leaves it."""
+
+    def __init__(self, activation: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.activation = activation
+        self.seen: list[torch.Size] = []
+        self.like = torch.empty(0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.activation(x)
+        self.seen.append(y.shape)
+        self.like = y.new_empty(0)
+        return y
+
+
+def make_norms(model: nn.Module, sites: Sequence[Site], forward: Forward) -> dict[Site, nn.BatchNorm1d]:
+    """Make a BatchNorm1d for each place, as wide as the features that one pass brings there.
+
+    The pass leaves no trace: the model evaluates, and its modes and the random states are put back. A place that is
+    reached several times in a pass (DimeNet++ has one activation behind all layers of an output block) gets one norm.
+
+    Args:
+        model: the model as it is before its activations are swapped: they keep the shape.
+        sites: the places.
+        forward: calls the model once, on any data.
+
+    Raises:
+        UserError: data of several widths reach a place, or other than [N, features], or none.
+    """
+    modes = [(part, part.training) for part in model.modules()]
+    devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
+    with _recording(sites) as recorders, torch.random.fork_rng(devices=list(devices)):
+        model.eval()
+        try:
+            forward(model)
+        finally:
+            for part, training in modes:
+                part.training = training
+    shapes = {site: recorders[site].seen for site in sites}
+    fitting = [
+        site for site, seen in shapes.items() if {len(s) for s in seen} == {2} and len({s[1] for s in seen}) == 1
+    ]
+    if len(fitting) < len(sites):
+        wrong = "\n  ".join(f"{s.paths[0]}: {_shapes(seen)}" for s, seen in shapes.items() if s not in fitting)
+        right = "".join(f"\n  {site.paths[0]}" for site in fitting) or " none"
+        raise UserError(
+            "model.dc.insert_norm: a BatchNorm1d needs features [N, width], of one width wherever the place is used. "
+            f"Not so, in one small structure, at\n  {wrong}\n"
+            f"Give insert_region a list of regular expressions that match places that fit:{right}"
+        )
+    # no random number is drawn: the weights start at one, the shifts at zero
+    likes = {site: recorders[site].like for site in sites}
+    return {s: nn.BatchNorm1d(seen[0][1], device=likes[s].device, dtype=likes[s].dtype) for s, seen in shapes.items()}
+
+
+def insert(sites: Sequence[Site], norms: dict[Site, nn.BatchNorm1d], dropout: float) -> list[Insertion]:
+    """Put what is asked for behind the activations that stand in these places now.
+
+    Args:
+        sites: the places. Those that share an activation object still share it, and have norms of their own.
+        norms: the norm of each place; empty where none is asked for.
+        dropout: the probability, in [0, 1).
+
+    Returns:
+        what was put there; places that hold just that already are left alone.
+    """
+    done = []
+    for site in sites:
+        norm, after = norms.get(site), describe(site.standing)
+        if isinstance(site.owner, Regularized):
+            if site.owner.holds(norm, dropout):
+                continue
+            site.owner.norm, site.owner.dropout = norm, dropout
+        else:
+            site.put(Regularized(site.standing, norm, dropout))
+        what = None if norm is None else f"{type(norm).__name__}({norm.num_features})"
+        done.append(Insertion(site.paths[0], site.paths[1:], after, what, dropout))
+    return done
+
+
+@contextlib.contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """For a while, let inserted norms take the statistics of the batch, as in training, and keep none of them."""
+    norms = [p.norm for p in model.modules() if isinstance(p, Regularized) and p.norm is not None]
+    modes = [norm.training for norm in norms]
+    for norm in norms:
+        norm.training, norm.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for norm, training in zip(norms, modes, strict=True):
+            norm.training, norm.track_running_stats = training, True
+
+
+@contextlib.contextmanager
+def _recording(sites: Sequence[Site]) -> Iterator[dict[Site, _Recorder]]:
+    """Put a recorder into each place for a while, where the activation itself is held: order and names stay."""
+    recorders = {site: _Recorder(site.current) for site in sites}
+    for site, recorder in recorders.items():
+        site.holder[site.attribute] = recorder
+    try:
+        yield recorders
+    finally:
+        for site in sites:
+            site.holder[site.attribute] = site.current
+
+
+def _shapes(seen: Sequence[Any]) -> str:
+    if not seen:
+        return "no data reach it"
+    return "features of shape " + ", ".join(str(list(shape)) for shape in dict.fromkeys(seen))

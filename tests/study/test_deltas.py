@@ -1,0 +1,65 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocp_dc.errors import UserError
+from ocp_dc.study.deltas import changed, value_at
+
+CONFIG = {
+    "model": {"name": "dc_schnet", "dc": {"activation": {"name": "irelu", "coefficient": 0.25}}},
+    "loss_functions": [{"energy": {"fn": "mae", "coefficient": 1}}, {"forces": {"fn": "mae", "coefficient": 30}}],
+}
+
+
+def test_what_a_path_names_is_replaced_whole():
+    after = changed(CONFIG, {"model.dc.activation": {"name": "mish"}}, "arms.mish")
+    assert after["model"] == {"name": "dc_schnet", "dc": {"activation": {"name": "mish"}}}
+    assert CONFIG["model"]["dc"]["activation"]["coefficient"] == 0.25
+
+
+def test_a_list_of_blocks_is_walked_by_key():
+    after = changed(CONFIG, {"loss_functions.forces.coefficient": 100}, "arms.100")
+    assert after["loss_functions"] == [
+        {"energy": {"fn": "mae", "coefficient": 1}},
+        {"forces": {"fn": "mae", "coefficient": 100}},
+    ]
+    assert value_at(after, "loss_functions.forces.coefficient") == 100
+
+
+def test_an_empty_block_is_filled():
+    assert changed({"dataset": {"train": None}}, {"dataset.train.first_n": 3}, "x") == {
+        "dataset": {"train": {"first_n": 3}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model.name.dc": 1}, "arms.x.model.name.dc: 'dc' would stand in 'dc_schnet'"),
+        ({"loss_functions.stress.coefficient": 1}, "'stress' would stand in"),
+        (["model"], "expected changes such as"),
+        ({3: 1}, "expected changes such as"),
+    ],
+)
+def test_bad_changes(changes, words):
+    with pytest.raises(UserError, match=words.replace("(", "\\(")):
+        changed(CONFIG, changes, "arms.x")
+
+
+names = st.text("abc", min_size=1, max_size=2)
+configs = st.recursive(st.dictionaries(names, st.integers()), lambda inner: st.dictionaries(names, inner), max_leaves=6)
+
+
+@given(configs, st.lists(names, min_size=1, max_size=3), st.integers())
+def test_what_was_put_stands_there_and_the_rest_stays(config, path, value):
+    dotted = ".".join(path)
+    before = repr(config)
+    try:
+        after = changed(config, {dotted: value}, "x")
+    except UserError:
+        return
+    assert value_at(after, dotted) == value
+    assert repr(config) == before
+    for key in config:
+        if key != path[0]:
+            assert after[key] == config[key]

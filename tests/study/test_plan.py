@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ocp_dc.errors import UserError
+from ocp_dc.study.options import SMOKE
+from ocp_dc.study.plan import Choices, make_plan
+from ocp_dc.study.spec import read_study
+
+from small_study import ARMS, CONFIGS, SMALL, write_study
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("out")
+
+
+def plan(out, tmp_path, choices=None, **changes):
+    return make_plan(read_study(write_study(tmp_path, **changes)), out, choices or Choices())
+
+
+def test_runs(out, tmp_path):
+    made = plan(out, tmp_path)
+    assert [(run.arm, run.seed) for run in made.runs] == [("original", 0), ("irelu", 0), ("original", 1), ("irelu", 1)]
+    assert len({run.id for run in made.runs}) == 4
+    config = made.runs[1].config
+    assert config["optim"]["max_epochs"] == 3
+    assert config["dataset"]["train"]["first_n"] == 40
+    assert "test" not in config["dataset"]
+    assert made.runs[1].test == {"src": str(out / "data" / "ethanol-40-10-10" / "test"), "first_n": 10}
+
+
+def test_identifiers_are_stable_and_know_all_that_matters(out, tmp_path):
+    ids = {run.id for run in plan(out, tmp_path).runs}
+    assert {run.id for run in plan(out, tmp_path, title="other").runs} == ids
+    assert {run.id for run in plan(out, tmp_path, seeds=[1, 0, 2]).runs} > ids
+    for other in ({"common": {**SMALL, "optim.batch_size": 5}}, {"budget": {"epochs": 4}}):
+        assert not {run.id for run in plan(out, tmp_path, **other).runs} & ids
+
+
+def test_identifiers_go_with_the_data_not_with_their_place(out, tmp_path):
+    (tmp_path / "elsewhere").symlink_to(out / "data")
+    first, second = (
+        plan(out, tmp_path, Choices(data=[f"d={folder / 'ethanol-40-10-10'}"])).runs[0]
+        for folder in (out / "data", tmp_path / "elsewhere")
+    )
+    assert first.id == second.id
+    assert first.config["dataset"]["train"]["src"] != second.config["dataset"]["train"]["src"]
+
+
+@pytest.mark.parametrize(("budget", "epochs"), [({"steps": 5}, 3), ({"steps": 4}, 2), ({"epochs": 7}, 7)])
+def test_budgets_in_whole_epochs(out, tmp_path, budget, epochs):
+    made = plan(out, tmp_path, budget=budget)  # 40 structures in batches of 20
+    assert {run.config["optim"]["max_epochs"] for run in made.runs} == {epochs}
+
+
+def test_a_budget_in_minutes_is_equal_time(out, tmp_path):
+    made = plan(out, tmp_path, budget={"minutes": 0.02})
+    (path,) = out.glob("step_times.json")
+    times = sorted(json.loads(path.read_text()).values())
+    epochs = sorted({run.config["optim"]["max_epochs"] for run in made.runs}, reverse=True)
+    assert epochs == sorted({max(1, int(1.2 / (2 * seconds))) for seconds in times}, reverse=True)
+    kept = path.read_text()
+    assert [run.id for run in plan(out, tmp_path, budget={"minutes": 0.02}).runs] == [run.id for run in made.runs]
+    assert path.read_text() == kept
+
+
+def test_smoke(out, tmp_path):
+    made = plan(out, tmp_path, Choices("smoke"))
+    assert made.seeds == tuple(SMOKE["seeds"])
+    assert made.runs[0].config["optim"]["max_epochs"] == SMOKE["epochs"]
+
+
+def test_shares_of_the_training_set(out, tmp_path):
+    made = plan(out, tmp_path, arms={"all": {}, "half": {"dataset.train.first_n": "50 %"}}, seeds=[0])
+    sizes = [{split: block["first_n"] for split, block in run.config["dataset"].items()} for run in made.runs]
+    assert sizes == [{"train": 40, "val": 10}, {"train": 20, "val": 10}]
+
+
+def test_limits_of_data_and_budget(out, tmp_path):
+    folder = plan(out, tmp_path).runs[0].test["src"].removesuffix("/test")
+    made = plan(
+        out, tmp_path, data={"d": {"path": folder, "train": 30, "val": 5}}, budget={"epochs": 1, "train": 12, "test": 3}
+    )
+    blocks = made.runs[0].config["dataset"]
+    assert (blocks["train"]["first_n"], blocks["val"]["first_n"], made.runs[0].test["first_n"]) == (12, 5, 3)
+
+
+def test_an_arm_with_a_base_of_its_own(out, tmp_path):
+    made = plan(out, tmp_path, arms={**ARMS, "dc": {"base": str(CONFIGS / "md17" / "schnet-dc.yml")}})
+    dc = next(run for run in made.runs if run.arm == "dc")
+    assert dc.config["model"]["dc"]["elsewhere"] == "mish"
+
+
+def test_scale_factors_are_fitted_where_there_are_some(out, tmp_path):
+    assert not plan(out, tmp_path).runs[0].fits_scales
+    made = plan(out, tmp_path, base=str(CONFIGS / "md17" / "gemnet_t-stock.yml"), common={}, seeds=[0])
+    assert all(run.fits_scales for run in made.runs)
+
+
+DIMENETPLUSPLUS = {"base": str(CONFIGS / "md17" / "dimenetplusplus-stock.yml"), "common": {}, "seeds": [0]}
+
+
+def test_equal_terms(out, tmp_path):
+    with pytest.raises(
+        UserError, match=r"forces are derived in different ways .not -dE/dx stock: original; -dE/dx exact"
+    ):
+        plan(out, tmp_path, **DIMENETPLUSPLUS)
+    assert len(plan(out, tmp_path, **DIMENETPLUSPLUS, may_differ=["gradients"]).runs) == 2
+    exact = {**DIMENETPLUSPLUS, "common": {"model.dc.angle_gradients": "exact"}}
+    assert len(plan(out, tmp_path, **exact).runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"arms": {"a": {}, "b": {"model.dc.region": "none"}}}, "'a' and 'b' are the same run"),
+        (
+            {"arms": {"a": {"model.dc": {"activation": "irelu"}}, "b": {"model.dc": {"region": "paper"}}}},
+            "the same run",
+        ),
+        ({"arms": {"a": {"model.dc.regoin": "full"}}}, "arm 'a', model 'schnet-stock': .*Did you mean 'region'"),
+        ({"arms": {"a": {"model.dc.region": ["^none$"]}}}, "matches no activation"),
+        ({"arms": {"a": {"modle.dc": 1}}}, "unknown key 'modle'"),
+        ({"arms": {"a": {"optim.lr_initial": "big"}}}, "optim.lr_initial: got 'big'"),
+        ({"arms": {"a": {"dataset.train.first_n": "many"}}}, "dataset.train.first_n: got 'many'"),
+        ({"base": "nowhere.yml"}, "no such file"),
+        ({"data": {"d": {"path": "nowhere"}}}, "has no train and no val and no test"),
+        ({"data": {"d": {"path": "x", "sample": "slabs"}}}, "both sample and path"),
+        ({"data": {"d": {}}}, "no such file"),
+        ({"budget": None}, "budget is missing"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_trains(out, tmp_path, changes, words):
+    with pytest.raises(UserError, match=words):
+        plan(out, tmp_path, **changes)
+    assert not (out / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        (Choices(models=["schent"]), "unknown model in --models 'schent'"),
+        (Choices(data=["smaple"]), "--data smaple: no data set of the study"),
+        (Choices(seeds=[-1]), "--seeds"),
+        (Choices(budget="soon"), "--budget"),
+    ],
+)
+def test_bad_choices(out, tmp_path, choices, words):
+    with pytest.raises(UserError, match=words):
+        plan(out, tmp_path, choices)
+
+
+SHIPPED = sorted((CONFIGS / "studies").glob("[a-z]*.yml"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_studies_that_ship_hold(out, path):
+    made = make_plan(read_study(path), out, Choices("smoke"))
+    assert {run.arm for run in made.runs} <= {arm.name for arm in made.study.arms}
+    assert all(run.config["optim"]["max_epochs"] == SMOKE["epochs"] for run in made.runs) or path.stem == "sample_size"
