@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection, PolyCollection
@@ -9,9 +7,10 @@ from matplotlib.collections import PathCollection, PolyCollection
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.plots import COLOURS
 from ocp_dc.evaluation.predictions import Predictions
+from ocp_dc.evaluation.saved_predictions import save_predictions
 from ocp_dc.study.curves import curves_figure
 from ocp_dc.study.groups import gather
-from ocp_dc.study.parity import load_predictions, parity_figure
+from ocp_dc.study.parity import parity_figure, predictions_of
 from ocp_dc.study.plots import errors_figure, plain, tradeoff_figure
 
 from studies import ENERGY, run, runs, study
@@ -126,19 +125,17 @@ def saved(folder, scale=0.01, structures=1000):
     made = Predictions(
         energy, energy + scale, forces, forces, np.ones(structures, int), np.ones(structures, bool), ["x"] * structures
     )
-    folder.mkdir()
-    arrays = {field.name: np.asarray(getattr(made, field.name)) for field in dataclasses.fields(made)}
-    np.savez(folder / "predictions.npz", **arrays)
+    save_predictions(made, folder / "predictions.npz")
     return made
 
 
 def test_saved_predictions_are_read(tmp_path):
     made = saved(tmp_path / "run")
-    np.testing.assert_array_equal(load_predictions(tmp_path / "run").energy_pred, made.energy_pred)
-    assert load_predictions(tmp_path) is None
+    np.testing.assert_array_equal(predictions_of(tmp_path / "run").energy_pred, made.energy_pred)
+    assert predictions_of(tmp_path) is None
     (tmp_path / "predictions.npz").write_bytes(b"no archive")
     with pytest.raises(UserError, match="not an npz file"):
-        load_predictions(tmp_path)
+        predictions_of(tmp_path)
 
 
 def test_parity_of_the_first_seed_of_each_arm(tmp_path):

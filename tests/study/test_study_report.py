@@ -124,8 +124,10 @@ def test_markdown_is_escaped_onto_one_line():
 
 def test_an_earlier_report_is_replaced(tmp_path):
     write_report(example(), tmp_path)
+    mine = tmp_path / "plots" / "mine.png"
+    mine.touch()
     bare = study(runs("stock", ["unfinished"]), runs("irelu", ["unfinished"]))
-    paths = write_report(bare, tmp_path)
+    paths = [*write_report(bare, tmp_path), mine]
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(paths)
     assert not (tmp_path / "plots" / "schnet-ethanol-curves.png").exists()
     assert "Nothing has finished: no verdict." in (tmp_path / "report.md").read_text(encoding="utf-8")
