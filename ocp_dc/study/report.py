@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.files import replacing, write_csv
-from ocp_dc.study.content import content
+from ocp_dc.study.content import KINDS, content
 from ocp_dc.study.csv_rows import run_rows, table_rows
 from ocp_dc.study.html import html
 from ocp_dc.study.markdown import markdown
@@ -42,7 +42,7 @@ def write_report(results: StudyResults, out: Path) -> list[Path]:
         with replacing(path) as temporary:
             temporary.write_bytes(data)
     for path in (out / "plots").glob("*.png"):
-        if path not in plots:
+        if path not in plots and path.stem.endswith(KINDS):
             path.unlink()
     return [*rows, *plots, *texts]
 
