@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.plots import DPI
-from ocp_dc.study.curves import curves_figure
-from ocp_dc.study.equal_terms import equal_terms
-from ocp_dc.study.groups import Group, gather
-from ocp_dc.study.parity import parity_figure
-from ocp_dc.study.plots import errors_figure, tradeoff_figure
 from ocp_dc.study.record import STATUSES, StudyResults
-from ocp_dc.study.tables import Table, primary_table, secondary_table
-from ocp_dc.study.verdict import Verdict, verdict
+from ocp_dc.study.report.curves import curves_figure
+from ocp_dc.study.report.equal_terms import equal_terms
+from ocp_dc.study.report.groups import Group, gather
+from ocp_dc.study.report.parity import parity_figure
+from ocp_dc.study.report.plots import errors_figure, tradeoff_figure
+from ocp_dc.study.report.tables import Table, primary_table, secondary_table
+from ocp_dc.study.report.verdict import Verdict, verdict
 
 KINDS = ("-errors", "-curves", "-tradeoff", "-parity")  # what the names of the plots end in
 

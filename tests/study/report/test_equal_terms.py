@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from ocp_dc.study.equal_terms import equal_terms
-from ocp_dc.study.groups import gather
+from ocp_dc.study.report.equal_terms import equal_terms
+from ocp_dc.study.report.groups import gather
 
 from studies import run, study
 

@@ -8,10 +8,10 @@ from ocp_dc.errors import UserError
 from ocp_dc.evaluation.plots import COLOURS
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.evaluation.saved_predictions import save_predictions
-from ocp_dc.study.curves import curves_figure
-from ocp_dc.study.groups import gather
-from ocp_dc.study.parity import parity_figure, predictions_of
-from ocp_dc.study.plots import errors_figure, plain, tradeoff_figure
+from ocp_dc.study.report.curves import curves_figure
+from ocp_dc.study.report.groups import gather
+from ocp_dc.study.report.parity import parity_figure, predictions_of
+from ocp_dc.study.report.plots import errors_figure, plain, tradeoff_figure
 
 from studies import ENERGY, run, runs, study
 

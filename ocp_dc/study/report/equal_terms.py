@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ocp_dc.study.groups import Group
-from ocp_dc.study.sentences import listed
+from ocp_dc.study.report.groups import Group
+from ocp_dc.study.report.sentences import listed
 
 
 def equal_terms(group: Group) -> str:

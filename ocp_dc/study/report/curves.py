@@ -12,10 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ocp_dc.evaluation.plots import COLOURS, LINES, log_scale
-from ocp_dc.study.display import Shown, shown_in
-from ocp_dc.study.groups import Arm, Group
-from ocp_dc.study.plots import label, legend, new_figure, plain, primary
 from ocp_dc.study.record import Quantity, RunRecord, StudyResults
+from ocp_dc.study.report.display import Shown, shown_in
+from ocp_dc.study.report.groups import Arm, Group
+from ocp_dc.study.report.plots import label, legend, new_figure, plain, primary
 
 LOSSES = ("train_loss", "loss")  # columns that hold the training loss, the first that there is
 MOST_BANDS = 6  # with more arms bands hide the lines

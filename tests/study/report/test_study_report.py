@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from ocp_dc.errors import UserError
-from ocp_dc.study.markdown import escaped
 from ocp_dc.study.report import print_report, write_report
+from ocp_dc.study.report.markdown import escaped
 
 from studies import run, runs, study
 

@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from ocp_dc.evaluation.plots import COLOURS, MANY_POINTS
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.evaluation.saved_predictions import load_predictions
-from ocp_dc.study.groups import Group
-from ocp_dc.study.plots import new_figure, plain
+from ocp_dc.study.report.groups import Group
+from ocp_dc.study.report.plots import new_figure, plain
 
 FILE = "predictions.npz"
 ACROSS = 4
