@@ -29,6 +29,7 @@ def test_leaves_config_surgery_validations_and_test(trained, ethanol, tmp_path):
         "swapped": 1,
         "swapped_elsewhere": 4,
         "norms_removed": 0,
+        "insertions": 0,
         "unchanged": 0,
         "kept": 0,
     }
