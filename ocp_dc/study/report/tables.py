@@ -6,12 +6,12 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from ocp_dc.study import changes
-from ocp_dc.study.display import Shown, in_kcal, shown_in
-from ocp_dc.study.groups import Arm, Group
-from ocp_dc.study.reach import targets
 from ocp_dc.study.record import Quantity, StudyResults
-from ocp_dc.study.statistics import Comparison
+from ocp_dc.study.report import changes
+from ocp_dc.study.report.display import Shown, in_kcal, shown_in
+from ocp_dc.study.report.groups import Arm, Group
+from ocp_dc.study.report.reach import targets
+from ocp_dc.study.report.statistics import Comparison
 
 NOTHING = "–"
 BEYOND = "*"

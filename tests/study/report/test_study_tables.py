@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from ocp_dc.study.csv_rows import run_rows, table_rows
-from ocp_dc.study.groups import gather
-from ocp_dc.study.tables import Table, primary_table, secondary_table
+from ocp_dc.study.report.csv_rows import run_rows, table_rows
+from ocp_dc.study.report.groups import gather
+from ocp_dc.study.report.tables import Table, primary_table, secondary_table
 
 from studies import COSINE, EFWT, ENERGY, FORCES, PER_ATOM, SECONDS, run, runs, study
 

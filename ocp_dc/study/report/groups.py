@@ -6,9 +6,9 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
-from ocp_dc.study.reach import Reach, reach
 from ocp_dc.study.record import Quantity, RunRecord, StudyResults
-from ocp_dc.study.statistics import Comparison, compare, corrected, is_relative, value_of
+from ocp_dc.study.report.reach import Reach, reach
+from ocp_dc.study.report.statistics import Comparison, compare, corrected, is_relative, value_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ocp_dc.study.statistics import Comparison, compare, corrected
+from ocp_dc.study.report.statistics import Comparison, compare, corrected
 
 from studies import EFWT, ENERGY, SECONDS, run, runs
 

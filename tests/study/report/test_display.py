@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from ocp_dc.study.changes import by, short, signed
-from ocp_dc.study.display import Shown, in_kcal, shown_in
-from ocp_dc.study.statistics import Comparison
+from ocp_dc.study.report.changes import by, short, signed
+from ocp_dc.study.report.display import Shown, in_kcal, shown_in
+from ocp_dc.study.report.statistics import Comparison
 
 from studies import EFWT, ENERGY, FORCES, PER_ATOM, SECONDS, runs
 

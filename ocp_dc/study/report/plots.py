@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ocp_dc.evaluation.plots import COLOURS, DPI, log_scale
-from ocp_dc.study.display import Shown, shown_in
-from ocp_dc.study.groups import Arm, Group
 from ocp_dc.study.record import Quantity, StudyResults
+from ocp_dc.study.report.display import Shown, shown_in
+from ocp_dc.study.report.groups import Arm, Group
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 LEGEND_COLUMNS = 4

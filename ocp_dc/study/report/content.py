@@ -5,21 +5,23 @@ from __future__ import annotations
 import dataclasses
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.plots import DPI
-from ocp_dc.study.curves import curves_figure
-from ocp_dc.study.equal_terms import equal_terms
-from ocp_dc.study.groups import Group, gather
-from ocp_dc.study.parity import parity_figure
-from ocp_dc.study.plots import errors_figure, tradeoff_figure
 from ocp_dc.study.record import STATUSES, StudyResults
-from ocp_dc.study.tables import Table, primary_table, secondary_table
-from ocp_dc.study.verdict import Verdict, verdict
+from ocp_dc.study.report.curves import curves_figure
+from ocp_dc.study.report.equal_terms import equal_terms
+from ocp_dc.study.report.groups import Group, gather
+from ocp_dc.study.report.parity import parity_figure
+from ocp_dc.study.report.plots import errors_figure, tradeoff_figure
+from ocp_dc.study.report.tables import Table, primary_table, secondary_table
+from ocp_dc.study.report.verdict import Verdict, verdict
+
+KINDS = ("-errors", "-curves", "-tradeoff", "-parity")  # what the names of the plots end in
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,15 +103,15 @@ def _prefixes(groups: Sequence[Group]) -> list[str]:
 
 
 def _plots(results: StudyResults, group: Group, prefix: str) -> list[Plot]:
-    figures: Mapping[str, tuple[str, Figure | None]] = {
-        "errors": ("Final errors of each seed", errors_figure(results, group)),
-        "curves": ("Learning curves", curves_figure(results, group)),
-        "tradeoff": ("Trade-off between the primary quantities", tradeoff_figure(results, group)),
-        "parity": ("Predicted against true values of the test set", parity_figure(group)),
-    }
+    figures: Sequence[tuple[str, Figure | None]] = (
+        ("Final errors of each seed", errors_figure(results, group)),
+        ("Learning curves", curves_figure(results, group)),
+        ("Trade-off between the primary quantities", tradeoff_figure(results, group)),
+        ("Predicted against true values of the test set", parity_figure(group)),
+    )
     return [
-        Plot(f"{prefix}-{kind}.png", f"{caption}, {group.title}", _png(figure), figure.get_figwidth())
-        for kind, (caption, figure) in figures.items()
+        Plot(f"{prefix}{kind}.png", f"{caption}, {group.title}", _png(figure), figure.get_figwidth())
+        for kind, (caption, figure) in zip(KINDS, figures, strict=True)
         if figure is not None
     ]
 

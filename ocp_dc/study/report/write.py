@@ -8,12 +8,12 @@ from rich.console import Console
 
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.files import replacing, write_csv
-from ocp_dc.study.content import content
-from ocp_dc.study.csv_rows import run_rows, table_rows
-from ocp_dc.study.html import html
-from ocp_dc.study.markdown import markdown
 from ocp_dc.study.record import StudyResults
-from ocp_dc.study.terminal import print_content
+from ocp_dc.study.report.content import KINDS, content
+from ocp_dc.study.report.csv_rows import run_rows, table_rows
+from ocp_dc.study.report.html import html
+from ocp_dc.study.report.markdown import markdown
+from ocp_dc.study.report.terminal import print_content
 
 
 def write_report(results: StudyResults, out: Path) -> list[Path]:
@@ -42,7 +42,7 @@ def write_report(results: StudyResults, out: Path) -> list[Path]:
         with replacing(path) as temporary:
             temporary.write_bytes(data)
     for path in (out / "plots").glob("*.png"):
-        if path not in plots:
+        if path not in plots and path.stem.endswith(KINDS):
             path.unlink()
     return [*rows, *plots, *texts]
 

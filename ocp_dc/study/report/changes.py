@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ocp_dc.study.display import Shown
-from ocp_dc.study.statistics import Comparison
+from ocp_dc.study.report.display import Shown
+from ocp_dc.study.report.statistics import Comparison
 
 FACTOR = 3  # ratios beyond this read better as factors than in percent
 

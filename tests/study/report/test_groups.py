@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from ocp_dc.study.groups import gather
+from ocp_dc.study.report.groups import gather
 
 from studies import EFWT, ENERGY, FORCES, SECONDS, run, runs, study
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ocp_dc.study import changes
-from ocp_dc.study.display import Shown
-from ocp_dc.study.groups import Arm, Group
 from ocp_dc.study.record import RunRecord
-from ocp_dc.study.statistics import Comparison
+from ocp_dc.study.report import changes
+from ocp_dc.study.report.display import Shown
+from ocp_dc.study.report.groups import Arm, Group
+from ocp_dc.study.report.statistics import Comparison
 
 LONGEST_REASON = 80
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ocp_dc.study.groups import Group
 from ocp_dc.study.record import STATUSES, Quantity, StudyResults
-from ocp_dc.study.statistics import Comparison, is_relative
+from ocp_dc.study.report.groups import Group
+from ocp_dc.study.report.statistics import Comparison, is_relative
 
 Row = dict[str, object]
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from ocp_dc.study.equal_terms import equal_terms
-from ocp_dc.study.groups import gather
+from ocp_dc.study.report.equal_terms import equal_terms
+from ocp_dc.study.report.groups import gather
 
 from studies import run, study
 
@@ -20,8 +20,8 @@ def test_another_architecture():
     other = [run("bare", seed, weights=f"v{seed}") for seed in (0, 1)]
     one = [run("one", 0, weights="w0"), run("one", 1, weights="v1")]
     assert said(stock, irelu, other, one) == (
-        "schnet on ethanol: bare (seeds 0, 1) and one (seed 1) began with other weights than the baseline, as arms of "
-        "another architecture do; the others began with the baseline's, seed by seed."
+        "schnet on ethanol: bare (seeds 0, 1) and one (seed 1) began with other weights than the baseline, as arms "
+        "with other parameters may; the others began with the baseline's, seed by seed."
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from ocp_dc.study import changes
-from ocp_dc.study.display import Shown, shown_in
-from ocp_dc.study.groups import Arm, Group
 from ocp_dc.study.record import Quantity, StudyResults
-from ocp_dc.study.sentences import about, extent, listed, mixed, number_of_tests, sentence
-from ocp_dc.study.statistics import Comparison, compare, is_relative
+from ocp_dc.study.report import changes
+from ocp_dc.study.report.display import Shown, shown_in
+from ocp_dc.study.report.groups import Arm, Group
+from ocp_dc.study.report.sentences import about, extent, listed, mixed, number_of_tests, sentence
+from ocp_dc.study.report.statistics import Comparison, compare, is_relative
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ def verdict(results: StudyResults, group: Group) -> Verdict:
     """Return the verdict on one model and data set of a study.
 
     A change is *beyond the spread* where the paired t-test over the seeds says so at 5 % after the correction for the
-    other comparisons of the table (:func:`ocp_dc.study.statistics.corrected`). The best arm is compared with the
+    other comparisons of the table (:func:`ocp_dc.study.report.statistics.corrected`). The best arm is compared with the
     runner-up without correction, although both are chosen for their errors: the two-sided test of the winner against
     the runner-up holds its level (Hung and Fithian, Annals of Statistics 47, 758 (2019)).
     """

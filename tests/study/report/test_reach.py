@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from ocp_dc.study.reach import Reach, reach
+from ocp_dc.study.report.reach import Reach, reach
 
 from studies import EFWT, ENERGY, FORCES, run, study
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection, PolyCollection
@@ -9,10 +7,11 @@ from matplotlib.collections import PathCollection, PolyCollection
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.plots import COLOURS
 from ocp_dc.evaluation.predictions import Predictions
-from ocp_dc.study.curves import curves_figure
-from ocp_dc.study.groups import gather
-from ocp_dc.study.parity import load_predictions, parity_figure
-from ocp_dc.study.plots import errors_figure, plain, tradeoff_figure
+from ocp_dc.evaluation.saved_predictions import save_predictions
+from ocp_dc.study.report.curves import curves_figure
+from ocp_dc.study.report.groups import gather
+from ocp_dc.study.report.parity import parity_figure, predictions_of
+from ocp_dc.study.report.plots import errors_figure, plain, tradeoff_figure
 
 from studies import ENERGY, run, runs, study
 
@@ -44,12 +43,30 @@ def test_curves_are_the_mean_and_the_range_of_the_seeds():
 
 
 def test_a_run_that_is_not_done_is_no_part_of_the_mean():
-    diverged = curve("a", 1, [0.3, 9.0, np.nan], "diverged")
+    diverged = curve("a", 1, [0.3, 0.9, np.nan], "diverged")
     energy = drawn(study([curve("a", 0, [0.4, 0.2, 0.1]), diverged, curve("a", 2, [0.5], "unfinished")])).axes[0]
     mean, thin, cross, _ = energy.lines
     np.testing.assert_allclose(mean.get_ydata(), [400, 200, 100])
     assert thin.get_linewidth() < mean.get_linewidth()
-    assert (cross.get_marker(), cross.get_xydata().tolist()) == ("x", [[2, 9000]])
+    assert (cross.get_marker(), cross.get_xydata().tolist()) == ("x", [[2, 900]])
+
+
+def test_a_run_that_blows_up_does_not_flatten_the_others():
+    blown = curve("a", 1, [0.3, 1e20], "diverged")
+    energy = drawn(study([curve("a", 0, [0.4, 0.2]), blown])).axes[0]
+    assert energy.get_ylim()[1] == pytest.approx(1200)  # three times the largest of the run that is done
+    assert energy.lines[2].get_ydata() == pytest.approx([1200])
+
+
+def test_what_is_below_zero_is_drawn_on_a_linear_axis():
+    figure = drawn(study([curve("a", 0, [0.4, -0.2])], [curve("b", 0, [np.nan, np.nan])]))
+    assert {ax.get_yscale() for ax in figure.axes} == {"linear"}
+
+
+def test_seeds_that_share_no_epoch_have_no_mean():
+    late = curve("a", 1, [0.3])
+    late.curves["epoch"][:] = 9
+    assert not drawn(study([curve("a", 0, [0.4]), late], [curve("b", 0, [0.1, 0.2])])).axes[0].collections
 
 
 def test_no_curves_no_figure():
@@ -108,19 +125,17 @@ def saved(folder, scale=0.01, structures=1000):
     made = Predictions(
         energy, energy + scale, forces, forces, np.ones(structures, int), np.ones(structures, bool), ["x"] * structures
     )
-    folder.mkdir()
-    arrays = {field.name: np.asarray(getattr(made, field.name)) for field in dataclasses.fields(made)}
-    np.savez(folder / "predictions.npz", **arrays)
+    save_predictions(made, folder / "predictions.npz")
     return made
 
 
 def test_saved_predictions_are_read(tmp_path):
     made = saved(tmp_path / "run")
-    np.testing.assert_array_equal(load_predictions(tmp_path / "run").energy_pred, made.energy_pred)
-    assert load_predictions(tmp_path) is None
+    np.testing.assert_array_equal(predictions_of(tmp_path / "run").energy_pred, made.energy_pred)
+    assert predictions_of(tmp_path) is None
     (tmp_path / "predictions.npz").write_bytes(b"no archive")
     with pytest.raises(UserError, match="not an npz file"):
-        load_predictions(tmp_path)
+        predictions_of(tmp_path)
 
 
 def test_parity_of_the_first_seed_of_each_arm(tmp_path):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ocp_dc.study.content import Content, Section
-from ocp_dc.study.tables import Cell, Table
+from ocp_dc.study.report.content import Content, Section
+from ocp_dc.study.report.tables import Cell, Table
 
 
 def markdown(content: Content) -> str:

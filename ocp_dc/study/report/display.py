@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from ocp_dc.data.units import energy_in_ev
 from ocp_dc.evaluation.tables import mean_and_spread
 from ocp_dc.study.record import Quantity, RunRecord
-from ocp_dc.study.statistics import value_of
+from ocp_dc.study.report.statistics import value_of
 
 
 @dataclasses.dataclass(frozen=True)

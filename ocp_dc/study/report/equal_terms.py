@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from ocp_dc.study.groups import Group
-from ocp_dc.study.sentences import listed
+from ocp_dc.study.report.groups import Group
+from ocp_dc.study.report.sentences import listed
 
 
 def equal_terms(group: Group) -> str:
     """Return a sentence or two about the initial weights of each arm against those of the baseline's same seed.
 
-    Arms whose architectures differ (norms taken out, dropout added with parameters of its own) cannot begin alike.
+    Arms with parameters of their own, such as those of norms, draw others after them from another place of the random
+    sequence, and so need not begin alike.
     Runs that have not started have no weights to compare and are not mentioned.
     """
     baseline = {run.seed: run.initial_weights for run in group.arms[group.baseline].runs} if _has(group) else {}
@@ -31,7 +32,7 @@ def equal_terms(group: Group) -> str:
         arms = [f"{name} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" for name, seeds in other.items()]
         rest = "; the others began with the baseline's, seed by seed" if same else ""
         said.append(
-            f"{listed(arms)} began with other weights than the baseline, as arms of another architecture do{rest}."
+            f"{listed(arms)} began with other weights than the baseline, as arms with other parameters may{rest}."
         )
     elif same:
         said.append("with each seed all arms began with the same weights.")

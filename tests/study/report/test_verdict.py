@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ocp_dc.study.groups import gather
-from ocp_dc.study.verdict import Verdict, verdict
+from ocp_dc.study.report.groups import gather
+from ocp_dc.study.report.verdict import Verdict, verdict
 
 from studies import EFWT, ENERGY, FORCES, run, runs, study
 

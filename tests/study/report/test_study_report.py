@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import dataclasses
 import io
 import re
 from html.parser import HTMLParser
@@ -11,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from ocp_dc.errors import UserError
-from ocp_dc.study.markdown import escaped
 from ocp_dc.study.report import print_report, write_report
+from ocp_dc.study.report.markdown import escaped
 
 from studies import run, runs, study
 
@@ -24,6 +23,14 @@ def example(arm="irelu"):
     stock = runs("stock", [0.010, 0.012, 0.014], [0.05, 0.06, 0.07], curves=curves)
     other = runs(arm, [0.008, 0.009, "diverged: diverged at step 9: NaN"], [0.04, 0.05, 0.06], curves=curves)
     return study(stock, other)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The folder of one report, for the tests that only read it."""
+    out = tmp_path_factory.mktemp("report")
+    write_report(example(), out)
+    return out
 
 
 class Page(HTMLParser):
@@ -66,13 +73,12 @@ def test_all_files_are_written(tmp_path):
     assert len(rows_of(tmp_path / "runs.csv")) == 6
 
 
-def test_the_page_needs_nothing_else(tmp_path):
-    write_report(example(), tmp_path)
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+def test_the_page_needs_nothing_else(written):
+    text = (written / "report.html").read_text(encoding="utf-8")
     page = Page(text)
     assert len(page.sources) == 3
     first = page.sources[0].removeprefix("data:image/png;base64,")
-    assert base64.b64decode(first) == (tmp_path / "plots" / "schnet-ethanol-errors.png").read_bytes()
+    assert base64.b64decode(first) == (written / "plots" / "schnet-ethanol-errors.png").read_bytes()
     assert not re.search(r"https?://|url\(|@import", text)
     order = [
         "Activations in SchNet",
@@ -90,12 +96,11 @@ def test_the_page_needs_nothing_else(tmp_path):
     assert "ocp-dc study run study.yml --out out" in page.text
 
 
-def test_markdown_refers_to_the_plots_beside_it(tmp_path):
-    write_report(example(), tmp_path)
-    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+def test_markdown_refers_to_the_plots_beside_it(written):
+    text = (written / "report.md").read_text(encoding="utf-8")
     links = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert len(links) == 3
-    assert all((tmp_path / link).is_file() for link in links)
+    assert all((written / link).is_file() for link in links)
     assert "| irelu | 2 of 3<br>1 diverged | 8.50 ± 0.71 | 45.0 ± 7.1 |" in text
     assert "* **irelu**: Diverged with 1 of 3 seeds: at step 9 (seed 2). Energy MAE" in text
 
@@ -118,11 +123,11 @@ def test_markdown_is_escaped_onto_one_line():
 
 
 def test_an_earlier_report_is_replaced(tmp_path):
-    first = example()
-    write_report(first, tmp_path)
-    write_report(dataclasses.replace(first, models=("schnet",)), tmp_path)
+    write_report(example(), tmp_path)
+    mine = tmp_path / "plots" / "mine.png"
+    mine.touch()
     bare = study(runs("stock", ["unfinished"]), runs("irelu", ["unfinished"]))
-    paths = write_report(bare, tmp_path)
+    paths = [*write_report(bare, tmp_path), mine]
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(paths)
     assert not (tmp_path / "plots" / "schnet-ethanol-curves.png").exists()
     assert "Nothing has finished: no verdict." in (tmp_path / "report.md").read_text(encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,26 +10,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ocp_dc.data.safe_npz import load_npz
 from ocp_dc.evaluation.plots import COLOURS, MANY_POINTS
 from ocp_dc.evaluation.predictions import Predictions
-from ocp_dc.study.groups import Group
-from ocp_dc.study.plots import new_figure, plain
+from ocp_dc.evaluation.saved_predictions import load_predictions
+from ocp_dc.study.report.groups import Group
+from ocp_dc.study.report.plots import new_figure, plain
 
 FILE = "predictions.npz"
 ACROSS = 4
 
 
-def load_predictions(folder: Path) -> Predictions | None:
+def predictions_of(folder: Path) -> Predictions | None:
     """Return the test predictions that a run left in its folder, None where there are none.
 
     Raises:
         UserError: the file is damaged, or no file of predictions.
     """
-    if not (folder / FILE).is_file():
-        return None
-    fields = [field.name for field in dataclasses.fields(Predictions)]
-    return Predictions(**load_npz(folder / FILE, fields))
+    return load_predictions(folder / FILE) if (folder / FILE).is_file() else None
 
 
 def parity_figure(group: Group) -> Figure | None:
@@ -41,7 +37,7 @@ def parity_figure(group: Group) -> Figure | None:
     """
     found = {}
     for arm in group.arms.values():
-        loaded = ((run, load_predictions(run.folder)) for run in arm.runs)
+        loaded = ((run, predictions_of(run.folder)) for run in arm.runs)
         if first := next(((run.seed, predictions) for run, predictions in loaded if predictions is not None), None):
             found[arm.name] = first
     if not found:
