@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ocp_dc.nn import IntegratedELU, IntegratedLeakyReLU, IReLU, ShiftedSoftplus
+from ocp_dc.nn import IntegratedELU, IntegratedLeakyReLU, IReLU, ShiftedSoftplus, TwiceIntegratedReLU
 from ocp_dc.surgery.regularized import Regularized
 
 ACTIVATION_TYPES: tuple[type[nn.Module], ...] = (
@@ -37,6 +37,7 @@ ACTIVATION_TYPES: tuple[type[nn.Module], ...] = (
     IntegratedELU,
     IntegratedLeakyReLU,
     ShiftedSoftplus,
+    TwiceIntegratedReLU,
 )
 # Activations that models of several libraries bring along under one name. Bounded gates (Sigmoid, Softmax) are in
 # neither list, and so out of reach of every region.

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ocp_dc.nn import IReLU
+from ocp_dc.nn import IReLU, activation, activation_names
 from ocp_dc.surgery import find_sites
-from ocp_dc.surgery.sites import describe
+from ocp_dc.surgery.sites import ACTIVATION_TYPES, describe
 
 from surgery_toys import BLOCK_PATHS, ToyBlocks, ToyCallables, ToyGated, ToyShared
 
@@ -110,3 +110,8 @@ def test_describe() -> None:
     )
     assert "tanh" in describe(torch.tanh)
     assert "lambda" in describe(lambda x: x)
+
+
+@pytest.mark.parametrize("name", activation_names())
+def test_every_named_activation_is_a_site(name: str) -> None:
+    assert isinstance(activation(name), ACTIVATION_TYPES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -79,3 +81,10 @@ def test_derivatives_that_do_not_exist_are_zero() -> None:
     first = gradient(torch.relu(linear(x)), x)[0]
     for derivative in (*gradient(first, x), *gradient(torch.ones(5, 1), x)):
         assert torch.equal(derivative, torch.zeros(5, 1))
+
+
+def test_the_documented_table() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "pinn.md").read_text(encoding="utf-8")
+    rows = [[str(row.get(column, "-")) for column in ("task", "field", "x", "y", "t")] for row in derivative_table()]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    assert f"|---|---|---|---|---|\n{table}\n" in text
