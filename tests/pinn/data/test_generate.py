@@ -7,6 +7,7 @@ import pytest
 
 from ocp_dc.errors import UserError
 from ocp_dc.pinn.data import generate, make_data, read_solution
+from ocp_dc.pinn.data.generators import diffusion_reaction, shallow_water
 from ocp_dc.pinn.data.layouts import LAYOUTS
 
 ENDS = {
@@ -16,6 +17,13 @@ ENDS = {
     "diffusion_reaction": (5.0, -1.0, 1.0),
     "shallow_water": (1.0, -2.5, 2.5),
 }
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here does not need the solvers' full resolution."""
+    monkeypatch.setattr(diffusion_reaction, "FINEST", 16)
+    monkeypatch.setattr(shallow_water, "RINGS", 200)
 
 
 @pytest.mark.parametrize("task", LAYOUTS)

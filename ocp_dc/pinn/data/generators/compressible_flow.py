@@ -18,7 +18,7 @@ FINEST = 256  # cells that are solved on at least
 def solve(size: int, times: int, seed: int) -> Solution:
     """Return a smooth solution on [0, 1], periodic, t up to 1: density, velocity and pressure.
 
-    The equations are those of PDEBench (arXiv 2210.07182, section D.5) for one dimension, with gamma = 5/3 and
+    The equations are those of PDEBench (arXiv 2210.07182) for one dimension, with gamma = 5/3 and
     eta = zeta = 1e-8. Initial fields are backgrounds (1, 0, 1) plus sums of two sines each, scaled to a small slope:
     PDEBench's own have slopes of any size and break into shocks, which this method cannot follow.
 
