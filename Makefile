@@ -6,13 +6,19 @@ RUNTIME := $(VENV)/.runtime
 DEVELOP := $(VENV)/.develop
 THREADS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: demo test check format lock clean
+.PHONY: demo test check format studies lock clean
 
 demo: $(RUNTIME)
 	$(BIN)/ocp-dc demo
 
 test: $(DEVELOP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile
+
+# every study that ships at the smoke budget: half an hour on two cores
+studies: $(RUNTIME)
+	for study in configs/studies/[a-z]*.yml; do \
+		$(BIN)/ocp-dc study run $$study --out smoke/$$(basename $$study .yml) --budget smoke || exit 1; \
+	done
 
 check: $(DEVELOP)
 	$(BIN)/ruff format --check .

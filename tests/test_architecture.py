@@ -105,6 +105,11 @@ def test_fairchem1_knows_nothing_of_what_sits_on_top() -> None:
     assert wrong == []
 
 
+def test_studies_sit_on_top() -> None:
+    importers = {relative(path) for path in FILES if any(within(n, ("ocp_dc.study",)) for n in imports_of(path))}
+    assert {name for name in importers if not name.startswith("study/")} == {"cli.py"}
+
+
 def test_a_light_import() -> None:
     heavy = "{'torch', 'fairchem', 'torch_geometric', 'numpy', 'ase', 'ocp_dc.fairchem1'}"
     code = f"import sys, ocp_dc; print(sorted({heavy} & set(sys.modules)))"

@@ -88,6 +88,7 @@ def resolved(folder, name):
         ("painn-2M", "2M", None, 32, 100, None, 80),
         ("painn-all", "all", None, 32, 100, None, 80),
         ("cgcnn", "200k", None, 32, 10, [23437, 31250], 50),
+        ("forcenet", "200k", 5, 8, 100, [15625, 25000, 31250], 20),
         ("cgcnn-2M", "2M", None, 8, 10, [156250, 281250, 437500], 20),
         ("cgcnn-all", "all", None, 24, 10, [523179, 871966, 1220752], 20),
     ],

@@ -90,7 +90,7 @@ def learning_curves_figure(runs: Mapping[str, Sequence[TrainingLog]], title: str
             if len(logs) > 1:
                 ax.fill_between(epochs, errors.min(axis=0), errors.max(axis=0), color=style["color"], alpha=0.2, lw=0)
     for ax, label in zip(axes, ("energy MAE per structure [eV]", "force MAE per component [eV/Å]"), strict=True):
-        _log_scale(ax)
+        log_scale(ax)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlabel="epoch", ylabel=f"validation {label}")
         ax.grid(alpha=0.3, linewidth=0.6)
@@ -106,14 +106,16 @@ def learning_curves_figure(runs: Mapping[str, Sequence[TrainingLog]], title: str
     return figure
 
 
-def _log_scale(ax: Axes) -> None:
-    """Scale y by its logarithm, labelled with plain numbers, and as many as the range calls for."""
-    ax.set_yscale("log", nonpositive="mask")
-    low, high = ax.get_ylim()
+def log_scale(ax: Axes, axis: Literal["x", "y"] = "y") -> None:
+    """Scale an axis by its logarithm, labelled with plain numbers, and as many as the range calls for."""
+    set_scale, limits = (ax.set_xscale, ax.get_xlim) if axis == "x" else (ax.set_yscale, ax.get_ylim)
+    set_scale("log", nonpositive="mask")
+    scaled = ax.xaxis if axis == "x" else ax.yaxis
+    low, high = limits()
     subs = (1.0,) if high > 1000 * low else (1.0, 2.0, 5.0) if high > 6 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-    ax.yaxis.set_major_locator(LogLocator(subs=subs))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_minor_formatter("")
+    scaled.set_major_locator(LogLocator(subs=subs))
+    scaled.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    scaled.set_minor_formatter("")
 
 
 def _shared_epochs(name: str, logs: Sequence[TrainingLog]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

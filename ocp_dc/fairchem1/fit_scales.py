@@ -122,7 +122,7 @@ def table(fitted: Sequence[Fitted]) -> str:
 
 def make_trainer(config: dict[str, Any], cpu: bool) -> DCTrainer:
     """Return a trainer that writes nothing, with model and training set alone."""
-    logging.getLogger().setLevel(logging.WARNING)  # fairchem prints the whole config
+    logging.getLogger().setLevel(logging.ERROR)  # fairchem prints the whole config, and warns of every loader
     train = {key: value for key, value in config["dataset"]["train"].items() if key != "transforms"}
     model = {key: value for key, value in config["model"].items() if key != "scale_file"}
     blocks = {**config, "model": model}

@@ -13,7 +13,7 @@ def initial_weights(model: nn.Module) -> str:
     """Return a record of a model's parameters as JSON: a digest of each by its name, how many numbers, one of all.
 
     The digest of all does not depend on the order in which modules were put in. Models of which one has a norm more
-    are compared parameter by parameter, by :func:`ocp_dc.evaluation.same_start.differing_parameters`.
+    are compared by the parameters that both have.
 
     Args:
         model: the model, without a wrapper of several ranks, which would change the names.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,10 @@ def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str]
     except (RuntimeError, NameError, TypeError, AssertionError, ValueError) as error:
         raise UserError(f"--submit: {error}; for jobs on this machine give --submit cluster=local") from error
     waiting = [folder for folder in folders if not _in_queue(folder, jobs, cluster)]
-    with executor.batch():
-        submitted = [executor.submit(Job(str(folder.path), cpu)) for folder in waiting]
+    submitted: list[submitit.Job] = []
+    if waiting:
+        with executor.batch():
+            submitted = [executor.submit(Job(str(folder.path), cpu)) for folder in waiting]
     for folder, job in zip(waiting, submitted, strict=True):
         (folder.path / "job.json").write_text(json.dumps({"id": job.job_id, "cluster": cluster}))
     print(f"{len(submitted)} jobs submitted, {len(folders) - len(waiting)} in the queue before; files in {jobs}")
@@ -83,5 +86,14 @@ def _in_queue(folder: RunFolder, jobs: Path, cluster: str) -> bool:
     job = folder.read("job.json")
     if job is None or job["cluster"] != cluster:
         return False
-    kind = submitit.SlurmJob if cluster == "slurm" else submitit.LocalJob
-    return kind(folder=str(jobs), job_id=job["id"]).state.upper() in WAITING
+    if cluster == "local":  # submitit asks the process that submitted; the job's name is its process
+        return _alive(int(job["id"]))
+    return str(submitit.SlurmJob(folder=str(jobs), job_id=job["id"]).state).upper() in WAITING
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

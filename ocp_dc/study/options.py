@@ -83,7 +83,7 @@ class BudgetOptions:
         return f"{getattr(self, kind)} {kind}" + (f", at most {', '.join(limits)} structures" if limits else "")
 
 
-SMOKE = {"epochs": 2, "train": 40, "val": 20, "test": 20, "seeds": [0, 1]}
+SMOKE = {"epochs": 2, "train": 40, "val": 20, "test": 20, "seeds": [0]}
 
 
 def data_options(name: str, block: Mapping[str, Any] | None) -> DataOptions:

@@ -24,11 +24,11 @@ X = "epoch"
 QUANTITIES = (
     Quantity("energy_mae", "energy MAE", "eV", primary=True),
     Quantity("forces_mae", "force MAE", "eV/Å", primary=True),
-    Quantity("energy_per_atom_mae", "energy MAE per atom", "eV"),
+    Quantity("energy_per_atom_mae", "energy MAE per atom", "eV/atom"),
     Quantity("energy_rmse", "energy RMSE", "eV"),
     Quantity("forces_rmse", "force RMSE", "eV/Å"),
     Quantity("forces_cosine", "force cosine", lower_is_better=False),
-    Quantity("efwt", "EFwT", lower_is_better=False),
+    Quantity("efwt", "EFwT", "fraction", lower_is_better=False),
     Quantity("train_loss", "training loss, scaled labels", lower_is_better=None),
     Quantity("train_loss_energy", "its energy term", lower_is_better=None),
     Quantity("train_loss_forces", "its force term", lower_is_better=None),

@@ -162,3 +162,16 @@ def test_the_studies_that_ship_hold(out, path):
     made = make_plan(read_study(path), out, Choices("smoke"))
     assert {run.arm for run in made.runs} <= {arm.name for arm in made.study.arms}
     assert all(run.config["optim"]["max_epochs"] == SMOKE["epochs"] for run in made.runs) or path.stem == "sample_size"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_studies_that_ship_hold_on_catalysts(out, slabs, path):
+    """With slabs in the place of OC20's folders, which have the same layout."""
+    study = read_study(path)
+    small = [model for model in study.models if model in ("schnet", "cgcnn", "forcenet")]  # quick to build
+    choices = Choices("1 epochs", data=[f"oc20={slabs}", "slabs"], models=small, seeds=[0])
+    configs = {run.data: run.config for run in make_plan(study, out, choices).runs}
+    assert configs["oc20"]["model"]["cutoff"] == 6.0
+    assert all(config["model"]["use_pbc"] for config in configs.values())
+    assert configs["oc20"]["optim"]["batch_size"] != configs["slabs"]["optim"]["batch_size"]

@@ -143,6 +143,8 @@ def test_a_run_that_another_process_holds(finished):
         folder.locked(patience=0.1).__enter__()
 
 
+# submitit's handles of local jobs go while the jobs work on
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_as_jobs(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     study, out = write_study(tmp_path, seeds=[0]), tmp_path / "out"

@@ -1,0 +1,123 @@
+"""What a report says, before it is Markdown, HTML or a terminal's text."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ocp_dc.errors import UserError
+from ocp_dc.evaluation.plots import DPI
+from ocp_dc.study.record import STATUSES, StudyResults
+from ocp_dc.study.report.curves import curves_figure
+from ocp_dc.study.report.equal_terms import equal_terms
+from ocp_dc.study.report.groups import Group, gather
+from ocp_dc.study.report.parity import parity_figure
+from ocp_dc.study.report.plots import errors_figure, tradeoff_figure
+from ocp_dc.study.report.tables import Table, primary_table, secondary_table
+from ocp_dc.study.report.verdict import Verdict, verdict
+
+KINDS = ("-errors", "-curves", "-tradeoff", "-parity")  # what the names of the plots end in
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plot:
+    """A figure: the name of its file, what it shows, its PNG, and how wide it was drawn."""
+
+    name: str
+    caption: str
+    png: bytes
+    inches: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Section:
+    """The part of a report about one model and data set."""
+
+    title: str
+    verdict: Verdict
+    primary: Table
+    secondary: Table
+    equal_terms: str
+    plots: Sequence[Plot] = ()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Content:
+    """A whole report.
+
+    Args:
+        results: the study.
+        groups: its runs by model and data set.
+        progress: how many runs there are of each status, in words.
+        sections: a section for each group.
+    """
+
+    results: StudyResults
+    groups: Sequence[Group]
+    progress: str
+    sections: Sequence[Section]
+
+
+def content(results: StudyResults, plots: bool = True) -> Content:
+    """Return everything that a report says.
+
+    Args:
+        results: the study.
+        plots: whether to draw; the terminal has no use for it.
+
+    Raises:
+        UserError: the study has no runs, or saved predictions that cannot be read.
+    """
+    groups = gather(results)
+    if not groups:
+        raise UserError("got a study without runs, expected at least one planned run of its models and data sets")
+    sections = [
+        Section(
+            group.title,
+            verdict(results, group),
+            primary_table(results, group),
+            secondary_table(results, group),
+            equal_terms(group),
+            _plots(results, group, prefix) if plots else (),
+        )
+        for group, prefix in zip(groups, _prefixes(groups), strict=True)
+    ]
+    return Content(results, groups, _progress(results), sections)
+
+
+def _progress(results: StudyResults) -> str:
+    counts = [(status, sum(run.status == status for run in results.records)) for status in STATUSES]
+    total = len(results.records)
+    return f"{total} run{'s' * (total != 1)}: " + ", ".join(f"{count} {status}" for status, count in counts if count)
+
+
+def _prefixes(groups: Sequence[Group]) -> list[str]:
+    """Return the beginning of each group's file names: names come from a user and may hold anything."""
+    names = [re.sub(r"[^A-Za-z0-9]+", "-", f"{group.model}-{group.data}").strip("-").lower()[:60] for group in groups]
+    return [name if names.count(name) == 1 and name else f"{name}-{i}".strip("-") for i, name in enumerate(names)]
+
+
+def _plots(results: StudyResults, group: Group, prefix: str) -> list[Plot]:
+    figures: Sequence[tuple[str, Figure | None]] = (
+        ("Final errors of each seed", errors_figure(results, group)),
+        ("Learning curves", curves_figure(results, group)),
+        ("Trade-off between the primary quantities", tradeoff_figure(results, group)),
+        ("Predicted against true values of the test set", parity_figure(group)),
+    )
+    return [
+        Plot(f"{prefix}{kind}.png", f"{caption}, {group.title}", _png(figure), figure.get_figwidth())
+        for kind, (caption, figure) in zip(KINDS, figures, strict=True)
+        if figure is not None
+    ]
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    metadata: dict[str, Any] = {"Software": None}  # the same numbers give the same file
+    figure.savefig(buffer, format="png", dpi=DPI, metadata=metadata)
+    return buffer.getvalue()

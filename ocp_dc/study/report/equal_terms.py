@@ -1,0 +1,45 @@
+"""Whether the arms of a study began with the same weights, seed by seed."""
+
+from __future__ import annotations
+
+from ocp_dc.study.report.groups import Group
+from ocp_dc.study.report.sentences import listed
+
+
+def equal_terms(group: Group) -> str:
+    """Return a sentence or two about the initial weights of each arm against those of the baseline's same seed.
+
+    Arms with parameters of their own, such as those of norms, draw others after them from another place of the random
+    sequence, and so need not begin alike.
+    Runs that have not started have no weights to compare and are not mentioned.
+    """
+    baseline = {run.seed: run.initial_weights for run in group.arms[group.baseline].runs} if _has(group) else {}
+    same = 0
+    other: dict[str, list[int]] = {}
+    unknown: list[str] = []
+    for name, arm in group.arms.items():
+        if name == group.baseline:
+            continue
+        for run in arm.runs:
+            if run.initial_weights is None or baseline.get(run.seed) is None:
+                unknown += [f"{name} (seed {run.seed})"] if run.status != "unfinished" else []
+            elif run.initial_weights == baseline[run.seed]:
+                same += 1
+            else:
+                other.setdefault(name, []).append(run.seed)
+    said = []
+    if other:
+        arms = [f"{name} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" for name, seeds in other.items()]
+        rest = "; the others began with the baseline's, seed by seed" if same else ""
+        said.append(
+            f"{listed(arms)} began with other weights than the baseline, as arms with other parameters may{rest}."
+        )
+    elif same:
+        said.append("with each seed all arms began with the same weights.")
+    if unknown:
+        said.append(f"Unknown for {listed(unknown)}.")
+    return f"{group.title}: {' '.join(said) or 'no initial weights to compare.'}"
+
+
+def _has(group: Group) -> bool:
+    return group.baseline in group.arms

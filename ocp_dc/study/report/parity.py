@@ -1,0 +1,96 @@
+"""Predicted against true energies and forces of each arm, from what its runs saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ocp_dc.evaluation.plots import COLOURS, MANY_POINTS
+from ocp_dc.evaluation.predictions import Predictions
+from ocp_dc.evaluation.saved_predictions import load_predictions
+from ocp_dc.study.report.groups import Group
+from ocp_dc.study.report.plots import new_figure, plain
+
+FILE = "predictions.npz"
+ACROSS = 4
+
+
+def predictions_of(folder: Path) -> Predictions | None:
+    """Return the test predictions that a run left in its folder, None where there are none.
+
+    Raises:
+        UserError: the file is damaged, or no file of predictions.
+    """
+    return load_predictions(folder / FILE) if (folder / FILE).is_file() else None
+
+
+def parity_figure(group: Group) -> Figure | None:
+    """Draw the first seed of each arm that has predictions: energies above, force components below; None without any.
+
+    The mean of the true energies is taken from both. The axes reach as far as the true values, so that arms can be
+    compared: what lies outside, or is not finite, is counted.
+    """
+    found = {}
+    for arm in group.arms.values():
+        loaded = ((run, predictions_of(run.folder)) for run in arm.runs)
+        if first := next(((run.seed, predictions) for run, predictions in loaded if predictions is not None), None):
+            found[arm.name] = first
+    if not found:
+        return None
+    bands = -(-len(found) // ACROSS)
+    across = -(-len(found) // bands)
+    figure = new_figure((2.75 * across + 0.5, 5.4 * bands + 0.5), 0, group.title)
+    axes: list[list[Axes]] = figure.subplots(2 * bands, across, squeeze=False).tolist()
+    for i, (name, (seed, predictions)) in enumerate(found.items()):
+        above, below = axes[2 * (i // across)][i % across], axes[2 * (i // across) + 1][i % across]
+        above.set_title(f"{plain(name, 24)}, seed {seed}", fontsize=9)
+        mean, free = predictions.energy_true.mean(), predictions.free
+        _panel(above, predictions.energy_true - mean, predictions.energy_pred - mean, "energy − mean", "eV")
+        forces = (predictions.forces_true[free].ravel(), predictions.forces_pred[free].ravel())  # (3F,) each
+        _panel(below, *forces, "force", "eV/Å")
+    for ax in (ax for row in axes for ax in row):
+        if not ax.has_data():
+            ax.set_axis_off()
+    return figure
+
+
+def _panel(ax: Axes, true: np.ndarray, pred: np.ndarray, name: str, unit: str) -> None:
+    ax.set_xlabel(f"true {name} [{unit}]", fontsize=8)
+    ax.set_ylabel(f"predicted {name}", fontsize=8)
+    ax.set_aspect("equal")
+    if not len(true):
+        ax.text(0.5, 0.5, "no free atoms", ha="center", transform=ax.transAxes)
+        return
+    low, high = true.min(), true.max()
+    margin = 0.08 * (high - low) if high > low else 0.01
+    limits = (low - margin, high + margin)
+    inside = np.isfinite(pred) & (pred >= limits[0]) & (pred <= limits[1])
+    ax.plot(limits, limits, color="0.35", linewidth=0.8, linestyle="--", zorder=3)
+    if len(true) < MANY_POINTS:
+        ax.scatter(true[inside], pred[inside], s=7, alpha=0.4, color=COLOURS[0], linewidths=0)
+    else:
+        ax.hexbin(
+            true[inside], pred[inside], gridsize=50, extent=limits * 2, bins="log", mincnt=1, cmap="viridis", lw=0.2
+        )
+    ax.set(xlim=limits, ylim=limits)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(4))
+    ax.tick_params(labelsize=8)
+    ax.grid(alpha=0.3, linewidth=0.6)
+    ax.text(0.04, 0.96, _summary(true, pred, inside, unit), transform=ax.transAxes, va="top", fontsize=7.5)
+
+
+def _summary(true: np.ndarray, pred: np.ndarray, inside: np.ndarray, unit: str) -> str:
+    finite = np.isfinite(pred)
+    errors: Sequence[float] = np.abs(pred - true)[finite]
+    lines = [f"MAE {1000 * np.mean(errors):.3g} m{unit}"] if len(errors) else []
+    if outside := int((finite & ~inside).sum()):
+        lines.append(f"outside: {outside:,}")
+    if lost := int((~finite).sum()):
+        lines.append(f"not finite: {lost:,}")
+    return "\n".join(lines)

@@ -1,0 +1,77 @@
+"""How soon an arm reaches the validation error that the baseline ends up with: cost for the same accuracy."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ocp_dc.study.record import Quantity, RunRecord, StudyResults
+
+
+@dataclasses.dataclass(frozen=True)
+class Reach:
+    """When the run of one seed was first as good as the baseline's best validation with the same seed.
+
+    Args:
+        seed: the seed.
+        first: for each key of a primary quantity the value of the curves' x; None for never.
+        together: the x by which all of them have been reached; None for never.
+    """
+
+    seed: int
+    first: Mapping[str, float | None]
+    together: float | None
+
+
+def targets(results: StudyResults) -> list[Quantity]:
+    """Return the primary quantities that have a learning curve too."""
+    curves = {curve.key for curve in results.curves}
+    return [q for q in results.quantities if q.primary and q.key in curves and q.lower_is_better is not None]
+
+
+def reach(results: StudyResults, arm: Sequence[RunRecord], baseline: Sequence[RunRecord]) -> list[Reach]:
+    """Return when each seed of an arm reached the baseline's error, paired by seed.
+
+    The baseline's best is its lowest validation error (the highest, where that is better) of a run that is done, each
+    quantity by itself. A run that diverged has never reached what it did not reach before; one that failed or is
+    unfinished might have, and is left out unless it did.
+
+    Args:
+        results: the study, for its quantities and its axis.
+        arm: the runs of the arm.
+        baseline: those of the baseline.
+    """
+    references = {run.seed: run for run in baseline if run.status == "done"}
+    found = []
+    for run in arm:
+        reference = references.get(run.seed)
+        if reference is None or not _has(results, reference) or not _has(results, run):
+            continue
+        hits = {q.key: _as_good(run, reference, q) for q in targets(results)}  # (N,) each
+        x = np.asarray(run.curves[results.x])
+        first = {key: _first(x, hit) for key, hit in hits.items()}
+        times = [time for time in first.values() if time is not None]
+        complete = len(times) == len(first)
+        if run.status in ("done", "diverged") or complete:
+            found.append(Reach(run.seed, first, max(times) if complete else None))
+    return found
+
+
+def _has(results: StudyResults, run: RunRecord) -> bool:
+    keys = [results.x, *(q.key for q in targets(results))]
+    return len(keys) > 1 and all(np.size(run.curves.get(key, ())) for key in keys)
+
+
+def _as_good(run: RunRecord, reference: RunRecord, quantity: Quantity) -> np.ndarray:
+    """Return the (N,) validations at which a run is as good as the reference at its best; NaN is not."""
+    sign = 1 if quantity.lower_is_better else -1
+    goal = sign * np.asarray(reference.curves[quantity.key], dtype=float)
+    goal = goal[np.isfinite(goal)]
+    values = sign * np.asarray(run.curves[quantity.key], dtype=float)
+    return values <= goal.min() if len(goal) else np.zeros(len(values), dtype=bool)
+
+
+def _first(x: np.ndarray, hit: np.ndarray) -> float | None:
+    return float(x[hit.argmax()]) if hit.any() else None

@@ -1,0 +1,109 @@
+"""Plain sentences about one arm: what became of its runs, and its changes against the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ocp_dc.study.record import RunRecord
+from ocp_dc.study.report import changes
+from ocp_dc.study.report.display import Shown
+from ocp_dc.study.report.groups import Arm, Group
+from ocp_dc.study.report.statistics import Comparison
+
+LONGEST_REASON = 80
+
+
+def about(arm: Arm, group: Group, shown: Mapping[str, Shown]) -> str:
+    """Return the sentences about an arm; an empty text for a baseline whose seeds have all finished.
+
+    Args:
+        arm: the arm.
+        group: all arms on that model and data set.
+        shown: for each key of a primary quantity the unit to show it in.
+    """
+    said = list(holes(arm))
+    if arm.name != group.baseline and arm.with_status("done"):
+        compared = [arm.against_baseline[key] for key in shown]
+        pairs = max((len(c.seeds) for c in compared), default=0)
+        if pairs < 2:
+            said.append(_too_few(pairs, len(arm.runs)))
+        else:
+            tests = number_of_tests(group, shown)
+            said.append("; ".join(_change(c, len(arm.runs), tests, shown[c.quantity.key]) for c in compared))
+            said.extend(mixed(compared))
+    return " ".join(sentence(text) for text in said)
+
+
+def sentence(text: str) -> str:
+    """Return a text as a sentence."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def number_of_tests(group: Group, keys: Mapping[str, Shown]) -> int:
+    """Return among how many comparisons with the baseline the correction was made."""
+    compared = [arm.against_baseline.get(key) for arm in group.arms.values() for key in keys]
+    return sum(c is not None and c.p is not None for c in compared)
+
+
+def holes(arm: Arm) -> Iterator[str]:
+    """Yield what happened to the runs that are not done: ``diverged with 2 of 3 seeds: at step 312 (seed 1), ...``."""
+    of = f"of {len(arm.runs)} seed{'s' if len(arm.runs) > 1 else ''}"
+    for status in ("diverged", "failed"):
+        if runs := arm.with_status(status):
+            yield f"{status} with {len(runs)} {of}: {', '.join(_reason(run) for run in runs)}"
+    if runs := arm.with_status("unfinished"):
+        yield f"unfinished with {len(runs)} {of}: {', '.join(f'seed {run.seed}' for run in runs)}"
+
+
+def mixed(compared: Sequence[Comparison]) -> Iterator[str]:
+    """Yield ``better on energy MAE, worse on forces MAE`` where that is so, beyond the spread."""
+    better, worse = ([c.quantity.label for c in compared if c.better is which] for which in (True, False))
+    if better and worse:
+        yield f"better on {listed(better)}, worse on {listed(worse)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return ``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def extent(comparison: Comparison, seeds: str, tests: int) -> str:
+    """Return whether a change that has a p-value exceeds the spread; empty where it does not.
+
+    Args:
+        comparison: the change.
+        seeds: ``3 seeds``.
+        tests: the number of comparisons of the table.
+    """
+    if comparison.beyond:
+        return f"beyond the spread over {seeds}"
+    return f"beyond the spread over {seeds} taken alone, not among {tests} comparisons" * comparison.beyond_alone
+
+
+def _change(comparison: Comparison, planned: int, tests: int, shown: Shown) -> str:
+    """Return what became of a quantity: ``energy MAE lower by 24 % (...), beyond the spread over 3 seeds``."""
+    label, pairs = comparison.quantity.label, len(comparison.seeds)
+    if pairs < 2:
+        return f"{label}: {_too_few(pairs, planned)}"
+    seeds = f"{pairs} seeds" if pairs == planned else f"the {pairs} of {planned} seeds that finished in both"
+    if comparison.direction == 0 and comparison.low == comparison.high:
+        return f"{label} the same with each of {seeds}"
+    if beyond := extent(comparison, seeds, tests):
+        return f"{label} {changes.by(comparison, shown)}, {beyond}"
+    return f"{label}: no difference beyond the spread over {seeds} ({changes.signed(comparison, shown, interval=True)})"
+
+
+def _too_few(pairs: int, planned: int) -> str:
+    if planned == 1:
+        return "one seed: no verdict"
+    return f"{'one seed' if pairs else 'no seed'} in common with the baseline: no verdict"
+
+
+def _reason(run: RunRecord) -> str:
+    """Return when, or why: the first clause of a message such as ``diverged at step 312: the loss is NaN``."""
+    text = run.message.strip().partition("\n")[0].removeprefix("diverged ")
+    if run.status == "diverged":
+        text = text.partition(": ")[0]
+    text = text.rstrip(". ")
+    text = text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON].rstrip()} …"
+    return f"{text} (seed {run.seed})" if text else f"seed {run.seed}"

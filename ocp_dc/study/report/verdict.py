@@ -1,0 +1,109 @@
+"""What a study found on a model and data set, in sentences that claim no more than the seeds bear out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from ocp_dc.study.record import Quantity, StudyResults
+from ocp_dc.study.report import changes
+from ocp_dc.study.report.display import Shown, shown_in
+from ocp_dc.study.report.groups import Arm, Group
+from ocp_dc.study.report.sentences import about, extent, listed, mixed, number_of_tests, sentence
+from ocp_dc.study.report.statistics import Comparison, compare, is_relative
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """The verdict on one model and data set.
+
+    Args:
+        title: the model and the data set.
+        overall: sentences about which arm is best, and whether that means anything.
+        arms: for each arm the sentences about it; the baseline has some only where not all of its seeds finished.
+    """
+
+    title: str
+    overall: tuple[str, ...]
+    arms: Mapping[str, str]
+
+
+def verdict(results: StudyResults, group: Group) -> Verdict:
+    """Return the verdict on one model and data set of a study.
+
+    A change is *beyond the spread* where the paired t-test over the seeds says so at 5 % after the correction for the
+    other comparisons of the table (:func:`ocp_dc.study.report.statistics.corrected`). The best arm is compared with the
+    runner-up without correction, although both are chosen for their errors: the two-sided test of the winner against
+    the runner-up holds its level (Hung and Fithian, Annals of Statistics 47, 758 (2019)).
+    """
+    shown = {q.key: shown_in(q, results.records) for q in results.quantities if q.primary}
+    arms = {name: text for name, arm in group.arms.items() if (text := about(arm, group, shown))}
+    return Verdict(group.title, tuple(_overall(results, group, shown)), arms)
+
+
+def _overall(results: StudyResults, group: Group, shown: Mapping[str, Shown]) -> Iterator[str]:
+    done = [arm.name for arm in group.arms.values() if arm.with_status("done")]
+    if not done:
+        yield "Nothing has finished: no verdict."
+        return
+    if done == [group.baseline]:
+        yield f"Only the baseline, {group.baseline}, has finished: nothing to compare."
+        return
+    rankings = {q: order for q in results.quantities if q.primary and (order := group.ranking(q))}
+    if rankings and all(len(order[0].values(q)) == 1 for q, order in rankings.items()):
+        yield "One seed: no verdict."
+        return
+    contests = {q: order for q, order in rankings.items() if len(order) > 1}
+    for quantity, order in contests.items():
+        yield _leader(results, group, quantity, order, shown)
+    leaders = list(dict.fromkeys(order[0].name for order in contests.values()))
+    if len(contests) > 1:
+        count = "both" if len(contests) == 2 else "all"
+        yield f"The same arm leads on {count}." if len(leaders) == 1 else f"No arm leads on {count}."
+    for name in leaders:
+        for text in mixed([c for key, c in group.arms[name].against_baseline.items() if key in shown]):
+            yield f"{name} is {text} than the baseline."
+    ranked = {arm.name for order in rankings.values() for arm in order}
+    if not contests:
+        yield f"No ranking: {_alone(ranked)}."
+    if left_out := [f"{name} ({_statuses(arm)})" for name, arm in group.arms.items() if name not in ranked]:
+        yield f"Not ranked: {', '.join(left_out)}."
+
+
+def _leader(
+    results: StudyResults, group: Group, quantity: Quantity, order: Sequence[Arm], shown: Mapping[str, Shown]
+) -> str:
+    """Return who has the best mean of a quantity, and what that is worth against the baseline and the runner-up."""
+    first, second = order[:2]
+    lead = f"{first.name} is {'lowest' if quantity.lower_is_better else 'highest'}"
+    said = [f"{quantity.label}: {lead}, and is the baseline"]
+    if first.name != group.baseline:
+        other = "the baseline, the runner-up" if second.name == group.baseline else "the baseline"
+        comparison = first.against_baseline[quantity.key]
+        tests = number_of_tests(group, shown)
+        said = [f"{quantity.label}: {lead}", _against(other, comparison, shown[quantity.key], tests)]
+    if second.name != group.baseline:
+        comparison = compare(first.runs, second.runs, quantity, is_relative(results.records, quantity))
+        said.append(_against(f"the runner-up, {second.name}", comparison, shown[quantity.key], 1))
+    return sentence("; ".join(said))
+
+
+def _alone(ranked: Collection[str]) -> str:
+    if not ranked:
+        return "each arm that finished diverged with a seed"
+    return f"only {listed(sorted(ranked))} finished with as many seeds and diverged with none"
+
+
+def _against(other: str, comparison: Comparison, shown: Shown, tests: int) -> str:
+    if len(comparison.seeds) < 2:
+        return f"against {other}: {'one seed' if comparison.seeds else 'no seed'} in common, no verdict"
+    seeds = f"{len(comparison.seeds)} seeds"
+    if beyond := extent(comparison, seeds, tests):
+        return f"against {other}: {changes.short(comparison, shown)}, {beyond}"
+    return f"against {other}: no difference beyond the spread over {seeds} ({changes.signed(comparison, shown)})"
+
+
+def _statuses(arm: Arm) -> str:
+    counts = [(status, len(arm.with_status(status))) for status in ("done", "diverged", "failed", "unfinished")]
+    text = ", ".join(f"{count} {status}" for status, count in counts if count)
+    return f"{text} of {len(arm.runs)}"
