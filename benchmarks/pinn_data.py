@@ -27,7 +27,7 @@ def thinned(values: np.ndarray) -> np.ndarray:
 
 
 def flow(cells: int) -> np.ndarray:
-    start = compressible_flow.initial_fields(cell_centres(0.0, 1.0, cells), seed=0)
+    start = compressible_flow.initial_fields(cell_centres(-1.0, 1.0, cells), seed=0)
     return thinned(compressible_flow.evolve(start, np.array([0.0, 1.0]))[1])
 
 

@@ -12,7 +12,7 @@ from ocp_dc.pinn.data.layouts import LAYOUTS
 
 ENDS = {
     "advection": (2.0, 0.0, 1.0),
-    "compressible_flow": (1.0, 0.0, 1.0),
+    "compressible_flow": (1.0, -1.0, 1.0),
     "diffusion_sorption": (500.0, 0.0, 1.0),
     "diffusion_reaction": (5.0, -1.0, 1.0),
     "shallow_water": (1.0, -2.5, 2.5),
