@@ -7,15 +7,23 @@ import pytest
 
 from ocp_dc.errors import UserError
 from ocp_dc.pinn.data import generate, make_data, read_solution
+from ocp_dc.pinn.data.generators import diffusion_reaction, shallow_water
 from ocp_dc.pinn.data.layouts import LAYOUTS
 
 ENDS = {
     "advection": (2.0, 0.0, 1.0),
-    "compressible_flow": (1.0, 0.0, 1.0),
+    "compressible_flow": (1.0, -1.0, 1.0),
     "diffusion_sorption": (500.0, 0.0, 1.0),
     "diffusion_reaction": (5.0, -1.0, 1.0),
     "shallow_water": (1.0, -2.5, 2.5),
 }
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here does not need the solvers' full resolution."""
+    monkeypatch.setattr(diffusion_reaction, "FINEST", 16)
+    monkeypatch.setattr(shallow_water, "RINGS", 200)
 
 
 @pytest.mark.parametrize("task", LAYOUTS)

@@ -56,7 +56,7 @@ def test_compressible_flow_converges_to_an_exact_wave() -> None:
     t, errors = np.array([0.0, 0.4, 0.8]), []
     for size in (12, 24, 48):
         x = cell_centres(0.0, 1.0, size)
-        got = flow.evolve(simple_wave(x, 0.0), t, eta=0.0, zeta=0.0)
+        got = flow.evolve(simple_wave(x, 0.0), t, eta=0.0, zeta=0.0, period=1.0)
         errors.append(np.abs(got - np.stack([simple_wave(x, now) for now in t])).max())
     # the series of a smooth wave converges faster than any power: each halving gains more digits than the one before
     assert errors[0] / errors[1] > 10
@@ -67,7 +67,7 @@ def test_compressible_flow_converges_to_an_exact_wave() -> None:
 def test_compressible_flow_conserves() -> None:
     t = np.linspace(0.0, 1.0, 5)
     density, velocity, pressure = np.moveaxis(
-        flow.evolve(flow.initial_fields(cell_centres(0.0, 1.0, 128), 3), t, eta=0.01, zeta=0.02), 1, 0
+        flow.evolve(flow.initial_fields(cell_centres(-1.0, 1.0, 128), 3), t, eta=0.01, zeta=0.02), 1, 0
     )
     energy = pressure / (flow.GAMMA - 1) + density * velocity**2 / 2
     for conserved in (density, density * velocity, energy):
@@ -82,7 +82,7 @@ def test_viscosity_damps_sound_as_the_linear_equations_say() -> None:
     linear = np.array([[0, -1j * k, 0], [0, -viscosity * k**2, -1j * k], [0, -1j * k * flow.GAMMA, 0]])
     x, start = cell_centres(0.0, 1.0, 32), np.array([1.0, 0.3, -0.5])
     background = np.array([[1.0], [0.0], [1.0]])
-    got = flow.evolve(background + faint * start[:, None] * np.cos(k * x), t, eta, zeta)[1]
+    got = flow.evolve(background + faint * start[:, None] * np.cos(k * x), t, eta, zeta, period=1.0)[1]
     expected = (expm(linear * t[1]) @ start)[:, None] * np.exp(1j * k * x)
     np.testing.assert_allclose((got - background) / faint, expected.real, rtol=0, atol=1e-4)
 

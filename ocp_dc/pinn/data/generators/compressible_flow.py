@@ -9,16 +9,17 @@ from ocp_dc.pinn.solution import Solution
 
 GAMMA = 5 / 3
 ETA = ZETA = 1e-8
-DOMAIN = (0.0, 1.0)  # that of PDEBench's physics-informed task (models/pinn/train.py, setup_pde1D)
+DOMAIN = (-1.0, 1.0)  # PDEBench, data_gen_NLE/CompressibleFluid/config/args/1D_Multi.yaml
+PERIOD = DOMAIN[1] - DOMAIN[0]
 END = 1.0
 STEEPNESS = 0.4  # largest slope of an initial field: waves steepen, but break only after END
 FINEST = 256  # cells that are solved on at least
 
 
 def solve(size: int, times: int, seed: int) -> Solution:
-    """Return a smooth solution on [0, 1], periodic, t up to 1: density, velocity and pressure.
+    """Return a smooth solution on [-1, 1], periodic, t up to 1: density, velocity and pressure.
 
-    The equations are those of PDEBench (arXiv 2210.07182, section D.5) for one dimension, with gamma = 5/3 and
+    The equations are those of PDEBench (arXiv 2210.07182) for one dimension, with gamma = 5/3 and
     eta = zeta = 1e-8. Initial fields are backgrounds (1, 0, 1) plus sums of two sines each, scaled to a small slope:
     PDEBench's own have slopes of any size and break into shocks, which this method cannot follow.
 
@@ -37,17 +38,19 @@ def solve(size: int, times: int, seed: int) -> Solution:
 
 def initial_fields(x: np.ndarray, seed: int) -> np.ndarray:
     """Return (3, X) density, velocity and pressure at t = 0."""
-    generator, period = np.random.default_rng(seed), DOMAIN[1] - DOMAIN[0]
+    generator = np.random.default_rng(seed)
     fields = []
     for background in (1.0, 0.0, 1.0):
-        waves = random_waves(generator, largest=3, period=period)
+        waves = random_waves(generator, largest=3, period=PERIOD)
         dense = np.linspace(*DOMAIN, 4097)
         slope = np.abs(np.gradient(waves(dense), dense)).max()
         fields.append(background + STEEPNESS / slope * waves(x))
     return np.stack(fields)
 
 
-def evolve(fields: np.ndarray, t: np.ndarray, eta: float = ETA, zeta: float = ZETA, period: float = 1.0) -> np.ndarray:
+def evolve(
+    fields: np.ndarray, t: np.ndarray, eta: float = ETA, zeta: float = ZETA, period: float = PERIOD
+) -> np.ndarray:
     """Return (T, 3, X) density, velocity and pressure at the times t.
 
     Args:

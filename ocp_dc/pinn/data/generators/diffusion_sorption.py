@@ -7,7 +7,7 @@ import numpy as np
 from ocp_dc.pinn.data.generators.grids import cell_centres, integrate, refinement
 from ocp_dc.pinn.solution import Solution
 
-# PDEBench, data_gen/configs/diff-sorp.yaml; D is the effective diffusion coefficient in m^2/s, u a share of sol
+# PDEBench, data_gen/configs/diff-sorp.yaml; sol is the value on the left wall
 COEFFICIENTS = {"D": 5e-4, "por": 0.29, "rho_s": 2880.0, "k_f": 3.5e-4, "n_f": 0.874, "sol": 1.0}
 END = 500.0
 FINEST = 1000  # cells that are solved on at least
@@ -19,8 +19,8 @@ def solve(size: int, times: int, seed: int) -> Solution:
     R(u) = 1 + (1 - por) / por * rho_s * k_f * n_f * (u + 1e-6)^(n_f - 1), as PDEBench computes it. u = 1 on the left
     (x = 0), u = -D u_x on the right (x = 1), and u = u_0 at t = 0, one number from [0, 0.2).
 
-    The sign on the right is that of PDEBench's generator (``src/sim_diff_sorp.py``: outflow). Its paper, and its
-    physics-informed task, write u = D u_x, by which u would grow without bound at the wall.
+    The sign on the right is that of PDEBench's generator (``data_gen/src/sim_diff_sorp.py``: outflow). Its
+    physics-informed task (``models/pinn/train.py``) has u = D u_x, by which u would grow without bound at the wall.
 
     Args:
         size: cells; values are at their centres.
@@ -61,4 +61,4 @@ def evolve(start: np.ndarray, t: np.ndarray) -> np.ndarray:
         slopes[-1] = (u[-2] - 9 * u[-1]) / (3 * width + 8 * diffusion)
         return diffusion * np.diff(slopes) / width / retardation(np.maximum(u, 0.0))
 
-    return integrate(rate, start, t, "LSODA", lband=2, uband=2)
+    return integrate(rate, start, t, "LSODA", bands=2)

@@ -46,11 +46,20 @@ def random_waves(
 
 
 def integrate(
-    rate: Callable[[float, np.ndarray], np.ndarray], start: np.ndarray, t: np.ndarray, method: str, **options: object
+    rate: Callable[[float, np.ndarray], np.ndarray],
+    start: np.ndarray,
+    t: np.ndarray,
+    method: str,
+    bands: int | None = None,
 ) -> np.ndarray:
     """Return the (T, ...) states at the times t of d(state)/dt = rate(t, state), with ``rate`` in the state's shape.
 
-    ``options`` are those of ``scipy.integrate.solve_ivp``.
+    Args:
+        rate: the derivative by time.
+        start: the state at t[0].
+        t: (T,) rising times.
+        method: one of ``scipy.integrate.solve_ivp``.
+        bands: for LSODA, how many diagonals on each side of the middle one the Jacobian has; None for all.
 
     Raises:
         RuntimeError: the integrator gave up.
@@ -64,7 +73,7 @@ def integrate(
         t_eval=t,
         rtol=RELATIVE,
         atol=ABSOLUTE,
-        **options,
+        **({} if bands is None else {"lband": bands, "uband": bands}),
     )
     if not done.success:
         raise RuntimeError(f"the integrator stopped: {done.message}")
