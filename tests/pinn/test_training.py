@@ -43,6 +43,13 @@ SMALL = {
 }
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """They take longer than these trainings."""
+    for name in ("learning_curves", "solution_images"):
+        monkeypatch.setattr(f"ocp_dc.pinn.training.{name}", lambda *_: None)
+
+
 def weights(path):
     return torch.load(path, weights_only=True)["state_dict"]
 
@@ -95,6 +102,7 @@ def one_wave(tmp_path_factory):
     return path
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_advection_is_learnt(tmp_path, one_wave):
     config = {
         **SMALL,
@@ -111,6 +119,7 @@ def test_advection_is_learnt(tmp_path, one_wave):
     assert losses["total"][-1] < 0.02 * losses["total"][0]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_seed_is_a_training(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         pinn.train(SMALL, tmp_path / name, seed=seed, progress=False)
@@ -121,6 +130,7 @@ def test_a_seed_is_a_training(tmp_path):
 REGULARIZED = {**SMALL, "network": {**SMALL["network"], "batchnorm": "after"}, "dc": {"dropout": 0.1}}
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("stop", [5, 8, 10])
 def test_stopped_and_gone_on_is_one_training(tmp_path, monkeypatch, stop):
     """With what draws random numbers and keeps statistics: dropout and batch normalization."""
@@ -141,6 +151,7 @@ def test_stopped_and_gone_on_is_one_training(tmp_path, monkeypatch, stop):
     same_run(tmp_path / "whole", tmp_path / "parts")
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("killed", [3, 10], ids=["before the first checkpoint", "between two"])
 def test_killed_and_gone_on_is_one_training(tmp_path, monkeypatch, killed):
     """The rows of losses.csv that follow the last checkpoint are made again."""
@@ -182,6 +193,7 @@ def test_a_process_that_is_killed(tmp_path):
     same_run(tmp_path / "whole", tmp_path / "parts")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_finished_training_stays(tmp_path):
     pinn.train(SMALL, tmp_path, progress=False)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
@@ -206,6 +218,7 @@ def _stopping(plain):
     return stopping
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_mistake_before_the_first_step_blocks_no_folder(tmp_path):
     with pytest.raises(UserError, match="Did you mean 'L_BC'"):
         pinn.train(SMALL, tmp_path, ["--loss_weights.L_BV=2"], progress=False)
@@ -272,6 +285,7 @@ def test_ctrl_c_on_the_command_line(tmp_path, capsys, monkeypatch):
     assert "interrupted: saved after 1 iterations; the same command goes on" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_data_of_the_command_line(tmp_path, capsys):
     path = tmp_path / "some.hdf5"
     assert main(["pinn", "data", "advection", str(path), "--size", "16", "--times", "21", "--seed", "4"]) == 0
@@ -283,6 +297,7 @@ def test_data_of_the_command_line(tmp_path, capsys):
     assert left == pytest.approx(right, rel=1e-3)  # the file holds float32
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_trained_network(tmp_path):
     config = {**SMALL, "label_rescaling": {"scale": "initial_rms"}}
     errors = pinn.train(config, tmp_path, progress=False)
