@@ -17,6 +17,7 @@ import csv
 import json
 import platform
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ import yaml
 from ocp_dc import __version__
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.files import replacing, write_json
-from ocp_dc.pinn.backend import dde
 
 
 class Folder:
@@ -72,7 +72,7 @@ class Folder:
         record = {
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "deepxde": dde.__version__,
+            "deepxde": version("deepxde"),
             "ocp_dc": __version__,
             "numpy": np.__version__,
             "platform": f"{platform.system()} {platform.machine()}",

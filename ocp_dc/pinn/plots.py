@@ -28,7 +28,7 @@ def learning_curves(losses: Mapping[str, np.ndarray], path: Path, title: str) ->
     names = [name for name in losses if name not in NO_CURVES]
     rows = -(-len(names) // COLUMNS)
     figure = _figure((2.8 * min(len(names), COLUMNS), 2.3 * rows + 0.4), title)
-    panels = list(figure.subplots(rows, min(len(names), COLUMNS), squeeze=False, sharex=True).flat)
+    panels = list(figure.subplots(rows, min(len(names), COLUMNS), squeeze=False).flat)
     for panel, name in zip(panels, names, strict=False):
         panel.plot(losses["iteration"], losses[name], color=COLOURS[0], linewidth=1.2)
         panel.set_title("total, weighted" if name == "total" else name, fontsize=9)
@@ -104,10 +104,11 @@ def _maps(
     for row, (label, values, style) in zip(axes, rows, strict=True):
         for i, time in enumerate(times):
             image = row[i].imshow(values[i].T, origin="lower", extent=(x[0], x[-1], y[0], y[-1]), **style)
-            row[i].set_title(f"t = {time:g}" if row is axes[0] else "", fontsize=9)
             row[i].tick_params(labelsize=7)
         row[0].set_ylabel(f"{label}: {name}", fontsize=8)
         figure.colorbar(image, ax=list(row), aspect=20)
+    for panel, time in zip(axes[0], times, strict=True):
+        panel.set_title(f"t = {time:g}", fontsize=9)
     return figure
 
 
