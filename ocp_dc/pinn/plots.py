@@ -102,9 +102,9 @@ def _maps(
         ("prediction − data", error, {"vmin": -reach, "vmax": reach, "cmap": "RdBu_r"}),
     )
     for row, (label, values, style) in zip(axes, rows, strict=True):
-        for i, time in enumerate(times):
-            image = row[i].imshow(values[i].T, origin="lower", extent=(x[0], x[-1], y[0], y[-1]), **style)
-            row[i].tick_params(labelsize=7)
+        for panel, value in zip(row, values, strict=True):
+            image = panel.imshow(value.T, origin="lower", extent=(x[0], x[-1], y[0], y[-1]), **style)
+            panel.tick_params(labelsize=7)
         row[0].set_ylabel(f"{label}: {name}", fontsize=8)
         figure.colorbar(image, ax=list(row), aspect=20)
     for panel, time in zip(axes[0], times, strict=True):
