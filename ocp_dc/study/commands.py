@@ -16,7 +16,6 @@ from ocp_dc.errors import UserError
 from ocp_dc.evaluation.files import write_json
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
-from ocp_dc.study.options import DataOptions
 from ocp_dc.study.plan import Choices, Plan, Run, make_plan
 from ocp_dc.study.pool import Machine, run_all
 from ocp_dc.study.spec import Arm, read_study
@@ -74,7 +73,7 @@ def run_study(
 
             submit_all([folders[run.id] for run in waiting], out / "jobs", submit, cpu=cpu)
             return 0
-        _run_here(waiting, folders, len(plan.runs), Machine.found(jobs, threads, cpu), console)
+        _run_here(plan, waiting, folders, Machine.found(jobs, threads, cpu), console)
     report_study(out)
     return _failures(plan, folders, console)
 
@@ -106,14 +105,15 @@ def _only_one(out: Path) -> Iterator[None]:
 
 
 def _run_here(
-    waiting: list[Run], folders: Mapping[str, RunFolder], total: int, machine: Machine, console: Console
+    plan: Plan, waiting: list[Run], folders: Mapping[str, RunFolder], machine: Machine, console: Console
 ) -> None:
-    epochs = {run.id: run.config["optim"]["max_epochs"] for run in waiting}
+    lengths = {run.id: plan.engine.length(run.config) for run in waiting}
+    total = len(plan.runs)
     console.print(
         f"{total} runs, {total - len(waiting)} done before; {machine.jobs} at a time, {machine.threads} threads each"
     )
     try:
-        with View(epochs, total - len(waiting), console) as view:
+        with View(plan.engine, lengths, total - len(waiting), console) as view:
             run_all([folders[run.id] for run in waiting], machine, view)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on with the runs that are not done") from None
@@ -124,15 +124,17 @@ def _write(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str
     for run in plan.runs:
         if folders[run.id].read("run.json") is None:
             keys = ("id", "model", "data", "arm", "seed", "test", "fits_scales")
-            folders[run.id].write({key: getattr(run, key) for key in keys}, run.config)
+            description = {"engine": plan.study.options.engine, **{key: getattr(run, key) for key in keys}}
+            folders[run.id].write(description, run.config)
     options = plan.study.options
     study = {
+        "engine": options.engine,
         "title": options.title or plan.study.path.stem,
         "question": options.question,
         "baseline": plan.study.baseline,
         "arms": {arm.name: _described(arm) for arm in plan.study.arms},
         "models": list(dict.fromkeys(run.model for run in plan.runs)),
-        "data": {name: _counts(plan, name, block) for name, block in plan.data.items()},
+        "data": {name: _described_data(plan, name) for name in plan.data},
         "seeds": list(plan.seeds),
         "budget": str(plan.budget),
         "command": command,
@@ -152,21 +154,19 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-def _counts(plan: Plan, name: str, options: DataOptions) -> str:
+def _described_data(plan: Plan, name: str) -> str:
     run = next(run for run in plan.runs if run.data == name)
-    train, val = (run.config["dataset"][split]["first_n"] for split in ("train", "val"))
-    kind = f"bundled {options.sample}, " if options.sample else ""
-    return f"{kind}{train} training, {val} validation, {run.test['first_n']} test structures"
+    return plan.engine.described_data(run.config, run.test)
 
 
 def _listing(plan: Plan, folders: Mapping[str, RunFolder]) -> Table:
     table = Table(title=f"{escape(plan.study.options.title)}: {len(plan.runs)} runs, {plan.budget} each")
-    for heading in ("model", "data", "arm", "seed", "epochs", "state"):
+    for heading in ("model", "data", "arm", "seed", plan.engine.x, "state"):
         table.add_column(heading)
     for run in plan.runs:
         result = folders[run.id].read("result.json")
         state = "to do" if result is None else result["status"]
-        cells = (run.model, run.data, run.arm, str(run.seed), str(run.config["optim"]["max_epochs"]), state)
+        cells = (run.model, run.data, run.arm, str(run.seed), str(plan.engine.length(run.config)), state)
         table.add_row(*(escape(cell) for cell in cells))
     return table
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ocp_dc.study.engines.engine import Engine
 from ocp_dc.study.folders import RunFolder
 
 EVERY = 1.0  # seconds between two looks at the running ones
@@ -23,13 +23,15 @@ class View:
     """Shows a study in a terminal as it runs; elsewhere it prints a line for each run that ends.
 
     Args:
-        epochs: how many each run trains, by the name of its folder; with them a run's share is known.
+        by: what trains the runs.
+        lengths: how far each run goes, by the name of its folder; with them a run's share is known.
         done: how many runs of the study had ended before.
         console: where to print; the terminal by default.
     """
 
-    def __init__(self, epochs: Mapping[str, int], done: int = 0, console: Console | None = None) -> None:
-        self.epochs = epochs
+    def __init__(self, by: Engine, lengths: Mapping[str, int], done: int = 0, console: Console | None = None) -> None:
+        self.by = by
+        self.lengths = lengths
         self.done = self.done_before = done
         self.console = console or Console()
         self.running: list[RunFolder] = []
@@ -63,7 +65,7 @@ class View:
         else:
             self.done += 1
             ending = result["message"] or "done"
-        count = f"{self.done + self.failed}/{len(self.epochs) + self.done_before}"
+        count = f"{self.done + self.failed}/{len(self.lengths) + self.done_before}"
         self.console.print(Text(f"[{count}] {name}: {ending}"), soft_wrap=True)
 
     def refresh(self) -> None:
@@ -74,18 +76,18 @@ class View:
 
     def render(self) -> RenderableType:
         """Return the view."""
-        total = len(self.epochs) + self.done_before
+        total = len(self.lengths) + self.done_before
         table = Table(box=box.SIMPLE, show_header=True, expand=False)
-        for heading in ("running", "", "epoch", "training loss"):
+        for heading in ("running", "", self.by.x, "training loss"):
             table.add_column(heading, overflow="fold")
         work = self.done - self.done_before + self.failed * 1.0
         for folder in self.running:
             share, loss = self._share(folder)
             work += share - self.shares_at_start[folder.path.name]
-            epochs = self.epochs[folder.path.name]
+            length = self.lengths[folder.path.name]
             bar = ProgressBar(total=1.0, completed=share, width=20)
-            table.add_row(folder.path.name, bar, f"{share * epochs:.3g}/{epochs}", loss)
-        left = len(self.epochs) - work - sum(self.shares_at_start.values())
+            table.add_row(folder.path.name, bar, f"{share * length:.3g}/{length}", loss)
+        left = len(self.lengths) - work - sum(self.shares_at_start.values())
         elapsed = time.monotonic() - self.begin
         remaining = "" if work < 0.02 else f", about {_duration(elapsed / work * max(left, 0.0))} left"
         failed = f", {self.failed} failed" if self.failed else ""
@@ -94,15 +96,11 @@ class View:
 
     def _share(self, folder: RunFolder) -> tuple[float, str]:
         """Return how much of a run's epochs are trained, and its last training loss."""
-        log = folder.results / "validation.csv"
-        if not log.is_file():
+        columns = self.by.columns(folder)
+        if not columns:
             return 0.0, ""
-        with log.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("train_loss") not in (None, "")]
-        if not rows:
-            return 0.0, ""
-        share = float(rows[-1]["epoch"]) / self.epochs.get(folder.path.name, 1)
-        return min(share, 1.0), f"{float(rows[-1]['train_loss']):.4g}"
+        share = float(columns[self.by.x][-1]) / self.lengths[folder.path.name]
+        return min(share, 1.0), f"{columns['train_loss'][-1]:.4g}"
 
 
 def _duration(seconds: float) -> str:

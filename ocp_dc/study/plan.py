@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ocp_dc.errors import UserError, unknown_name
-from ocp_dc.study import potentials
 from ocp_dc.study.deltas import changed
+from ocp_dc.study.engines import engine
+from ocp_dc.study.engines.engine import Engine, Facts
 from ocp_dc.study.options import (
     SMOKE,
     BudgetOptions,
@@ -34,8 +35,8 @@ class Run:
     Args:
         id: model, data set, arm, seed and a digest of all that the run depends on.
         model, data, arm, seed: what it is.
-        config: the blocks that fairchem's main gets.
-        test: the test set: ``src`` and ``first_n``.
+        config: what the engine gets.
+        test: what the run is tested on.
         fits_scales: whether scale factors are fitted first.
     """
 
@@ -58,6 +59,11 @@ class Plan:
     data: Mapping[str, DataOptions]
     seeds: tuple[int, ...]
     runs: tuple[Run, ...]
+
+    @property
+    def engine(self) -> Engine:
+        """What trains the runs."""
+        return engine(self.study.options.engine)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +88,7 @@ def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
         UserError: a config does not hold, surgery cannot do what an arm asks for, two arms are the same run, or arms
             differ in how forces are derived.
     """
+    by = engine(study.options.engine)
     budget = _budget(study, choices.budget)
     seeds = tuple(choices.seeds or budget.seeds or study.options.seeds)
     check_seeds(seeds, "--seeds")
@@ -94,12 +101,12 @@ def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
         for name, options in data.items():
             arms = [arm for arm in study.arms if study.includes(model, arm)]
             cases = {arm.name: _case(study, model, arm, name, options, budget, out) for arm in arms}
-            _check_different(cases, f"{model} on {name}")
+            _check_different(by, cases, f"{model} on {name}")
             if "gradients" not in (study.options.may_differ or ()):
                 _check_equal_terms(cases, f"{model} on {name}")
             if budget.minutes is not None:
-                cases = _timed(cases, budget, out)
-            runs += [_run(model, name, arm, seed, case) for seed in seeds for arm, case in cases.items()]
+                cases = _timed(by, cases, budget, out)
+            runs += [_run(by, model, name, arm, seed, case) for seed in seeds for arm, case in cases.items()]
     return Plan(study, budget, data, seeds, tuple(runs))
 
 
@@ -109,7 +116,7 @@ class _Case:
 
     config: dict[str, Any]
     test: dict[str, Any]
-    facts: potentials.Facts
+    facts: Facts
 
 
 def _budget(study: Study, text: str) -> BudgetOptions:
@@ -145,25 +152,26 @@ def _chosen_data(study: Study, chosen: Sequence[str]) -> dict[str, DataOptions]:
 def _case(
     study: Study, model: str, arm: Arm, data: str, options: DataOptions, budget: BudgetOptions, out: Path
 ) -> _Case:
+    by = engine(study.options.engine)
     where = f"{study.path.name}, arm {arm.name!r}, model {model!r}"
     try:
         base = str(arm.base or study.options.base).replace("{model}", model).replace("{configs}", options.configs)
-        config = potentials.load_base(study.path.parent / base)
+        config = by.load(study.path.parent / base)
         steps = (("common", study.options.common), (f"models.{model}", study.models[model]))
         for path, changes in (*steps, (f"data.{data}.changes", options.changes), *arm.changes):
             config = changed(config, changes, path)
-        config, test = potentials.place_data(config, data, options, budget, out)
+        config, test = by.place(config, data, options, budget, out)
         if budget.minutes is None:
-            config = potentials.with_budget(config, budget)
-        return _Case(config, test, potentials.check(config))
+            config = by.with_budget(config, budget)
+        return _Case(config, test, by.check(config))
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
 
 
-def _check_different(cases: Mapping[str, _Case], where: str) -> None:
+def _check_different(by: Engine, cases: Mapping[str, _Case], where: str) -> None:
     seen: dict[str, str] = {}
     for arm, case in cases.items():
-        other = seen.setdefault(potentials.meaning(case.config), arm)
+        other = seen.setdefault(by.meaning(case.config), arm)
         if other != arm:
             raise UserError(
                 f"{where}: the arms {other!r} and {arm!r} are the same run; take one out with exclude, or change it"
@@ -183,21 +191,19 @@ def _check_equal_terms(cases: Mapping[str, _Case], where: str) -> None:
         )
 
 
-def _timed(cases: Mapping[str, _Case], budget: BudgetOptions, out: Path) -> dict[str, _Case]:
+def _timed(by: Engine, cases: Mapping[str, _Case], budget: BudgetOptions, out: Path) -> dict[str, _Case]:
     """Give each arm the epochs that fit into the minutes, from step times that were measured side by side."""
     from ocp_dc.study.step_times import step_times
 
-    times = step_times({arm: case.config for arm, case in cases.items()}, out / "step_times.json")
+    times = step_times(by, {arm: case.config for arm, case in cases.items()}, out / "step_times.json")
     return {
-        arm: dataclasses.replace(case, config=potentials.with_budget(case.config, budget, times[arm]))
+        arm: dataclasses.replace(case, config=by.with_budget(case.config, budget, times[arm]))
         for arm, case in cases.items()
     }
 
 
-def _run(model: str, data: str, arm: str, seed: int, case: _Case) -> Run:
-    identity = json.loads(json.dumps([case.config, case.test, seed]))
-    for block in (*identity[0]["dataset"].values(), identity[1]):
-        block["src"] = potentials.data_identity(block["src"])
+def _run(by: Engine, model: str, data: str, arm: str, seed: int, case: _Case) -> Run:
+    identity = [by.identity(case.config, case.test), seed]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:10]
     name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{model}-{data}-{arm}").strip("-").lower()
     run_id = f"{name[:80]}-s{seed}-{digest}"

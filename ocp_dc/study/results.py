@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ocp_dc.errors import UserError
-from ocp_dc.evaluation.training_log import read_columns
-from ocp_dc.study import potentials
+from ocp_dc.study.engines import engine
+from ocp_dc.study.engines.engine import Engine
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.record import RunRecord, StudyResults
 
@@ -31,6 +28,7 @@ def read_results(out: Path) -> StudyResults:
         study = json.loads(path.read_text(encoding="utf-8"))
         header = {key: study[key] for key in ("title", "question", "baseline", "arms", "data", "budget", "command")}
         folders = [RunFolder(out / "runs" / name) for name in study["runs"]]
+        by = engine(study["engine"])
         models, seeds = tuple(study["models"]), tuple(study["seeds"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: got no study ({error!r}); run `ocp-dc study run` again to write it anew") from error
@@ -39,14 +37,14 @@ def read_results(out: Path) -> StudyResults:
         **header,
         models=models,
         seeds=seeds,
-        quantities=potentials.QUANTITIES,
-        curves=potentials.CURVES,
-        x=potentials.X,
-        records=tuple(_record(folder, digests.get(folder.path.name)) for folder in folders),
+        quantities=by.quantities,
+        curves=by.curves,
+        x=by.x,
+        records=tuple(_record(by, folder, digests.get(folder.path.name)) for folder in folders),
     )
 
 
-def _record(folder: RunFolder, initial_weights: str | None) -> RunRecord:
+def _record(by: Engine, folder: RunFolder, initial_weights: str | None) -> RunRecord:
     description = folder.read("run.json")
     if description is None:
         raise UserError(f"{folder.path}: no run.json; run `ocp-dc study run` again to write it anew")
@@ -55,32 +53,18 @@ def _record(folder: RunFolder, initial_weights: str | None) -> RunRecord:
         status, message = ("unfinished", "") if failure is None else ("failed", failure["message"])
     else:
         status, message = result["status"], result["message"]
-    log = folder.results / "validation.csv"
-    columns = read_columns(log) if log.is_file() else {}
-    metrics = {k: v for k, v in (result or {}).get("test", {}).items() if k in _keys() and v is not None}
+    columns = by.columns(folder)
+    keys = {quantity.key for quantity in by.quantities}
+    metrics = {k: v for k, v in (result or {}).get("test", {}).items() if k in keys and v is not None}
     return RunRecord(
         **{key: description[key] for key in ("id", "model", "data", "arm", "seed")},
         status=status,
         message=message,
         folder=folder.path,
-        metrics={**metrics, **(_of_training(columns) if status == "done" else {})},
-        curves={q.key: columns[q.key] for q in potentials.CURVES if q.key in columns},
+        metrics={**metrics, **(by.of_training(columns) if status == "done" else {})},
+        curves={q.key: columns[q.key] for q in by.curves if q.key in columns},
         initial_weights=initial_weights,
     )
-
-
-def _keys() -> set[str]:
-    return {quantity.key for quantity in potentials.QUANTITIES}
-
-
-def _of_training(columns: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Return the last losses of the training, the median time of a step, and the peak of memory."""
-    values = {key: float(columns[key][-1]) for key in columns if key.startswith("train_loss")}
-    if "step_time" in columns:
-        values["step_time"] = statistics.median(columns["step_time"])
-    if "peak_memory" in columns:
-        values["peak_memory"] = float(columns["peak_memory"].max())
-    return values
 
 
 def _initial_weights(folders: Sequence[RunFolder]) -> dict[str, str]:

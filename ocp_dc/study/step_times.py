@@ -6,28 +6,26 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ocp_dc.evaluation.files import write_json
+from ocp_dc.study.engines.engine import Config, Engine
 
 
-def step_times(configs: Mapping[str, dict[str, Any]], path: Path, cpu: bool = False) -> dict[str, float]:
+def step_times(by: Engine, configs: Mapping[str, Config], path: Path) -> dict[str, float]:
     """Return seconds per training step by arm; what ``path`` has of them all is taken from there.
 
     Args:
+        by: what trains them.
         configs: resolved configs by arm, without their epochs.
         path: the JSON file that keeps the times.
-        cpu: stay on the CPU where there is a GPU.
     """
     keys = {arm: _digest(config) for arm, config in configs.items()}
     kept: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
     if any(key not in kept for key in keys.values()):  # measured together or not at all: times of two days differ
-        from ocp_dc.fairchem1.step_times import step_times as measure
-
-        kept |= {keys[arm]: seconds for arm, seconds in measure(configs, cpu=cpu).items()}
+        kept |= {keys[arm]: seconds for arm, seconds in by.step_times(configs).items()}
         write_json(path, kept)
     return {arm: kept[key] for arm, key in keys.items()}
 
 
-def _digest(config: Mapping[str, Any]) -> str:
+def _digest(config: Config) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]

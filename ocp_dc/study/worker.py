@@ -12,17 +12,17 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any
 
-from ocp_dc.errors import DivergenceError, UserError
+from ocp_dc.errors import UserError
 from ocp_dc.evaluation.files import write_json
-from ocp_dc.study.folders import NAME, RunFolder
+from ocp_dc.study.engines import engine
+from ocp_dc.study.folders import RunFolder
 
 FAILED = 3
 
 
 def work(path: Path, cpu: bool = False) -> None:
-    """Make one run, or go on with it: fit scale factors, train, test once, and write the result.
+    """Make one run, or go on with it, and write the result.
 
     Args:
         path: the run's folder, with ``run.json`` and ``config.yml`` in it.
@@ -38,41 +38,7 @@ def work(path: Path, cpu: bool = False) -> None:
         description = folder.read("run.json")
         if description is None:
             raise UserError(f"{path}: no run.json; expected a folder that `ocp-dc study run` made")
-        folder.finish(_train(folder, description, cpu) or _test(folder, description, cpu))
-        (folder.checkpoints / "checkpoint.pt").unlink(missing_ok=True)  # what only a run that goes on needs
-
-
-def _train(folder: RunFolder, description: dict[str, Any], cpu: bool) -> dict[str, Any] | None:
-    """Train to the end; return the result of a run that diverged, None else."""
-    from ocp_dc.fairchem1.fit_scales import UnfittableError, fit_config
-    from ocp_dc.fairchem1.main import main
-
-    config, seed = str(folder.path / "config.yml"), f"--seed={description['seed']}"
-    scales = folder.path / "scales.json"
-    overrides = [f"--model.scale_file={scales}"] if description["fits_scales"] else []
-    try:
-        if description["fits_scales"] and not scales.exists():
-            fit_config(config, scales, [seed], cpu=cpu)
-        flags = ["--mode", "train", "--config-yml", config, seed, *(["--cpu"] if cpu else [])]
-        main([*flags, "--run-dir", str(folder.path), "--timestamp-id", NAME, *overrides])
-    except DivergenceError as error:
-        return {"status": "diverged", "step": error.step, "message": f"diverged at step {error.step}: {error.what}"}
-    except UnfittableError as error:  # features overflow or die before any step
-        return {"status": "diverged", "step": 0, "message": f"diverged before the first step: {error}"}
-    return None
-
-
-def _test(folder: RunFolder, description: dict[str, Any], cpu: bool) -> dict[str, Any]:
-    """Predict the test set with the best checkpoint, once, and return the result."""
-    from ocp_dc.evaluation.metrics import error_metrics
-    from ocp_dc.evaluation.saved_predictions import save_predictions
-    from ocp_dc.fairchem1.evaluate import predict_labels
-
-    test = description["test"]
-    best = folder.checkpoints / "best_checkpoint.pt"
-    predictions = predict_labels(best, test["src"], first_n=test["first_n"], cpu=cpu, progress=False)
-    save_predictions(predictions, folder.path / "predictions.npz")
-    return {"status": "done", "message": "", "test": error_metrics(predictions)}
+        folder.finish(engine(description["engine"]).run(folder, cpu))
 
 
 def main(arguments: list[str] | None = None) -> int:

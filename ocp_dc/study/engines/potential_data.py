@@ -1,0 +1,101 @@
+"""The data sets of studies of interatomic potentials: bundled samples, folders, or what the base config names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ocp_dc.data.lmdb_check import check_lmdb
+from ocp_dc.data.prepare import prepare
+from ocp_dc.data.sample import sample_path, slab_sample_path
+from ocp_dc.errors import UserError
+from ocp_dc.study.options import BudgetOptions, DataOptions
+
+SAMPLE_SIZES = {"ethanol": (600, 100, 300), "slabs": (200, 50, 50)}
+SAMPLE_FILES = {"ethanol": (sample_path, "rmd17"), "slabs": (slab_sample_path, "ase")}
+
+
+def place_data(
+    config: dict[str, Any], name: str, options: DataOptions, limit: BudgetOptions, out: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a config with its data sets in place, and what to test on: the worker does that, once.
+
+    Args:
+        config: the config, with a share such as ``25 %`` in ``dataset.train.first_n`` perhaps.
+        name: of the data set.
+        options: where it lies and how much of it is used.
+        limit: the budget, whose limits hold beside those of the data set.
+        out: the study's folder, where a bundled sample is prepared.
+
+    Returns:
+        the config without a test set, and the test set: ``src`` and ``first_n``.
+
+    Raises:
+        UserError: data that are not there.
+    """
+    limits = {split: _smaller(getattr(options, split), getattr(limit, split)) for split in ("train", "val", "test")}
+    blocks = {split: dict(config["dataset"].get(split) or {}) for split in ("train", "val", "test")}
+    folder = _folder(name, options, limits, out)
+    for split, block in blocks.items():
+        if folder is not None:
+            block["src"] = str(folder / split)
+        if not isinstance(block.get("src"), str):
+            raise UserError(f"data.{name}: dataset.{split}.src is missing in the base config; give data.{name}.path")
+        block["src"] = str(Path(block["src"]).absolute())
+        count = check_lmdb(Path(block["src"]))
+        first = _smaller(count, limits[split])
+        if split == "train" and block.get("first_n") is not None:
+            first = _smaller(first, _share(block["first_n"], first or count))
+        block["first_n"] = first
+    test = blocks.pop("test")
+    dataset = {**config["dataset"], **blocks}
+    dataset.pop("test", None)
+    return {**config, "dataset": dataset}, {"src": test["src"], "first_n": test["first_n"]}
+
+
+def data_identity(src: str) -> str:
+    """Return what a data set is, wherever it lies: the digest of its ``dataset.json`` and split, else its path."""
+    path = Path(src)
+    description = path.parent / "dataset.json"
+    if not description.is_file():
+        return src
+    return f"{path.name} {hashlib.sha256(description.read_bytes()).hexdigest()}"
+
+
+def _folder(name: str, options: DataOptions, limits: Mapping[str, int | None], out: Path) -> Path | None:
+    if options.path is not None:
+        path = Path(options.path)
+        if missing := [split for split in ("train", "val", "test") if not (path / split).exists()]:
+            raise UserError(
+                f"data.{name}.path {path}: has no {' and no '.join(missing)}; expected a folder as "
+                f"`ocp-dc prepare SRC {path} ...` makes it"
+            )
+        return path
+    if options.sample is None:
+        return None
+    counts = {s: limits[s] or n for s, n in zip(limits, SAMPLE_SIZES[options.sample], strict=True)}
+    folder = out / "data" / "-".join([options.sample, *map(str, counts.values())])
+    if not folder.exists():
+        source, layout = SAMPLE_FILES[options.sample]
+        prepare(
+            source(), folder, format=layout, units="eV", train=counts["train"], val=counts["val"], test=counts["test"]
+        )
+    return folder
+
+
+def _smaller(a: int | None, b: int | None) -> int | None:
+    return min((n for n in (a, b) if n is not None), default=None)
+
+
+def _share(first_n: Any, count: int) -> int:
+    """Return a number of structures, given as such or as a share of what there is."""
+    if isinstance(first_n, str) and first_n.replace(" ", "").endswith("%"):
+        try:
+            return max(1, round(float(first_n.rstrip(" %")) / 100 * count))
+        except ValueError:
+            pass
+    if isinstance(first_n, bool) or not isinstance(first_n, int):
+        raise UserError(f"dataset.train.first_n: got {first_n!r}, expected a number of structures or a share: '25 %'")
+    return first_n

@@ -1,0 +1,148 @@
+"""Studies of interatomic potentials, which fairchem's main trains."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ocp_dc.evaluation.training_log import read_columns
+from ocp_dc.study.engines.engine import Config, Facts
+from ocp_dc.study.engines.potential_data import data_identity, place_data
+from ocp_dc.study.folders import RunFolder
+from ocp_dc.study.options import BudgetOptions, DataOptions
+from ocp_dc.study.record import Quantity
+
+QUANTITIES = (
+    Quantity("energy_mae", "energy MAE", "eV", primary=True),
+    Quantity("forces_mae", "force MAE", "eV/Å", primary=True),
+    Quantity("energy_per_atom_mae", "energy MAE per atom", "eV/atom"),
+    Quantity("energy_rmse", "energy RMSE", "eV"),
+    Quantity("forces_rmse", "force RMSE", "eV/Å"),
+    Quantity("forces_cosine", "force cosine", lower_is_better=False),
+    Quantity("efwt", "EFwT", "fraction", lower_is_better=False),
+    Quantity("train_loss", "training loss, scaled labels", lower_is_better=None),
+    Quantity("train_loss_energy", "its energy term", lower_is_better=None),
+    Quantity("train_loss_forces", "its force term", lower_is_better=None),
+    Quantity("step_time", "time per step", "s"),
+    Quantity("peak_memory", "peak memory", "MiB"),
+)
+CURVES = (
+    Quantity("epoch", "epoch", lower_is_better=None),
+    Quantity("energy_mae", "energy MAE, validation", "eV", primary=True),
+    Quantity("forces_mae", "force MAE, validation", "eV/Å", primary=True),
+    Quantity("train_loss", "training loss, scaled labels", lower_is_better=None),
+)
+
+
+class Potentials:
+    """The engine ``fairchem``."""
+
+    quantities = QUANTITIES
+    curves = CURVES
+    x = "epoch"
+
+    def load(self, base: Path) -> Config:
+        """Return the blocks of a config of fairchem, its includes resolved."""
+        from ocp_dc.fairchem1 import main as run_main
+        from ocp_dc.fairchem1.records import BLOCKS
+
+        args, overrides = run_main.parse(["--mode", "train", "--config-yml", str(base)])
+        config = run_main.resolve(args, overrides)
+        return {key: value for key, value in config.items() if key in (*BLOCKS, "dataset")}
+
+    def place(
+        self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path
+    ) -> tuple[Config, dict[str, Any]]:
+        """Return the config with its data sets in place but no test set, and that one: ``src`` and ``first_n``."""
+        return place_data(config, name, data, budget, out)
+
+    def with_budget(self, config: Config, budget: BudgetOptions, step_time: float | None = None) -> Config:
+        """Return a config that trains as long as the budget says, in whole epochs, one at least."""
+        optim = config["optim"]
+        per_epoch = math.ceil(config["dataset"]["train"]["first_n"] / optim["batch_size"])
+        if budget.epochs is not None:
+            epochs = budget.epochs
+        elif budget.steps is not None:
+            epochs = math.ceil(budget.steps / per_epoch)
+        else:
+            assert budget.minutes is not None
+            assert step_time is not None
+            epochs = max(1, int(60 * budget.minutes / (per_epoch * step_time)))
+        return {**config, "optim": {**optim, "max_epochs": epochs}}
+
+    def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
+        """Return seconds per training step, measured side by side."""
+        from ocp_dc.fairchem1.step_times import step_times
+
+        return step_times(configs)
+
+    def check(self, config: Config) -> Facts:
+        """Check a config and build its model, so that what surgery cannot do is known before anything trains."""
+        from ocp_dc.fairchem1.config_check import check_run_config
+
+        check_run_config(config)
+        return _facts(json.dumps(config["model"], sort_keys=True))
+
+    def meaning(self, config: Config) -> str:
+        """Return a text that is equal for configs that ask for the same run, however they are spelled."""
+        from ocp_dc.fairchem1.model_check import meaning
+
+        model = {key: value for key, value in config["model"].items() if key != "dc"}
+        dc = meaning(config["model"].get("dc"), gradients=True)
+        return json.dumps([{**config, "model": model}, repr(dc)], sort_keys=True, default=str)
+
+    def identity(self, config: Config, test: Mapping[str, Any]) -> Any:
+        """Return all that a run depends on, data by what they are and not by where they lie."""
+        identity = json.loads(json.dumps([config, test]))
+        for block in (*identity[0]["dataset"].values(), identity[1]):
+            block["src"] = data_identity(block["src"])
+        return identity
+
+    def length(self, config: Config) -> int:
+        """Return the epochs of a run."""
+        return int(config["optim"]["max_epochs"])
+
+    def described_data(self, config: Config, test: Mapping[str, Any]) -> str:
+        """Return the sizes of the data sets in words."""
+        train, val = (config["dataset"][split]["first_n"] for split in ("train", "val"))
+        return f"{train} training, {val} validation, {test['first_n']} test structures"
+
+    def run(self, folder: RunFolder, cpu: bool) -> dict[str, Any]:
+        """Train, or go on, and test once."""
+        from ocp_dc.study.engines.potential_run import run
+
+        return run(folder, cpu)
+
+    def columns(self, folder: RunFolder) -> dict[str, np.ndarray]:
+        """Return the columns of the validation file; nothing before the first validation."""
+        log = folder.results / "validation.csv"
+        return read_columns(log) if log.is_file() else {}
+
+    def of_training(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Return the last losses of the training, the median time of a step, and the peak of memory."""
+        values = {key: float(columns[key][-1]) for key in columns if key.startswith("train_loss")}
+        if "step_time" in columns:
+            values["step_time"] = statistics.median(columns["step_time"])
+        if "peak_memory" in columns:
+            values["peak_memory"] = float(columns["peak_memory"].max())
+        return values
+
+
+@functools.lru_cache(maxsize=256)
+def _facts(model_block: str) -> Facts:
+    from ocp_dc.fairchem1.inspect_model import build_model
+    from ocp_dc.fairchem1.model_check import GRADIENT_CHOICES
+    from ocp_dc.fairchem1.scale_factors import scale_factors
+
+    model = build_model(json.loads(model_block))
+    chosen = [str(getattr(model, key)) for key in GRADIENT_CHOICES if hasattr(model, key)]
+    unfitted = [factor for factor in scale_factors(model).values() if not factor.fitted]
+    derived = "-dE/dx" if getattr(model, "conservative", False) else "not -dE/dx"
+    return Facts(" ".join([derived, *chosen]), bool(unfitted))
