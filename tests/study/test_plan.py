@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ocp_dc.errors import UserError
-from ocp_dc.study.options import SMOKE
+from ocp_dc.study.engines.potentials import SMOKE
 from ocp_dc.study.plan import Choices, make_plan
 from ocp_dc.study.spec import read_study
 
