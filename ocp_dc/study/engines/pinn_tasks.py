@@ -25,7 +25,7 @@ TERMS = (
     *("L_BC", "L_BCd", "L_BCv", "L_BCp", "L_BCu", "L_BCl", "L_BCr"),
     "L_data",
 )
-LOSSES = (Quantity("train_loss", "training loss"), *(Quantity(name, name) for name in TERMS))
+SCALED = Quantity("train_loss", "training loss, scaled labels", lower_is_better=None)
 SMALL_FILE = 2**26  # bytes; of larger files the path counts, not the content
 
 
@@ -36,10 +36,15 @@ class PinnTasks:
         Quantity("nRMSE", "nRMSE", primary=True),
         Quantity("RMSE", "RMSE", primary=True),
         Quantity("MSE", "MSE"),
-        *LOSSES,
+        *(Quantity(name, name) for name in TERMS),  # in the units of the data, so that arms of any constant compare
+        SCALED,
         Quantity("seconds_per_iteration", "time per iteration", "s", lower_is_better=None),
     )
-    curves = (Quantity("iteration", "iteration", lower_is_better=None), *LOSSES)
+    curves = (
+        Quantity("iteration", "iteration", lower_is_better=None),
+        SCALED,
+        *(Quantity(name, f"{name}, scaled labels") for name in TERMS),
+    )
     x = "iteration"
     budgets = ("steps",)
     smoke: Mapping[str, Any] = {"steps": 20, "seeds": [0]}
@@ -111,7 +116,11 @@ class PinnTasks:
         return f"solution {data['sample']} of {Path(data['path']).name}" if data["path"] else "generated solutions"
 
     def run(self, folder: RunFolder, cpu: bool) -> dict[str, Any]:
-        """Train into the run's ``results``, or go on there; a training that is done is read."""
+        """Train into the run's ``results``, or go on there; a training that is done is read.
+
+        ``test`` has the errors and the last value of each loss term, both in the units of the data: with the constant
+        C of label rescaling a term is trained as the physical one divided by C².
+        """
         from ocp_dc.pinn.folder import read_test
 
         description, errors = folder.read("run.json"), read_test(folder.results)
@@ -124,7 +133,9 @@ class PinnTasks:
                 message = f"diverged at step {error.step}: {error.what}"
                 return {"status": "diverged", "step": error.step, "message": message}
         (folder.results / "checkpoint.pt").unlink(missing_ok=True)  # what only a run that goes on needs
-        return {"status": "done", "message": "", "test": errors["overall"]}
+        scale = pinn.load(folder.results / "model.pt").scale
+        last = {key: float(column[-1]) * scale**2 for key, column in self.columns(folder).items() if key in TERMS}
+        return {"status": "done", "message": "", "test": {**errors["overall"], **last}}
 
     def columns(self, folder: RunFolder) -> dict[str, np.ndarray]:
         """Return the columns of ``losses.csv``; nothing before its first row."""
@@ -134,9 +145,9 @@ class PinnTasks:
         return {**columns, "train_loss": columns["total"]} if len(columns.get("total", ())) else {}
 
     def of_training(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Return the last value of each loss term and of their sum, and the median time of an iteration."""
-        values = {key: float(columns[key][-1]) for key in ("train_loss", *TERMS) if key in columns}
-        return {**values, "seconds_per_iteration": float(np.nanmedian(columns["seconds_per_iteration"]))}
+        """Return the last weighted sum of the loss terms, and the median time of an iteration."""
+        times = columns["seconds_per_iteration"]  # NaN before the first iteration
+        return {"train_loss": float(columns["train_loss"][-1]), "seconds_per_iteration": float(np.nanmedian(times))}
 
 
 def _content(path: Path) -> str:
