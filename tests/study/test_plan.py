@@ -73,6 +73,12 @@ def test_smoke(out, tmp_path):
     assert made.runs[0].config["optim"]["max_epochs"] == SMOKE["epochs"]
 
 
+def test_a_kind_of_budget_of_the_study_takes_the_place_of_the_engines(out, tmp_path):
+    made = plan(out, tmp_path, Choices("smoke"), smoke={"steps": 4, "train": 20})
+    assert str(made.budget) == "4 steps, at most 20 train, 20 val, 20 test structures"
+    assert made.seeds == tuple(SMOKE["seeds"])
+
+
 def test_shares_of_the_training_set(out, tmp_path):
     made = plan(out, tmp_path, arms={"all": {}, "half": {"dataset.train.first_n": "50 %"}}, seeds=[0])
     sizes = [{split: block["first_n"] for split, block in run.config["dataset"].items()} for run in made.runs]
