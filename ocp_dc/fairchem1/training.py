@@ -22,10 +22,10 @@ from tqdm import tqdm
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1 import loss_and_metrics, norm_gains, resume, schedule, stability
 from ocp_dc.fairchem1.divergence import check_gradients
-from ocp_dc.fairchem1.initial_weights import initial_weights
 from ocp_dc.fairchem1.scale_factors import ensure_fitted
 from ocp_dc.fairchem1.step_cost import StepClock, peak_memory, start_peak_memory
 from ocp_dc.fairchem1.validation_log import ValidationLog
+from ocp_dc.surgery.initial_weights import initial_weights
 
 
 def train(trainer: Any, disable_eval_progress: bool = False) -> None:

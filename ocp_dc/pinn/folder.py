@@ -2,6 +2,7 @@
 
 DIR/config.yml            the resolved config, written before anything is built
 DIR/surgery.json          what surgery did
+DIR/initial_weights.json  digests of the parameters before the first step
 DIR/environment.json      versions and device
 DIR/losses.csv            every loss term by its name, before any weight; their weighted sum; time per iteration
 DIR/checkpoint.pt         where the training goes on
@@ -65,9 +66,10 @@ class Folder:
         with replacing(path) as temporary:
             temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
 
-    def describe(self, surgery: Mapping[str, Any], device: torch.device) -> None:
-        """Write what surgery did and what the training runs on."""
+    def describe(self, surgery: Mapping[str, Any], weights: str, device: torch.device) -> None:
+        """Write what surgery did, the record of the initial weights, and what the training runs on."""
         write_json(self.path / "surgery.json", surgery)
+        write_json(self.path / "initial_weights.json", json.loads(weights))
         on_gpu = device.type == "cuda"
         record = {
             "python": platform.python_version(),

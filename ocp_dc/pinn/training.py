@@ -21,6 +21,7 @@ from ocp_dc.pinn.monitor import Monitor
 from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.plots import learning_curves, solution_images
 from ocp_dc.pinn.setup import Setup, set_up
+from ocp_dc.surgery.initial_weights import initial_weights
 
 
 def check(config: Mapping[str, Any], cpu: bool = False) -> str:
@@ -35,7 +36,7 @@ def train(config: Mapping[str, Any], out: Path, cpu: bool = False, progress: boo
     folder.begin(config)
     with default_device(cpu) as where:
         setup = set_up(options)
-        folder.describe(setup.report.to_dict(), where)
+        folder.describe(setup.report.to_dict(), initial_weights(setup.net), where)
         print(setup.report)
         monitor = _train(setup, options, folder, progress)
         if monitor.stopped:

@@ -3,10 +3,11 @@
 OUT/study.json                 the study as it was planned last
 OUT/data/                      bundled samples, prepared
 OUT/runs/ID/run.json           what the run is
-OUT/runs/ID/config.yml         its resolved config, as fairchem's main takes it
+OUT/runs/ID/config.yml         its resolved config, as the engine takes it
 OUT/runs/ID/scales.json        fitted scale factors, of models that have them
 OUT/runs/ID/log.txt            what it printed, of every attempt
-OUT/runs/ID/results/train/     the trainer's records: swap report, validation.csv, environment
+OUT/runs/ID/results/train/     the trainer's records: swap report, validation.csv, environment; of a physics-informed
+                               task all that its training leaves
 OUT/runs/ID/checkpoints/train/ the trainer's checkpoints; after the end the best one alone
 OUT/runs/ID/predictions.npz    predictions of the test set at the best validation
 OUT/runs/ID/result.json        the end: done or diverged

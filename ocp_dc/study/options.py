@@ -11,7 +11,9 @@ from ocp_dc.errors import UserError
 from ocp_dc.options import option, parse
 
 Changes = Mapping[str, Any]
+ENGINES = ("fairchem", "pinn")
 SAMPLES = ("ethanol", "slabs")
+KINDS = ("epochs", "steps", "minutes")  # of budgets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +22,7 @@ class StudyOptions:
 
     title: str = option("", help="one line")
     question: str = option("", help="what the study asks, a sentence or two")
-    engine: str = option("fairchem", help="what trains: fairchem's main", choices=("fairchem",))
+    engine: str = option("fairchem", help="what trains: fairchem's main, or `ocp-dc pinn train`", choices=ENGINES)
     base: str | None = option(
         None, help="the config that every run starts from, relative to the study; {model} and {configs} stand for names"
     )
@@ -51,10 +53,12 @@ class StudyOptions:
 
 @dataclasses.dataclass(frozen=True)
 class DataOptions:
-    """A data set of a study: the bundled sample, a folder, or what the base config names."""
+    """A data set of a study: the bundled sample, a folder or file, or what the base config names."""
 
     sample: str | None = option(None, help="a bundled sample, split as train, val and test say", choices=SAMPLES)
-    path: str | None = option(None, help="a folder with train, val and test in it, as `ocp-dc prepare` makes it")
+    path: str | None = option(
+        None, help="a folder with train, val and test in it, as `ocp-dc prepare` makes it; a file of PDEBench for pinn"
+    )
     configs: str = option("md17", help="what {configs} stands for in the bases: the folder with models at sizes for it")
     train: int | None = option(None, help="training structures; all where it is left out")
     val: int | None = option(None, help="validation structures")
@@ -67,7 +71,7 @@ class BudgetOptions:
     """What each run of a study may spend: one of epochs, steps or minutes."""
 
     epochs: int | None = option(None, help="passes over the training set")
-    steps: int | None = option(None, help="optimizer steps, rounded up to whole epochs")
+    steps: int | None = option(None, help="optimizer steps; of fairchem rounded up to whole epochs")
     minutes: float | None = option(
         None, help="wall-clock minutes of training; each arm gets the whole epochs that fit, from measured step times"
     )
@@ -78,12 +82,9 @@ class BudgetOptions:
 
     def __str__(self) -> str:
         """The budget in words."""
-        kind = next(name for name in ("epochs", "steps", "minutes") if getattr(self, name) is not None)
+        kind = next(name for name in KINDS if getattr(self, name) is not None)
         limits = [f"{getattr(self, n)} {n}" for n in ("train", "val", "test") if getattr(self, n) is not None]
         return f"{getattr(self, kind)} {kind}" + (f", at most {', '.join(limits)} structures" if limits else "")
-
-
-SMOKE = {"epochs": 2, "train": 40, "val": 20, "test": 20, "seeds": [0]}
 
 
 def data_options(name: str, block: Mapping[str, Any] | None) -> DataOptions:
@@ -96,18 +97,31 @@ def data_options(name: str, block: Mapping[str, Any] | None) -> DataOptions:
     return options
 
 
-def budget_options(block: Mapping[str, Any] | None, path: str = "budget") -> BudgetOptions:
+def budget_options(
+    block: Mapping[str, Any] | None, path: str = "budget", kinds: Sequence[str] = KINDS
+) -> BudgetOptions:
     """Read a budget.
 
+    Args:
+        block: the block.
+        path: where it stands, for messages.
+        kinds: those of epochs, steps and minutes that the engine can count in.
+
     Raises:
-        UserError: none or several of epochs, steps and minutes, or a number below what makes sense.
+        UserError: none or several of epochs, steps and minutes, one that the engine cannot count in, or a number below
+            what makes sense.
     """
     options = parse(BudgetOptions, block, path)
-    given = [key for key in ("epochs", "steps", "minutes") if getattr(options, key) is not None]
+    given = [key for key in KINDS if getattr(options, key) is not None]
     if len(given) != 1:
         raise UserError(
             f"{path}: got {' and '.join(given) or 'none'} of epochs, steps and minutes, expected exactly one, such as "
-            "budget: {epochs: 30}"
+            f"budget: {{{kinds[0]}: 30}}"
+        )
+    if given[0] not in kinds:
+        raise UserError(
+            f"{path}: got {given[0]}, expected {' or '.join(kinds)}, which the study's engine counts in, such as "
+            f"budget: {{{kinds[0]}: 500}}"
         )
     for key in ("epochs", "steps", "train", "val", "test"):
         _at_least_one(getattr(options, key), f"{path}.{key}")

@@ -15,7 +15,7 @@ from ocp_dc.study.deltas import changed
 from ocp_dc.study.engines import engine
 from ocp_dc.study.engines.engine import Engine, Facts
 from ocp_dc.study.options import (
-    SMOKE,
+    KINDS,
     BudgetOptions,
     DataOptions,
     budget_from_text,
@@ -24,8 +24,6 @@ from ocp_dc.study.options import (
     data_options,
 )
 from ocp_dc.study.spec import Arm, Study
-
-DEFAULT_DATA = {"sample": {"sample": "ethanol"}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,10 +87,10 @@ def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
             differ in how forces are derived.
     """
     by = engine(study.options.engine)
-    budget = _budget(study, choices.budget)
+    budget = _budget(study, by, choices.budget)
     seeds = tuple(choices.seeds or budget.seeds or study.options.seeds)
     check_seeds(seeds, "--seeds")
-    data = _chosen_data(study, choices.data)
+    data = _chosen_data(study, by, choices.data)
     for name in choices.models:
         if name not in study.models:
             raise unknown_name("model in --models", name, study.models)
@@ -119,28 +117,31 @@ class _Case:
     facts: Facts
 
 
-def _budget(study: Study, text: str) -> BudgetOptions:
+def _budget(study: Study, by: Engine, text: str) -> BudgetOptions:
     if text == "smoke":
-        return budget_options({**SMOKE, **(study.options.smoke or {})}, "smoke")
+        own = study.options.smoke or {}
+        replaced = {*own, *(KINDS if set(KINDS) & set(own) else ())}  # 20 steps take the place of 2 epochs
+        smoke = {key: value for key, value in by.smoke.items() if key not in replaced}
+        return budget_options({**smoke, **own}, "smoke", by.budgets)
     block = budget_from_text(text)
     if block is not None:
-        return budget_options(block, "--budget")
+        return budget_options(block, "--budget", by.budgets)
     if study.options.budget is None:
-        raise UserError(f"{study.path}: budget is missing; expected such as budget: {{epochs: 30}}")
-    return budget_options(study.options.budget)
+        raise UserError(f"{study.path}: budget is missing; expected such as budget: {{{by.budgets[0]}: 30}}")
+    return budget_options(study.options.budget, kinds=by.budgets)
 
 
-def _chosen_data(study: Study, chosen: Sequence[str]) -> dict[str, DataOptions]:
-    """Return the data sets that a command line chooses: names of the study's, or folders, or NAME=FOLDER."""
-    known = {str(name): block for name, block in (study.options.data or DEFAULT_DATA).items()}
+def _chosen_data(study: Study, by: Engine, chosen: Sequence[str]) -> dict[str, DataOptions]:
+    """Return the data sets that a command line chooses: names of the study's, or folders or files, or NAME=PATH."""
+    known = {str(name): block for name, block in (study.options.data or by.default_data).items()}
     data: dict[str, DataOptions] = {}
     for text in chosen or list(known)[:1]:
-        name, _, folder = text.partition("=")
-        if not folder and name in known:
+        name, _, path = text.partition("=")
+        if not path and name in known:
             data[name] = data_options(name, known[name])
-        elif folder or Path(text).is_dir():
-            options = data_options(name, known.get(name)) if folder else DataOptions()
-            data[Path(name).name] = dataclasses.replace(options, path=folder or text, sample=None)
+        elif path or Path(text).exists():
+            options = data_options(name, known.get(name)) if path else DataOptions()
+            data[Path(name).name] = dataclasses.replace(options, path=path or text, sample=None)
         else:
             raise UserError(
                 f"--data {text}: no data set of the study ({', '.join(known)}) and no folder; give a folder as "

@@ -33,14 +33,16 @@ def read_results(out: Path) -> StudyResults:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: got no study ({error!r}); run `ocp-dc study run` again to write it anew") from error
     digests = _initial_weights(folders)
+    records = tuple(_record(by, folder, digests.get(folder.path.name)) for folder in folders)
+    found = {key for record in records for key in record.metrics}
     return StudyResults(
         **header,
         models=models,
         seeds=seeds,
-        quantities=by.quantities,
+        quantities=tuple(q for q in by.quantities if q.primary or q.key in found),
         curves=by.curves,
         x=by.x,
-        records=tuple(_record(by, folder, digests.get(folder.path.name)) for folder in folders),
+        records=records,
     )
 
 

@@ -30,7 +30,7 @@ TERMS = {
 }
 FILES = {
     *("config.yml", "surgery.json", "environment.json", "losses.csv", "test.json", "model.pt", "best.pt"),
-    *("checkpoint.pt", "learning_curves.png"),
+    *("checkpoint.pt", "learning_curves.png", "initial_weights.json"),
 }
 SMALL = {
     "task": "advection",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,7 +29,7 @@ class Engine(Protocol):
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """The numbers that a run ends with."""
+        """The numbers that a run may end with; a report leaves out those that no run has."""
 
     @property
     def curves(self) -> tuple[Quantity, ...]:
@@ -38,6 +38,18 @@ class Engine(Protocol):
     @property
     def x(self) -> str:
         """The column that curves are drawn over, and runs are measured in."""
+
+    @property
+    def budgets(self) -> Sequence[str]:
+        """Those of epochs, steps and minutes that a budget can be given in, the usual one first."""
+
+    @property
+    def smoke(self) -> Mapping[str, Any]:
+        """The budget of ``--budget smoke``, where the study says nothing else."""
+
+    @property
+    def default_data(self) -> Mapping[str, Mapping[str, Any]]:
+        """The data sets of a study that names none."""
 
     def load(self, base: Path) -> Config:
         """Return a base config, its includes resolved."""

@@ -16,7 +16,7 @@ from ocp_dc.evaluation.training_log import read_columns
 from ocp_dc.study.engines.engine import Config, Facts
 from ocp_dc.study.engines.potential_data import data_identity, place_data
 from ocp_dc.study.folders import RunFolder
-from ocp_dc.study.options import BudgetOptions, DataOptions
+from ocp_dc.study.options import KINDS, BudgetOptions, DataOptions
 from ocp_dc.study.record import Quantity
 
 QUANTITIES = (
@@ -39,6 +39,8 @@ CURVES = (
     Quantity("forces_mae", "force MAE, validation", "eV/Å", primary=True),
     Quantity("train_loss", "training loss, scaled labels", lower_is_better=None),
 )
+SMOKE = {"epochs": 2, "train": 40, "val": 20, "test": 20, "seeds": [0]}
+DEFAULT_DATA = {"sample": {"sample": "ethanol"}}
 
 
 class Potentials:
@@ -47,6 +49,9 @@ class Potentials:
     quantities = QUANTITIES
     curves = CURVES
     x = "epoch"
+    budgets = KINDS
+    smoke = SMOKE
+    default_data = DEFAULT_DATA
 
     def load(self, base: Path) -> Config:
         """Return the blocks of a config of fairchem, its includes resolved."""

@@ -75,8 +75,11 @@ def primary_table(results: StudyResults, group: Group) -> Table:
 
 
 def secondary_table(results: StudyResults, group: Group) -> Table:
-    """Return the table of everything else: other errors, costs, when the baseline's error was reached, divergence."""
-    others = [q for q in results.quantities if not q.primary and not _beside_primary(q)]
+    """Return the table of everything else: other errors, costs, when the baseline's error was reached, divergence.
+
+    What no run has is left out: a loss term of another task, say.
+    """
+    others = [q for q in results.quantities if not q.primary and not _beside_primary(q) and _is_known(q, group)]
     columns = [_names(group), *(_values(q, shown_in(q, results.records), group) for q in others)]
     notes: tuple[str, ...] = ()
     if goals := targets(results):
@@ -94,6 +97,10 @@ def secondary_table(results: StudyResults, group: Group) -> Table:
 
 def _beside_primary(quantity: Quantity) -> bool:
     return not quantity.primary and quantity.unit == "eV/atom"
+
+
+def _is_known(quantity: Quantity, group: Group) -> bool:
+    return any(arm.values(quantity) for arm in group.arms.values())
 
 
 def _names(group: Group) -> Column:

@@ -88,6 +88,13 @@ def test_everything_else_is_secondary():
     assert column(table, "diverged", "") == ["0/2", "1/2"]
 
 
+def test_what_no_run_has_is_left_out():
+    results = study([run("a", 0, {"efwt": 0.5}), run("a", 1, {"efwt": math.nan})], quantities=[ENERGY, EFWT, COSINE])
+    headings = [column.heading[0] for column in secondary_table(results, gather(results)[0]).columns]
+    assert "EFwT" in headings
+    assert "force cosine" not in headings
+
+
 def test_a_value_that_some_done_runs_lack():
     results = study(runs("a", [0.5, math.nan, 0.7]))
     table = primary_table(results, gather(results)[0])

@@ -8,7 +8,7 @@ import json
 import torch
 from torch import nn
 
-from ocp_dc.fairchem1.initial_weights import initial_weights
+from ocp_dc.surgery.initial_weights import initial_weights
 
 
 def parts() -> dict[str, nn.Module]:

@@ -1,0 +1,155 @@
+"""Studies of the physics-informed tasks, which DeepXDE trains; the models of such a study are tasks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ocp_dc import pinn
+from ocp_dc.errors import DivergenceError, UserError
+from ocp_dc.study.engines.engine import Config, Facts
+from ocp_dc.study.folders import RunFolder
+from ocp_dc.study.options import BudgetOptions, DataOptions
+from ocp_dc.study.record import Quantity
+
+# the loss terms of all tasks, in both forms of their equations: residuals, initial values, boundaries, data
+TERMS = (
+    *("L_f", "L_fd", "L_fv", "L_fp", "L_fu", "L_fh"),
+    *("L_IC", "L_ICd", "L_ICv", "L_ICp", "L_ICu", "L_ICh"),
+    *("L_BC", "L_BCd", "L_BCv", "L_BCp", "L_BCu", "L_BCl", "L_BCr"),
+    "L_data",
+)
+SCALED = Quantity("train_loss", "training loss, scaled labels", lower_is_better=None)
+SMALL_FILE = 2**26  # bytes; of larger files the path counts, not the content
+
+
+class PinnTasks:
+    """The engine ``pinn``."""
+
+    quantities = (
+        Quantity("nRMSE", "nRMSE", primary=True),
+        Quantity("RMSE", "RMSE", primary=True),
+        Quantity("MSE", "MSE"),
+        *(Quantity(name, name) for name in TERMS),  # in the units of the data, so that arms of any constant compare
+        SCALED,
+        Quantity("seconds_per_iteration", "time per iteration", "s", lower_is_better=None),
+    )
+    curves = (
+        Quantity("iteration", "iteration", lower_is_better=None),
+        SCALED,
+        *(Quantity(name, f"{name}, scaled labels") for name in TERMS),
+    )
+    x = "iteration"
+    budgets = ("steps",)
+    smoke: Mapping[str, Any] = {"steps": 20, "seeds": [0]}
+    default_data: Mapping[str, Mapping[str, Any]] = {"generated": {}}
+
+    def load(self, base: Path) -> Config:
+        """Return a config of a task with every default in its place."""
+        return pinn.resolve(base)
+
+    def place(
+        self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path
+    ) -> tuple[Config, dict[str, Any]]:
+        """Return the config with its file of data, if any, and without a seed, which each run has of its own.
+
+        Raises:
+            UserError: a sample or limits of structures, which these tasks do not have.
+        """
+        for path, options in ((f"data.{name}", data), ("budget", budget)):
+            for key in ("sample", "train", "val", "test"):
+                if getattr(options, key, None) is not None:
+                    raise UserError(
+                        f"{path}.{key}: is for interatomic potentials; leave it out. Solutions are generated as the "
+                        "config says, or read from the HDF5 file that `path` names"
+                    )
+        file = data.path or (config.get("data") or {}).get("path")
+        overrides = [f"--data.path={json.dumps(str(Path(file).absolute()))}"] if file else []
+        config = pinn.resolve(config, overrides)
+        return {key: value for key, value in config.items() if key != "seed"}, {}
+
+    def with_budget(self, config: Config, budget: BudgetOptions, step_time: float | None = None) -> Config:
+        """Return a config with as many iterations as the budget has steps."""
+        return {**config, "optim": {**config["optim"], "iterations": budget.steps}}
+
+    def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
+        """Is never asked for: :attr:`budgets` has no minutes."""
+        raise NotImplementedError("budgets of physics-informed tasks are steps")
+
+    def check(self, config: Config) -> Facts:
+        """Build everything that the training needs; on the CPU, since other processes will train."""
+        pinn.check(config, cpu=True)
+        return Facts()
+
+    def meaning(self, config: Config) -> str:
+        """Return the network after surgery, whatever asked for its parts, and the rest of the config."""
+        from ocp_dc.pinn.network import operate_on
+        from ocp_dc.pinn.options import PinnOptions
+        from ocp_dc.pinn.setup import build_network
+        from ocp_dc.pinn.tasks import task_class
+
+        options = PinnOptions.from_config(config)
+        net = build_network(task_class(options.task)(), options)
+        operate_on(net, options.dc)
+        rest = {key: value for key, value in config.items() if key != "dc"}
+        rest["network"] = {key: value for key, value in config["network"].items() if key != "activation"}
+        return json.dumps([rest, repr(net)], sort_keys=True)
+
+    def identity(self, config: Config, test: Mapping[str, Any]) -> Any:
+        """Return all that a run depends on; a file counts by its content, wherever it lies, unless it is large."""
+        path = config["data"]["path"]
+        return {**config, "data": {**config["data"], "path": path and _content(Path(path))}}
+
+    def length(self, config: Config) -> int:
+        """Return the iterations of a run."""
+        return int(config["optim"]["iterations"])
+
+    def described_data(self, config: Config, test: Mapping[str, Any]) -> str:
+        """Return where the solutions come from, in words."""
+        data = config["data"]
+        return f"solution {data['sample']} of {Path(data['path']).name}" if data["path"] else "generated solutions"
+
+    def run(self, folder: RunFolder, cpu: bool) -> dict[str, Any]:
+        """Train into the run's ``results``, or go on there; a training that is done is read.
+
+        ``test`` has the errors and the last value of each loss term, both in the units of the data: with the constant
+        C of label rescaling a term is trained as the physical one divided by C².
+        """
+        from ocp_dc.pinn.folder import read_test
+
+        description, errors = folder.read("run.json"), read_test(folder.results)
+        assert description is not None
+        if errors is None:
+            config = yaml.safe_load((folder.path / "config.yml").read_text(encoding="utf-8"))
+            try:
+                errors = pinn.train(config, folder.results, seed=description["seed"], cpu=cpu, progress=False)
+            except DivergenceError as error:
+                message = f"diverged at step {error.step}: {error.what}"
+                return {"status": "diverged", "step": error.step, "message": message}
+        (folder.results / "checkpoint.pt").unlink(missing_ok=True)  # what only a run that goes on needs
+        scale = pinn.load(folder.results / "model.pt").scale
+        last = {key: float(column[-1]) * scale**2 for key, column in self.columns(folder).items() if key in TERMS}
+        return {"status": "done", "message": "", "test": {**errors["overall"], **last}}
+
+    def columns(self, folder: RunFolder) -> dict[str, np.ndarray]:
+        """Return the columns of ``losses.csv``; nothing before its first row."""
+        from ocp_dc.pinn.folder import Folder, read_losses
+
+        columns = read_losses(folder.results) if Folder(folder.results).losses.is_file() else {}
+        return {**columns, "train_loss": columns["total"]} if len(columns.get("total", ())) else {}
+
+    def of_training(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Return the last weighted sum of the loss terms, and the median time of an iteration."""
+        times = columns["seconds_per_iteration"]  # NaN before the first iteration
+        return {"train_loss": float(columns["train_loss"][-1]), "seconds_per_iteration": float(np.nanmedian(times))}
+
+
+def _content(path: Path) -> str:
+    """Return what a file is, or where it lies where it is too large to be read for that."""
+    return str(path) if path.stat().st_size > SMALL_FILE else hashlib.sha256(path.read_bytes()).hexdigest()
