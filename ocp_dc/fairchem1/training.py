@@ -7,12 +7,9 @@ import datetime
 import json
 import logging
 import math
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -25,6 +22,7 @@ from ocp_dc.fairchem1.divergence import check_gradients
 from ocp_dc.fairchem1.scale_factors import ensure_fitted
 from ocp_dc.fairchem1.step_cost import StepClock, peak_memory, start_peak_memory
 from ocp_dc.fairchem1.validation_log import ValidationLog
+from ocp_dc.interrupt import finishing_the_step
 from ocp_dc.surgery.initial_weights import initial_weights
 
 
@@ -72,7 +70,9 @@ def _epochs(trainer: Any, log: ValidationLog, disable_eval_progress: bool) -> No
     clock = StepClock(trainer.device)
     start = time.monotonic()
     bar = tqdm(total=total, initial=trainer.step, desc="training", unit="step", disable=None)
-    with bar, _finishing_the_step() as interrupt:
+    # with several ranks Ctrl-C acts as ever
+    waiting = finishing_the_step() if distutils.get_world_size() == 1 else contextlib.nullcontext(lambda: False)
+    with bar, waiting as interrupted:
         for batch in _batches(trainer, total):
             trainer.model.train()
             with torch.autocast("cuda", enabled=trainer.scaler is not None):
@@ -90,11 +90,11 @@ def _epochs(trainer: Any, log: ValidationLog, disable_eval_progress: bool) -> No
                 with clock.paused():
                     _validate(trainer, log, clock, disable_eval_progress)
             # after the schedule, the validation and the best metric: a resumed run starts with all of them
-            if trainer.step % checkpoint_every == 0 or interrupt.requested or trainer.step == total:
+            if trainer.step % checkpoint_every == 0 or interrupted() or trainer.step == total:
                 with clock.paused():
                     resume.gather_random_states(trainer)
                     trainer.save(checkpoint_file="checkpoint.pt", training_state=True)
-            if interrupt.requested:
+            if interrupted():
                 raise KeyboardInterrupt(
                     f"stopped after step {trainer.step} of {total}; the same command with "
                     f"--timestamp-id {trainer.timestamp_id} goes on from there"
@@ -173,30 +173,6 @@ def _evaluate_best(trainer: Any, disable_progress: bool) -> None:
         logging.info(f"test split, {record['checkpoint']}: {shown}")
         if best.is_file():
             logging.info(f"the best checkpoint is {best}")
-
-
-class _Interrupt:
-    requested = False
-
-
-@contextlib.contextmanager
-def _finishing_the_step() -> Iterator[_Interrupt]:
-    """Let Ctrl-C wait for the end of a step; a second one stops at once. With several ranks Ctrl-C acts as ever."""
-    interrupt = _Interrupt()
-    if distutils.get_world_size() > 1 or threading.current_thread() is not threading.main_thread():
-        yield interrupt
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def request(number: int, frame: FrameType | None) -> None:
-        interrupt.requested = True
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, request)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _writes(trainer: Any) -> bool:

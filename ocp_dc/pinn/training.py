@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.files import write_json
+from ocp_dc.interrupt import finishing_the_step
 from ocp_dc.pinn.backend import default_device
 from ocp_dc.pinn.checkpoint import load_state
 from ocp_dc.pinn.folder import Folder, read_losses
@@ -56,7 +54,7 @@ def _train(setup: Setup, options: PinnOptions, folder: Folder, progress: bool) -
     done = 0 if state is None else state.iteration
     folder.drop_losses_after(None if state is None else done)
     # DeepXDE prints remarks on corners and the like, which nobody can act on
-    with _finishing_the_step() as stop, contextlib.redirect_stdout(io.StringIO()):
+    with finishing_the_step() as stop, contextlib.redirect_stdout(io.StringIO()):
         monitor = Monitor(setup, options, folder, state, stop, progress)
         setup.model.train(
             iterations=options.optim.iterations - done,
@@ -77,27 +75,3 @@ def _test(setup: Setup, options: PinnOptions, folder: Folder) -> dict[str, Any]:
     record = {**errors, "units": "of the data", "weights": "last", "iteration": options.optim.iterations}
     write_json(folder.test, record)
     return record
-
-
-@contextlib.contextmanager
-def _finishing_the_step() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C wait for the end of an update; a second one stops at once.
-
-    Yields:
-        a function that tells whether Ctrl-C was pressed.
-    """
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed.is_set
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def request(number: int, frame: FrameType | None) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, request)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -36,17 +36,6 @@ def changed(config: Mapping[str, Any], changes: Mapping[str, Any] | None, path: 
     return result
 
 
-def value_at(config: Mapping[str, Any], dotted: str) -> Any:
-    """Return what stands at a dotted path, None where nothing does."""
-    node: Any = config
-    for key in dotted.split("."):
-        node = _in_list(node, key) if isinstance(node, list) else node
-        if not isinstance(node, Mapping) or key not in node:
-            return None
-        node = node[key]
-    return node
-
-
 def _put(node: Any, dotted: str, value: Any, path: str) -> None:
     *way, last = dotted.split(".")
     for key in way:

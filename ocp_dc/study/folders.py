@@ -78,6 +78,17 @@ class RunFolder:
                 f"{path}: got no JSON object ({error}); remove {self.path} to make the run again"
             ) from error
 
+    def description(self) -> dict[str, Any]:
+        """Return what the run is.
+
+        Raises:
+            UserError: nobody planned a run here.
+        """
+        description = self.read("run.json")
+        if description is None:
+            raise UserError(f"{self.path}: no run.json; expected a folder that `ocp-dc study run` made; run it again")
+        return description
+
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result, whole, as the last file of the run."""
         (self.path / "failure.json").unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
-from ocp_dc.study.worker import FAILED
+from ocp_dc.study.worker import FAILED, note_failure
 
 POLL = 0.3  # seconds
 
@@ -90,8 +90,6 @@ def _device(index: int) -> str:
 def _note_death(folder: RunFolder, status: int) -> None:
     """Note a process that could not say itself what ended it: out of memory, say."""
     if status not in (0, FAILED, 130):
-        from ocp_dc.study.worker import note_failure
-
         how = f"was killed by signal {-status} ({signal.Signals(-status).name})" if status < 0 else f"ended: {status}"
         note_failure(folder.path, RuntimeError(f"its process {how}; the end of {folder.path / 'log.txt'} may say more"))
 

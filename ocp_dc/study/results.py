@@ -47,9 +47,7 @@ def read_results(out: Path) -> StudyResults:
 
 
 def _record(by: Engine, folder: RunFolder, initial_weights: str | None) -> RunRecord:
-    description = folder.read("run.json")
-    if description is None:
-        raise UserError(f"{folder.path}: no run.json; run `ocp-dc study run` again to write it anew")
+    description = folder.description()
     result, failure = folder.read("result.json"), folder.read("failure.json")
     if result is None:
         status, message = ("unfinished", "") if failure is None else ("failed", failure["message"])

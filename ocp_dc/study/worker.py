@@ -35,10 +35,7 @@ def work(path: Path, cpu: bool = False) -> None:
     with folder.locked():
         if folder.read("result.json") is not None:
             return
-        description = folder.read("run.json")
-        if description is None:
-            raise UserError(f"{path}: no run.json; expected a folder that `ocp-dc study run` made")
-        folder.finish(engine(description["engine"]).run(folder, cpu))
+        folder.finish(engine(folder.description()["engine"]).run(folder, cpu))
 
 
 def main(arguments: list[str] | None = None) -> int:

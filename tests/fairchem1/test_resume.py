@@ -145,13 +145,18 @@ def test_dropout_resumes_exactly(tmp_path, small_config, monkeypatch):
     assert_same_state(resumed, whole)
 
 
-def test_running_statistics_resume_exactly(tmp_path, small_config, monkeypatch):
-    """Of BatchNorm, which CGCNN has: they are neither parameters nor averaged with them."""
-    config = {**small_config(optim=OPTIM), "model": CGCNN}
+def _whole_and_resumed(tmp_path, config, monkeypatch):
+    """An uninterrupted run, and one that was interrupted at step 6 and went on."""
     (tmp_path / "whole").mkdir()
     whole = run_main(tmp_path / "whole", config)
     stopped = _interrupted_run(tmp_path / "part", config, monkeypatch, 6)
-    resumed = run_main(tmp_path / "part", config, name=stopped.name)
+    return whole, run_main(tmp_path / "part", config, name=stopped.name)
+
+
+def test_running_statistics_resume_exactly(tmp_path, small_config, monkeypatch):
+    """Of BatchNorm, which CGCNN has: they are neither parameters nor averaged with them."""
+    config = {**small_config(optim=OPTIM), "model": CGCNN}
+    whole, resumed = _whole_and_resumed(tmp_path, config, monkeypatch)
     assert any(name.endswith("bn1.running_mean") for name in whole.load()["state_dict"])
     assert_same_state(resumed, whole)
 
@@ -159,10 +164,7 @@ def test_running_statistics_resume_exactly(tmp_path, small_config, monkeypatch):
 def test_fitted_gains_resume_exactly(tmp_path, small_config, monkeypatch):
     """They are fitted once, on the first batch of a fresh training."""
     config = {**small_config(optim=OPTIM), "model": {**CGCNN, "dc": {"denormalize": "all", "norm_gain": "fitted"}}}
-    (tmp_path / "whole").mkdir()
-    whole = run_main(tmp_path / "whole", config)
-    stopped = _interrupted_run(tmp_path / "part", config, monkeypatch, 6)
-    resumed = run_main(tmp_path / "part", config, name=stopped.name)
+    whole, resumed = _whole_and_resumed(tmp_path, config, monkeypatch)
     assert sum(name.endswith(".gain") for name in whole.load()["state_dict"]) == 4
     assert_same_state(resumed, whole)
 
@@ -171,9 +173,6 @@ def test_inserted_dropout_and_norms_resume_exactly(tmp_path, small_config, monke
     """A mask for each activation and step, and running statistics of norms that the stock model does not have."""
     dc = {"dropout": 0.2, "insert_norm": "batchnorm", "insert_region": "full"}
     config = small_config(optim=OPTIM, model={"dc": dc})
-    (tmp_path / "whole").mkdir()
-    whole = run_main(tmp_path / "whole", config)
-    stopped = _interrupted_run(tmp_path / "part", config, monkeypatch, 6)
-    resumed = run_main(tmp_path / "part", config, name=stopped.name)
+    whole, resumed = _whole_and_resumed(tmp_path, config, monkeypatch)
     assert any(name.endswith("act.norm.running_mean") for name in whole.load()["state_dict"])
     assert_same_state(resumed, whole)

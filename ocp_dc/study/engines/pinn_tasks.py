@@ -123,8 +123,7 @@ class PinnTasks:
         """
         from ocp_dc.pinn.folder import read_test
 
-        description, errors = folder.read("run.json"), read_test(folder.results)
-        assert description is not None
+        description, errors = folder.description(), read_test(folder.results)
         if errors is None:
             config = yaml.safe_load((folder.path / "config.yml").read_text(encoding="utf-8"))
             try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocp_dc.errors import UserError
 from ocp_dc.study.folders import NAME, RunFolder
 
 
@@ -21,9 +20,7 @@ def run(folder: RunFolder, cpu: bool) -> dict[str, Any]:
     Raises:
         UserError: what the config asks for cannot be done.
     """
-    description = folder.read("run.json")
-    if description is None:
-        raise UserError(f"{folder.path}: no run.json; expected a folder that `ocp-dc study run` made")
+    description = folder.description()
     result = _train(folder, description, cpu) or _test(folder, description, cpu)
     (folder.checkpoints / "checkpoint.pt").unlink(missing_ok=True)  # what only a run that goes on needs
     return result
