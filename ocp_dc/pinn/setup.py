@@ -13,6 +13,7 @@ import torch
 from ocp_dc.errors import UserError
 from ocp_dc.nn import activation, smoothness
 from ocp_dc.pinn.backend import dde
+from ocp_dc.pinn.collocation import Collocation
 from ocp_dc.pinn.data import generate, read_solution
 from ocp_dc.pinn.losses import NamedLosses
 from ocp_dc.pinn.network import FullyConnected, operate_on
@@ -69,7 +70,7 @@ def set_up(options: PinnOptions) -> Setup:
     report = operate_on(net, options.dc)
     _warn_of_roughness(task, net)
     conditions = task.conditions(solution, options.seed)
-    data = dde.data.TimePDE(
+    data = Collocation(
         task.geometry(),
         lambda x, y: list(task.residuals(x, y).values()),
         list(conditions.values()),
