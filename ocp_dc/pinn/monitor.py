@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
-from ocp_dc.errors import DivergenceError
+from ocp_dc.errors import DivergenceError, UserError
 from ocp_dc.pinn.backend import dde
 from ocp_dc.pinn.checkpoint import State
 from ocp_dc.pinn.folder import Folder
@@ -17,6 +19,8 @@ from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.setup import Setup
 
 ADVICE = "Lower optim.lr, lower the weight of this term in loss_weights, or use a smaller activation coefficient"
+
+VANISHING = 1e-12  # of outputs; those of tanh start near 0.1
 
 
 class Monitor(dde.callbacks.Callback):
@@ -60,9 +64,10 @@ class Monitor(dde.callbacks.Callback):
         return self.model.train_state.step
 
     def on_train_begin(self) -> None:
-        """Take up the state of a training that goes on, or report the losses before the first update."""
+        """Take up the state of a training that goes on, or check and report where a fresh one begins."""
         if self._state is None:
             self._check()
+            self._check_start(float(np.abs(self.model.train_state.y_pred_train).max()))
             self._report()
             return
         restore(self._setup, self._state)
@@ -110,6 +115,28 @@ class Monitor(dde.callbacks.Callback):
             saved = self._folder.checkpoint
             last = f"the last good checkpoint is {saved}" if saved.is_file() else "no checkpoint was written before"
             raise DivergenceError(self.iteration, f"the loss {', '.join(bad)}", f"{last}. {ADVICE}")
+
+    def _check_start(self, largest: float) -> None:
+        """Refuse a start that no gradient can leave, and warn of one that it hardly can.
+
+        Args:
+            largest: the largest absolute output at all points.
+
+        Raises:
+            UserError: the final ReLU is 0 everywhere.
+        """
+        seed = self._options.seed
+        if largest == 0 and self._setup.net.final is not None:
+            self._bar.close()
+            raise UserError(
+                f"with seed {seed} the ReLU that ends the network is 0 at every point, so that no gradient passes it "
+                f"and nothing can be learnt: take another seed, such as --seed {seed + 1}"
+            )
+        if largest < VANISHING:
+            logging.warning(
+                f"the network starts with outputs of {largest:.0e} at most, too small to learn from: powers in many "
+                "layers. Give dc.region fewer activations (output is the last one), or raise dc.activation.coefficient"
+            )
 
     def _report(self) -> None:
         values, total = self._setup.losses.values(), self._setup.losses.total()

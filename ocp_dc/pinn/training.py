@@ -11,6 +11,7 @@ from typing import Any
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.files import write_json
 from ocp_dc.interrupt import finishing_the_step
+from ocp_dc.locks import only_one
 from ocp_dc.pinn.backend import default_device
 from ocp_dc.pinn.checkpoint import load_state
 from ocp_dc.pinn.folder import Folder, read_losses
@@ -31,8 +32,8 @@ def check(config: Mapping[str, Any], cpu: bool = False) -> str:
 def train(config: Mapping[str, Any], out: Path, cpu: bool = False, progress: bool = True) -> dict[str, Any]:
     """See :func:`ocp_dc.pinn.train`; the config is a resolved one."""
     options, folder = PinnOptions.from_config(config), Folder(out)
-    folder.begin(config)
-    with default_device(cpu) as where:
+    with only_one(folder.path, "another training"), default_device(cpu) as where:
+        folder.begin(config)
         setup = set_up(options)
         folder.describe(setup.report.to_dict(), initial_weights(setup.net), where)
         print(setup.report)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from rich.table import Table
 
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.files import write_json
+from ocp_dc.locks import only_one
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
 from ocp_dc.study.plan import Choices, Plan, Run, make_plan
@@ -60,7 +59,7 @@ def run_study(
     if out.is_file():
         raise UserError(f"--out {out}: is a file; expected a folder for the study")
     out.mkdir(parents=True, exist_ok=True)
-    with _only_one(out):
+    with only_one(out, "another `ocp-dc study run`"):
         plan = make_plan(read_study(study), out, choices)
         folders = {run.id: RunFolder(out / "runs" / run.id) for run in plan.runs}
         if dry_run:
@@ -91,17 +90,6 @@ def report_study(out: Path) -> None:
     print_report(results)
     written = write_report(results, out)
     print(f"written to {out}: {', '.join(sorted(path.name for path in written if path.parent == out))}, plots")
-
-
-@contextlib.contextmanager
-def _only_one(out: Path) -> Iterator[None]:
-    """Hold the study's folder; the lock goes with the process, however that ends."""
-    with (out / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{out}: another `ocp-dc study run` works here; wait for it, or stop it") from None
-        yield
 
 
 def _run_here(

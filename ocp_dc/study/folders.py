@@ -16,11 +16,8 @@ OUT/runs/ID/failure.json       the last attempt that failed; the next start trie
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,7 @@ import yaml
 
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.files import replacing, write_json
+from ocp_dc.locks import only_one
 
 NAME = "train"  # of the run in fairchem's folders
 
@@ -94,8 +92,7 @@ class RunFolder:
         (self.path / "failure.json").unlink(missing_ok=True)
         write_json(self.path / "result.json", result)
 
-    @contextlib.contextmanager
-    def locked(self, patience: float = 10.0) -> Iterator[None]:
+    def locked(self, patience: float = 10.0) -> AbstractContextManager[None]:
         """Hold the run's lock; it goes with the process, however that ends.
 
         Args:
@@ -104,15 +101,4 @@ class RunFolder:
         Raises:
             UserError: another process works on the run.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
-            deadline = time.monotonic() + patience
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise UserError(f"{self.path}: another process works on this run") from None
-                    time.sleep(0.2)
-            yield
+        return only_one(self.path, "another process", patience)

@@ -15,9 +15,11 @@ import yaml
 from ocp_dc import pinn
 from ocp_dc.cli import main
 from ocp_dc.errors import DivergenceError, UserError
+from ocp_dc.locks import only_one
 from ocp_dc.pinn.data import generate, write_solution
 from ocp_dc.pinn.folder import read_losses, read_test
 from ocp_dc.pinn.monitor import Monitor
+from ocp_dc.pinn.setup import set_up
 from ocp_dc.pinn.solution import Solution
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "pinn"
@@ -30,7 +32,7 @@ TERMS = {
 }
 FILES = {
     *("config.yml", "surgery.json", "environment.json", "losses.csv", "test.json", "model.pt", "best.pt"),
-    *("checkpoint.pt", "learning_curves.png", "initial_weights.json"),
+    *("checkpoint.pt", "learning_curves.png", "initial_weights.json", ".lock"),
 }
 SMALL = {
     "task": "advection",
@@ -309,6 +311,36 @@ def test_a_trained_network(tmp_path):
     assert np.mean(error**2) == pytest.approx(errors["overall"]["MSE"], rel=1e-5)
     with pytest.raises(UserError, match="got no such file"):
         pinn.load(tmp_path / "another.pt")
+
+
+def test_a_folder_that_another_training_works_in(tmp_path):
+    with only_one(tmp_path, "a test"), pytest.raises(UserError, match="another training works here"):
+        pinn.train(SMALL, tmp_path, progress=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a file"):
+        pinn.train(SMALL, tmp_path / "file", progress=False)
+
+
+def test_a_final_relu_that_is_zero_everywhere(tmp_path, monkeypatch):
+    def dead(*args, **kwargs):
+        setup = set_up(*args, **kwargs)
+        torch.nn.init.constant_(setup.net.linears[-1].bias, -100.0)
+        return setup
+
+    monkeypatch.setattr("ocp_dc.pinn.training.set_up", dead)
+    config = {**SMALL, "task": "diffusion_sorption"}
+    with pytest.raises(UserError, match=r"with seed 4 the ReLU .* is 0 at every point.*: take another seed"):
+        pinn.train(config, tmp_path, seed=4, progress=False)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_start_too_small_to_learn_from(tmp_path, caplog):
+    config = {**SMALL, "network": {"width": 8}, "dc": {"activation": "irelu"}}
+    pinn.train(config, tmp_path / "all", ["--optim.iterations=1"], progress=False)
+    assert "too small to learn from" in caplog.text
+    caplog.clear()
+    pinn.train(config, tmp_path / "last", ["--optim.iterations=1", "--dc.region=output"], progress=False)
+    assert "too small" not in caplog.text
 
 
 def test_check_trains_nothing(tmp_path):

@@ -139,7 +139,7 @@ def test_two_at_once_are_refused(finished, capsys):
 
 def test_a_run_that_another_process_holds(finished):
     folder = RunFolder(next((finished / "out" / "runs").iterdir()))
-    with folder.locked(), pytest.raises(UserError, match="another process works on this run"):
+    with folder.locked(), pytest.raises(UserError, match="another process works here"):
         folder.locked(patience=0.1).__enter__()
 
 
