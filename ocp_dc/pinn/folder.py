@@ -4,7 +4,8 @@ DIR/config.yml            the resolved config, written before anything is built
 DIR/surgery.json          what surgery did
 DIR/initial_weights.json  digests of the parameters before the first step
 DIR/environment.json      versions and device
-DIR/losses.csv            every loss term by its name, before any weight; their weighted sum; time per iteration
+DIR/losses.csv            every loss term by its name, on scaled labels and before any weight; their weighted sum;
+                          learning rate; the constant of label rescaling; time per iteration
 DIR/checkpoint.pt         where the training goes on
 DIR/model.pt, best.pt     the last weights, which the errors are taken of, and those of the lowest total loss
 DIR/learning_curves.png   losses.csv, drawn

@@ -143,7 +143,8 @@ class Monitor(dde.callbacks.Callback):
         before, then = self._reported
         now, done = time.perf_counter(), self.iteration - before
         self._reported = (self.iteration, now)
-        row = {"iteration": self.iteration, **values, "total": total, "lr": self.model.opt.param_groups[0]["lr"]}
+        constants = {"lr": self.model.opt.param_groups[0]["lr"], "scale": self._setup.task.scale}
+        row = {"iteration": self.iteration, **values, "total": total, **constants}
         self._folder.add_losses({**row, "seconds_per_iteration": (now - then) / done if done else ""})
         self._bar.set_postfix_str(f"loss {total:.3g}", refresh=False)
         if total < self.best_loss:

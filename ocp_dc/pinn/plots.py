@@ -14,7 +14,7 @@ from ocp_dc.evaluation.plots import COLOURS, DPI, log_scale
 from ocp_dc.pinn.solution import Solution
 
 COLUMNS = 4
-NO_CURVES = ("iteration", "lr", "seconds_per_iteration")
+NO_CURVES = ("iteration", "lr", "scale", "seconds_per_iteration")
 
 
 def learning_curves(losses: Mapping[str, np.ndarray], path: Path, title: str) -> None:

@@ -75,7 +75,7 @@ def test_the_shipped_config_on_a_smoke_budget(task, tmp_path, capsys):
     fields = {"shallow_water": ["h"], **scored}.get(task, ["u"])
     assert {path.name for path in tmp_path.iterdir()} == FILES | {f"solution-{field}.png" for field in fields}
     losses = read_losses(tmp_path)
-    assert list(losses) == ["iteration", *TERMS[task], "total", "lr", "seconds_per_iteration"]
+    assert list(losses) == ["iteration", *TERMS[task], "total", "lr", "scale", "seconds_per_iteration"]
     assert losses["iteration"].tolist() == [0, 10, 20, 30]
     np.testing.assert_allclose(losses["total"], sum(losses[name] for name in TERMS[task]), rtol=1e-6)
     assert np.isfinite(losses["total"]).all()

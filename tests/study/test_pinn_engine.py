@@ -46,7 +46,7 @@ def write_study(folder: Path, **changes) -> Path:
         "models": ["advection"],
         "common": SMALL,
         "arms": {"none": {}, "ten": {"label_rescaling.scale": 10}},
-        "seeds": [0],
+        "seeds": [3],  # with which the ReLU that ends diffusion-sorption lets gradients pass
         "budget": {"steps": 12},
     }
     path = folder / "study.yml"
@@ -83,7 +83,7 @@ def test_every_loss_term_is_reported_by_name(finished):
         assert record.curves["iteration"].tolist() == [0, 4, 8, 12]
         errors = read_test(record.folder / "results" / "train")
         assert {key: record.metrics[key] for key in errors["overall"]} == errors["overall"]
-    assert [q.key for q in results.quantities if q.primary] == ["nRMSE", "RMSE"]
+    assert [q.key for q in results.quantities if q.primary] == ["nRMSE"]
     report = (finished / "report.md").read_text()
     others = report[report.index("## Other errors") :]
     advection = others[: others.index("### diffusion")]
@@ -99,7 +99,8 @@ def test_terms_are_in_the_units_of_the_data(finished):
         losses = read_losses(record.folder / "results" / "train")
         constant = {"none": 1, "ten": 10}[record.arm]
         for name in OF_TASK[record.model]:
-            assert record.metrics[name] == pytest.approx(constant**2 * losses[name][-1])
+            np.testing.assert_allclose(record.curves[name], constant**2 * losses[name], rtol=1e-12)
+            assert record.metrics[name] == record.curves[name][-1]
         assert record.metrics["train_loss"] == losses["total"][-1]
 
 

@@ -34,7 +34,7 @@ class PinnTasks:
 
     quantities = (
         Quantity("nRMSE", "nRMSE", primary=True),
-        Quantity("RMSE", "RMSE", primary=True),
+        Quantity("RMSE", "RMSE"),
         Quantity("MSE", "MSE"),
         *(Quantity(name, name) for name in TERMS),  # in the units of the data, so that arms of any constant compare
         SCALED,
@@ -43,7 +43,7 @@ class PinnTasks:
     curves = (
         Quantity("iteration", "iteration", lower_is_better=None),
         SCALED,
-        *(Quantity(name, f"{name}, scaled labels") for name in TERMS),
+        *(Quantity(name, name, primary=True) for name in TERMS),
     )
     x = "iteration"
     budgets = ("steps",)
@@ -132,16 +132,18 @@ class PinnTasks:
                 message = f"diverged at step {error.step}: {error.what}"
                 return {"status": "diverged", "step": error.step, "message": message}
         (folder.results / "checkpoint.pt").unlink(missing_ok=True)  # what only a run that goes on needs
-        scale = pinn.load(folder.results / "model.pt").scale
-        last = {key: float(column[-1]) * scale**2 for key, column in self.columns(folder).items() if key in TERMS}
+        last = {key: float(column[-1]) for key, column in self.columns(folder).items() if key in TERMS}
         return {"status": "done", "message": "", "test": {**errors["overall"], **last}}
 
     def columns(self, folder: RunFolder) -> dict[str, np.ndarray]:
-        """Return the columns of ``losses.csv``; nothing before its first row."""
+        """Return the columns of ``losses.csv``, each term in the units of the data; nothing before its first row."""
         from ocp_dc.pinn.folder import Folder, read_losses
 
         columns = read_losses(folder.results) if Folder(folder.results).losses.is_file() else {}
-        return {**columns, "train_loss": columns["total"]} if len(columns.get("total", ())) else {}
+        if not len(columns.get("total", ())):
+            return {}
+        terms = {name: columns[name] * columns["scale"] ** 2 for name in TERMS if name in columns}
+        return {**columns, **terms, "train_loss": columns["total"]}
 
     def of_training(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Return the last weighted sum of the loss terms, and the median time of an iteration."""

@@ -18,25 +18,29 @@ from ocp_dc.study.report.groups import Arm, Group
 from ocp_dc.study.report.plots import label, legend, new_figure, plain, primary
 
 LOSSES = ("train_loss", "loss")  # columns that hold the training loss, the first that there is
+IN_A_ROW = 3  # panels
 MOST_BANDS = 6  # with more arms bands hide the lines
 
 
 def curves_figure(results: StudyResults, group: Group) -> Figure | None:
-    """Draw validation errors and the training loss against the study's x; None where no run has any.
+    """Draw the primary curves and the training loss against the study's x; None where no run has any.
 
     A line is the mean of the seeds that are done, a band reaches from the lowest to the highest of them. A run that
     diverged, failed or is unfinished is a thin line of its own, which ends in a cross where it diverged; where that is
     far above the runs that are done, the line leaves the panel, with the cross at its edge. The y axis is logarithmic
     where all values are above zero.
     """
-    panels = _panels(results)
     runs = [run for arm in group.arms.values() for run in arm.runs]
-    if not any(_has_curve(run, results.x, quantity) for run in runs for quantity in panels):
+    panels = [q for q in _panels(results) if any(_has_curve(run, results.x, q) for run in runs)]
+    if not panels:
         return None
-    figure = new_figure((4.6 * len(panels) + 0.4, 3.9), len(group.arms), group.title)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    rows, columns = -(-len(panels) // IN_A_ROW), min(len(panels), IN_A_ROW)
+    figure = new_figure((4.6 * columns + 0.4, 3.5 * rows + 0.4), len(group.arms), group.title)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
     x_label = next((curve.label for curve in results.curves if curve.key == results.x), results.x)
-    for ax, quantity in zip(axes, panels, strict=True):
+    for ax, quantity in zip(axes, panels, strict=False):
         shown = shown_in(quantity, results.records)
         ceiling = _ceiling(runs, quantity) / shown.size
         for arm, style in _styles(group):
