@@ -19,6 +19,7 @@ from ocp_dc.study.report.plots import label, legend, new_figure, plain, primary
 
 LOSSES = ("train_loss", "loss")  # columns that hold the training loss, the first that there is
 IN_A_ROW = 3  # panels
+DECADES = 1e8  # what a logarithmic axis spans at most: a loss that vanishes would press the others flat
 MOST_BANDS = 6  # with more arms bands hide the lines
 
 
@@ -28,7 +29,7 @@ def curves_figure(results: StudyResults, group: Group) -> Figure | None:
     A line is the mean of the seeds that are done, a band reaches from the lowest to the highest of them. A run that
     diverged, failed or is unfinished is a thin line of its own, which ends in a cross where it diverged; where that is
     far above the runs that are done, the line leaves the panel, with the cross at its edge. The y axis is logarithmic
-    where all values are above zero.
+    where no value is below zero.
     """
     runs = [run for arm in group.arms.values() for run in arm.runs]
     panels = [q for q in _panels(results) if any(_has_curve(run, results.x, q) for run in runs)]
@@ -46,8 +47,10 @@ def curves_figure(results: StudyResults, group: Group) -> Figure | None:
         for arm, style in _styles(group):
             _means(ax, results.x, arm, (quantity, shown), style, band=len(group.arms) <= MOST_BANDS)
             _single_runs(ax, results.x, arm, (quantity, shown), style, ceiling)
-        if all(np.nanmin(run.curves[quantity.key]) > 0 for run in runs if _has_curve(run, results.x, quantity)):
+        values = np.concatenate([run.curves[quantity.key] for run in runs if _has_curve(run, results.x, quantity)])
+        if np.nanmin(values) >= 0 and np.nanmax(values) > 0:
             log_scale(ax)
+            ax.set_ylim(bottom=max(ax.get_ylim()[0], np.nanmax(values) / shown.size / DECADES))
         if ax.get_ylim()[1] > ceiling:
             ax.set_ylim(top=ceiling)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

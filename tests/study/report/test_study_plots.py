@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection, PolyCollection
@@ -8,6 +10,7 @@ from ocp_dc.errors import UserError
 from ocp_dc.evaluation.plots import COLOURS
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.evaluation.saved_predictions import save_predictions
+from ocp_dc.study.record import Quantity
 from ocp_dc.study.report.curves import curves_figure
 from ocp_dc.study.report.groups import gather
 from ocp_dc.study.report.parity import parity_figure, predictions_of
@@ -61,6 +64,24 @@ def test_a_run_that_blows_up_does_not_flatten_the_others():
 def test_what_is_below_zero_is_drawn_on_a_linear_axis():
     figure = drawn(study([curve("a", 0, [0.4, -0.2])], [curve("b", 0, [np.nan, np.nan])]))
     assert {ax.get_yscale() for ax in figure.axes} == {"linear"}
+
+
+def test_a_loss_that_vanishes_does_not_flatten_the_others():
+    figure = drawn(study([curve("a", 0, [0.4, 0.2])], [curve("b", 0, [1e-30, 0.0])]))
+    energy = figure.axes[0]
+    assert energy.get_yscale() == "log"
+    assert energy.get_ylim()[0] == pytest.approx(400e-8)
+
+
+def test_curves_that_no_run_has_have_no_panel_and_many_wrap():
+    results = study([curve("a", 0, [0.4, 0.2])])
+    terms = [Quantity(f"L_{i}", f"L_{i}", primary=True) for i in range(4)]
+    for record in results.records:
+        record.curves.update({f"L_{i}": np.array([0.4, 0.2]) for i in (0, 2)})
+    figure = drawn(dataclasses.replace(results, curves=(*results.curves, *terms)))
+    shown = [ax for ax in figure.axes if ax.axison]
+    assert [ax.get_ylabel() for ax in shown][2:] == ["L_0", "L_2", "training loss"]
+    assert [ax.get_subplotspec().rowspan.start for ax in shown] == [0, 0, 0, 1, 1]
 
 
 def test_seeds_that_share_no_epoch_have_no_mean():
