@@ -109,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--budget", default="full", metavar="B", help="smoke, or such as '8 epochs', '500 steps', '3 minutes' (a run)")
     add("--data", nargs="+", default=(), metavar="D", help="data sets: names of the study's, FOLDER, or NAME=FOLDER")
     add("--models", nargs="+", default=(), metavar="M", help="models of the study's; all of them by default")
+    add("--arms", nargs="+", default=(), metavar="A", help="arms of the study's beside the baseline; all by default")
     add("--seeds", nargs="+", default=(), type=int, metavar="S", help="seeds in the place of the study's")
     add("--jobs", type=int, metavar="N", help="runs at a time (default: one per GPU, or per core)")
     add("--threads", type=int, metavar="N", help="threads of each run (default: 1 on a CPU)")
@@ -195,7 +196,7 @@ def _study_run(args: argparse.Namespace) -> int:
     return run_study(
         args.study,
         args.out,
-        Choices(args.budget, args.data, args.models, args.seeds),
+        Choices(args.budget, args.data, args.models, args.arms, args.seeds),
         command=shlex.join(["ocp-dc", *args.arguments]),
         jobs=args.jobs,
         threads=args.threads,

@@ -37,7 +37,7 @@ def run_study(
     Args:
         study: its YAML.
         out: its folder; runs that lie there are taken as they are.
-        choices: budget, data sets, models and seeds.
+        choices: budget, data sets, models, arms and seeds.
         command: what the user typed, for the report.
         jobs: runs at a time on this machine.
         threads: threads of each.

@@ -66,11 +66,15 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """What the command line chooses of a study: a budget in words, and data sets, models and seeds where given."""
+    """What the command line chooses of a study: a budget in words; data sets, models, arms and seeds where given.
+
+    The baseline comes with any choice of arms.
+    """
 
     budget: str = "full"
     data: Sequence[str] = ()
     models: Sequence[str] = ()
+    arms: Sequence[str] = ()
     seeds: Sequence[int] = ()
 
 
@@ -94,6 +98,7 @@ def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
     for name in choices.models:
         if name not in study.models:
             raise unknown_name("model in --models", name, study.models)
+    study = dataclasses.replace(study, arms=_chosen_arms(study, choices.arms))
     runs: list[Run] = []
     for model in choices.models or study.models:
         for name, options in data.items():
@@ -129,6 +134,15 @@ def _budget(study: Study, by: Engine, text: str) -> BudgetOptions:
     if study.options.budget is None:
         raise UserError(f"{study.path}: budget is missing; expected such as budget: {{{by.budgets[0]}: 30}}")
     return budget_options(study.options.budget, kinds=by.budgets)
+
+
+def _chosen_arms(study: Study, chosen: Sequence[str]) -> tuple[Arm, ...]:
+    """Return the arms that a command line chooses, and the baseline, in the order of the study."""
+    names = [arm.name for arm in study.arms]
+    for name in chosen:
+        if name not in names:
+            raise unknown_name("arm in --arms", name, names)
+    return tuple(arm for arm in study.arms if not chosen or arm.name in (*chosen, study.baseline))
 
 
 def _chosen_data(study: Study, by: Engine, chosen: Sequence[str]) -> dict[str, DataOptions]:

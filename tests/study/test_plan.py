@@ -50,6 +50,14 @@ def test_identifiers_go_with_the_data_not_with_their_place(out, tmp_path):
     assert first.config["dataset"]["train"]["src"] != second.config["dataset"]["train"]["src"]
 
 
+def test_chosen_arms_come_with_the_baseline(out, tmp_path):
+    whole = plan(out, tmp_path)
+    baseline, other = whole.study.baseline, whole.study.arms[-1].name
+    made = plan(out, tmp_path, Choices(arms=[other]))
+    assert [arm.name for arm in made.study.arms] == [baseline, other]
+    assert {run.id for run in made.runs} == {run.id for run in whole.runs if run.arm in (baseline, other)}
+
+
 @pytest.mark.parametrize(("budget", "epochs"), [({"steps": 5}, 3), ({"steps": 4}, 2), ({"epochs": 7}, 7)])
 def test_budgets_in_whole_epochs(out, tmp_path, budget, epochs):
     made = plan(out, tmp_path, budget=budget)  # 40 structures in batches of 20
@@ -149,6 +157,7 @@ def test_what_cannot_run_is_refused_before_anything_trains(out, tmp_path, change
     ("choices", "words"),
     [
         (Choices(models=["schent"]), "unknown model in --models 'schent'"),
+        (Choices(arms=["neither"]), "unknown arm in --arms 'neither'"),
         (Choices(data=["smaple"]), "--data smaple: no data set of the study"),
         (Choices(seeds=[-1]), "--seeds"),
         (Choices(budget="soon"), "--budget"),
