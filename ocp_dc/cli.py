@@ -132,7 +132,8 @@ def _parser() -> argparse.ArgumentParser:
 def _adder(
     commands: argparse._SubParsersAction, name: str, run: Callable, help: str, overrides: bool = False
 ) -> Callable:
-    parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+    # abbreviations would take --see=3, a mistyped override, for --seed
+    parser = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.", allow_abbrev=False)
     parser.set_defaults(run=run, takes_overrides=overrides)
     return parser.add_argument
 

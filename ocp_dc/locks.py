@@ -27,8 +27,8 @@ def only_one(folder: Path, what: str, patience: float = 0.0) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise UserError(f"{folder}: is a file, or lies in one; expected a folder") from None
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made a folder ({error.strerror}); give another") from error
     with (folder / ".lock").open("w") as file:
         deadline = time.monotonic() + patience
         while True:

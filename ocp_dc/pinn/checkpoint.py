@@ -25,7 +25,7 @@ class State:
         best_net: the network's state at the lowest total loss that was reported.
         best_loss: that loss.
         best_iteration: its iteration.
-        points_digest: of the sampled points.
+        data_digest: of the sampled points, the data and C.
     """
 
     iteration: int
@@ -36,7 +36,7 @@ class State:
     best_net: dict[str, torch.Tensor]
     best_loss: float
     best_iteration: int
-    points_digest: str
+    data_digest: str
 
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole."""
@@ -50,7 +50,10 @@ def load_state(path: Path) -> State:
     Raises:
         UserError: the file is damaged, or holds something else.
     """
-    return State(**load_plain(path, tuple(field.name for field in dataclasses.fields(State))))
+    state = State(**load_plain(path, tuple(field.name for field in dataclasses.fields(State))))
+    if not isinstance(state.iteration, int) or state.iteration < 1 or not state.best_net:
+        raise UserError(f"{path}: got iteration {state.iteration!r}, which no training saves at; is it damaged?")
+    return state
 
 
 def load_plain(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:

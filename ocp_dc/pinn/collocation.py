@@ -32,6 +32,11 @@ class Collocation(dde.data.TimePDE):
         """
         return np.split(self.train_x, np.cumsum(self.num_bcs))
 
+    @functools.cached_property
+    def tensors(self) -> list[torch.Tensor]:
+        """The same on the device that trains."""
+        return [torch.as_tensor(part) for part in self.parts]
+
     def losses(
         self,
         targets: torch.Tensor | None,
@@ -53,7 +58,7 @@ class Collocation(dde.data.TimePDE):
         """
         if takes_batch_statistics(model.net):
             return super().losses(targets, outputs, loss_fn, inputs, model, aux)
-        *others, domain = (torch.as_tensor(part).requires_grad_() for part in self.parts)
+        *others, domain = (part.detach().requires_grad_() for part in self.tensors)
         errors = list(self.pde(domain, model.net(domain)))  # (n, 1) each
         for condition, part, x in zip(self.bcs, self.parts, others, strict=False):  # the last part is the domain
             errors.append(condition.error(part, x, model.net(x), 0, len(x)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def add_pinn(commands: argparse._SubParsersAction, add_command: Callable[..., Ca
 def _train(args: argparse.Namespace) -> int:
     from ocp_dc.pinn import train
 
+    logging.basicConfig(format="warning: %(message)s")
     errors = train(args.config, args.out, args.overrides, args.budget, args.seed, args.cpu)
     for field, values in (*errors["fields"].items(), ("mean over fields", errors["overall"])):
         if field in errors["fields"] or len(errors["fields"]) > 1:

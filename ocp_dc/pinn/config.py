@@ -16,6 +16,7 @@ from ocp_dc.options import check_keys
 from ocp_dc.pinn.options import TOP_LEVEL, PinnOptions
 
 BUDGETS = ("full", "smoke")
+PATH = "--data.path="
 # seconds on one core; a config's own `smoke` block comes on top
 SMOKE: dict[str, Any] = {
     "optim": {"iterations": 30},
@@ -48,14 +49,16 @@ def resolve(
     if budget not in BUDGETS:
         raise UserError(f"--budget: got {budget!r}, expected one of {', '.join(BUDGETS)}")
     if budget == "smoke":
-        raw = _merged(raw, SMOKE)
+        raw = _merged(raw, copy.deepcopy(SMOKE))
         if not isinstance(changes, Mapping):
             raise UserError(f"smoke: got {changes!r}, expected a block of changes, such as {{data: {{size: 32}}}}")
         raw = _merged(raw, changes)
-    for text in overrides:
-        _override(raw, text)
-    if budget == "smoke" or any(text.startswith("--data.path=") for text in overrides):
         raw["data"] = _without_sizes_of_a_file(raw.get("data"))
+    # the path first: it drops the sizes of the config, not those that are given beside it, which are refused
+    for text in sorted(overrides, key=lambda text: not text.startswith(PATH)):
+        _override(raw, text)
+        if text.startswith(PATH):
+            raw["data"] = _without_sizes_of_a_file(raw["data"])
     if seed is not None:
         raw["seed"] = seed
     return _plain(PinnOptions.from_config(raw), raw)
@@ -65,7 +68,10 @@ def _plain(options: PinnOptions, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options as plain data; ``dc`` as it is written, since an absent key has a meaning there."""
     plain = dataclasses.asdict(dataclasses.replace(options, loss_weights=dict(options.loss_weights)))
     resolved = {key: plain[key] for key in TOP_LEVEL} | {"dc": dict(raw.get("dc") or {})}
-    return json.loads(json.dumps(resolved))  # plain lists, as a YAML file gives them back
+    try:
+        return json.loads(json.dumps(resolved))  # plain lists, as a YAML file gives them back
+    except TypeError as error:
+        raise UserError(f"config: {error}; expected numbers, texts, lists and blocks; quote what is a text") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -102,6 +108,10 @@ def _override(config: dict[str, Any], text: str) -> None:
     dotted, equals, value = text.removeprefix("--").partition("=")
     if not text.startswith("--") or not equals or not dotted:
         raise UserError(f"override {text!r}: expected such as --dc.activation=irelu or --optim.iterations=500")
+    if not value:
+        raise UserError(f"override {text!r}: got nothing behind '=', expected a value; null stands for none")
+    if dotted.partition(".")[0] == "smoke":
+        raise UserError(f"override {text!r}: smoke is a block of config files; change {dotted[6:] or 'keys'} itself")
     *way, last = dotted.split(".")
     node = config
     for key in way:

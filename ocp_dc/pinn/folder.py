@@ -1,6 +1,7 @@
 """The files of a training's folder: who writes them, and what a folder with files in it means.
 
-DIR/config.yml            the resolved config, written before anything is built
+DIR/.lock                 which process works here
+DIR/config.yml            the resolved config, written once everything could be built
 DIR/surgery.json          what surgery did
 DIR/initial_weights.json  digests of the parameters before the first step
 DIR/environment.json      versions and device
@@ -45,26 +46,29 @@ class Folder:
         self.losses = self.path / "losses.csv"
         self.test = self.path / "test.json"
 
-    def begin(self, config: Mapping[str, Any]) -> None:
-        """Write the config, or check that the training that the folder's checkpoint goes on with has the same.
+    def check(self, config: Mapping[str, Any]) -> None:
+        """Check that the folder has room for a training: it is empty of one, or has one to go on with.
 
         Raises:
-            UserError: the training is done, or has another config.
+            UserError: the training is done, or the folder's ``config.yml`` is another one, perhaps none of ours.
         """
         if self.test.is_file():
             raise UserError(f"{self.path}: holds a finished training; give another --out, or remove it")
         path = self.path / "config.yml"
-        if path.is_file() and self.checkpoint.is_file():
+        if path.is_file():
             try:
                 before = yaml.safe_load(path.read_text(encoding="utf-8"))
-            except yaml.YAMLError as error:
+            except (yaml.YAMLError, UnicodeDecodeError) as error:
                 raise UserError(f"{path}: is no YAML ({error}); give another --out") from error
             if different := _differences(before, json.loads(json.dumps(config))):
                 raise UserError(
                     f"{self.path}: holds a training with another config ({', '.join(different)}); give another --out, "
                     "or the same config to go on"
                 )
-        with replacing(path) as temporary:
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Write the config."""
+        with replacing(self.path / "config.yml") as temporary:
             temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
 
     def describe(self, surgery: Mapping[str, Any], weights: str, device: torch.device) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
-from ocp_dc.errors import unknown_name
+from ocp_dc.errors import UserError, unknown_name
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -22,13 +22,15 @@ class NamedLosses:
         net: the network, which tells training from evaluating.
 
     Raises:
-        UserError: a weight for a term that the task does not have.
+        UserError: a weight for a term that the task does not have, or no term with one.
     """
 
     def __init__(self, names: Sequence[str], weights: Mapping[str, float], net: nn.Module) -> None:
         for name in weights:
             if name not in names:
                 raise unknown_name("loss term in loss_weights", name, names)
+        if not any(weights.get(name, 1.0) for name in names):
+            raise UserError("loss_weights: got 0 for every term, which trains nothing; give one of them a weight")
         self.names = tuple(names)
         self.weights = [float(weights.get(name, 1.0)) for name in names]
         self._net = net

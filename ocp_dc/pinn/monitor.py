@@ -52,7 +52,7 @@ class Monitor(dde.callbacks.Callback):
         self.best_loss, self.best_iteration = float("inf"), 0
         self.stopped = False
         self._setup, self._options, self._folder, self._state, self._stop = setup, options, folder, state, stop
-        self._digest = setup.points_digest
+        self._digest = setup.data_digest
         self._bar = tqdm(
             total=options.optim.iterations, desc=options.task, unit="it", disable=None if progress else True
         )
@@ -70,7 +70,10 @@ class Monitor(dde.callbacks.Callback):
             self._check_start(float(np.abs(self.model.train_state.y_pred_train).max()))
             self._report()
             return
-        restore(self._setup, self._state)
+        try:
+            restore(self._setup, self._state)
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{self._folder.checkpoint}: does not fit its config ({error}); is it damaged?") from error
         self.best_net, self.best_loss = self._state.best_net, self._state.best_loss
         self.best_iteration = self._state.best_iteration
         self._reported = (self.iteration, time.perf_counter())
@@ -95,17 +98,16 @@ class Monitor(dde.callbacks.Callback):
 
     def snapshot(self) -> State:
         """Return where the training is."""
-        cuda = torch.cuda.is_available()
         return State(
             iteration=self.iteration,
             net=copy.deepcopy(self._setup.net.state_dict()),
             optimizer=copy.deepcopy(self.model.opt.state_dict()),
             rng=torch.get_rng_state(),
-            cuda_rng=torch.cuda.get_rng_state() if cuda else None,
+            cuda_rng=torch.cuda.get_rng_state() if _on_gpu(self._setup) else None,
             best_net=self.best_net,
             best_loss=self.best_loss,
             best_iteration=self.best_iteration,
-            points_digest=self._digest,
+            data_digest=self._digest,
         )
 
     def _check(self) -> None:
@@ -158,5 +160,9 @@ def restore(setup: Setup, state: State) -> None:
     setup.model.opt.load_state_dict(state.optimizer)
     setup.model.train_state.step = setup.model.train_state.iteration = state.iteration
     torch.set_rng_state(state.rng)
-    if state.cuda_rng is not None and torch.cuda.is_available():
+    if state.cuda_rng is not None and _on_gpu(setup):
         torch.cuda.set_rng_state(state.cuda_rng)
+
+
+def _on_gpu(setup: Setup) -> bool:
+    return next(setup.net.parameters()).device.type == "cuda"

@@ -13,6 +13,7 @@ from ocp_dc.surgery import DCOptions
 
 INITIALIZERS = ("Glorot normal", "Glorot uniform", "He normal", "He uniform")
 INITIAL_RMS = "initial_rms"
+LARGEST_SEED = 2**32 - 1  # that numpy takes
 FOR_POTENTIALS = ("angle_gradients", "force_gradients", "allow_direct")
 
 
@@ -106,7 +107,7 @@ class PinnOptions:
             sampling=parse(SamplingOptions, top.sampling, "sampling"),
             optim=parse(OptimOptions, top.optim, "optim"),
             loss_weights=_weights(top.loss_weights),
-            seed=count("seed", top.seed, least=0),
+            seed=count("seed", top.seed, least=0, most=LARGEST_SEED),
             times=_times(top.times),
             report_every=count("report_every", top.report_every),
             checkpoint_every=count("checkpoint_every", top.checkpoint_every),
@@ -144,26 +145,32 @@ class _Top:
 TOP_LEVEL = tuple(field.name for field in dataclasses.fields(_Top) if field.name != "smoke")
 
 
-def count(name: str, value: object, least: int = 1) -> int:
+def count(name: str, value: object, least: int = 1, most: int | None = None) -> int:
     """Return a whole number of the config.
 
     Raises:
-        UserError: it is something else, or below ``least``.
+        UserError: it is something else, below ``least`` or above ``most``.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"{name}: got {value!r}, expected a whole number, {least} or more")
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
+        limits = f"{least} or more" if most is None else f"from {least} to {most}"
+        raise UserError(f"{name}: got {value!r}, expected a whole number, {limits}")
     return value
 
 
 def _check_numbers(options: PinnOptions) -> None:
-    count("data.sample", options.data.sample, least=0)
-    count("data.seed", options.data.seed, least=0)
+    path = options.data.path
+    if path is not None and not isinstance(path, str):
+        raise UserError(f"data.path: got {path!r}, expected the path of a file")
+    if count("data.sample", options.data.sample, least=0) and path is None:
+        raise UserError("data.sample: is of a file, and data.path names none; other generated data come by data.seed")
+    if count("data.seed", options.data.seed, least=0, most=LARGEST_SEED) and path is not None:
+        raise UserError("data.seed: is of generated solutions, and data.path names a file; choose by data.sample")
     if finite_number("data.share", options.data.share, positive=True) > 1:
         raise UserError(f"data.share: got {options.data.share!r}, expected a share of the points: at most 1")
     for name in ("size", "times"):
         if getattr(options.data, name) is not None:
             count(f"data.{name}", getattr(options.data, name), least=2)
-            if options.data.path is not None:
+            if path is not None:
                 raise UserError(f"data.{name}: is of generated solutions, and data.path names a file; leave one out")
     count("network.hidden_layers", options.network.hidden_layers)
     count("network.width", options.network.width)

@@ -47,16 +47,18 @@ class Setup:
     model: Any
 
     @property
-    def points_digest(self) -> str:
-        """A digest of all sampled points: a training that goes on has to have the same."""
-        return hashlib.sha256(np.ascontiguousarray(self.model.data.train_x).tobytes()).hexdigest()
+    def data_digest(self) -> str:
+        """A digest of all sampled points, the data and C: a training that goes on has to have the same."""
+        arrays = (self.model.data.train_x, self.solution.values, np.array(self.task.scale))
+        return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
 
 
 def set_up(options: PinnOptions) -> Setup:
     """Build everything that a training needs; random numbers are set to the seed first.
 
     Raises:
-        UserError: an unknown task or loss term, data that cannot be read or do not fit, or surgery that cannot be done.
+        UserError: an unknown task or loss term, data that cannot be read or do not fit, times that they do not have,
+            or surgery that cannot be done.
     """
     cls = task_class(options.task)
     solution = load_solution(options.task, options.data)
@@ -65,6 +67,7 @@ def set_up(options: PinnOptions) -> Setup:
         as_published=options.as_published,
         data_share=options.data.share,
     )
+    _check_times(options.times, solution)
     dde.config.set_random_seed(options.seed)
     net = build_network(task, options)
     report = operate_on(net, options.dc)
@@ -124,6 +127,16 @@ def _residual_names(task: Task, net: FullyConnected) -> list[str]:
     net.train(modes)
     dde.grad.clear()
     return names
+
+
+def _check_times(times: tuple[float, ...] | None, solution: Solution) -> None:
+    """Refuse times that are further than half a step from those of the data."""
+    grid = solution.axes["t"]
+    first, last = grid[0], grid[-1]
+    slack = (last - first) / (2 * max(1, len(grid) - 1))
+    for time in times or ():
+        if not first - slack <= time <= last + slack:
+            raise UserError(f"times: got {time:g}, expected times of the data, from {first:g} to {last:g}")
 
 
 def _check_points(data: Any, names: list[str]) -> None:

@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from ocp_dc.errors import UserError
+from ocp_dc.nn.settings import finite_number
 from ocp_dc.pinn.checkpoint import load_plain
 from ocp_dc.pinn.network import FullyConnected, operate_on
 from ocp_dc.pinn.options import PinnOptions
+from ocp_dc.pinn.setup import build_network
 from ocp_dc.pinn.tasks import task_class
 
 KEYS = ("config", "iteration", "scale", "state_dict")
@@ -42,17 +44,20 @@ class Trained:
             UserError: the file is missing, damaged or hostile.
         """
         content = load_plain(path, KEYS)
-        options = PinnOptions.from_config(json.loads(content["config"]))
-        task = task_class(options.task)()
-        net = FullyConnected(len(task.coordinates), len(task.fields), options.network, task.final_activation)
-        operate_on(net, options.dc)
         try:
+            options = PinnOptions.from_config(json.loads(content["config"]))
+            scale, iteration = finite_number("scale", content["scale"], positive=True), int(content["iteration"])
+            task = task_class(options.task)()
+            # the caller's random numbers and default device stay out of it
+            with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+                net = build_network(task, options)
+                operate_on(net, options.dc)
             net.load_state_dict(content["state_dict"])
-        except RuntimeError as error:
+        except (ValueError, TypeError, RuntimeError, AttributeError) as error:
             raise UserError(f"{path}: its weights do not fit its config: {error}") from error
-        return cls(options, net.eval(), float(content["scale"]), int(content["iteration"]))
+        return cls(options, net.eval(), scale, iteration)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Return (N, fields) float64 values in physical units at (N, d) coordinates x, [y,] t."""
         with torch.no_grad():
-            return self.net(torch.as_tensor(points, dtype=torch.float32)).double().numpy() * self.scale
+            return self.net(torch.as_tensor(points, dtype=torch.float32, device="cpu")).double().numpy() * self.scale

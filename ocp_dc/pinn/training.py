@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ocp_dc.errors import UserError
+import numpy as np
+
+from ocp_dc.errors import DivergenceError, UserError
 from ocp_dc.evaluation.files import write_json
 from ocp_dc.interrupt import finishing_the_step
 from ocp_dc.locks import only_one
@@ -16,11 +18,13 @@ from ocp_dc.pinn.backend import default_device
 from ocp_dc.pinn.checkpoint import load_state
 from ocp_dc.pinn.folder import Folder, read_losses
 from ocp_dc.pinn.metrics import predict, solution_errors
-from ocp_dc.pinn.monitor import Monitor
+from ocp_dc.pinn.monitor import ADVICE, Monitor
 from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.plots import learning_curves, solution_images
 from ocp_dc.pinn.setup import Setup, set_up
 from ocp_dc.surgery.initial_weights import initial_weights
+
+EVALUATED = "the network while evaluating, with the batch statistics of training,"
 
 
 def check(config: Mapping[str, Any], cpu: bool = False) -> str:
@@ -33,8 +37,9 @@ def train(config: Mapping[str, Any], out: Path, cpu: bool = False, progress: boo
     """See :func:`ocp_dc.pinn.train`; the config is a resolved one."""
     options, folder = PinnOptions.from_config(config), Folder(out)
     with only_one(folder.path, "another training"), default_device(cpu) as where:
-        folder.begin(config)
+        folder.check(config)
         setup = set_up(options)
+        folder.begin(config)
         folder.describe(setup.report.to_dict(), initial_weights(setup.net), where)
         print(setup.report)
         monitor = _train(setup, options, folder, progress)
@@ -47,10 +52,10 @@ def train(config: Mapping[str, Any], out: Path, cpu: bool = False, progress: boo
 
 def _train(setup: Setup, options: PinnOptions, folder: Folder, progress: bool) -> Monitor:
     state = load_state(folder.checkpoint) if folder.checkpoint.is_file() else None
-    if state is not None and state.points_digest != setup.points_digest:
+    if state is not None and state.data_digest != setup.data_digest:
         raise UserError(
-            f"{folder.checkpoint}: was trained on other points than this config samples now, with other versions of "
-            "DeepXDE or other data perhaps; give another --out"
+            f"{folder.checkpoint}: was trained on other points or values than this config gives now, with another "
+            "version of DeepXDE or a file that changed perhaps; give another --out"
         )
     done = 0 if state is None else state.iteration
     folder.drop_losses_after(None if state is None else done)
@@ -63,12 +68,16 @@ def _train(setup: Setup, options: PinnOptions, folder: Folder, progress: bool) -
             callbacks=[monitor],
             verbose=0,
         )
+    if monitor.iteration < options.optim.iterations and not monitor.stopped:  # DeepXDE stops at a loss that is NaN
+        raise DivergenceError(monitor.iteration, EVALUATED, ADVICE)
     return monitor
 
 
 def _test(setup: Setup, options: PinnOptions, folder: Folder) -> dict[str, Any]:
     """Take the errors of the last weights, draw, and write the errors as the last file."""
     predicted = predict(setup.net, setup.task, setup.solution)
+    if not all(np.isfinite(values).all() for values in predicted.values()):
+        raise DivergenceError(options.optim.iterations, EVALUATED, ADVICE)
     errors = solution_errors(predicted, setup.solution)
     title = f"{options.task}, {options.optim.iterations} iterations"
     learning_curves(read_losses(folder.path), folder.path / "learning_curves.png", title)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from ocp_dc.pinn import data
 from ocp_dc.pinn.solution import Solution
 from ocp_dc.pinn.task import Task
 from ocp_dc.pinn.tasks import task_class
 
-data = pytest.importorskip("ocp_dc.pinn.data")
 # cells and instants; shallow water is not among them, as its data lack the velocities
 COARSE = {
     "advection": (256, 65),

@@ -50,6 +50,13 @@ def test_overrides():
     assert (config["times"], config["loss_weights"]) == ([0.0, 1.5], {"L_f": 3.0})
 
 
+def test_the_smoke_budget_is_one_for_all_configs():
+    """An override of a config that lacks the block changes that config alone."""
+    resolve(ADVECTION, ["--optim.iterations=7", "--sampling.domain=5"], budget="smoke")
+    smoke = resolve(ADVECTION, budget="smoke")
+    assert (smoke["optim"]["iterations"], smoke["sampling"]["domain"]) == (30, 100)
+
+
 def test_budgets():
     config = {**ADVECTION, "data": {"size": 64}, "smoke": {"data": {"size": 16}, "optim": {"iterations": 7}}}
     smoke, full = resolve(config, budget="smoke"), resolve(config)
@@ -67,6 +74,13 @@ def test_budgets():
         ("--dc.activatoin=irelu", r"dc: unknown key 'activatoin'.*Did you mean 'activation'"),
         ("--dc.angle_gradients=exact", r"dc\.angle_gradients: is for interatomic potentials"),
         ("--network.widht=3", r"network: unknown key 'widht'.*Did you mean 'width'"),
+        ("--data.path=", r"got nothing behind '='"),
+        ("--data.path=123", r"data\.path: got 123, expected the path of a file"),
+        ("--data.sample=4", r"data\.sample: is of a file, and data\.path names none"),
+        ("--data={path: a.h5, seed: 3}", r"data\.seed: is of generated solutions"),
+        ("--seed=5000000000", r"seed: got 5000000000, expected a whole number, from 0 to 4294967295"),
+        ("--dc.activation=2020-01-01", r"config: .*date.*quote what is a text"),
+        ("--smoke.data.size=8", r"smoke is a block of config files; change data\.size itself"),
         ("--network.width=0", r"network\.width: got 0, expected a whole number, 1 or more"),
         ("--network.width=1.5", r"network\.width: got 1\.5"),
         ("--network.batchnorm=true", r"network\.batchnorm: got True, expected one of none, before, after"),

@@ -111,6 +111,26 @@ def test_the_warning(task, activation, warned, caplog):
         assert "try twice_integrated_relu of the same family" in caplog.text
 
 
+def test_times_that_the_data_do_not_have():
+    setup_of(times=[0.0, 2.2])  # half a step from the last
+    with pytest.raises(UserError, match="times: got 99, expected times of the data, from 0 to 2"):
+        setup_of(times=[0.0, 99.0])
+
+
+def test_no_weight_at_all():
+    with pytest.raises(UserError, match="got 0 for every term"):
+        setup_of("--loss_weights={L_f: 0, L_IC: 0, L_BC: 0}")
+
+
+def test_the_digest_knows_points_values_and_scale():
+    digests = {
+        setup_of(*overrides, data={"size": 16, "times": 5, "seed": data}, seed=seed).data_digest
+        for data, seed, *overrides in [(0, 0), (1, 0), (0, 1), (0, 0, "--label_rescaling.scale=2")]
+    }
+    assert len(digests) == 4
+    assert setup_of().data_digest in digests
+
+
 def test_terms_without_points():
     with pytest.raises(UserError, match="sampling: leaves L_BC without points; raise boundary"):
         setup_of(sampling={"domain": 30, "boundary": 0, "initial": 10})

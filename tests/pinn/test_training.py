@@ -227,13 +227,103 @@ def test_a_mistake_before_the_first_step_blocks_no_folder(tmp_path):
     pinn.train(SMALL, tmp_path, progress=False)
 
 
+@pytest.mark.parametrize("stop", [2, 6])
+def test_another_config_is_refused_from_the_first_step_on(tmp_path, monkeypatch, stop):
+    """Also before the first checkpoint, where nothing could go on but losses.csv would be lost."""
+    plain = Monitor.on_epoch_end
+
+    def dying(self):
+        plain(self)
+        if self.iteration == stop:
+            raise MemoryError
+
+    monkeypatch.setattr(Monitor, "on_epoch_end", dying)
+    with pytest.raises(MemoryError):
+        pinn.train(SMALL, tmp_path, progress=False)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UserError, match="holds a training with another config"):
+        pinn.train(SMALL, tmp_path, ["--optim.lr=0.01"], progress=False)
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_config_of_the_user_is_not_overwritten(tmp_path):
+    path = tmp_path / "config.yml"
+    path.write_text(f"# my notes\n{yaml.safe_dump(SMALL)}")
+    with pytest.raises(UserError, match="another config"):
+        pinn.train(path, tmp_path, progress=False)
+    assert path.read_text().startswith("# my notes")
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_best_weights(tmp_path, monkeypatch):
+    """Of a training whose loss rises at the end, in one go and in two parts."""
+    config = {**SMALL, "report_every": 1}
+    plain = Monitor.on_epoch_end
+
+    def rising(stop=None):
+        def hook(self):
+            if self.iteration == 5:
+                self.model.opt.param_groups[0]["lr"] = 100.0
+            if self.iteration == stop:
+                signal.raise_signal(signal.SIGINT)
+            plain(self)
+
+        return hook
+
+    monkeypatch.setattr(Monitor, "on_epoch_end", rising())
+    pinn.train(config, tmp_path / "whole", progress=False)
+    losses = read_losses(tmp_path / "whole")
+    lowest = int(losses["iteration"][losses["total"].argmin()])
+    assert 1 <= lowest <= 6
+    best, last = (torch.load(tmp_path / "whole" / name, weights_only=True) for name in ("best.pt", "model.pt"))
+    assert (best["iteration"], last["iteration"]) == (lowest, 12)
+    short = pinn.train(config, tmp_path / "short", [f"--optim.iterations={lowest}"], progress=False)
+    assert short["iteration"] == lowest
+    for key, value in weights(tmp_path / "short" / "model.pt").items():
+        assert torch.equal(best["state_dict"][key], value)
+    monkeypatch.setattr(Monitor, "on_epoch_end", rising(stop=8))
+    with pytest.raises(KeyboardInterrupt):
+        pinn.train(config, tmp_path / "parts", progress=False)
+    monkeypatch.setattr(Monitor, "on_epoch_end", rising())
+    pinn.train(config, tmp_path / "parts", progress=False)
+    same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_network_that_is_not_finite_while_evaluating(tmp_path):
+    """Batch statistics that are not those of the points yet: DeepXDE stops, and no loss of training tells."""
+    config = {
+        **SMALL,
+        "task": "diffusion_sorption",
+        "network": {"hidden_layers": 10, "width": 40, "batchnorm": "after"},
+        "dc": {"activation": "irelu"},
+    }
+    with pytest.raises(DivergenceError, match="the network while evaluating"):
+        pinn.train(config, tmp_path, seed=1, progress=False)
+    assert read_test(tmp_path) is None
+
+
 def test_other_points(tmp_path, monkeypatch):
     monkeypatch.setattr(Monitor, "on_epoch_end", _stopping(Monitor.on_epoch_end))
     with pytest.raises(KeyboardInterrupt):
         pinn.train(SMALL, tmp_path, progress=False)
     content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    torch.save({**content, "points_digest": "another"}, tmp_path / "checkpoint.pt")
+    torch.save({**content, "data_digest": "another"}, tmp_path / "checkpoint.pt")
     with pytest.raises(UserError, match="was trained on other points"):
+        pinn.train(SMALL, tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"net": {}}, {"optimizer": {"state": {}}}, {"rng": torch.zeros(3)}, {"iteration": -1}, {"best_net": {}}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_checkpoint_with_wrong_entries(tmp_path, monkeypatch, change):
+    monkeypatch.setattr(Monitor, "on_epoch_end", _stopping(Monitor.on_epoch_end))
+    with pytest.raises(KeyboardInterrupt):
+        pinn.train(SMALL, tmp_path, progress=False)
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    torch.save({**content, **change}, tmp_path / "checkpoint.pt")
+    with pytest.raises(UserError, match=r"is it damaged\?"):
         pinn.train(SMALL, tmp_path, progress=False)
 
 
@@ -311,13 +401,21 @@ def test_a_trained_network(tmp_path):
     assert np.mean(error**2) == pytest.approx(errors["overall"]["MSE"], rel=1e-5)
     with pytest.raises(UserError, match="got no such file"):
         pinn.load(tmp_path / "another.pt")
+    before = torch.get_rng_state()
+    pinn.load(tmp_path / "model.pt")
+    assert torch.equal(before, torch.get_rng_state())
+    content = torch.load(tmp_path / "model.pt", weights_only=True)
+    for change in ({"config": "{"}, {"config": 3}, {"scale": float("nan")}, {"scale": "x"}, {"state_dict": []}):
+        torch.save({**content, **change}, tmp_path / "hostile.pt")
+        with pytest.raises(UserError, match="hostile"):
+            pinn.load(tmp_path / "hostile.pt")
 
 
 def test_a_folder_that_another_training_works_in(tmp_path):
     with only_one(tmp_path, "a test"), pytest.raises(UserError, match="another training works here"):
         pinn.train(SMALL, tmp_path, progress=False)
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="is a file"):
+    with pytest.raises(UserError, match="cannot be made a folder"):
         pinn.train(SMALL, tmp_path / "file", progress=False)
 
 

@@ -57,16 +57,21 @@ def make_data(
         The path of the file.
 
     Raises:
-        UserError: arguments that no data can have, or the file is there already: it might be the genuine one.
+        UserError: arguments that no data can have, the file is there already (it might be the genuine one), or it
+            cannot be written.
     """
     path = Path(out)
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         path = path / layout_of(task).file_name
     if path.exists():
         raise UserError(f"{path}: is there already, and is not overwritten; give another name, or remove it")
     _expect_whole(task, "seed", seed, least=0)
     _expect_whole(task, "samples", samples, least=1)
-    write_solution(path, [generate(task, size, times, seed + number) for number in range(samples)])
+    solutions = [generate(task, size, times, seed + number) for number in range(samples)]
+    try:
+        write_solution(path, solutions)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); give another name") from error
     return path
 
 

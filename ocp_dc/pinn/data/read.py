@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ocp_dc.errors import UserError
-from ocp_dc.pinn.data.layouts import Layout, layout_of, sample_name
+from ocp_dc.pinn.data.layouts import LAYOUTS, Layout, layout_of, sample_name
 from ocp_dc.pinn.data.safe_hdf5 import find, has, number_in, number_in_config, opened, read_numbers, text_in
 from ocp_dc.pinn.solution import Solution
 
@@ -36,7 +36,16 @@ def read_solution(task: str, path: Path | str, sample: int = 0) -> Solution:
     if isinstance(sample, bool) or not isinstance(sample, int) or sample < 0:
         raise UserError(f"{path}: got sample {sample!r}, expected a whole number from 0")
     with opened(path) as file:
+        others = [
+            name for name, other in LAYOUTS.items() if other.grouped != layout.grouped and _resembles(file, other)
+        ]
+        if others:
+            raise UserError(f"{path}: looks like a file of {' or '.join(others)}, expected one of {task}")
         return _from_group(layout, file, sample) if layout.grouped else _from_stack(layout, file, sample)
+
+
+def _resembles(file: Any, layout: Layout) -> bool:
+    return has(file, sample_name(0)) if layout.grouped else any(has(file, key) for key in layout.fields.values())
 
 
 def _from_stack(layout: Layout, file: Any, sample: int) -> Solution:

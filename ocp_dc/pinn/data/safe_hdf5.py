@@ -50,7 +50,8 @@ def opened(path: Path | str) -> Iterator[Any]:
     """
     library = h5py()
     if not Path(path).is_file():
-        raise UserError(f"{path}: no such file; expected an HDF5 file of PDEBench, or of `ocp-dc pinn data`")
+        what = "is a folder" if Path(path).is_dir() else "no such file"
+        raise UserError(f"{path}: {what}; expected an HDF5 file of PDEBench, or of `ocp-dc pinn data`")
     if not library.is_hdf5(path):
         raise UserError(f"{path}: not an HDF5 file; expected one of PDEBench, or of `ocp-dc pinn data`")
     try:
