@@ -36,7 +36,8 @@ def about(arm: Arm, group: Group, shown: Mapping[str, Shown]) -> str:
 
 def sentence(text: str) -> str:
     """Return a text as a sentence."""
-    return f"{text[0].upper()}{text[1:]}."
+    first = text.split()[0]
+    return f"{text[0].upper() if first.strip(':').islower() else text[0]}{text[1:]}."  # nRMSE keeps its small n
 
 
 def number_of_tests(group: Group, keys: Mapping[str, Shown]) -> int:

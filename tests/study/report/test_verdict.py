@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ocp_dc.study.report.groups import gather
+from ocp_dc.study.report.sentences import sentence
 from ocp_dc.study.report.verdict import Verdict, verdict
 
 from studies import EFWT, ENERGY, FORCES, run, runs, study
@@ -182,3 +183,11 @@ def test_a_quantity_that_a_run_lacks(quantity):
     base, arm = runs("stock", BASE[0]), runs("irelu", FAR[0])
     got = verdict_on(base, arm)
     assert "forces MAE: no seed in common with the baseline: no verdict" in got.arms["irelu"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("energy MAE: lower", "Energy MAE: lower."), ("nRMSE: lower", "nRMSE: lower."), ("one seed", "One seed.")],
+)
+def test_names_keep_their_small_letters(text, said):
+    assert sentence(text) == said
