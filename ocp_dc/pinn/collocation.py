@@ -66,5 +66,9 @@ class Collocation(dde.data.TimePDE):
 
 
 def takes_batch_statistics(net: nn.Module) -> bool:
-    """Tell whether the output at one point depends on the other points while training."""
+    """Tell whether the output at one point depends on the other points while training, by batch normalization.
+
+    A derivative by x then counts how moving a point moves the statistics of all. The equations are trained to hold for
+    that derivative; of the network that is kept, whose statistics stand still, they need not.
+    """
     return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in net.modules())

@@ -14,7 +14,7 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class NamedLosses:
-    """The mean squared error of each term, which remembers its last value while training, before any weight.
+    """The mean squared error of each term, which remembers its last values, before any weight.
 
     Args:
         names: of the terms, in DeepXDE's order.
@@ -34,15 +34,15 @@ class NamedLosses:
         self.names = tuple(names)
         self.weights = [float(weights.get(name, 1.0)) for name in names]
         self._net = net
-        self._last: dict[str, torch.Tensor] = {}
+        self._last: dict[bool, dict[str, torch.Tensor]] = {True: {}, False: {}}  # while training, while evaluating
 
     def functions(self) -> list[Loss]:
         """Return the losses as DeepXDE's ``compile`` takes them."""
         return [self._function(name) for name in self.names]
 
-    def values(self) -> dict[str, float]:
-        """Return the last value of each term."""
-        numbers = torch.stack([self._last[name] for name in self.names]).tolist()
+    def values(self, training: bool = True) -> dict[str, float]:
+        """Return the last value of each term, while training or while evaluating."""
+        numbers = torch.stack([self._last[training][name] for name in self.names]).tolist()
         return dict(zip(self.names, numbers, strict=True))
 
     def total(self) -> float:
@@ -52,8 +52,7 @@ class NamedLosses:
     def _function(self, name: str) -> Loss:
         def mean_squared_error(true: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
             loss = (true - predicted).square().mean()
-            if self._net.training:
-                self._last[name] = loss.detach()
+            self._last[self._net.training][name] = loss.detach()
             return loss
 
         return mean_squared_error

@@ -13,7 +13,7 @@ import torch
 from ocp_dc.errors import UserError
 from ocp_dc.nn import activation, smoothness
 from ocp_dc.pinn.backend import dde
-from ocp_dc.pinn.collocation import Collocation
+from ocp_dc.pinn.collocation import Collocation, takes_batch_statistics
 from ocp_dc.pinn.data import generate, read_solution
 from ocp_dc.pinn.losses import NamedLosses
 from ocp_dc.pinn.network import FullyConnected, operate_on
@@ -72,6 +72,11 @@ def set_up(options: PinnOptions) -> Setup:
     net = build_network(task, options)
     report = operate_on(net, options.dc)
     _warn_of_roughness(task, net)
+    if takes_batch_statistics(net):
+        logging.warning(
+            "with batch normalization the derivatives that are trained hold the statistics of the points, and those of "
+            "the network that is kept do not: it may be far from its equations; dc.denormalize: batchnorm takes it out"
+        )
     conditions = task.conditions(solution, options.seed)
     data = Collocation(
         task.geometry(),

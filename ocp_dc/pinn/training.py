@@ -82,6 +82,22 @@ def _test(setup: Setup, options: PinnOptions, folder: Folder) -> dict[str, Any]:
     title = f"{options.task}, {options.optim.iterations} iterations"
     learning_curves(read_losses(folder.path), folder.path / "learning_curves.png", title)
     solution_images(setup.solution, predicted, options.times, folder.path, title)
-    record = {**errors, "units": "of the data", "weights": "last", "iteration": options.optim.iterations}
+    record = {
+        **errors,
+        "losses": evaluated_losses(setup),
+        "units": "of the data",
+        "weights": "last",
+        "iteration": options.optim.iterations,
+    }
     write_json(folder.test, record)
     return record
+
+
+def evaluated_losses(setup: Setup) -> dict[str, float]:
+    """Return each loss term of the network as it is kept, evaluating, in the units of the data.
+
+    With batch normalization they are not those of training: see :func:`ocp_dc.pinn.collocation.takes_batch_statistics`.
+    """
+    data = setup.model.data
+    setup.model.outputs_losses_test(data.train_x, data.train_y, None)
+    return {name: value * setup.task.scale**2 for name, value in setup.losses.values(training=False).items()}

@@ -58,7 +58,7 @@ def test_weights_count_in_the_total_alone():
     assert losses["weighted"][:2].tolist() == pytest.approx([0, 10 * values["L_IC"]])
 
 
-def test_losses_while_evaluating_are_not_kept():
+def test_losses_while_evaluating_are_others():
     net = torch.nn.Linear(1, 1)
     losses = NamedLosses(["L_f"], {}, net)
     (function,) = losses.functions()
@@ -66,6 +66,7 @@ def test_losses_while_evaluating_are_not_kept():
     net.eval()
     function(torch.zeros(2), 3 * torch.ones(2))
     assert losses.values() == {"L_f": 1.0}
+    assert losses.values(training=False) == {"L_f": 9.0}
 
 
 def test_an_unknown_term():
@@ -89,6 +90,15 @@ def test_label_rescaling():
 def test_initial_rms():
     setup = setup_of("--label_rescaling.scale=initial_rms")
     assert setup.task.scale == pytest.approx(np.sqrt(np.mean(setup.solution.fields["u"][0] ** 2)))
+
+
+def test_the_warning_of_batch_statistics(caplog):
+    network = {**SMALL["network"], "batchnorm": "before"}
+    setup_of(network=network)
+    assert "batch normalization" in caplog.text
+    caplog.clear()
+    setup_of(network=network, dc={"denormalize": "batchnorm"})
+    assert not caplog.text
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,32 @@ def test_advection_is_learnt(tmp_path, one_wave):
 
 
 @pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("batchnorm", ["none", "before"])
+def test_loss_terms_of_the_network_that_is_kept(tmp_path, batchnorm):
+    """By differences of the trained network on points of our own; with batch statistics the trained ones are others."""
+    network = {"hidden_layers": 2, "width": 8, "batchnorm": batchnorm}
+    config = {**SMALL, "network": network, "label_rescaling": {"scale": 2.0}, "sampling": {"domain": 400, "initial": 1}}
+    kept = pinn.train(config, tmp_path, progress=False)["losses"]
+    assert list(kept) == TERMS["advection"]
+    trained = pinn.load(tmp_path / "model.pt")
+    trained.net.double()
+    start = generate("advection", 16, 21)
+    first = start.points[start.points[:, 1] == 0]
+    assert kept["L_IC"] == pytest.approx(np.mean((_at(trained, first) - start.fields["u"][0]) ** 2), rel=1e-4)
+    points, step = np.random.default_rng(0).uniform((0, 0), (1, 2), (4000, 2)), 1e-5
+    u_x, u_t = ((_at(trained, points + d) - _at(trained, points - d)) / (2 * step) for d in step * np.eye(2))
+    assert kept["L_f"] == pytest.approx(np.mean((u_t + 0.1 * u_x) ** 2), rel=0.3)  # other points
+    last = {name: 4 * read_losses(tmp_path)[name][-1] for name in kept}
+    assert all(kept[name] == pytest.approx(last[name], rel=1e-5) for name in kept) == (batchnorm == "none")
+
+
+def _at(trained, points):
+    """The (N,) field in double precision, which differences need."""
+    with torch.no_grad():
+        return trained.net(torch.as_tensor(points))[:, 0].numpy() * trained.scale
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_a_seed_is_a_training(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         pinn.train(SMALL, tmp_path / name, seed=seed, progress=False)

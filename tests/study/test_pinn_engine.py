@@ -100,7 +100,7 @@ def test_terms_are_in_the_units_of_the_data(finished):
         constant = {"none": 1, "ten": 10}[record.arm]
         for name in OF_TASK[record.model]:
             np.testing.assert_allclose(record.curves[name], constant**2 * losses[name], rtol=1e-12)
-            assert record.metrics[name] == record.curves[name][-1]
+            assert record.metrics[name] == pytest.approx(record.curves[name][-1], rel=1e-5)  # no batch statistics
         assert record.metrics["train_loss"] == losses["total"][-1]
 
 

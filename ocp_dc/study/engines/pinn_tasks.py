@@ -36,14 +36,16 @@ class PinnTasks:
         Quantity("nRMSE", "nRMSE", primary=True),
         Quantity("RMSE", "RMSE"),
         Quantity("MSE", "MSE"),
-        *(Quantity(name, name) for name in TERMS),  # in the units of the data, so that arms of any constant compare
+        *(
+            Quantity(name, name) for name in TERMS
+        ),  # evaluating; in the units of the data, as arms of any constant compare
         SCALED,
         Quantity("seconds_per_iteration", "time per iteration", "s", lower_is_better=None),
     )
     curves = (
         Quantity("iteration", "iteration", lower_is_better=None),
         SCALED,
-        *(Quantity(name, name, primary=True) for name in TERMS),
+        *(Quantity(name, f"{name}, training", primary=True) for name in TERMS),
     )
     x = "iteration"
     budgets = ("steps",)
@@ -118,8 +120,7 @@ class PinnTasks:
     def run(self, folder: RunFolder, cpu: bool) -> dict[str, Any]:
         """Train into the run's ``results``, or go on there; a training that is done is read.
 
-        ``test`` has the errors and the last value of each loss term, both in the units of the data: with the constant
-        C of label rescaling a term is trained as the physical one divided by C².
+        ``test`` has the errors and each loss term with the last weights, both evaluating and in the units of the data.
         """
         from ocp_dc.pinn.folder import read_test
 
@@ -132,8 +133,7 @@ class PinnTasks:
                 message = f"diverged at step {error.step}: {error.what}"
                 return {"status": "diverged", "step": error.step, "message": message}
         (folder.results / "checkpoint.pt").unlink(missing_ok=True)  # what only a run that goes on needs
-        last = {key: float(column[-1]) for key, column in self.columns(folder).items() if key in TERMS}
-        return {"status": "done", "message": "", "test": {**errors["overall"], **last}}
+        return {"status": "done", "message": "", "test": {**errors["overall"], **errors["losses"]}}
 
     def columns(self, folder: RunFolder) -> dict[str, np.ndarray]:
         """Return the columns of ``losses.csv``, each term in the units of the data; nothing before its first row."""
