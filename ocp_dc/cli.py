@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         args, rest = _parser().parse_known_args(arguments)
         if rest and not args.takes_overrides:
-            raise UserError(f"unknown arguments: {' '.join(rest)}; see `ocp-dc {args.command} --help`")
+            command = " ".join([args.command, *([args.action] if "action" in args else [])])
+            raise UserError(f"unknown arguments: {' '.join(rest)}; see `ocp-dc {command} --help`")
         args.overrides, args.arguments = rest, arguments
         return args.run(args)
     except UserError as error:
