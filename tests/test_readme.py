@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ocp_dc import pinn
 from ocp_dc.cli import _parser
 from ocp_dc.fairchem1 import main as fairchem_main
 from ocp_dc.fairchem1.inspect_model import inspect_config
@@ -39,8 +40,10 @@ def test_the_commands_parse(line, monkeypatch):
     else:
         args, overrides = _parser().parse_known_args(arguments)
         assert args.command == arguments[0]
-        assert not overrides or args.command == "fit-scales"
-        if overrides:
+        assert not overrides or args.takes_overrides
+        if args.command == "pinn":
+            assert pinn.resolve(args.config, overrides)["task"] == "advection"
+        elif overrides:
             run = fairchem_main.parse(["--mode", "train", "--config-yml", args.config, *overrides])
             assert fairchem_main.resolve(*run)["mode"] == "train"
 
