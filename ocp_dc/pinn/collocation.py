@@ -12,6 +12,7 @@ from torch import nn
 
 from ocp_dc.pinn.backend import dde
 from ocp_dc.pinn.losses import Loss
+from ocp_dc.surgery.norms import BATCH_NORM_NAMES
 
 
 class Collocation(dde.data.TimePDE):
@@ -71,4 +72,4 @@ def takes_batch_statistics(net: nn.Module) -> bool:
     A derivative by x then counts how moving a point moves the statistics of all. The equations are trained to hold for
     that derivative; of the network that is kept, whose statistics stand still, they need not.
     """
-    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in net.modules())
+    return any(type(module).__name__ in BATCH_NORM_NAMES for module in net.modules())

@@ -58,7 +58,6 @@ def run_study(
     out = out.absolute()
     if out.is_file():
         raise UserError(f"--out {out}: is a file; expected a folder for the study")
-    out.mkdir(parents=True, exist_ok=True)
     with only_one(out, "another `ocp-dc study run`"):
         plan = make_plan(read_study(study), out, choices)
         folders = {run.id: RunFolder(out / "runs" / run.id) for run in plan.runs}

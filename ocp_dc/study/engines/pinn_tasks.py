@@ -36,9 +36,8 @@ class PinnTasks:
         Quantity("nRMSE", "nRMSE", primary=True),
         Quantity("RMSE", "RMSE"),
         Quantity("MSE", "MSE"),
-        *(
-            Quantity(name, name) for name in TERMS
-        ),  # evaluating; in the units of the data, as arms of any constant compare
+        # evaluating, and in the units of the data, so that arms of any constant compare
+        *(Quantity(name, name) for name in TERMS),
         SCALED,
         Quantity("seconds_per_iteration", "time per iteration", "s", lower_is_better=None),
     )
