@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from ocp_dc.data.units import energy_in_ev
 from ocp_dc.errors import UserError
-from ocp_dc.evaluation.files import replacing
+from ocp_dc.files import replacing
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.evaluation.training_log import TrainingLog, read_training_log
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ocp_dc.data.safe_npz import load_npz
 from ocp_dc.errors import UserError
-from ocp_dc.evaluation.files import replacing
+from ocp_dc.files import replacing
 from ocp_dc.evaluation.predictions import Predictions
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Predictions))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ocp_dc.errors import UserError
-from ocp_dc.evaluation.files import replacing
+from ocp_dc.files import replacing
 
 
 @dataclasses.dataclass

@@ -30,7 +30,7 @@ import yaml
 
 from ocp_dc import __version__
 from ocp_dc.errors import UserError
-from ocp_dc.evaluation.files import replacing, write_json
+from ocp_dc.files import replacing, write_json
 
 
 class Folder:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ocp_dc.errors import DivergenceError, UserError
-from ocp_dc.evaluation.files import write_json
+from ocp_dc.files import write_json
 from ocp_dc.interrupt import finishing_the_step
 from ocp_dc.locks import only_one
 from ocp_dc.pinn.backend import default_device

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ocp_dc.errors import UserError
-from ocp_dc.evaluation.files import write_json
+from ocp_dc.files import write_json
 from ocp_dc.locks import only_one
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View

@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from ocp_dc.errors import UserError
-from ocp_dc.evaluation.files import replacing, write_json
+from ocp_dc.files import replacing, write_json
 from ocp_dc.locks import only_one
 
 NAME = "train"  # of the run in fairchem's folders

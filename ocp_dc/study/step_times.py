@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from ocp_dc.evaluation.files import write_json
+from ocp_dc.files import write_json
 from ocp_dc.study.engines.engine import Config, Engine
 
 

@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 
 from ocp_dc.errors import UserError
-from ocp_dc.evaluation.files import write_json
+from ocp_dc.files import write_json
 from ocp_dc.study.engines import engine
 from ocp_dc.study.folders import RunFolder
 

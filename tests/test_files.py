@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.errors import UserError
-from ocp_dc.evaluation.files import replacing, write_csv, write_json
+from ocp_dc.files import replacing, write_csv, write_json
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=8)
 

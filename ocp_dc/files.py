@@ -30,11 +30,48 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def write_json(path: str | Path, data: Any) -> None:
     """Write strict JSON: NaN and infinities, which JSON does not have, become null."""
-    with replacing(path) as temporary:
-        text = json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path, mend: str) -> dict[str, Any]:
+    """Return the JSON object in a file, read strictly: no NaN, no infinity, no key twice.
+
+    Args:
+        path: the file.
+        mend: what the user can do about a damaged file, for the message.
+
+    Raises:
+        UserError: the file is missing, empty, damaged, or holds something other than an object.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(
+            path.read_text(encoding="utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique_keys
+        )
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error}); {mend}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: got a JSON {type(content).__name__}, expected an object; {mend}")
+    return content
+
+
+def _no_constant(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return content
 
 
 def write_csv(path: str | Path, rows: Sequence[Mapping[str, object]]) -> None:

@@ -1,0 +1,164 @@
+"""Refusing structures and labels that cannot be meant: every door through which data comes in asks here."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ocp_dc.errors import UserError
+
+LARGEST_COORDINATE = 1.0e4  # Å; beyond it single precision resolves less than 0.001 Å
+SHORTEST_DISTANCE = 0.1  # Å; no two nuclei come closer in data that electronic structure theory made
+LARGEST_FORCE = 1.0e6  # eV/Å
+LARGEST_ENERGY = 1.0e9  # eV
+SMALLEST_HEIGHT = 0.1  # Å; of a periodic cell
+PAIRS_AT_ONCE = 4_000_000  # distances held in memory
+
+
+def check_structure(
+    numbers: NDArray, positions: NDArray, cell: NDArray | None, pbc: NDArray | None, where: str
+) -> None:
+    """Refuse a structure that no model can mean anything by.
+
+    Args:
+        numbers: atomic numbers (n,).
+        positions: (n, 3) in Å.
+        cell: the cell vectors as rows (3, 3) in Å; None or zeros where there is none.
+        pbc: periodic along each cell vector (3,); None where the record does not say.
+        where: what messages call the structure: its file and its record.
+
+    Raises:
+        UserError: no atoms, atomic numbers that are no elements, positions or a cell that are not finite or out of
+            range, atoms on top of each other, or periodic directions without a cell vector.
+    """
+    numbers, positions = np.asarray(numbers), np.asarray(positions)
+    if len(numbers) == 0:
+        raise UserError(f"{where}: has no atoms; take it out")
+    if positions.shape != (len(numbers), 3):
+        raise UserError(
+            f"{where}: positions have shape {positions.shape}, expected ({len(numbers)}, 3), as there are "
+            f"{len(numbers)} atomic numbers"
+        )
+    if not ((numbers >= 1) & (numbers <= 118) & (numbers == np.round(numbers))).all():
+        wrong = numbers[~((numbers >= 1) & (numbers <= 118) & (numbers == np.round(numbers)))][0]
+        raise UserError(f"{where}: got atomic number {wrong}, expected whole numbers from 1 to 118")
+    if not np.isfinite(positions).all():
+        raise UserError(f"{where}: positions are NaN or infinite; take it out, or mend the file")
+    if (largest := np.abs(positions).max()) > LARGEST_COORDINATE:
+        raise UserError(
+            f"{where}: got a coordinate of {largest:.3g} Å, expected at most {LARGEST_COORDINATE:g} Å, where single "
+            "precision ends to resolve bonds. Is the unit of length right, or has a simulation exploded?"
+        )
+    if cell is not None:
+        check_cell(np.asarray(cell, dtype=np.float64).reshape(3, 3), pbc, where)
+    elif pbc is not None and np.any(pbc):
+        raise UserError(f"{where}: periodic (pbc {_flags(pbc)}) without a cell; give the cell, or set pbc to F F F")
+    pair, distance = closest_pair(positions, cell, pbc)
+    if distance < SHORTEST_DISTANCE:
+        raise UserError(
+            f"{where}: atoms {pair[0]} and {pair[1]} are {distance:.3g} Å apart, expected at least "
+            f"{SHORTEST_DISTANCE} Å; is an atom there twice, or is the unit of length wrong?"
+        )
+
+
+def check_cell(cell: NDArray, pbc: NDArray | None, where: str) -> None:
+    """Refuse a cell that is not finite, or that has no extent along a periodic direction.
+
+    A direction that is not periodic needs no vector.
+
+    Args:
+        cell: the cell vectors as rows (3, 3) in Å.
+        pbc: periodic along each vector (3,); None where the record does not say.
+        where: what messages call the structure.
+
+    Raises:
+        UserError: the cell cannot be meant.
+    """
+    if not np.isfinite(cell).all():
+        raise UserError(f"{where}: the cell is NaN or infinite; take it out, or mend the file")
+    if pbc is None or not np.any(pbc):
+        return
+    periodic = np.asarray(pbc, dtype=bool).reshape(3)
+    for axis in np.flatnonzero(periodic):
+        if not cell[axis].any():
+            raise UserError(
+                f"{where}: periodic (pbc {_flags(periodic)}), but its cell vector {axis + 1} is zero; give the cell, or "
+                "set pbc to F along this direction"
+            )
+    vectors = cell[periodic]  # (p, 3): how many dimensions they span tells whether they are a lattice
+    heights = 1.0 / np.linalg.norm(np.linalg.pinv(vectors), axis=0)  # (p,) Å
+    if np.linalg.matrix_rank(vectors) < len(vectors) or heights.min() < SMALLEST_HEIGHT:
+        raise UserError(
+            f"{where}: its periodic cell vectors {vectors.round(4).tolist()} span no volume; expected vectors that are "
+            "linearly independent, in Å"
+        )
+    if np.abs(cell).max() > LARGEST_COORDINATE:
+        raise UserError(
+            f"{where}: got a cell vector of {np.abs(cell).max():.3g} Å, expected at most {LARGEST_COORDINATE:g} Å. Is the "
+            "unit of length right?"
+        )
+
+
+def check_labels(energy: float | None, forces: NDArray | None, where: str) -> None:
+    """Refuse labels that are not finite, or beyond anything that a calculation gives.
+
+    Args:
+        energy: eV; None where there is none.
+        forces: (n, 3) in eV/Å; None where there are none.
+        where: what messages call the structure.
+
+    Raises:
+        UserError: a label cannot be meant.
+    """
+    for name, value, limit, unit in (
+        ("energy", energy, LARGEST_ENERGY, "eV"),
+        ("forces", forces, LARGEST_FORCE, "eV/Å"),
+    ):
+        if value is None or not np.size(value):
+            continue
+        values = np.asarray(value, dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise UserError(f"{where}: {name}: NaN or infinite; bad data. Take it out, or mend the file")
+        if (largest := np.abs(values).max()) > limit:
+            raise UserError(
+                f"{where}: {name}: got {largest:.3g} {unit}, expected at most {limit:g} {unit}. Are the units right?"
+            )
+
+
+def closest_pair(
+    positions: NDArray, cell: NDArray | None = None, pbc: NDArray | None = None
+) -> tuple[tuple[int, int], float]:
+    """Return the two atoms that are closest, and their distance; of one atom infinity.
+
+    Along periodic directions the nearest image counts, as far as rounding fractional coordinates finds it: exact for
+    distances that are short against the cell.
+
+    Args:
+        positions: (n, 3) in Å.
+        cell: (3, 3) in Å.
+        pbc: (3,).
+    """
+    positions = np.asarray(positions, dtype=np.float64)
+    count = len(positions)
+    inverse = None
+    if cell is not None and pbc is not None and np.any(pbc):
+        periodic = np.asarray(pbc, dtype=bool).reshape(3)
+        vectors = np.asarray(cell, dtype=np.float64).reshape(3, 3)[periodic]  # (p, 3)
+        inverse = np.linalg.pinv(vectors)  # (3, p): fractional coordinates along the periodic directions
+    best, pair = np.inf, (0, 0)
+    rows = max(1, PAIRS_AT_ONCE // max(count, 1))
+    for start in range(0, count - 1, rows):
+        stop = min(start + rows, count)
+        difference = positions[start:stop, None] - positions[None]  # (rows, n, 3)
+        if inverse is not None:
+            difference = difference - np.round(difference @ inverse) @ vectors
+        squared = np.einsum("ijk,ijk->ij", difference, difference)  # (rows, n)
+        squared[np.arange(stop - start), np.arange(start, stop)] = np.inf
+        nearest = int(squared.argmin())
+        if squared.flat[nearest] < best:
+            best, pair = float(squared.flat[nearest]), (start + nearest // count, nearest % count)
+    return (min(pair), max(pair)), float(np.sqrt(best))
+
+
+def _flags(pbc: NDArray) -> str:
+    return " ".join("T" if flag else "F" for flag in np.asarray(pbc, dtype=bool).reshape(3))
