@@ -17,6 +17,7 @@ from ase.io.formats import UnknownFileTypeError, filetype
 from ase.io.trajectory import TrajectoryReader
 
 from ocp_dc.data.frames import Frame
+from ocp_dc.data.structure_check import check_cell
 from ocp_dc.data.units import energy_in_ev
 from ocp_dc.errors import UserError
 
@@ -108,8 +109,7 @@ def atoms_frame(atoms: Atoms, energy: float, forces: np.ndarray) -> Frame:
         positions=atoms.positions.astype(np.float64),
         energy=energy,
         forces=forces,
-        # A slab may come without its third vector, which fairchem's neighbour search divides by.
-        cell=np.array(atoms.cell.complete() if atoms.pbc.any() else atoms.cell, dtype=np.float64),
+        cell=np.array(atoms.cell, dtype=np.float64),
         pbc=np.array(atoms.pbc, dtype=bool),
         fixed=fixed,
         tags=atoms.get_tags().astype(np.int64),
@@ -124,6 +124,7 @@ def _frame(atoms: Atoms, index: int, name: str) -> Frame:
             f"{name}: frame {index} has no {' and no '.join(missing)}; expected both on each structure, under the names"
             " energy and forces"
         )
+    check_cell(atoms.cell.array, atoms.pbc, f"{name}: frame {index}")
     frame = atoms_frame(atoms, float(results["energy"]), np.asarray(results["forces"], dtype=np.float64))
     frame = replace(frame, **_identity(atoms.info))
     finite = all(np.isfinite(values).all() for values in (frame.positions, frame.energy, frame.forces))

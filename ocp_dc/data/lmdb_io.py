@@ -10,10 +10,11 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import torch
-from ase.geometry import wrap_positions
 from torch_geometric.data import Data
 
+from ocp_dc.data.boundaries import complete_cell, place
 from ocp_dc.data.frames import Frame
+from ocp_dc.data.structure_check import check_cell
 from ocp_dc.errors import UserError
 
 RECORDS_PER_TRANSACTION = 1000
@@ -28,17 +29,20 @@ def to_data(frame: Frame, sid: int) -> Data:
         sid: the number of the system where the frame has none of its own.
 
     Returns:
-        pos (n, 3) float32, wrapped into the cell along periodic directions; cell (1, 3, 3) float32; atomic_numbers (n,)
-        int64; natoms int; y float (eV, in float64); force (n, 3) float32; fixed and tags (n,) int32; pbc (1, 3) bool;
-        sid and fid int.
+        pos (n, 3) float32, within the cell along periodic directions, molecules whole (:func:`boundaries.place`); cell
+        (1, 3, 3) float32, where anything is periodic with all vectors; atomic_numbers (n,) int64; natoms int; y float
+        (eV, in float64); force (n, 3) float32; fixed and tags (n,) int32; pbc (1, 3) bool; sid and fid int.
+
+    Raises:
+        UserError: a periodic direction has no cell vector.
     """
-    positions = frame.positions
-    if frame.pbc.any():  # fairchem looks for neighbours in so many cells around, and counts from atoms within the cell
-        positions = wrap_positions(positions, frame.cell, pbc=frame.pbc, eps=0)
+    check_cell(frame.cell, frame.pbc, f"structure {sid}")
+    cell = complete_cell(frame.cell, frame.pbc, frame.positions) if frame.pbc.any() else frame.cell
+    positions = place(frame.positions, cell, frame.pbc)
     return Data(
         pos=torch.tensor(positions, dtype=torch.float32),
         # The leading dimension is the one along which PyG batches.
-        cell=torch.tensor(frame.cell, dtype=torch.float32).view(1, 3, 3),
+        cell=torch.tensor(cell, dtype=torch.float32).view(1, 3, 3),
         pbc=torch.tensor(frame.pbc, dtype=torch.bool).view(1, 3),
         atomic_numbers=torch.tensor(frame.numbers, dtype=torch.long),
         natoms=frame.natoms,

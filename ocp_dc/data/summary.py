@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 
 from ase.data import chemical_symbols
@@ -31,21 +32,27 @@ class _Energies:
 class Summary:
     """Collects elements, formulas and energies of structures as they pass by."""
 
+    _boundaries: Counter[str] = field(default_factory=Counter)
     _compositions: set[bytes] = field(default_factory=set)
     _energies: dict[str, _Energies] = field(default_factory=dict)
 
     def add(self, split: str, frame: Frame) -> None:
         """Take in one structure of the split of that name."""
         # The atomic numbers in order stand for the composition: structures of one set mostly share them.
+        self._boundaries[" ".join("FT"[int(flag)] for flag in frame.pbc)] += 1
         self._compositions.add(frame.numbers.astype("u1").tobytes())
         self._energies.setdefault(split, _Energies()).add(frame.energy)
 
     def describe(self) -> dict[str, object]:
-        """Return elements, the formula where all structures share one, and the energies of each split in eV."""
+        """Return elements, the formula where all structures share one, boundaries, and the energies of each split.
+
+        Boundaries are the number of structures by ``pbc``; energies are in eV.
+        """
         numbers = sorted(set().union(*self._compositions))
         formulas = {Symbols(list(c)).get_chemical_formula() for c in self._compositions}
         return {
             "elements": [chemical_symbols[number] for number in numbers],
             "formula": formulas.pop() if len(formulas) == 1 else None,
+            "boundaries": dict(sorted(self._boundaries.items())),
             "energy_eV": {name: {"mean": e.mean, "min": e.low, "max": e.high} for name, e in self._energies.items()},
         }

@@ -27,6 +27,7 @@ from ocp_dc.errors import UserError
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1 import scale_factors
 from ocp_dc.fairchem1.inference import silent_trainer
+from ocp_dc.fairchem1.model_boundaries import bounded
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 from ocp_dc.fairchem1.trainer import DCTrainer
@@ -101,6 +102,7 @@ def fit(model: nn.Module, batches: Sequence[Any]) -> list[Fitted]:
         raise UserError(
             f"{type(model).__name__} has no scale factors, and needs no fit; those of the GemNet family have them"
         )
+    batches = [bounded(model, batch) for batch in batches]
     model.eval()
     scale_factors.reset(model)
     regress_forces, model.regress_forces = model.regress_forces, False

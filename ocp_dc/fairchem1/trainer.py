@@ -30,6 +30,7 @@ from ocp_dc.fairchem1 import (
 )
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.environment import environment
+from ocp_dc.fairchem1.model_boundaries import bounded
 from ocp_dc.fairchem1.running_means import RunningMeans
 from ocp_dc.fairchem1.transform import NAME, arm, iterate_labels
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
@@ -178,6 +179,12 @@ class DCTrainer(OCPTrainer):
         return loss_and_metrics.to_physical(self.label_rescaling, target_key, prediction, batch)
 
     # ---- training ------------------------------------------------------------------------------------------------
+
+    def _forward(self, batch: Any) -> dict[str, torch.Tensor]:
+        """Return what the model makes of a batch, seen with the boundaries that its structures have."""
+        seen = bounded(self._unwrapped_model, batch)
+        batch.to(self.device)  # in place: the loss reads labels from it
+        return super()._forward(seen)
 
     def _compute_loss(self, out: dict[str, torch.Tensor], batch: Any) -> torch.Tensor:
         return sum(loss_and_metrics.loss_terms(self, out, batch).values())

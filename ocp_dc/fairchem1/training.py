@@ -17,7 +17,7 @@ from fairchem.core.common import distutils
 from tqdm import tqdm
 
 from ocp_dc.errors import UserError
-from ocp_dc.fairchem1 import loss_and_metrics, norm_gains, resume, schedule, stability
+from ocp_dc.fairchem1 import loss_and_metrics, model_boundaries, norm_gains, resume, schedule, stability
 from ocp_dc.fairchem1.divergence import check_gradients
 from ocp_dc.fairchem1.scale_factors import ensure_fitted
 from ocp_dc.fairchem1.step_cost import StepClock, peak_memory, start_peak_memory
@@ -52,6 +52,7 @@ def train(trainer: Any, disable_eval_progress: bool = False) -> None:
         if _writes(trainer):
             trainer._save_record("initial_weights.json", initial_weights(trainer._unwrapped_model))
     norm_gains.ensure_fitted(trainer._unwrapped_model)
+    model_boundaries.check_first(trainer._unwrapped_model, {"val": trainer.val_dataset, "test": trainer.test_dataset})
     log = ValidationLog(Path(trainer.config["cmd"]["results_dir"], "validation.csv"), enabled=_writes(trainer))
     resume.take_over(trainer, log)
     _epochs(trainer, log, disable_eval_progress)
