@@ -14,6 +14,7 @@ LARGEST_MOLECULE = 300  # atoms; all pairs are looked at
 CLEARLY = 1.5  # images this many times farther away than the longest edge of the molecule are another molecule
 FAR_AWAY = 100.0  # Å; from here on, single precision resolves positions to less than 1e-5 Å
 VACUUM = 20.0  # Å
+FLAT = 1e-6  # of the product of the vectors' lengths; a cell of a smaller volume has none
 
 
 class Whole(NamedTuple):
@@ -91,11 +92,11 @@ def image_distance(positions: NDArray, cell: NDArray, pbc: NDArray) -> float:
     best = float(np.linalg.norm(vectors, axis=1).min())  # an atom and its own image
     # |difference along the normal| <= best bounds how many cells away such an image can be.
     reach = np.floor(best * np.linalg.norm(inverse, axis=0) + np.ptp(positions @ inverse, axis=0) + 1e-9).astype(int)
-    tree = cKDTree(positions)
-    for cells in product(*(range(-r, r + 1) for r in reach.tolist())):
-        if cells > (0,) * len(cells):  # the opposite image is as far
-            best = min(best, float(tree.query(positions + cells @ vectors, distance_upper_bound=best)[0].min()))
-    return best
+    every = product(*(range(-r, r + 1) for r in reach.tolist()))
+    cells = np.array([cell for cell in every if cell > (0,) * len(vectors)])  # the opposite image is as far
+    images = positions + (cells @ vectors)[:, None]  # (cells, n, 3)
+    found, _ = cKDTree(positions).query(images.reshape(-1, 3), distance_upper_bound=best)
+    return min(best, float(found.min()))
 
 
 def place(positions: NDArray, cell: NDArray, pbc: NDArray) -> NDArray[np.float64]:
@@ -138,10 +139,12 @@ def complete_cell(cell: NDArray, pbc: NDArray, positions: NDArray) -> NDArray[np
         pbc: periodic along each vector (3,).
         positions: (n, 3) in Å.
     """
-    lengths = np.linalg.norm(cell, axis=1)
-    if abs(np.linalg.det(cell)) > 1e-6 * lengths.prod():
-        return cell
-    return with_vacuum(cell, pbc, positions, VACUUM)
+    return cell if has_volume(cell) else with_vacuum(cell, pbc, positions, VACUUM)
+
+
+def has_volume(cell: NDArray) -> bool:
+    """Return whether the cell vectors (3, 3) in Å are linearly independent."""
+    return bool(abs(np.linalg.det(cell)) > FLAT * np.linalg.norm(cell, axis=1).prod())
 
 
 def with_vacuum(cell: NDArray, pbc: NDArray, positions: NDArray, clearance: float) -> NDArray[np.float64]:

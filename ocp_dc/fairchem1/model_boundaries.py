@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ase.geometry import wrap_positions
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ocp_dc.data.boundaries import LARGEST_MOLECULE, complete_cell, make_whole, with_vacuum
+from ocp_dc.data.boundaries import FLAT, LARGEST_MOLECULE, complete_cell, has_volume, make_whole, with_vacuum
 from ocp_dc.data.structure_check import check_cell
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.collate import collate
@@ -103,8 +104,9 @@ def _without_images(batch: Any, pbc: Tensor, cutoff: float) -> Any:
     if clear.all():
         return batch
     shifts = np.zeros(batch.pos.shape)
+    structures = _structures(batch, pbc)
     for index in torch.nonzero(~clear).flatten().tolist():
-        atoms, positions, cell, flags = _structure(batch, pbc, index)
+        atoms, positions, cell, flags = structures[index]
         check_cell(cell, flags, _name(batch, index))
         whole = make_whole(positions, cell, flags) if len(positions) <= LARGEST_MOLECULE else None
         if whole is None or whole.image_distance <= cutoff:
@@ -130,10 +132,9 @@ def _with_images(batch: Any, pbc: Tensor, cutoff: float, one_by_one: bool) -> An
     cells = np.zeros((len(pbc), 3, 3))
     shifts = np.zeros(batch.pos.shape)
     wanted = pbc.any(dim=0).cpu().numpy()
-    for index in range(len(pbc)):
-        atoms, positions, cell, flags = _structure(batch, pbc, index)
-        check_cell(cell, flags, _name(batch, index))
-        _refuse_made_up(cell, flags, _name(batch, index))
+    for index, (atoms, positions, cell, flags) in enumerate(_structures(batch, pbc)):
+        if flags.any():
+            _check_periodic(batch, index, cell, flags)
         if not alike and (wanted & ~flags).any():
             cell = with_vacuum(cell, flags, positions, cutoff + MARGIN)
         elif flags.any():
@@ -149,7 +150,7 @@ def _fits(batch: Any, pbc: Tensor) -> bool:
     """Whether all cells have a volume, and no structure extends over more than one."""
     lengths = batch.cell.norm(dim=-1)  # (structures, 3)
     volumes = torch.linalg.det(batch.cell)
-    if not (volumes.abs() > 1e-6 * lengths.prod(dim=-1)).all() or (pbc & _is_one(lengths)).any():
+    if not (volumes.abs() > FLAT * lengths.prod(dim=-1)).all() or (pbc & _is_one(lengths)).any():
         return False
     extents = _extents(batch, torch.linalg.inv(batch.cell))
     return bool((extents[pbc] <= 1 + ROUNDING).all())
@@ -167,13 +168,18 @@ def _extents(batch: Any, inverse: Tensor) -> Tensor:
     return high - low
 
 
-def _refuse_made_up(cell: NDArray, pbc: NDArray, where: str) -> None:
-    """Refuse vectors of length 1 Å: ase puts them where there are none, and no crystal has a period so short."""
+def _check_periodic(batch: Any, index: int, cell: NDArray, pbc: NDArray) -> None:
+    """Refuse periodic directions without a vector, or with one of 1 Å.
+
+    These are ase's where there are none (``complete``), and no crystal has a period so short.
+    """
+    if not has_volume(cell):
+        check_cell(cell, pbc, _name(batch, index))
     made_up = pbc & _is_one(np.linalg.norm(cell, axis=1))
     if made_up.any():
         raise UserError(
-            f"{where}: periodic along cell vector {np.flatnonzero(made_up)[0] + 1} of length 1 Å, which stands for a "
-            "missing one; prepare the structure with its cell, or with pbc F along this direction"
+            f"{_name(batch, index)}: periodic along cell vector {np.flatnonzero(made_up)[0] + 1} of length 1 Å, which "
+            "stands for a missing one; prepare the structure with its cell, or with pbc F along this direction"
         )
 
 
@@ -181,13 +187,13 @@ def _is_one(lengths: Any) -> Any:
     return abs(lengths - 1) < 1e-6
 
 
-def _structure(batch: Any, pbc: Tensor, index: int) -> tuple[slice, NDArray, NDArray, NDArray]:
-    """Return the atoms of a structure, their positions, its cell and its periodic directions; zeros without a cell."""
-    ends = batch.natoms.cumsum(0)
-    atoms = slice(int(ends[index] - batch.natoms[index]), int(ends[index]))
-    positions = batch.pos[atoms].detach().double().cpu().numpy()
-    cell = batch.cell[index].double().cpu().numpy() if "cell" in batch else np.zeros((3, 3))
-    return atoms, positions, cell, pbc[index].cpu().numpy()
+def _structures(batch: Any, pbc: Tensor) -> list[tuple[slice, NDArray, NDArray, NDArray]]:
+    """Return of each structure which atoms it has, their positions, its cell and its periodic directions."""
+    ends = [0, *batch.natoms.cumsum(0).tolist()]
+    atoms = [slice(*pair) for pair in pairwise(ends)]
+    positions = batch.pos.detach().double().cpu().numpy()
+    cells = batch.cell.double().cpu().numpy() if "cell" in batch else np.zeros((len(pbc), 3, 3))
+    return [(a, positions[a], cell, flags) for a, cell, flags in zip(atoms, cells, pbc.cpu().numpy(), strict=True)]
 
 
 def _name(batch: Any, index: int) -> str:
