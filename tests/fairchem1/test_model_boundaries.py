@@ -13,6 +13,7 @@ from ase.build import add_adsorbate, bulk, fcc111, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
+from fairchem.core.common.relaxation.ase_utils import OCPCalculator
 
 import ocp_dc
 from ocp_dc.cli import main
@@ -271,6 +272,22 @@ def test_one_set_of_molecules_slabs_and_bulk(trained_on_all, tmp_path):
     assert run.json("test.json")["energy_mae"] == pytest.approx(np.mean(errors), rel=1e-5)
 
 
+def test_relaxations_of_a_mixed_set(trained_on_all, tmp_path):
+    run, folder, _, config = trained_on_all
+    config = copy.deepcopy(config)
+    config["dataset"]["relax"] = {"src": str(folder / "data" / "test")}
+    config["task"] = {"relaxation_steps": 2, "relaxation_fmax": 1e-3, "relax_opt": {"memory": 5}}
+    checkpoint = str(run.checkpoint("best_checkpoint.pt"))
+    relaxed = []
+    for size in (6, 1):
+        config["optim"]["eval_batch_size"] = size
+        done = run_main(tmp_path, config, "--checkpoint", checkpoint, mode="run-relaxations")
+        assert done.status == 0
+        relaxed.append(dict(np.load(done.result("relaxed_positions.npz"))))
+    assert relaxed[0]["ids"].tolist() == relaxed[1]["ids"].tolist()
+    np.testing.assert_allclose(relaxed[0]["pos"], relaxed[1]["pos"], rtol=0, atol=1e-5)
+
+
 def test_a_model_without_boundaries_stops_before_it_trains_on_slabs(
     trained_on_all, small_config, slabs, tmp_path, capsys
 ):
@@ -287,10 +304,13 @@ def test_a_model_without_boundaries_stops_before_it_trains_on_slabs(
     assert not run.checkpoint().exists()
 
 
-@pytest.mark.parametrize("kind", ["without boundaries", "with boundaries"])
+@pytest.mark.parametrize("kind", ["without boundaries", "with boundaries", "of fairchem's"])
 def test_the_calculator_does_not_see_where_the_box_begins(trained, trained_on_all, kind):
-    checkpoint = (trained if kind == "without boundaries" else trained_on_all[0]).checkpoint("best_checkpoint.pt")
-    calculator = ocp_dc.calculator(checkpoint, cpu=True)
+    checkpoint = (trained_on_all[0] if kind == "with boundaries" else trained).checkpoint("best_checkpoint.pt")
+    if kind == "of fairchem's":
+        calculator = OCPCalculator(checkpoint_path=checkpoint)
+    else:
+        calculator = ocp_dc.calculator(checkpoint, cpu=True)
     reference = ethanol()
     reference.calc = calculator
     for box in (12.0, SKEWED):
@@ -305,6 +325,14 @@ def test_the_calculator_does_not_see_where_the_box_begins(trained, trained_on_al
                 atoms.calc = calculator
                 assert atoms.get_potential_energy() == pytest.approx(reference.get_potential_energy(), abs=1e-5)
                 np.testing.assert_allclose(atoms.get_forces(), reference.get_forces(), rtol=1e-5, atol=1e-5)
+
+
+def test_fairchem_s_calculator_refuses_the_cell_that_it_makes_up(trained_on_all):
+    atoms = ethanol()
+    atoms.pbc = True
+    atoms.calc = OCPCalculator(checkpoint_path=trained_on_all[0].checkpoint("best_checkpoint.pt"))
+    with pytest.raises(UserError, match="length 1 Å"):
+        atoms.get_potential_energy()
 
 
 def test_the_calculator_refuses(trained):
