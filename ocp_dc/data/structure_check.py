@@ -82,8 +82,8 @@ def check_cell(cell: NDArray, pbc: NDArray | None, where: str) -> None:
     for axis in np.flatnonzero(periodic):
         if not cell[axis].any():
             raise UserError(
-                f"{where}: periodic (pbc {_flags(periodic)}), but its cell vector {axis + 1} is zero; give the cell, or "
-                "set pbc to F along this direction"
+                f"{where}: periodic (pbc {_flags(periodic)}), but its cell vector {axis + 1} is zero; give the cell, "
+                "or set pbc to F along this direction"
             )
     vectors = cell[periodic]  # (p, 3): how many dimensions they span tells whether they are a lattice
     heights = 1.0 / np.linalg.norm(np.linalg.pinv(vectors), axis=0)  # (p,) Å
@@ -94,8 +94,8 @@ def check_cell(cell: NDArray, pbc: NDArray | None, where: str) -> None:
         )
     if np.abs(cell).max() > LARGEST_COORDINATE:
         raise UserError(
-            f"{where}: got a cell vector of {np.abs(cell).max():.3g} Å, expected at most {LARGEST_COORDINATE:g} Å. Is the "
-            "unit of length right?"
+            f"{where}: got a cell vector of {np.abs(cell).max():.3g} Å, expected at most {LARGEST_COORDINATE:g} Å. Is "
+            "the unit of length right?"
         )
 
 
