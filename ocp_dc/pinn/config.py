@@ -48,12 +48,11 @@ def resolve(
     changes = raw.pop("smoke", None) or {}
     if budget not in BUDGETS:
         raise UserError(f"--budget: got {budget!r}, expected one of {', '.join(BUDGETS)}")
+    if not isinstance(changes, Mapping):
+        raise UserError(f"smoke: got {changes!r}, expected a block of changes, such as {{data: {{size: 32}}}}")
+    check_keys(changes, TOP_LEVEL, "smoke")
     if budget == "smoke":
-        raw = _merged(raw, copy.deepcopy(SMOKE))
-        if not isinstance(changes, Mapping):
-            raise UserError(f"smoke: got {changes!r}, expected a block of changes, such as {{data: {{size: 32}}}}")
-        raw = _merged(raw, changes)
-        raw["data"] = _without_sizes_of_a_file(raw.get("data"))
+        raw = _smoke(raw, changes)
     # the path first: it drops the sizes of the config, not those that are given beside it, which are refused
     for text in sorted(overrides, key=lambda text: not text.startswith(PATH)):
         _override(raw, text)
@@ -61,7 +60,20 @@ def resolve(
             raw["data"] = _without_sizes_of_a_file(raw["data"])
     if seed is not None:
         raw["seed"] = seed
-    return _plain(PinnOptions.from_config(raw), raw)
+    options = PinnOptions.from_config(raw)
+    if budget != "smoke":  # no mistake waits in a block that this budget does not read
+        try:
+            PinnOptions.from_config(_smoke(raw, changes))
+        except UserError as error:
+            raise UserError(f"smoke: {error}") from error
+    return _plain(options, raw)
+
+
+def _smoke(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config of the smoke budget: small numbers, and what the block ``smoke`` changes."""
+    smoke = _merged(_merged(raw, copy.deepcopy(SMOKE)), changes)
+    smoke["data"] = _without_sizes_of_a_file(smoke.get("data"))
+    return smoke
 
 
 def _plain(options: PinnOptions, raw: Mapping[str, Any]) -> dict[str, Any]:

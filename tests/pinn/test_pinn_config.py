@@ -81,6 +81,8 @@ def test_budgets():
         ("--seed=5000000000", r"seed: got 5000000000, expected a whole number, from 0 to 4294967295"),
         ("--dc.activation=2020-01-01", r"config: .*date.*quote what is a text"),
         ("--smoke.data.size=8", r"smoke is a block of config files; change data\.size itself"),
+        ("--network.width=1000000000", r"network: got 6 hidden layers of width 1000000000.*expected at most 1e\+09"),
+        ("--sampling.domain=1000000000000", r"sampling\.domain: got 1000000000000, expected .* from 1 to 100000000"),
         ("--network.width=0", r"network\.width: got 0, expected a whole number, 1 or more"),
         ("--network.width=1.5", r"network\.width: got 1\.5"),
         ("--network.batchnorm=true", r"network\.batchnorm: got True, expected one of none, before, after"),
@@ -89,7 +91,7 @@ def test_budgets():
         ("--optim.lr=1e-3", r"optim\.lr: got '1e-3'.*write 1\.0e-3"),
         ("--optim.lr=-1", r"optim\.lr: got -1, expected a finite positive number"),
         ("--optim.iterations=0", r"optim\.iterations: got 0"),
-        ("--sampling.domain=0", r"sampling\.domain: got 0, expected a whole number, 1 or more"),
+        ("--sampling.domain=0", r"sampling\.domain: got 0, expected a whole number, from 1 to"),
         ("--sampling.boundary=-1", r"sampling\.boundary: got -1"),
         ("--label_rescaling.scale=inital_rms", r"label_rescaling\.scale: got.*Did you mean 'initial_rms'"),
         (
@@ -128,6 +130,12 @@ def test_more_mistakes(tmp_path):
     broken.write_text("advection")
     with pytest.raises(UserError, match="got str, expected blocks such as `task: advection`"):
         resolve(broken)
-    with pytest.raises(UserError, match="smoke: got 3"):
-        resolve({**ADVECTION, "smoke": 3}, budget="smoke")
+    for smoke, message in (
+        (3, "smoke: got 3"),
+        ({"dat": {"size": 8}}, "smoke: unknown key 'dat'.*Did you mean 'data'"),
+        ({"data": {"sze": 8}}, "data: unknown key 'sze'.*Did you mean 'size'"),
+    ):
+        for budget in ("full", "smoke"):
+            with pytest.raises(UserError, match=message):
+                resolve({**ADVECTION, "smoke": smoke}, budget=budget)
     assert PinnOptions.from_config(ADVECTION).optim.iterations == 15000
