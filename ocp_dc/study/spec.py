@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ocp_dc.errors import UserError, unknown_name
 from ocp_dc.options import check_containers, check_keys, parse
 from ocp_dc.study.options import StudyOptions, check_seeds
+from ocp_dc.yaml_config import check_kind, read_yaml
 
 MODEL = "model"  # the name of the models' axis in `exclude`
 
@@ -79,16 +78,10 @@ def read_study(path: Path) -> Study:
 
 
 def _load(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected a study such as configs/studies/coefficient.yml")
     if path.resolve() in above:
         raise UserError(f"{path}: includes itself")
-    try:
-        block = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: no YAML: {error}") from error
-    if not isinstance(block, dict):
-        raise UserError(f"{path}: got {type(block).__name__}, expected the blocks of a study: title, base, arms, ...")
+    block = read_yaml(path, "a study such as configs/studies/coefficient.yml")
+    check_kind(block, "study", path)
     included: dict[str, Any] = {}
     includes = block.pop("includes", None) or []
     if not isinstance(includes, list) or not all(isinstance(name, str) for name in includes):
