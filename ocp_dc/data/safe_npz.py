@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
@@ -16,14 +17,14 @@ from ocp_dc.data.archive_bounds import check_zip
 from ocp_dc.errors import UnsafeDataError, UserError
 
 
-def npz_names(path: Path | str) -> list[str]:
-    """Return the names of the arrays in an npz file.
+def npz_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the arrays in an npz file, read from their headers; () for what is no array.
 
     Raises:
         UserError: the file is missing or no npz file, or would unpack to far more than it has bytes.
     """
     with _opened(path) as archive:
-        return list(archive.files)
+        return {name: _shape(archive, name) for name in archive.files}
 
 
 def load_npz(path: Path | str, names: Iterable[str] | None = None) -> dict[str, NDArray]:
@@ -59,6 +60,16 @@ def _opened(path: Path | str) -> Iterator[NpzFile]:
         raise UserError(f"{path}: not a readable npz file ({error}); expected what numpy.savez writes") from error
     with archive:
         yield archive
+
+
+def _shape(archive: NpzFile, name: str) -> tuple[int, ...]:
+    member = name if name in archive._files else f"{name}.npy"  # type: ignore[attr-defined]
+    try:
+        with archive.zip.open(member) as file:
+            header = read_array_header_1_0 if read_magic(file) == (1, 0) else read_array_header_2_0
+            return header(file)[0]
+    except Exception:  # no array, or damage, which reading it describes
+        return ()
 
 
 def _read(archive: NpzFile, name: str, path: Path | str) -> NDArray:

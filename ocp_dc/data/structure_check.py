@@ -17,7 +17,7 @@ PAIRS_AT_ONCE = 4_000_000  # distances held in memory
 
 def check_structure(
     numbers: NDArray, positions: NDArray, cell: NDArray | None, pbc: NDArray | None, where: str
-) -> None:
+) -> tuple[tuple[int, int], float]:
     """Refuse a structure that no model can mean anything by.
 
     Args:
@@ -26,6 +26,9 @@ def check_structure(
         cell: the cell vectors as rows (3, 3) in Å; None or zeros where there is none.
         pbc: periodic along each cell vector (3,); None where the record does not say.
         where: what messages call the structure: its file and its record.
+
+    Returns:
+        What :func:`closest_pair` returns: the two atoms that are closest, and their distance in Å.
 
     Raises:
         UserError: no atoms, atomic numbers that are no elements, positions or a cell that are not finite or out of
@@ -59,6 +62,7 @@ def check_structure(
             f"{where}: atoms {pair[0]} and {pair[1]} are {distance:.3g} Å apart, expected at least "
             f"{SHORTEST_DISTANCE} Å; is an atom there twice, or is the unit of length wrong?"
         )
+    return pair, distance
 
 
 def check_cell(cell: NDArray, pbc: NDArray | None, where: str) -> None:
