@@ -8,6 +8,7 @@ or block in YAML's notation (``{name: irelu, coefficient: 0.5}``); anything else
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -181,20 +182,29 @@ def parse_value(written: str, text: str) -> Any:
     Raises:
         UserError: a list or block that is no YAML.
     """
-    try:
-        literal = ast.literal_eval(written)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        literal = Ellipsis
-    if isinstance(literal, tuple):
-        return list(literal)  # YAML has no tuples, and the config is written as YAML
-    if literal is None or isinstance(literal, bool | int | float | str | list | dict):
-        return literal
+    with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return _as_yaml(ast.literal_eval(written))
     if not written.startswith(("[", "{")) and not _WORDS.fullmatch(written):
         return written
     try:
         return yaml.load(written, Loader=_OverrideLoader)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"override {text!r}: the value is no YAML: {_in_one_line(error)}") from error
+
+
+def _as_yaml(literal: Any) -> Any:
+    """Return a Python literal with lists for tuples, which YAML does not have; the config is written as YAML.
+
+    Raises:
+        ValueError: it holds something else that YAML does not have: a set, bytes, a complex number.
+    """
+    if isinstance(literal, dict):
+        return {key: _as_yaml(value) for key, value in literal.items()}
+    if isinstance(literal, list | tuple):
+        return [_as_yaml(value) for value in literal]
+    if literal is None or isinstance(literal, bool | int | float | str):
+        return literal
+    raise ValueError(f"{literal!r} is no value of YAML")
 
 
 def _in_one_line(error: Exception) -> str:
