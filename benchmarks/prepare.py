@@ -12,6 +12,7 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def measure(source: Path, out: Path, frames: int) -> tuple[float, float, float]:
     imported = peak_rss()
     started = time.perf_counter()
     held_out = frames // 10
-    counts = {"train": frames - 2 * held_out, "val": held_out, "test": held_out}
+    counts: dict[str, Any] = {"train": frames - 2 * held_out, "val": held_out, "test": held_out}
     prepare(source, out, format="rmd17", units="kcal/mol", progress=False, **counts)
     return time.perf_counter() - started, imported, peak_rss()
 

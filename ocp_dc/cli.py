@@ -69,13 +69,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("out", type=Path, help="the folder to make, with train, val and test in it; it must not exist")
     add("--format", required=True, choices=("md17", "rmd17", "ase"), help="layout of the source")
-    add("--units", help="energy unit of the source: eV, meV, kcal/mol, kJ/mol or hartree; lengths are in Å")
+    add("--units", help="energy unit of the source: eV, meV, kcal/mol, kJ/mol, hartree or Ry")
+    add(
+        "--length-units", metavar="U", help="unit of positions and cells: Å (default), bohr, nm or pm; forces are per U"
+    )
+    add("--energy-key", metavar="KEY", help="name of the energies in the source, such as REF_energy")
+    add("--forces-key", metavar="KEY", help="name of the forces in the source, such as REF_forces")
     add("--train", type=int, required=True, metavar="N", help="number of training structures")
     add("--val", type=int, required=True, metavar="N", help="number of validation structures")
     add("--test", type=int, required=True, metavar="N", help="number of test structures")
     add("--seed", type=int, default=0, metavar="S", help="seed of the random split (default: 0)")
     add("--edges", type=float, metavar="CUTOFF", help="store the edges up to this length in Å (default: none)")
-    add("--max-neighbors", type=int, default=50, metavar="N", help="edges to store of each atom (default: 50)")
+    add("--max-neighbors", type=int, metavar="N", help="with --edges: edges to store of each atom (default: 50)")
 
     add = _adder(
         commands, "inspect", _inspect, "build a config's model and print what surgery would change", overrides=True
@@ -147,6 +152,9 @@ def _prepare(args: argparse.Namespace) -> int:
         args.out,
         format=args.format,
         units=args.units,
+        length_units=args.length_units,
+        energy_key=args.energy_key,
+        forces_key=args.forces_key,
         train=args.train,
         val=args.val,
         test=args.test,

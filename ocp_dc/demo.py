@@ -31,10 +31,10 @@ def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
     Raises:
         UserError: the folder exists, or a training failed.
     """
-    from ocp_dc.files import write_csv
     from ocp_dc.evaluation.plots import learning_curves
     from ocp_dc.evaluation.report import read_evaluation
     from ocp_dc.evaluation.tables import comparison_rows, comparison_table
+    from ocp_dc.files import write_csv
 
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out}: exists; remove it, or name another folder with --out")

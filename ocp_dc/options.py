@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ocp_dc.errors import UserError, nearest
 
 T = TypeVar("T")
+# the kinds of values that :func:`check_containers` looks at, in words
+_KINDS: dict[type, str] = {Mapping: "a block", Sequence: "a list", str: "a text", NoneType: ""}
 
 
 def option(default: Any, *, help: str, choices: Iterable[str] | None = None) -> Any:
@@ -68,6 +71,41 @@ def check_keys(block: Mapping[str, Any], known: Iterable[str], path: str) -> Non
     for key in block:
         if key not in known:
             raise UserError(f"{path}: unknown key {key!r}; expected {', '.join(known)}.{nearest(key, known)}")
+
+
+def check_containers(cls: type, block: Mapping[str, Any], path: str) -> None:
+    """Refuse options that are no block or no list where their type hints ask for one, at any depth.
+
+    Args:
+        cls: a dataclass of options; hints made of ``Mapping``, ``Sequence``, ``str`` and ``None`` are checked.
+        block: the mapping that the config holds.
+        path: where the block stands, for messages.
+
+    Raises:
+        UserError: a value has another kind; the message names it by its path.
+    """
+    hints = get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        if field.name in block:
+            _check_container(block[field.name], hints[field.name], f"{path}.{field.name}", field.metadata["help"])
+
+
+def _check_container(value: Any, hint: Any, path: str, help: str) -> None:
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    kinds = [get_origin(member) or member for member in members]
+    if not set(kinds) <= _KINDS.keys():
+        return  # numbers and the like have checks of their own
+    for member, kind in zip(members, kinds, strict=True):
+        if isinstance(value, kind) and (kind is str or not isinstance(value, str)):
+            if kind is Mapping:
+                for key, entry in value.items():
+                    _check_container(entry, get_args(member)[1], f"{path}.{key}", help)
+            elif kind is Sequence:
+                for number, entry in enumerate(value):
+                    _check_container(entry, get_args(member)[0], f"{path}[{number}]", help)
+            return
+    expected = " or ".join(words for kind, words in _KINDS.items() if kind in kinds and words)
+    raise UserError(f"{path}: got {value!r}, expected {expected} ({help})")
 
 
 def documentation(cls: type) -> str:

@@ -24,7 +24,7 @@ OURS = {
     "labels": ("ocp_dc.data.units", "ocp_dc.errors", "ocp_dc.options"),
     "data": ("ocp_dc.errors", "ocp_dc.files", "ocp_dc.options", "ocp_dc.__version__"),
     "pinn": (
-        *("ocp_dc.nn", "ocp_dc.surgery", "ocp_dc.errors", "ocp_dc.options", "ocp_dc.__version__"),
+        *("ocp_dc.nn", "ocp_dc.surgery", "ocp_dc.errors", "ocp_dc.options", "ocp_dc.__version__", "ocp_dc.yaml_config"),
         *("ocp_dc.files", "ocp_dc.evaluation.plots", "ocp_dc.interrupt", "ocp_dc.locks"),
     ),
 }

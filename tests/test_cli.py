@@ -51,7 +51,7 @@ def test_prepare(tmp_path, capsys):
     ("change", "message"),
     [
         (["--format", "md17"], "rmd17"),
-        (["--units", "kcal"], "kcal/mol"),
+        (["--units", "cal"], "kcal/mol"),
         (["--train", "100000"], "2000"),
         (["--spilt", "3"], "unknown arguments"),
     ],

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ocp_dc.errors import UserError
+from ocp_dc.data.structure_check import check_labels, check_structure
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,14 @@ class FrameSource(Protocol):
 
     def __getitem__(self, index: int) -> Frame: ...
 
+    def where(self, index: int) -> str:
+        """Return what messages call a structure: its file, and its number therein from 0."""
+        ...
+
+    def notes(self) -> list[str]:
+        """Return what the user may want to know of the structures read so far, a sentence each."""
+        ...
+
     def describe(self) -> dict[str, object]:
         """Return what dataset.json records of the source: plain JSON values."""
         ...
@@ -86,21 +94,19 @@ def molecule(numbers: NDArray, positions: NDArray, energy: float, forces: NDArra
     )
 
 
-def check_finite(values: NDArray, what: str, name: str) -> None:
-    """Refuse NaN and infinity.
+def check_frame(frame: Frame, where: str) -> tuple[tuple[int, int], float]:
+    """Refuse a structure or labels that cannot be meant.
 
     Args:
-        values: one entry (of any shape) a frame, along the first axis.
-        what: what the values are, for the message.
-        name: the file.
+        frame: the structure.
+        where: what messages call it: its file and its number.
+
+    Returns:
+        The two atoms that are closest, and their distance in Å; of one atom infinity.
 
     Raises:
-        UserError: it names the first frame that is not finite, and how many are not.
+        UserError: what :mod:`ocp_dc.data.structure_check` finds.
     """
-    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)  # (frames,)
-    if not finite.all():
-        bad = np.flatnonzero(~finite)
-        raise UserError(
-            f"{name}: {what} of frame {bad[0]} are NaN or infinite ({len(bad)} such frame(s) in all); expected"
-            " finite numbers. Take these frames out of the file"
-        )
+    closest = check_structure(frame.numbers, frame.positions, frame.cell, frame.pbc, where)
+    check_labels(frame.energy, frame.forces, where)
+    return closest

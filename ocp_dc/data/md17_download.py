@@ -53,7 +53,13 @@ def download_md17(name: str, folder: Path | None = None) -> Path:
 
 
 def layout_of(name: str) -> str:
-    """Return the format in which a downloaded molecule comes: ``"rmd17"`` or ``"md17"``."""
+    """Return the format in which a downloaded molecule comes: ``"rmd17"`` or ``"md17"``.
+
+    Raises:
+        UserError: the name is unknown.
+    """
+    if name not in NAMES:
+        raise unknown_name("MD17 molecule", name, NAMES)
     return "rmd17" if name.startswith("revised ") else "md17"
 
 
@@ -74,7 +80,7 @@ class _Files(MD17):
 
 
 def _failed(name: str, reason: str) -> UserError:
-    url = MD17.revised_url if layout_of(name) == "rmd17" else f"{MD17.gdml_url}/{MD17.file_names[name]}"
+    url = MD17.revised_url if name.startswith("revised ") else f"{MD17.gdml_url}/{MD17.file_names[name]}"
     return UserError(
         f"could not download {name!r} from {url}: {reason}. Fetch it by hand, unpack {MD17.file_names[name]} and give"
         f" that file: ocp-dc prepare {MD17.file_names[name]} OUT --format {layout_of(name)} --units {UNIT}"

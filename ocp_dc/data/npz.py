@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ocp_dc.data.frames import Frame, check_finite, molecule
-from ocp_dc.data.safe_npz import load_npz, npz_names
-from ocp_dc.data.units import energy_in_ev
-from ocp_dc.errors import UserError, unknown_name
+from ocp_dc.data import stated_units
+from ocp_dc.data.frames import Frame, molecule
+from ocp_dc.data.label_keys import LabelKeys, advice, likely_pair, listed
+from ocp_dc.data.safe_npz import load_npz, npz_shapes
+from ocp_dc.data.units import energy_in_ev, length_in_angstrom
+from ocp_dc.errors import UnsafeDataError, UserError, unknown_name
 
 
 class Layout(NamedTuple):
@@ -30,27 +33,49 @@ LAYOUTS = {
 
 
 class NpzSource:
-    """The frames of one molecule in an npz file; lengths in Å, energies and forces converted to eV and eV/Å.
+    """The frames of one molecule in an npz file, converted to Å, eV and eV/Å.
 
     Args:
         path: the file: numbers (atoms,), positions (frames, atoms, 3), energies (frames,) or (frames, 1), forces
-            (frames, atoms, 3). Other arrays in it are not read.
+            (frames, atoms, 3). Other arrays in it are not read, but for texts that state units.
         format: a key of ``LAYOUTS``.
-        unit: the energy unit of the file.
+        unit: the energy unit of the file; None is what the file states.
+        length_unit: the unit of positions; None is what the file states, else Å. Forces are energies per this length.
+        keys: the names of energies and forces where they are not the layout's.
 
     Raises:
-        UserError: no npz file, arrays missing or of wrong shape, object arrays, NaN, infinity, an unknown unit.
+        UserError: no npz file, arrays missing or of wrong shape, object arrays, an unknown unit, none, or another than
+            the file states.
     """
 
-    def __init__(self, path: Path | str, format: str, unit: str) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        format: str,
+        unit: str | None = None,
+        length_unit: str | None = None,
+        keys: LabelKeys = LabelKeys(),  # noqa: B008 - immutable
+    ) -> None:
         if format not in LAYOUTS:
             raise unknown_name("npz format", format, LAYOUTS)
         layout = LAYOUTS[format]
+        layout = layout._replace(energies=keys.energy or layout.energies, forces=keys.forces or layout.forces)
         self.name = str(path)
         self.format = format
-        self.unit = unit
-        self._factor = energy_in_ev(unit)
-        _check_names(npz_names(path), format, self.name)
+        if unit is not None:
+            energy_in_ev(unit)  # a misspelt unit is said before the file is read
+        held = npz_shapes(path)
+        _check_names(held, layout, format, self.name)
+        texts = _texts(path, [key for key in held if key.lower() in stated_units.NAMES])
+        stated = stated_units.energy_unit(texts, unit, self.name)
+        if stated is None:
+            raise UserError(
+                f"{path}: does not say its energy unit, and none was given; expected --units eV, kcal/mol or another. "
+                "Published MD17 files are in kcal/mol"
+            )
+        self.unit, self.length_unit = stated, stated_units.length_unit(texts, length_unit, self.name) or "Å"
+        energy, self._length = energy_in_ev(self.unit), length_in_angstrom(self.length_unit)
+        self._force = energy / self._length
         arrays = load_npz(path, layout)
         self._numbers = _numbers(arrays[layout.numbers], layout.numbers, self.name)
         self._positions = _vectors(arrays[layout.positions], layout.positions, len(self._numbers), self.name)
@@ -59,36 +84,59 @@ class NpzSource:
         _check_lengths(
             {layout.positions: self._positions, layout.energies: energies, layout.forces: self._forces}, self.name
         )
-        check_finite(self._positions, "positions", self.name)
-        check_finite(energies, "energies", self.name)
-        check_finite(self._forces, "forces", self.name)
-        self._energies = energies.astype(np.float64) * self._factor
+        self._energies = energies.astype(np.float64) * energy
 
     def __len__(self) -> int:
         return len(self._energies)
 
     def __getitem__(self, index: int) -> Frame:
-        forces = self._forces[index].astype(np.float64) * self._factor
-        return molecule(self._numbers, self._positions[index], self._energies[index], forces)
+        positions = self._positions[index].astype(np.float64) * self._length
+        forces = self._forces[index].astype(np.float64) * self._force
+        return molecule(self._numbers, positions, self._energies[index], forces)
+
+    def where(self, index: int) -> str:
+        """Return file and number of a structure."""
+        return f"{self.name}: frame {index}"
+
+    def notes(self) -> list[str]:
+        """Return nothing: the layout says which arrays are read."""
+        return []
 
     def describe(self) -> dict[str, object]:
-        """Return format and unit."""
-        return {"format": self.format, "units": self.unit}
+        """Return format and units."""
+        return {"format": self.format, "units": self.unit, "length_units": self.length_unit}
 
     def close(self) -> None:
         """Nothing is open: the arrays are in memory."""
 
 
-def _check_names(names: list[str], format: str, name: str) -> None:
-    missing = [key for key in LAYOUTS[format] if key not in names]
+def _check_names(held: dict[str, tuple[int, ...]], layout: Layout, format: str, name: str) -> None:
+    missing = [key for key in layout if key not in held]
     if not missing:
         return
-    fitting = [other for other, layout in LAYOUTS.items() if set(layout) <= set(names)]
+    if packed := [key for key in held if key.endswith((".npz", ".xyz", ".extxyz", ".traj", ".db"))]:
+        raise UserError(
+            f"{name}: an archive of files ({', '.join(packed[:5])}{', ...' if len(packed) > 5 else ''}); expected one"
+            " npz file. Unpack it, and give one of them"
+        )
+    fitting = [other for other, arrays in LAYOUTS.items() if set(arrays) <= set(held)]
     hint = f". It has the layout of --format {fitting[0]}" if fitting else ""
+    if not fitting and layout.numbers in held and layout.positions in held:
+        frames, *rest = held[layout.positions] or (0,)
+        pair = likely_pair(held, (frames,), (frames, *rest))
+        unnamed = {"energy": layout.energies, "forces": layout.forces}
+        hint = advice(pair, [label for label, key in unnamed.items() if key in missing])
     raise UserError(
-        f"{name}: no {', '.join(missing)}; got {', '.join(names) or 'no arrays'}; --format {format} expects"
-        f" {', '.join(LAYOUTS[format])}{hint}"
+        f"{name}: no {', '.join(missing)}; it has {listed(held)}; --format {format} expects {', '.join(layout)}{hint}"
     )
+
+
+def _texts(path: Path | str, names: list[str]) -> dict[str, NDArray]:
+    texts: dict[str, NDArray] = {}
+    for name in names:
+        with contextlib.suppress(UnsafeDataError):  # an array of Python objects states nothing
+            texts |= load_npz(path, [name])
+    return texts
 
 
 def _numbers(array: NDArray, key: str, name: str) -> NDArray:

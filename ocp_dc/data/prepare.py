@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +17,16 @@ from tqdm import tqdm
 from ocp_dc import __version__
 from ocp_dc.data import md17_download
 from ocp_dc.data.edges import add_edges, check_edges
-from ocp_dc.data.frames import FrameSource
+from ocp_dc.data.frames import FrameSource, check_frame
+from ocp_dc.data.label_keys import LabelKeys
 from ocp_dc.data.lmdb_io import to_data, write_lmdb
 from ocp_dc.data.npz import LAYOUTS, NpzSource
+from ocp_dc.data.output_folder import all_or_nothing, new_folder
 from ocp_dc.data.splits import random_split
 from ocp_dc.data.summary import Summary
+from ocp_dc.data.units import energy_in_ev, length_in_angstrom
 from ocp_dc.errors import UserError, unknown_name
+from ocp_dc.files import write_json
 
 FORMATS = (*LAYOUTS, "ase")
 
@@ -36,12 +37,15 @@ def prepare(
     *,
     format: str,
     units: str | None = None,
+    length_units: str | None = None,
+    energy_key: str | None = None,
+    forces_key: str | None = None,
     train: int,
     val: int,
     test: int,
     seed: int = 0,
     edges: float | None = None,
-    max_neighbors: int = 50,
+    max_neighbors: int | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Write ``out/{train,val,test}/data.lmdb`` (eV, Å; metadata.npz beside each), dataset.json and split.npz.
@@ -53,41 +57,54 @@ def prepare(
             ``ase`` also several files, or a folder of them at any depth.
         out: the folder to make; it may exist if it is empty.
         format: one of ``FORMATS``.
-        units: the energy unit of the source. Needed for npz files; None is eV for ``ase``, kcal/mol for downloads.
+        units: the energy unit of the source. None is eV for ``ase``, kcal/mol for downloads, and for npz files what
+            they state; those that state none need it.
+        length_units: the unit of positions and cells; forces are energies per this length. None is what an npz file
+            states, else Å.
+        energy_key: the name of the energies in the source where it is not the format's own: an array of an npz file;
+            a result, or a key of ``info`` of what ase reads.
+        forces_key: the name of the forces, likewise, or a key of ``arrays``.
         train: number of training structures.
         val: number of validation structures; with 0 there is no such folder.
         test: number of test structures; with 0 there is no such folder.
         seed: seed of the split.
         edges: a cutoff in Å to store edges for, as OC20's LMDBs may hold them; None stores none, and a model computes
             its own (``otf_graph: true``).
-        max_neighbors: with ``edges``, the nearest so many neighbours of each atom are stored.
+        max_neighbors: with ``edges``, the nearest so many neighbors of each atom are stored; None is 50.
         progress: show a progress bar.
 
     Returns:
         What dataset.json holds.
 
     Raises:
-        UserError: anything wrong with the arguments or the source.
+        UserError: anything wrong with the arguments or the source, or a structure that cannot be meant.
     """
-    out = Path(out).absolute()
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(f"{out}: exists; expected a new name or an empty folder. Remove it or choose another name")
+    out = new_folder(out)
     if format not in FORMATS:
         raise unknown_name("format", format, FORMATS)
     edged: Callable[[Data], Data] = _as_it_is
     if edges is not None:
+        max_neighbors = 50 if max_neighbors is None else max_neighbors
         check_edges(edges, max_neighbors)
         edged = partial(add_edges, cutoff=edges, max_neighbors=max_neighbors)
+    elif max_neighbors is not None:
+        raise UserError(
+            f"max_neighbors: got {max_neighbors!r} without edges, where it does nothing; give edges as well (--edges 6)"
+            ", or leave it out"
+        )
     sources = [src] if isinstance(src, str | Path) else list(src)
-    files, units = _resolve([str(source) for source in sources], format, units)
+    files, units = _resolve([str(source) for source in sources], format, units, length_units)
     one = len(files) == 1 and not Path(sources[0]).is_dir()
-    with closing(_source(files, format, units, one)) as source, _all_or_nothing(out) as folder:
+    keys = LabelKeys(energy_key, forces_key)
+    with closing(_source(files, format, units, length_units, keys, one)) as source, all_or_nothing(out) as folder:
         split = random_split(len(source), train, val, test, seed)
         description: dict[str, Any] = {
             "source": ", ".join(map(str, sources)),
             "file": files[0].name if len(files) == 1 else None,
             "sha256": _sha256(files),
             **source.describe(),
+            **({} if energy_key is None else {"energy_key": energy_key}),
+            **({} if forces_key is None else {"forces_key": forces_key}),
             "source_count": len(source),
             "counts": {name: len(indices) for name, indices in split._asdict().items()},
             "seed": seed,
@@ -100,13 +117,15 @@ def prepare(
                     bar.set_description(name)
                     (folder / name).mkdir()
                     write_lmdb(folder / name / "data.lmdb", _samples(source, indices, name, summary, bar, edged))
-        description |= {**summary.describe(), "ocp_dc_version": __version__}
+        description |= {**summary.describe(), "notes": source.notes(), "ocp_dc_version": __version__}
         np.savez(folder / "split.npz", **split._asdict())
-        (folder / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "dataset.json", description)
     return description
 
 
-def _resolve(sources: list[str], format: str, units: str | None) -> tuple[list[Path], str | None]:
+def _resolve(
+    sources: list[str], format: str, units: str | None, length_units: str | None
+) -> tuple[list[Path], str | None]:
     """Return the files, downloaded if need be, and their energy unit."""
     if format != "ase" and len(sources) != 1:
         raise UserError(f"got {len(sources)} sources; --format {format} takes one file. Prepare each on its own")
@@ -114,17 +133,13 @@ def _resolve(sources: list[str], format: str, units: str | None) -> tuple[list[P
         name = sources[0].removeprefix(md17_download.PREFIX).strip()
         # Checked before the download, which is large.
         expected = md17_download.layout_of(name)
-        if format != expected or (units or md17_download.UNIT).strip().lower() != md17_download.UNIT:
+        same_units = energy_in_ev(units or md17_download.UNIT) == energy_in_ev(md17_download.UNIT)
+        if format != expected or not same_units or length_in_angstrom(length_units or "Å") != 1.0:
             raise UserError(
-                f"{sources[0]}: got format {format} and units {units}; this one comes in --format {expected} --units"
-                f" {md17_download.UNIT}"
+                f"{sources[0]}: got format {format}, units {units} and length units {length_units or 'Å'}; this one"
+                f" comes in --format {expected} --units {md17_download.UNIT}, lengths in Å"
             )
         return [md17_download.download_md17(name)], md17_download.UNIT
-    if units is None and format in LAYOUTS:
-        raise UserError(
-            f"{sources[0]}: npz files do not say their energy unit, and none was given; expected --units eV, kcal/mol"
-            " or another. Published MD17 files are in kcal/mol"
-        )
     paths = [Path(source) for source in sources]
     if format != "ase":
         return paths, units
@@ -133,14 +148,15 @@ def _resolve(sources: list[str], format: str, units: str | None) -> tuple[list[P
     return structure_files(paths), units
 
 
-def _source(files: list[Path], format: str, units: str | None, one: bool) -> FrameSource:
+def _source(
+    files: list[Path], format: str, units: str | None, length_units: str | None, keys: LabelKeys, one: bool
+) -> FrameSource:
     if format == "ase":
         from ocp_dc.data.ase_files import AseSource
         from ocp_dc.data.trajectories import AseFiles
 
-        return AseSource(files[0], units) if one else AseFiles(files, units)
-    assert units is not None
-    return NpzSource(files[0], format, units)
+        return AseSource(files[0], units, length_units, keys) if one else AseFiles(files, units, length_units, keys)
+    return NpzSource(files[0], format, units, length_units, keys)
 
 
 def _as_it_is(data: Data) -> Data:
@@ -157,22 +173,10 @@ def _samples(
 ) -> Iterator[Data]:
     for index in indices.tolist():
         frame = source[index]
+        check_frame(frame, source.where(index))
         summary.add(name, frame)
         yield edged(to_data(frame, sid=index))
         bar.update()
-
-
-@contextmanager
-def _all_or_nothing(out: Path) -> Iterator[Path]:
-    """Give a folder that becomes ``out`` on success and disappears on failure, Ctrl-C included."""
-    folder = out.parent / f".{out.name}.{os.getpid()}.partial"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-        folder.replace(out)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _sha256(files: list[Path]) -> str:

@@ -1,4 +1,4 @@
-"""Reading npz files without ever unpickling."""
+"""Reading npz files without ever unpickling, and without unpacking more than their sizes on the disk bear out."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
+from ocp_dc.data.archive_bounds import check_zip
 from ocp_dc.errors import UnsafeDataError, UserError
 
 
-def npz_names(path: Path | str) -> list[str]:
-    """Return the names of the arrays in an npz file.
+def npz_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the arrays in an npz file, read from their headers; () for what is no array.
 
     Raises:
-        UserError: the file is missing or no npz file.
+        UserError: the file is missing or no npz file, or would unpack to far more than it has bytes.
     """
     with _opened(path) as archive:
-        return list(archive.files)
+        return {name: _shape(archive, name) for name in archive.files}
 
 
 def load_npz(path: Path | str, names: Iterable[str] | None = None) -> dict[str, NDArray]:
@@ -32,7 +35,8 @@ def load_npz(path: Path | str, names: Iterable[str] | None = None) -> dict[str, 
         names: the arrays to read; None reads all.
 
     Raises:
-        UserError: the file is missing, damaged, no npz file, or lacks one of ``names``.
+        UserError: the file is missing, damaged, no npz file, lacks one of ``names``, or would unpack to far more than
+            it has bytes.
         UnsafeDataError: an array holds Python objects, which are stored as a pickle.
     """
     with _opened(path) as archive:
@@ -49,6 +53,7 @@ def _opened(path: Path | str) -> Iterator[NpzFile]:
         raise UserError(f"{path}: no such file; expected an npz file")
     if not zipfile.is_zipfile(path):  # np.load would take it for a pickle
         raise UserError(f"{path}: not an npz file, or cut short; expected what numpy.savez writes")
+    check_zip(path)
     try:
         archive = np.load(path, allow_pickle=False)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
@@ -57,8 +62,19 @@ def _opened(path: Path | str) -> Iterator[NpzFile]:
         yield archive
 
 
+def _shape(archive: NpzFile, name: str) -> tuple[int, ...]:
+    member = name if name in archive._files else f"{name}.npy"  # type: ignore[attr-defined]
+    try:
+        with archive.zip.open(member) as file:
+            header = read_array_header_1_0 if read_magic(file) == (1, 0) else read_array_header_2_0
+            return header(file)[0]
+    except Exception:  # no array, or damage, which reading it describes
+        return ()
+
+
 def _read(archive: NpzFile, name: str, path: Path | str) -> NDArray:
     try:
+        _check_header(archive, name)
         return archive[name]
     except Exception as error:  # damage shows as one of many types: zlib.error, BadZipFile, EOFError, SyntaxError
         if "allow_pickle" in str(error):
@@ -67,3 +83,30 @@ def _read(archive: NpzFile, name: str, path: Path | str) -> NDArray:
                 " code; expected plain numbers. Save it again from a source that you trust, without dtype=object"
             ) from error
         raise UserError(f"{path}: array {name!r} cannot be read ({error}); the file is damaged") from error
+
+
+def _check_header(archive: NpzFile, name: str) -> None:
+    """Compare the size that an array's own header declares with its entry: numpy makes room for it before reading."""
+    entries = {entry.filename: entry for entry in archive.zip.infolist()}
+    entry = entries.get(f"{name}.npy") or entries[name]
+    with archive.zip.open(entry) as file:
+        shape, dtype = _header(file)
+        if (
+            not dtype.hasobject
+            and (declared := max(dtype.itemsize, 1) * _product(shape)) != entry.file_size - file.tell()
+        ):
+            raise ValueError(f"shape {shape} of {dtype} takes {declared} bytes, got {entry.file_size - file.tell()}")
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    product = 1
+    for length in shape:  # in Python's whole numbers, which do not wrap round
+        product *= length
+    return product

@@ -17,7 +17,7 @@ PAIRS_AT_ONCE = 4_000_000  # distances held in memory
 
 def check_structure(
     numbers: NDArray, positions: NDArray, cell: NDArray | None, pbc: NDArray | None, where: str
-) -> None:
+) -> tuple[tuple[int, int], float]:
     """Refuse a structure that no model can mean anything by.
 
     Args:
@@ -26,6 +26,9 @@ def check_structure(
         cell: the cell vectors as rows (3, 3) in Å; None or zeros where there is none.
         pbc: periodic along each cell vector (3,); None where the record does not say.
         where: what messages call the structure: its file and its record.
+
+    Returns:
+        What :func:`closest_pair` returns: the two atoms that are closest, and their distance in Å.
 
     Raises:
         UserError: no atoms, atomic numbers that are no elements, positions or a cell that are not finite or out of
@@ -59,6 +62,7 @@ def check_structure(
             f"{where}: atoms {pair[0]} and {pair[1]} are {distance:.3g} Å apart, expected at least "
             f"{SHORTEST_DISTANCE} Å; is an atom there twice, or is the unit of length wrong?"
         )
+    return pair, distance
 
 
 def check_cell(cell: NDArray, pbc: NDArray | None, where: str) -> None:
@@ -82,8 +86,8 @@ def check_cell(cell: NDArray, pbc: NDArray | None, where: str) -> None:
     for axis in np.flatnonzero(periodic):
         if not cell[axis].any():
             raise UserError(
-                f"{where}: periodic (pbc {_flags(periodic)}), but its cell vector {axis + 1} is zero; give the cell, or "
-                "set pbc to F along this direction"
+                f"{where}: periodic (pbc {_flags(periodic)}), but its cell vector {axis + 1} is zero; give the cell, "
+                "or set pbc to F along this direction"
             )
     vectors = cell[periodic]  # (p, 3): how many dimensions they span tells whether they are a lattice
     heights = 1.0 / np.linalg.norm(np.linalg.pinv(vectors), axis=0)  # (p,) Å
@@ -94,8 +98,8 @@ def check_cell(cell: NDArray, pbc: NDArray | None, where: str) -> None:
         )
     if np.abs(cell).max() > LARGEST_COORDINATE:
         raise UserError(
-            f"{where}: got a cell vector of {np.abs(cell).max():.3g} Å, expected at most {LARGEST_COORDINATE:g} Å. Is the "
-            "unit of length right?"
+            f"{where}: got a cell vector of {np.abs(cell).max():.3g} Å, expected at most {LARGEST_COORDINATE:g} Å. Is "
+            "the unit of length right?"
         )
 
 

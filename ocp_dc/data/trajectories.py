@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ocp_dc.data.ase_files import AseSource
 from ocp_dc.data.frames import Frame
+from ocp_dc.data.label_keys import LabelKeys
 from ocp_dc.errors import UserError
 
 SUFFIXES = (".traj", ".db", ".aselmdb", ".xyz", ".extxyz")
@@ -52,15 +53,24 @@ class AseFiles:
     Args:
         files: the files, in the order that numbers them.
         unit: the energy unit of all; None is eV.
+        length_unit: the unit of positions and cells of all; None is Å.
+        keys: the names of energies and forces in all.
 
     Raises:
         UserError: what :class:`~ocp_dc.data.ase_files.AseSource` raises for any of them.
     """
 
-    def __init__(self, files: Sequence[Path], unit: str | None = None) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        unit: str | None = None,
+        length_unit: str | None = None,
+        keys: LabelKeys = LabelKeys(),  # noqa: B008 - immutable
+    ) -> None:
         self.name = ", ".join(str(file) for file in files[:3]) + (", ..." if len(files) > 3 else "")
         self._files = list(files)
-        self._unit = unit
+        self._unit, self._length_unit, self._keys = unit or "eV", length_unit or "Å", keys
+        self._notes: dict[str, None] = {}  # in the order in which they arose
         self._open: OrderedDict[int, AseSource] = OrderedDict()  # the least recently used first
         self._in_memory: dict[int, AseSource] = {}
         try:
@@ -73,21 +83,36 @@ class AseFiles:
         return self._ends[-1]
 
     def __getitem__(self, index: int) -> Frame:
-        number = bisect_right(self._ends, index)
-        fid = index - (self._ends[number - 1] if number else 0)
-        frame = self._source(number)[fid]
+        number, fid = self._place(index)
+        source = self._source(number)
+        frame = source[fid]
+        self._notes.update(dict.fromkeys(source.notes()))
         return frame if frame.sid is not None else replace(frame, sid=number, fid=fid)
 
+    def where(self, index: int) -> str:
+        """Return the file of a structure, and its number therein."""
+        number, fid = self._place(index)
+        return f"{self._files[number]}: frame {fid}"
+
+    def notes(self) -> list[str]:
+        """Return what other energies and forces the structures hold that were read."""
+        return list(self._notes)
+
     def describe(self) -> dict[str, object]:
-        """Return format and unit, and each file with its number of frames, in the order of their ``sid``."""
+        """Return format and units, and each file with its number of frames, in the order of their ``sid``."""
         lengths = [end - start for start, end in zip([0, *self._ends], self._ends, strict=False)]
         files = [{"file": str(file), "frames": n} for file, n in zip(self._files, lengths, strict=True)]
-        return {"format": "ase", "units": self._unit or "eV", "files": files}
+        return {"format": "ase", "units": self._unit, "length_units": self._length_unit, "files": files}
 
     def close(self) -> None:
         """Close the files."""
         for source in self._open.values():
             source.close()
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Return the number of a structure's file, and its number therein."""
+        number = bisect_right(self._ends, index)
+        return number, index - (self._ends[number - 1] if number else 0)
 
     def _source(self, number: int) -> AseSource:
         if number in self._in_memory:
@@ -95,7 +120,7 @@ class AseFiles:
         if number in self._open:
             self._open.move_to_end(number)
             return self._open[number]
-        source = AseSource(self._files[number], self._unit)
+        source = AseSource(self._files[number], self._unit, self._length_unit, self._keys)
         if source.in_memory:  # reading it again costs more than keeping it
             self._in_memory[number] = source
             return source

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ocp_dc.errors import UserError
-from ocp_dc.files import write_csv, write_json
 from ocp_dc.evaluation.largest import largest_errors
 from ocp_dc.evaluation.metrics import UNITS, error_metrics
 from ocp_dc.evaluation.plots import parity_plot
 from ocp_dc.evaluation.predictions import Predictions
+from ocp_dc.files import write_csv, write_json
 
 
 def write_report(predictions: Predictions, out_dir: str | Path, title: str, overwrite: bool = False) -> dict[str, Any]:

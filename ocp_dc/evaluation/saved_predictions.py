@@ -9,8 +9,8 @@ import numpy as np
 
 from ocp_dc.data.safe_npz import load_npz
 from ocp_dc.errors import UserError
-from ocp_dc.files import replacing
 from ocp_dc.evaluation.predictions import Predictions
+from ocp_dc.files import replacing
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Predictions))
 

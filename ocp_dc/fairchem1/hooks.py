@@ -194,6 +194,14 @@ def models_that_stop() -> None:
     model_repairs.install()
 
 
+def one_parser_of_overrides() -> None:
+    """Fairchem's main parses overrides by itself, otherwise than every other command of ours."""
+    from ocp_dc.fairchem1 import run_config
+
+    cli: Any = importlib.import_module("fairchem.core._cli")
+    cli.build_config = run_config.build_config
+
+
 HOOKS: tuple[Callable[[], None], ...] = (
     missing_packages,
     weights_only_loading,
@@ -206,4 +214,5 @@ HOOKS: tuple[Callable[[], None], ...] = (
     basis_functions,
     scale_factor_messages,
     models_that_stop,
+    one_parser_of_overrides,
 )

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from fairchem.core import _cli
 from fairchem.core.common import distutils
 from fairchem.core.common.flags import flags
-from fairchem.core.common.utils import UniqueKeyLoader, build_config, setup_imports, setup_logging
+from fairchem.core.common.utils import setup_imports, setup_logging
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from ocp_dc.errors import UserError
+from ocp_dc.fairchem1 import machine_check
 from ocp_dc.fairchem1.config_check import check_run_config
+from ocp_dc.fairchem1.run_config import build_config
 
 DESCRIPTION = (
     "Train, validate, predict or relax with fairchem's main, the ocp_dc plugin loaded. Results go to "
@@ -27,7 +28,6 @@ EPILOG = (
     "Anything in the config can be changed on the command line: --optim.max_epochs=50 --dataset.train.src=data/train. "
     "Example: ocp-dc main --mode train --config-yml configs/md17/schnet-dc.yml --cpu --identifier first"
 )
-YAML_WORDS = {"true": "True", "false": "False", "null": "None"}
 NEEDS_CHECKPOINT = ("predict", "validate", "run-relaxations")
 NEEDS_SPLIT = {"train": "train", "predict": "test", "validate": "val", "run-relaxations": "relax"}
 
@@ -44,8 +44,11 @@ def main(arguments: Sequence[str]) -> None:
         DivergenceError: the training left the finite numbers.
     """
     args, overrides = parse(arguments)
+    setup_logging()
+    machine_check.settle_device(args)
     config = resolve(args, overrides)
     check_mode(config)
+    machine_check.check_logger(config)
     try:
         _cli.main(args, overrides)
     except ChildFailedError as error:
@@ -68,36 +71,23 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
             raise UserError(f"argument {override!r}: expected an override such as --optim.max_epochs=3, in one word")
     if args.mode is None:
         raise UserError("--mode is missing; give train, predict, validate or run-relaxations")
-    return args, [_python_word(override) for override in overrides]
-
-
-def _python_word(override: str) -> str:
-    """Spell YAML's words as Python does: fairchem reads Python there, and takes 'false' for a text, which is true."""
-    key, value = override.split("=", maxsplit=1)
-    return f"{key}={YAML_WORDS.get(value, value)}"
+    machine_check.check_flags(args)
+    return args, overrides
 
 
 def resolve(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
     """Return the checked config that a command line stands for.
 
     Raises:
-        UserError: the file is missing or is no YAML mapping, or the config does not hold.
+        UserError: the file is no run config, or the config does not hold.
     """
-    path = Path(args.config_yml)
-    if not path.is_file():
-        raise UserError(f"--config-yml {path}: no such file")
     setup_logging()
     logging.getLogger().setLevel(logging.WARNING)  # fairchem announces every import of its models
     try:
         setup_imports()
     finally:
         logging.getLogger().setLevel(logging.INFO)
-    try:
-        if not isinstance(yaml.load(path.read_text(), Loader=UniqueKeyLoader), dict):
-            raise ValueError("expected blocks such as 'model:' and 'dataset:', got no mapping")
-        config = build_config(args, overrides)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, AttributeError, KeyError, TypeError) as error:
-        raise UserError(f"--config-yml {path}: {error}") from error
+    config = build_config(args, overrides)
     check_run_config(config)
     return config
 

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ocp_dc.errors import UserError
 from ocp_dc.options import check_keys
 from ocp_dc.pinn.options import TOP_LEVEL, PinnOptions
+from ocp_dc.yaml_config import apply_override, check_kind, parse_override, read_yaml
 
 BUDGETS = ("full", "smoke")
 PATH = "--data.path="
@@ -36,7 +35,7 @@ def resolve(
 
     Args:
         config: a YAML file, or its content.
-        overrides: texts such as ``--dc.activation=irelu``; values are YAML.
+        overrides: texts such as ``--dc.activation=irelu``; see :func:`ocp_dc.yaml_config.parse_override`.
         budget: ``full``, or ``smoke`` for a training of seconds that learns nothing.
         seed: in the place of the config's.
 
@@ -48,12 +47,11 @@ def resolve(
     changes = raw.pop("smoke", None) or {}
     if budget not in BUDGETS:
         raise UserError(f"--budget: got {budget!r}, expected one of {', '.join(BUDGETS)}")
+    if not isinstance(changes, Mapping):
+        raise UserError(f"smoke: got {changes!r}, expected a block of changes, such as {{data: {{size: 32}}}}")
+    check_keys(changes, TOP_LEVEL, "smoke")
     if budget == "smoke":
-        raw = _merged(raw, copy.deepcopy(SMOKE))
-        if not isinstance(changes, Mapping):
-            raise UserError(f"smoke: got {changes!r}, expected a block of changes, such as {{data: {{size: 32}}}}")
-        raw = _merged(raw, changes)
-        raw["data"] = _without_sizes_of_a_file(raw.get("data"))
+        raw = _smoke(raw, changes)
     # the path first: it drops the sizes of the config, not those that are given beside it, which are refused
     for text in sorted(overrides, key=lambda text: not text.startswith(PATH)):
         _override(raw, text)
@@ -61,7 +59,20 @@ def resolve(
             raw["data"] = _without_sizes_of_a_file(raw["data"])
     if seed is not None:
         raw["seed"] = seed
-    return _plain(PinnOptions.from_config(raw), raw)
+    options = PinnOptions.from_config(raw)
+    if budget != "smoke":  # no mistake waits in a block that this budget does not read
+        try:
+            PinnOptions.from_config(_smoke(raw, changes))
+        except UserError as error:
+            raise UserError(f"smoke: {error}") from error
+    return _plain(options, raw)
+
+
+def _smoke(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config of the smoke budget: small numbers, and what the block ``smoke`` changes."""
+    smoke = _merged(_merged(raw, copy.deepcopy(SMOKE)), changes)
+    smoke["data"] = _without_sizes_of_a_file(smoke.get("data"))
+    return smoke
 
 
 def _plain(options: PinnOptions, raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,17 +86,9 @@ def _plain(options: PinnOptions, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({error}); expected a config such as configs/pinn/advection.yml"
-        ) from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: is no YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: got {type(content).__name__}, expected blocks such as `task: advection`")
-    return content
+    blocks = read_yaml(path, "a config such as configs/pinn/advection.yml")
+    check_kind(blocks, "pinn", path)
+    return blocks
 
 
 def _merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,22 +108,9 @@ def _without_sizes_of_a_file(block: Any) -> Any:
 
 
 def _override(config: dict[str, Any], text: str) -> None:
-    dotted, equals, value = text.removeprefix("--").partition("=")
-    if not text.startswith("--") or not equals or not dotted:
-        raise UserError(f"override {text!r}: expected such as --dc.activation=irelu or --optim.iterations=500")
-    if not value:
-        raise UserError(f"override {text!r}: got nothing behind '=', expected a value; null stands for none")
-    if dotted.partition(".")[0] == "smoke":
-        raise UserError(f"override {text!r}: smoke is a block of config files; change {dotted[6:] or 'keys'} itself")
-    *way, last = dotted.split(".")
-    node = config
-    for key in way:
-        if node.get(key) is None:
-            node[key] = {}
-        node = node[key]
-        if not isinstance(node, dict):
-            raise UserError(f"override {text!r}: {key!r} is {node!r}, which is no block")
-    try:
-        node[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UserError(f"override {text!r}: the value is no YAML: {error}") from error
+    path, _ = parse_override(text)
+    if path[0] == "smoke":
+        raise UserError(
+            f"override {text!r}: smoke is a block of config files; change {'.'.join(path[1:]) or 'keys'} itself"
+        )
+    apply_override(config, text)

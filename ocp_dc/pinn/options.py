@@ -14,6 +14,8 @@ from ocp_dc.surgery import DCOptions
 INITIALIZERS = ("Glorot normal", "Glorot uniform", "He normal", "He uniform")
 INITIAL_RMS = "initial_rms"
 LARGEST_SEED = 2**32 - 1  # that numpy takes
+MOST_WEIGHTS = 10**9  # 4 GB, and as much again for each state of the optimizer
+MOST_POINTS = 10**8  # all of them are in memory at once
 FOR_POTENTIALS = ("angle_gradients", "force_gradients", "allow_direct")
 
 
@@ -172,10 +174,16 @@ def _check_numbers(options: PinnOptions) -> None:
             count(f"data.{name}", getattr(options.data, name), least=2)
             if path is not None:
                 raise UserError(f"data.{name}: is of generated solutions, and data.path names a file; leave one out")
-    count("network.hidden_layers", options.network.hidden_layers)
-    count("network.width", options.network.width)
+    layers = count("network.hidden_layers", options.network.hidden_layers)
+    width = count("network.width", options.network.width)
+    if layers * width**2 > MOST_WEIGHTS:
+        raise UserError(
+            f"network: got {layers} hidden layers of width {width}, which have {layers * width**2:.1e} weights, "
+            f"expected at most {MOST_WEIGHTS:.0e}"
+        )
     for field in dataclasses.fields(SamplingOptions):
-        count(f"sampling.{field.name}", getattr(options.sampling, field.name), least=int(field.name == "domain"))
+        least = int(field.name == "domain")
+        count(f"sampling.{field.name}", getattr(options.sampling, field.name), least, MOST_POINTS)
     count("optim.iterations", options.optim.iterations)
     finite_number("optim.lr", options.optim.lr, positive=True)
     scale = options.label_rescaling.scale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ import torch
 
 from ocp_dc.errors import UserError
 from ocp_dc.nn.settings import finite_number
+from ocp_dc.pinn.data.layouts import layout_of
 from ocp_dc.pinn.solution import Solution
 
 COORDINATES = {1: ("x", "t"), 2: ("x", "y", "t")}  # by the number of dimensions in space
@@ -103,7 +105,7 @@ class Task(abc.ABC):
         """
 
     def check(self, solution: Solution) -> None:
-        """Refuse data that these equations do not describe.
+        """Refuse data that these equations do not describe, and warn of coefficients that they do not tell.
 
         Raises:
             UserError: another task, a field is missing, the grid is not that of the domain, or a coefficient differs.
@@ -121,6 +123,10 @@ class Task(abc.ABC):
                     f"task {self.name}: the data's {name} runs from {axis.min():g} to {axis.max():g}, "
                     f"expected {low:g} to {high:g}"
                 )
+        told = layout_of(self.name).parameters  # what a file of this task can tell
+        if unknown := [name for name in self.coefficients if name in told and name not in solution.parameters]:
+            taken = ", ".join(f"{name} = {self.coefficients[name]:g}" for name in unknown)
+            logging.warning(f"task {self.name}: the data do not tell {', '.join(unknown)}; taken to be {taken}")
         for name, value in self.coefficients.items():
             got = solution.parameters.get(name, value)
             if abs(got - value) > 1e-6 * abs(value):

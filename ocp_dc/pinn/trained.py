@@ -15,6 +15,7 @@ from ocp_dc.pinn.checkpoint import load_plain
 from ocp_dc.pinn.network import FullyConnected, operate_on
 from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.setup import build_network
+from ocp_dc.pinn.task import COORDINATES
 from ocp_dc.pinn.tasks import task_class
 
 KEYS = ("config", "iteration", "scale", "state_dict")
@@ -53,11 +54,25 @@ class Trained:
                 net = build_network(task, options)
                 operate_on(net, options.dc)
             net.load_state_dict(content["state_dict"])
+            wrong = [name for name, values in net.state_dict().items() if not torch.isfinite(values).all()]
+            if wrong:
+                raise ValueError(f"{wrong[0]} holds NaN or infinities")
         except (ValueError, TypeError, RuntimeError, AttributeError) as error:
             raise UserError(f"{path}: its weights do not fit its config: {error}") from error
         return cls(options, net.eval(), scale, iteration)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
-        """Return (N, fields) float64 values in physical units at (N, d) coordinates x, [y,] t."""
+        """Return (N, fields) float64 values in physical units at (N, d) coordinates x, [y,] t.
+
+        Raises:
+            UserError: the points have another number of coordinates, or are not finite.
+        """
+        coordinates = task_class(self.options.task).domain
+        x = torch.as_tensor(points, dtype=torch.float32, device="cpu")
+        columns = COORDINATES[len(coordinates)]
+        if x.dim() != 2 or x.shape[1] != len(columns):
+            raise UserError(f"points: got shape {tuple(x.shape)}, expected (N, {len(columns)}): {', '.join(columns)}")
+        if not torch.isfinite(x).all():
+            raise UserError("points: got coordinates that are NaN or infinite, expected finite numbers")
         with torch.no_grad():
-            return self.net(torch.as_tensor(points, dtype=torch.float32, device="cpu")).double().numpy() * self.scale
+            return self.net(x).double().numpy() * self.scale

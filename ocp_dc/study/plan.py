@@ -180,7 +180,12 @@ def _case(
             config = by.with_budget(config, budget)
         return _Case(config, test, by.check(config))
     except UserError as error:
-        raise UserError(f"{where}: {error}") from error
+        written = {key: value for _, changes in arm.changes for key, value in changes.items()}
+        replaced = [key for key, value in written.items() if "." not in key and isinstance(value, Mapping)]
+        hint = (
+            f" (the arm replaces the whole block {replaced[0]}; dotted keys change what is in it)" if replaced else ""
+        )
+        raise UserError(f"{where}: {error}{hint}") from error
 
 
 def _check_different(by: Engine, cases: Mapping[str, _Case], where: str) -> None:

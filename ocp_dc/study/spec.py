@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ocp_dc.errors import UserError, unknown_name
-from ocp_dc.options import check_keys, parse
+from ocp_dc.options import check_containers, check_keys, parse
 from ocp_dc.study.options import StudyOptions, check_seeds
+from ocp_dc.yaml_config import check_kind, read_yaml
 
 MODEL = "model"  # the name of the models' axis in `exclude`
 
@@ -55,7 +54,9 @@ def read_study(path: Path) -> Study:
     Raises:
         UserError: no such file, no YAML, an unknown key, or arms that make no sense.
     """
-    options = parse(StudyOptions, _load(path, ()), str(path.name))
+    block = _load(path, ())
+    options = parse(StudyOptions, block, str(path.name))
+    check_containers(StudyOptions, block, path.name)
     if options.base is None and not all((changes or {}).get("base") for changes in (options.arms or {"": {}}).values()):
         raise UserError(f"{path}: base is missing; expected the config that the runs start from")
     check_seeds(options.seeds, "seeds")
@@ -77,19 +78,16 @@ def read_study(path: Path) -> Study:
 
 
 def _load(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected a study such as configs/studies/coefficient.yml")
     if path.resolve() in above:
         raise UserError(f"{path}: includes itself")
-    try:
-        block = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: no YAML: {error}") from error
-    if not isinstance(block, dict):
-        raise UserError(f"{path}: got {type(block).__name__}, expected the blocks of a study: title, base, arms, ...")
+    block = read_yaml(path, "a study such as configs/studies/coefficient.yml")
+    check_kind(block, "study", path)
     included: dict[str, Any] = {}
-    for name in block.pop("includes", None) or ():
-        included |= _load(path.parent / str(name), (*above, path.resolve()))
+    includes = block.pop("includes", None) or []
+    if not isinstance(includes, list) or not all(isinstance(name, str) for name in includes):
+        raise UserError(f"{path}: includes: got {includes!r}, expected a list of files, such as [_base.yml]")
+    for name in includes:
+        included |= _load(path.parent / name, (*above, path.resolve()))
     return {**included, **block}
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from ase.db import connect
 from ase.io import write
 
 from ocp_dc.data.ase_files import AseSource
+from ocp_dc.data.frames import Frame
 from ocp_dc.data.lmdb_io import to_data
 from ocp_dc.errors import UserError
 
@@ -36,6 +38,11 @@ def structures() -> list[Atoms]:
 def label(atoms: Atoms, **labels: object) -> Atoms:
     atoms.calc = SinglePointCalculator(atoms, **labels)
     return atoms
+
+
+def frame_of(path: Path, unit: str | None = None, index: int = 0) -> Frame:
+    with closing(AseSource(path, unit)) as source:
+        return source[index]
 
 
 def save(path: Path, made: list[Atoms]) -> Path:
@@ -101,8 +108,8 @@ def test_a_molecule_has_no_cell_and_a_slab_a_whole_one(tmp_path: Path) -> None:
 def test_units_are_converted(tmp_path: Path) -> None:
     path = save(tmp_path / "a.extxyz", structures())
     plain, converted = AseSource(path), AseSource(path, "kcal/mol")
-    assert converted.describe() == {"format": "ase", "units": "kcal/mol"}
-    assert plain.describe() == {"format": "ase", "units": "eV"}
+    assert converted.describe() == {"format": "ase", "units": "kcal/mol", "length_units": "Å"}
+    assert plain.describe() == {"format": "ase", "units": "eV", "length_units": "Å"}
     factor = units.kcal / units.mol
     for index in range(3):
         assert converted[index].energy == plain[index].energy * factor
@@ -126,19 +133,12 @@ def test_a_frame_without_labels_is_named(tmp_path: Path, kind: str, kept: str) -
             source.close()
 
 
-def test_a_frame_that_is_not_finite_is_named(tmp_path: Path) -> None:
-    made = structures()
-    made[2].calc.results["forces"][0, 0] = np.nan
-    with pytest.raises(UserError, match="frame 2 has NaN or infinite"):
-        AseSource(save(tmp_path / "a.extxyz", made))
-
-
 def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.xyz: no such file"):
         AseSource(tmp_path / "a.xyz")
     for name, content in {"a.xyz": "3\nProperties=none\nH 0 0\n", "b.traj": "text", "c.unknown": "text"}.items():
         (tmp_path / name).write_text(content)
-        with pytest.raises(UserError, match=rf"{name}: ase cannot read it"):
+        with pytest.raises(UserError, match=rf"{name}: .*ase cannot read it"):
             AseSource(tmp_path / name)
     connect(tmp_path / "d.db").write(molecule("H2O"))
     del connect(tmp_path / "d.db")[1]
@@ -146,3 +146,58 @@ def test_unreadable_files(tmp_path: Path) -> None:
         AseSource(tmp_path / "d.db")
     with pytest.raises(UserError, match="unknown energy unit"):
         AseSource(tmp_path / "a.xyz", "furlong")
+
+
+def test_an_unknown_element_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.xyz").write_text("1\n\nH 0 0 0\n1\n\nXx 0 0 0\n")
+    with pytest.raises(UserError, match=r"a\.xyz: frame 0 has no energy"):
+        AseSource(tmp_path / "a.xyz")
+    header = "1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=0.0\n"
+    (tmp_path / "b.xyz").write_text(f"{header}H 0 0 0 0 0 0\n{header}Xx 0 0 0 0 0 0\n")
+    with pytest.raises(UserError, match=r"b\.xyz: frame 1: unknown element symbol 'Xx'.*Did you mean 'Xe'"):
+        AseSource(tmp_path / "b.xyz")
+
+
+def test_a_cell_of_zeros_along_a_periodic_direction(tmp_path: Path) -> None:
+    atoms = label(Atoms("H", pbc=True), energy=0.0, forces=np.zeros((1, 3)))
+    write(tmp_path / "a.traj", [structures()[0], atoms])
+    with pytest.raises(UserError, match=r"a\.traj: frame 1: periodic .*its cell vector 1 is zero"):
+        frame_of(tmp_path / "a.traj", index=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lengths_are_converted_and_forces_with_them(tmp_path: Path, kind: str) -> None:
+    path = save(tmp_path / f"a.{kind}", structures())
+    plain, converted = AseSource(path), AseSource(path, "hartree", "bohr")
+    assert converted.describe() == {"format": "ase", "units": "hartree", "length_units": "bohr"}
+    for index in range(3):
+        assert converted[index].energy == plain[index].energy * units.Hartree
+        np.testing.assert_allclose(converted[index].positions, plain[index].positions * units.Bohr, rtol=1e-14)
+        np.testing.assert_allclose(converted[index].cell, plain[index].cell * units.Bohr, rtol=1e-14, atol=1e-12)
+        np.testing.assert_allclose(
+            converted[index].forces, plain[index].forces * units.Hartree / units.Bohr, rtol=1e-14
+        )
+    plain.close()
+    converted.close()
+
+
+@pytest.mark.parametrize("kind", ["extxyz", "traj", "db"])
+def test_units_that_a_structure_states(tmp_path: Path, kind: str) -> None:
+    atoms = structures()[0]
+    atoms.info["energy_unit"] = "kcal/mol"
+    path = tmp_path / f"a.{kind}"
+    if kind == "db":
+        connect(path).write(atoms, energy_unit="kcal/mol")
+    else:
+        write(path, atoms)
+    assert frame_of(path, "kcal/mol").natoms == 9
+    with pytest.raises(UserError, match=r"frame 0: its energy_unit says 'kcal/mol', but 'eV' would be used"):
+        frame_of(path)
+
+
+def test_a_lammps_dump_has_no_energies(tmp_path: Path) -> None:
+    """ase gives each of its structures an energy of 0."""
+    text = "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n1\nITEM: BOX BOUNDS pp pp pp\n0 9\n0 9\n0 9\n"
+    (tmp_path / "a.lammpstrj").write_text(f"{text}ITEM: ATOMS id type x y z fx fy fz\n1 1 0 0 0 0 0 0\n")
+    with pytest.raises(UserError, match=r"a\.lammpstrj: a LAMMPS dump, which holds no energies"):
+        AseSource(tmp_path / "a.lammpstrj")

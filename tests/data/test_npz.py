@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from ase import units
 
+from ocp_dc.data.label_keys import LabelKeys
 from ocp_dc.data.npz import LAYOUTS, NpzSource
 from ocp_dc.errors import UnsafeDataError, UserError
 
@@ -35,7 +37,7 @@ def test_revised_layout(tmp_path: Path) -> None:
     path = write(tmp_path / "water.npz")
     source, stored = NpzSource(path, "rmd17", "kcal/mol"), arrays("rmd17")
     assert len(source) == FRAMES
-    assert source.describe() == {"format": "rmd17", "units": "kcal/mol"}
+    assert source.describe() == {"format": "rmd17", "units": "kcal/mol", "length_units": "Å"}
     frame = source[2]
     np.testing.assert_array_equal(frame.numbers, [8, 1, 1])
     np.testing.assert_array_equal(frame.positions, stored["coords"][2])
@@ -69,7 +71,10 @@ def test_missing_array(tmp_path: Path) -> None:
     stored = arrays("rmd17")
     del stored["forces"]
     np.savez(tmp_path / "a.npz", **stored)
-    with pytest.raises(UserError, match=r"no forces; got nuclear_charges, coords, energies; .*expects nuclear_charges"):
+    with pytest.raises(
+        UserError,
+        match=r"no forces; it has nuclear_charges .3,., coords .4, 3, 3., energies .4,.; .*expects nuclear_charges",
+    ):
         NpzSource(tmp_path / "a.npz", "rmd17", "eV")
 
 
@@ -99,18 +104,6 @@ def test_wrong_arrays(tmp_path: Path, case: str) -> None:
         NpzSource(write(tmp_path / "a.npz", **changes), "rmd17", "eV")
 
 
-@pytest.mark.parametrize("field", ["positions", "energies", "forces"])
-@pytest.mark.parametrize("value", [np.nan, -np.inf])
-def test_the_first_frame_that_is_not_finite_is_named(tmp_path: Path, field: str, value: float) -> None:
-    spoilt = arrays("rmd17")[getattr(LAYOUTS["rmd17"], field)].copy()
-    spoilt[2:].flat[0] = value
-    spoilt[3].flat[0] = value
-    if spoilt.ndim == 1:
-        spoilt[2:] = value
-    with pytest.raises(UserError, match=rf"{field} of frame 2 are NaN or infinite \(2 such"):
-        NpzSource(write(tmp_path / "a.npz", **{field: spoilt}), "rmd17", "eV")
-
-
 def test_an_object_array_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.npz", energies=np.zeros(FRAMES, dtype=object))
     with pytest.raises(UnsafeDataError, match="'energies' holds Python objects"):
@@ -122,4 +115,60 @@ def test_unknown_names(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Did you mean 'rmd17'"):
         NpzSource(path, "rmd_17", "eV")
     with pytest.raises(UserError, match="Did you mean 'kcal/mol'"):
-        NpzSource(path, "rmd17", "kcalmol")
+        NpzSource(path, "rmd17", "kcal/mole/l")
+
+
+def test_an_archive_of_npz_files(tmp_path: Path) -> None:
+    write(tmp_path / "a.npz")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(tmp_path / "a.npz", "rmd17/a.npz")
+    with pytest.raises(UserError, match=r"all\.zip: an archive of files \(rmd17/a\.npz\); .*Unpack it"):
+        NpzSource(tmp_path / "all.zip", "rmd17", "eV")
+
+
+def test_names_of_energies_and_forces(tmp_path: Path) -> None:
+    stored = arrays("rmd17")
+    stored |= {"dft_energy": 2.0 * stored["energies"], "dft_forces": stored.pop("forces"), "note": "mine"}
+    del stored["energies"]
+    np.savez(tmp_path / "a.npz", **stored)
+    message = r"no energies, forces; .*dft_energy \(4,\).*Likely meant: --energy-key dft_energy --forces-key dft_forces"
+    with pytest.raises(UserError, match=message):
+        NpzSource(tmp_path / "a.npz", "rmd17", "eV")
+    source = NpzSource(tmp_path / "a.npz", "rmd17", "eV", keys=LabelKeys("dft_energy", "dft_forces"))
+    assert source[1].energy == stored["dft_energy"][1]
+    np.testing.assert_array_equal(source[1].forces, stored["dft_forces"][1])
+    with pytest.raises(UserError, match=r"no dft_energi; it has .*dft_energy"):
+        NpzSource(tmp_path / "a.npz", "rmd17", "eV", keys=LabelKeys("dft_energi", "dft_forces"))
+
+
+def test_lengths_are_converted_and_forces_with_them(tmp_path: Path) -> None:
+    path, stored = write(tmp_path / "a.npz"), arrays("rmd17")
+    frame = NpzSource(path, "rmd17", "hartree", "bohr")[3]
+    np.testing.assert_allclose(frame.positions, stored["coords"][3] * units.Bohr, rtol=1e-14)
+    np.testing.assert_allclose(frame.forces, stored["forces"][3].astype(float) * units.Hartree / units.Bohr, rtol=1e-14)
+    assert frame.energy == stored["energies"][3] * units.Hartree
+
+
+def test_the_units_that_a_file_states(tmp_path: Path) -> None:
+    path = tmp_path / "sgdml.npz"
+    np.savez(path, **arrays("md17"), e_unit="kcal/mol", r_unit=np.bytes_("bohr"))
+    source = NpzSource(path, "md17")
+    assert source.describe() == {"format": "md17", "units": "kcal/mol", "length_units": "bohr"}
+    assert source[0].energy == arrays("md17")["E"][0] * KCAL
+    assert NpzSource(path, "md17", "KCAL_MOL", "a0").unit == "KCAL_MOL"
+    with pytest.raises(
+        UserError, match=r"sgdml\.npz: its e_unit says 'kcal/mol', but 'eV' would be used; .*Give --units"
+    ):
+        NpzSource(path, "md17", "eV")
+    with pytest.raises(UserError, match=r"its r_unit says 'bohr', but 'Å' would be used; .*Give --length-units"):
+        NpzSource(path, "md17", "kcal/mol", "Å")
+
+
+def test_a_unit_that_nobody_knows(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **arrays("md17"), e_unit="quux", r_unit=np.array(["Ang"], dtype=object))
+    with pytest.raises(UserError, match=r"e_unit: unknown energy unit 'quux'.*Say it with --units"):
+        NpzSource(tmp_path / "a.npz", "md17")
+    assert NpzSource(tmp_path / "a.npz", "md17", "eV").length_unit == "Å"
+    np.savez(tmp_path / "b.npz", **arrays("md17"))
+    with pytest.raises(UserError, match="does not say its energy unit, and none was given"):
+        NpzSource(tmp_path / "b.npz", "md17")

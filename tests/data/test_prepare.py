@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
 from ase.io import write as ase_write
 
 from ocp_dc.data import md17_download
@@ -145,7 +146,7 @@ def test_an_existing_folder_is_left_alone(tmp_path: Path, water: Path) -> None:
     ("changes", "message"),
     [
         ({"units": None}, "expected --units eV"),
-        ({"units": "kcal"}, "unknown energy unit"),
+        ({"units": "kcal/l"}, "unknown energy unit"),
         ({"format": "rmd"}, "unknown format 'rmd'.*Did you mean 'rmd17'"),
         ({"format": "md17"}, "It has the layout of --format rmd17"),
         ({"train": 100}, "the source has 12"),
@@ -180,3 +181,92 @@ def test_progress_goes_to_stderr(tmp_path: Path, water: Path, capsys: pytest.Cap
     captured = capsys.readouterr()
     assert "11/11" in captured.err
     assert captured.out == ""
+
+
+SPOILT = {
+    "infinite positions": ({"coords": np.inf}, "positions are NaN or infinite"),
+    "infinite forces": ({"forces": -np.inf}, "forces: NaN or infinite"),
+    "NaN energies": (
+        {"energies": np.nan},
+        "energy: NaN or infinite|no energy",
+    ),  # in an SQLite database, NaN is no value
+    "positions of 1e12": ({"coords": 1e12}, r"coordinate of 1e\+12 Å"),
+    "forces of 1e30": ({"forces": 1e30}, "forces: got .*e\\+"),
+    "two atoms in one place": ({"coords": 0.0}, "atoms 0 and 1 are 0 Å apart"),
+}
+
+
+@pytest.mark.parametrize("kind", ["npz", "extxyz", "extxyz.gz", "traj", "db", "json", "aselmdb"])
+@pytest.mark.parametrize("case", SPOILT)
+def test_what_cannot_be_meant_is_refused_in_every_format(tmp_path: Path, water: Path, kind: str, case: str) -> None:
+    """A value of frame 7 is spoilt: the message names file and frame."""
+    (spoil,), message = SPOILT[case][0].items(), SPOILT[case][1]
+    with np.load(water) as stored:
+        arrays = dict(stored)
+    arrays[spoil[0]][7].flat[:6] = spoil[1]
+    if spoil[0] == "energies":
+        arrays["energies"][7] = spoil[1]
+    path = tmp_path / f"a.{kind}"
+    if kind == "npz":
+        np.savez(path, **arrays)
+    else:
+        made = [Atoms("OHH", positions) for positions in arrays["coords"]]
+        for atoms, energy, forces in zip(made, arrays["energies"], arrays["forces"], strict=True):
+            atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+        save(path, made)
+    arguments = NPZ | {"format": "rmd17" if kind == "npz" else "ase", "train": FRAMES, "val": 0, "test": 0}
+    with pytest.raises(UserError, match=rf"a\.{kind}: frame 7.*({message})"):
+        prepare(path, tmp_path / "out", **arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def save(path: Path, made: list[Atoms]) -> None:
+    if path.suffix in (".db", ".json", ".aselmdb"):
+        with connect(path) as database:
+            for atoms in made:
+                database.write(atoms)
+    else:
+        ase_write(path, made)
+
+
+def test_a_frame_without_atoms_is_refused(tmp_path: Path) -> None:
+    empty = Atoms()
+    empty.calc = SinglePointCalculator(empty, energy=0.0, forces=np.zeros((0, 3)))
+    ase_write(tmp_path / "a.extxyz", [empty])
+    with pytest.raises(UserError, match=r"a\.extxyz: frame 0: has no atoms"):
+        prepare(tmp_path / "a.extxyz", tmp_path / "out", format="ase", train=1, val=0, test=0, progress=False)
+
+
+def test_the_file_of_several_is_named(tmp_path: Path) -> None:
+    made = [Atoms("H"), Atoms("H2", [[0, 0, 0], [0, 0, 0.01]])]
+    for atoms in made:
+        atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=np.zeros((len(atoms), 3)))
+    for name in ("a.extxyz", "b.extxyz"):
+        ase_write(tmp_path / name, made[:1] if name == "a.extxyz" else made)
+    with pytest.raises(UserError, match=r"b\.extxyz: frame 1: atoms 0 and 1 are 0\.01 Å apart"):
+        prepare(tmp_path, tmp_path / "out", format="ase", train=3, val=0, test=0, progress=False)
+
+
+def test_an_option_without_effect(tmp_path: Path, water: Path) -> None:
+    with pytest.raises(UserError, match="max_neighbors: got 5 without edges"):
+        prepare(water, tmp_path / "out", **NPZ, max_neighbors=5)
+
+
+def test_an_unknown_molecule(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"unknown MD17 molecule 'etanol'.*Did you mean 'ethanol'"):
+        prepare("download:etanol", tmp_path / "out", **NPZ)
+    with pytest.raises(UserError, match="this one comes in --format rmd17"):
+        prepare("download:revised ethanol", tmp_path / "out", **NPZ | {"length_units": "bohr"})
+
+
+def test_names_and_units_are_recorded(tmp_path: Path, water: Path) -> None:
+    with np.load(water) as stored:
+        renamed = {{"energies": "dft_energy", "forces": "dft_force"}.get(key, key): stored[key] for key in stored}
+    np.savez(tmp_path / "a.npz", **renamed)
+    keys = {"energy_key": "dft_energy", "forces_key": "dft_force", "length_units": "nm"}
+    prepare(tmp_path / "a.npz", tmp_path / "out", **NPZ | keys)
+    stored = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert {key: stored[key] for key in keys} == keys
+    record = records(tmp_path / "out/train/data.lmdb")[0]
+    np.testing.assert_allclose(record.pos.numpy(), 10 * renamed["coords"][record.sid], rtol=1e-6)
+    np.testing.assert_allclose(record.force.numpy(), renamed["dft_force"][record.sid] * KCAL / 10, rtol=1e-6)

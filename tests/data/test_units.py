@@ -7,7 +7,7 @@ from ase import units
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocp_dc.data.units import ENERGY_UNITS, energy_in_ev, parse_energy, positive_energy
+from ocp_dc.data.units import ENERGY_UNITS, energy_in_ev, length_in_angstrom, parse_energy, positive_energy
 from ocp_dc.errors import UserError
 
 OF_ASE = {
@@ -17,6 +17,7 @@ OF_ASE = {
     "kJ/mol": units.kJ / units.mol,
     "hartree": units.Hartree,
     "Ha": units.Ha,
+    "Ry": units.Ry,
 }
 
 
@@ -29,7 +30,7 @@ def test_units_in_any_case(unit: str) -> None:
     assert energy_in_ev(unit.upper()) == energy_in_ev(f" {unit.lower()} ") == OF_ASE[unit]
 
 
-@pytest.mark.parametrize("unit", ["kcal/mole", "eV/atom", "", None, 3])
+@pytest.mark.parametrize("unit", ["kcal/mill", "eV/atom", "", None, 3])
 def test_unknown_unit_lists_what_there_is(unit: object) -> None:
     with pytest.raises(UserError, match=r"unknown energy unit .*kJ/mol"):
         energy_in_ev(unit)  # type: ignore[arg-type]
@@ -37,7 +38,40 @@ def test_unknown_unit_lists_what_there_is(unit: object) -> None:
 
 def test_unknown_unit_names_the_nearest() -> None:
     with pytest.raises(UserError, match="Did you mean 'kcal/mol'"):
-        energy_in_ev("kcal/mole")
+        energy_in_ev("kcal/mill")
+
+
+@pytest.mark.parametrize(
+    ("spellings", "value"),
+    [
+        (("kcal", "kcal_mol", "kcal mol-1", "KCAL/MOL", "kcal/mole"), OF_ASE["kcal/mol"]),
+        (("Hartree", "Eh", "au", "a.u."), OF_ASE["hartree"]),
+        (("kJ", "kj_mol"), OF_ASE["kJ/mol"]),
+    ],
+)
+def test_other_spellings_of_energies(spellings: tuple[str, ...], value: float) -> None:
+    assert {energy_in_ev(spelling) for spelling in spellings} == {value}
+
+
+@pytest.mark.parametrize(
+    ("spellings", "value"),
+    [
+        (("Å", "A", "Ang", "angstrom", "Angstroms", "\u212b"), units.Angstrom),
+        (("bohr", "Bohr", "a0", "au"), units.Bohr),
+        (("nm", "nanometer"), units.nm),
+        (("pm", "PM"), units.nm / 1000),
+    ],
+)
+def test_lengths(spellings: tuple[str, ...], value: float) -> None:
+    assert [length_in_angstrom(spelling) for spelling in spellings] == pytest.approx(
+        [value] * len(spellings), rel=1e-15
+    )
+
+
+@pytest.mark.parametrize("unit", ["parsec", "", None, 1.0])
+def test_unknown_length(unit: object) -> None:
+    with pytest.raises(UserError, match=r"unknown length unit .*bohr, nm, pm"):
+        length_in_angstrom(unit)  # type: ignore[arg-type]
 
 
 def test_published_scale() -> None:

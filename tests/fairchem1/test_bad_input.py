@@ -109,7 +109,7 @@ def test_in_the_yaml(tmp_path, capsys, text):
     path.write_text(text)
     assert main(["main", "--mode", "train", "--config-yml", str(path), "--cpu"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"error: --config-yml {path}: ")
+    assert error.startswith(f"error: {path}: ")
     assert "NoneType" not in error
 
 

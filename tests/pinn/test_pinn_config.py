@@ -1,5 +1,6 @@
 """The config: defaults, overrides, budgets, and what is refused."""
 
+import datetime
 from pathlib import Path
 
 import pytest
@@ -79,17 +80,18 @@ def test_budgets():
         ("--data.sample=4", r"data\.sample: is of a file, and data\.path names none"),
         ("--data={path: a.h5, seed: 3}", r"data\.seed: is of generated solutions"),
         ("--seed=5000000000", r"seed: got 5000000000, expected a whole number, from 0 to 4294967295"),
-        ("--dc.activation=2020-01-01", r"config: .*date.*quote what is a text"),
         ("--smoke.data.size=8", r"smoke is a block of config files; change data\.size itself"),
+        ("--network.width=1000000000", r"network: got 6 hidden layers of width 1000000000.*expected at most 1e\+09"),
+        ("--sampling.domain=1000000000000", r"sampling\.domain: got 1000000000000, expected .* from 1 to 100000000"),
         ("--network.width=0", r"network\.width: got 0, expected a whole number, 1 or more"),
         ("--network.width=1.5", r"network\.width: got 1\.5"),
         ("--network.batchnorm=true", r"network\.batchnorm: got True, expected one of none, before, after"),
         ("--network.initializer=Glorot", r"network\.initializer: got 'Glorot'.*Did you mean 'Glorot normal'"),
         ("--optim.name=adan", r"optim\.name: got 'adan'.*Did you mean 'adam'"),
-        ("--optim.lr=1e-3", r"optim\.lr: got '1e-3'.*write 1\.0e-3"),
+        ("--optim.lr='1e-3'", r"optim\.lr: got '1e-3'.*write 1\.0e-3"),
         ("--optim.lr=-1", r"optim\.lr: got -1, expected a finite positive number"),
         ("--optim.iterations=0", r"optim\.iterations: got 0"),
-        ("--sampling.domain=0", r"sampling\.domain: got 0, expected a whole number, 1 or more"),
+        ("--sampling.domain=0", r"sampling\.domain: got 0, expected a whole number, from 1 to"),
         ("--sampling.boundary=-1", r"sampling\.boundary: got -1"),
         ("--label_rescaling.scale=inital_rms", r"label_rescaling\.scale: got.*Did you mean 'initial_rms'"),
         (
@@ -106,7 +108,7 @@ def test_budgets():
         ("--as_published=yes please", r"as_published: got 'yes please', expected true or false"),
         ("--tsak=advection", r"unknown key 'tsak'.*Did you mean 'task'"),
         ("--task=3", r"task: got 3, expected the name of a task"),
-        ("--task.name=advection", r"'task' is 'advection', which is no block"),
+        ("--task.name=advection", r"'name' would stand in 'advection', which is no block"),
         ("--dc", r"override '--dc': expected such as"),
         ("--dc.activation={", "no YAML"),
     ],
@@ -119,15 +121,29 @@ def test_mistakes(override, message):
 def test_more_mistakes(tmp_path):
     with pytest.raises(UserError, match="--budget: got 'tiny', expected one of full, smoke"):
         resolve(ADVECTION, budget="tiny")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="no such file; expected a config such as"):
         resolve(tmp_path / "none.yml")
+    with pytest.raises(UserError, match=r"config: .*date.*quote what is a text"):
+        resolve({**ADVECTION, "dc": {"activation": datetime.date(2020, 1, 1)}})
     broken = tmp_path / "broken.yml"
     broken.write_text("task: [")
     with pytest.raises(UserError, match="is no YAML"):
         resolve(broken)
-    broken.write_text("advection")
-    with pytest.raises(UserError, match="got str, expected blocks such as `task: advection`"):
-        resolve(broken)
-    with pytest.raises(UserError, match="smoke: got 3"):
-        resolve({**ADVECTION, "smoke": 3}, budget="smoke")
+    for text, message in (
+        ("advection", "got a str, no blocks, in it"),
+        ("task: advection\nseed: 1\nseed: 2", "the key 'seed' stands twice in one block, the second time in line 3"),
+        ("trainer: dc\nmodel: {name: schnet}", "is a run config of a potential; `ocp-dc main --config-yml` takes it"),
+        ("arms: {a: {}}\nbase: b.yml", "is a study; `ocp-dc study run` takes it"),
+    ):
+        broken.write_text(text)
+        with pytest.raises(UserError, match=message):
+            resolve(broken)
+    for smoke, message in (
+        (3, "smoke: got 3"),
+        ({"dat": {"size": 8}}, "smoke: unknown key 'dat'.*Did you mean 'data'"),
+        ({"data": {"sze": 8}}, "data: unknown key 'sze'.*Did you mean 'size'"),
+    ):
+        for budget in ("full", "smoke"):
+            with pytest.raises(UserError, match=message):
+                resolve({**ADVECTION, "smoke": smoke}, budget=budget)
     assert PinnOptions.from_config(ADVECTION).optim.iterations == 15000

@@ -427,11 +427,17 @@ def test_a_trained_network(tmp_path):
     assert np.mean(error**2) == pytest.approx(errors["overall"]["MSE"], rel=1e-5)
     with pytest.raises(UserError, match="got no such file"):
         pinn.load(tmp_path / "another.pt")
+    for points, message in ((np.ones((4, 3)), r"got shape \(4, 3\), expected \(N, 2\): x, t"), ([[np.nan, 0]], "NaN")):
+        with pytest.raises(UserError, match=message):
+            trained(points)
     before = torch.get_rng_state()
     pinn.load(tmp_path / "model.pt")
     assert torch.equal(before, torch.get_rng_state())
     content = torch.load(tmp_path / "model.pt", weights_only=True)
-    for change in ({"config": "{"}, {"config": 3}, {"scale": float("nan")}, {"scale": "x"}, {"state_dict": []}):
+    weights = {name: value.clone() for name, value in content["state_dict"].items()}
+    weights["linears.0.weight"][0, 0] = torch.nan
+    broken = ({"config": "{"}, {"config": 3}, {"scale": float("nan")}, {"scale": "x"}, {"state_dict": []})
+    for change in (*broken, {"state_dict": weights}):
         torch.save({**content, **change}, tmp_path / "hostile.pt")
         with pytest.raises(UserError, match="hostile"):
             pinn.load(tmp_path / "hostile.pt")

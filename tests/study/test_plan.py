@@ -138,6 +138,10 @@ def test_equal_terms(out, tmp_path):
         ({"arms": {"a": {"model.dc.regoin": "full"}}}, "arm 'a', model 'schnet-stock': .*Did you mean 'region'"),
         ({"arms": {"a": {"model.dc.region": ["^none$"]}}}, "matches no activation"),
         ({"arms": {"a": {"modle.dc": 1}}}, "unknown key 'modle'"),
+        (
+            {"arms": {"a": {"model": {"dc": {"region": "full"}}}}},
+            "the arm replaces the whole block model; dotted keys change what is in it",
+        ),
         ({"arms": {"a": {"optim.lr_initial": "big"}}}, "optim.lr_initial: got 'big'"),
         ({"arms": {"a": {"dataset.train.first_n": "many"}}}, "dataset.train.first_n: got 'many'"),
         ({"base": "nowhere.yml"}, "no such file"),

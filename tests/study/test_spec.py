@@ -69,6 +69,17 @@ def test_includes(tmp_path):
         ({"engine": "jax"}, "engine: got 'jax'"),
         ({"includes": ["study.yml"]}, "includes itself"),
         ({"includes": ["none.yml"]}, "no such file"),
+        ({"includes": "none.yml"}, "includes: got 'none.yml', expected a list of files"),
+        ({"includes": [3]}, r"includes: got \[3\], expected a list of files"),
+        ({"arms": ["irelu"]}, r"arms: got \['irelu'\], expected a block \(named arms"),
+        ({"arms": {"irelu": "irelu"}}, r"arms\.irelu: got 'irelu', expected a block"),
+        ({"axes": {"place": {"out": 3}}}, r"axes\.place\.out: got 3, expected a block"),
+        ({"data": 3}, "data: got 3, expected a block"),
+        ({"smoke": "yes"}, "smoke: got 'yes', expected a block"),
+        ({"common": ["a"]}, r"common: got \['a'\], expected a block"),
+        ({"exclude": 3}, "exclude: got 3, expected a list"),
+        ({"exclude": ["out"]}, r"exclude\[0\]: got 'out', expected a block"),
+        ({"may_differ": [["gradients"]]}, r"may_differ\[0\]: got \['gradients'\], expected a text"),
     ],
 )
 def test_bad_studies(tmp_path, changes, words):
@@ -81,9 +92,15 @@ def test_no_yaml(tmp_path):
     path.write_text("a: [")
     with pytest.raises(UserError, match="no YAML"):
         read_study(path)
-    path.write_text("- a")
-    with pytest.raises(UserError, match="expected the blocks of a study"):
-        read_study(path)
+    for text, message in (
+        ("- a", "got a list, no blocks, in it; expected a study"),
+        ("title: a\ntitle: b", "the key 'title' stands twice in one block, the second time in line 2"),
+        ("trainer: dc\nmodel: {}", "is a run config of a potential; `ocp-dc main --config-yml` takes it"),
+        ("task: advection\nnetwork: {}", "is a physics-informed task; `ocp-dc pinn train` takes it"),
+    ):
+        path.write_text(text)
+        with pytest.raises(UserError, match=message):
+            read_study(path)
 
 
 @pytest.mark.parametrize(

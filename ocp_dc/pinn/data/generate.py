@@ -12,6 +12,7 @@ from ocp_dc.pinn.solution import Solution
 
 SIZES = {2: 128, 3: 32}  # cells a direction, by the number of axes
 TIMES = {2: 41, 3: 21}
+MOST_VALUES = 1 << 27  # of one field: 1 GiB
 SUFFIXES = (".h5", ".hdf5")
 
 
@@ -36,6 +37,8 @@ def generate(task: str, size: int | None = None, times: int | None = None, seed:
     _expect_whole(task, "size", size, least=8)
     _expect_whole(task, "times", times, least=2)
     _expect_whole(task, "seed", seed, least=0)
+    if (values := times * size ** (len(layout.axes) - 1)) > MOST_VALUES:
+        raise UserError(f"{task}: got size {size} and times {times}, {values} values, expected at most {MOST_VALUES}")
     return importlib.import_module(f"ocp_dc.pinn.data.generators.{task}").solve(size, times, seed)
 
 

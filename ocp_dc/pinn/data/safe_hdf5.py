@@ -18,6 +18,8 @@ import numpy as np
 from ocp_dc.errors import UnsafeDataError, UserError, nearest
 
 LARGEST_READ = 1 << 27  # values of one sample; the largest genuine one has 2 * 101 * 128 * 128
+SMALL_READ = 1 << 26  # bytes that are read however well they are packed
+LARGEST_RATIO = 200  # of bytes unpacked to bytes stored, beyond SMALL_READ; genuine fields reach about 10
 LARGEST_CHUNK = 1 << 30  # bytes that one stored chunk unpacks to
 LONGEST_CONFIG = 100_000  # characters
 # deflate, shuffle, fletcher32, szip, nbit, scaleoffset, and h5py's own lzf, which PDEBench uses
@@ -113,6 +115,12 @@ def read_numbers(dataset: Any, index: int | None = None) -> np.ndarray:
     shape = dataset.shape if index is None else dataset.shape[1:]
     if math.prod(shape) > LARGEST_READ:
         raise UserError(f"{where} has {math.prod(shape)} values a sample, expected at most {LARGEST_READ}")
+    stored, unpacked = dataset.id.get_storage_size(), math.prod(dataset.shape) * dataset.dtype.itemsize
+    if 8 * math.prod(shape) > SMALL_READ and unpacked > LARGEST_RATIO * stored:
+        raise UserError(
+            f"{where} unpacks from {stored} bytes to {unpacked}, expected at most {LARGEST_RATIO} times as many; it "
+            "holds next to nothing, or was made to fill the memory"
+        )
     values = np.asarray(dataset[()] if index is None else dataset[index], dtype=np.float64)
     if not np.isfinite(values).all():
         count = int((~np.isfinite(values)).sum())
@@ -121,11 +129,23 @@ def read_numbers(dataset: Any, index: int | None = None) -> np.ndarray:
 
 
 def number_in(attributes: Any, name: str) -> float | None:
-    """Return the attribute ``name`` where it is one finite number, else None."""
+    """Return the attribute ``name`` where it is one finite number, also one written as text, else None."""
     value = _attribute(attributes, name)
+    if isinstance(value, np.ndarray) and value.size == 1 and value.dtype.kind in "fiuSUO":
+        value = value.reshape(-1)[0]
+    if isinstance(value, bytes | str):
+        return _finite_float(value)
     if isinstance(value, np.number | int | float) and np.isrealobj(value) and math.isfinite(value):
         return float(value)
     return None
+
+
+def _finite_float(text: bytes | str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def number_in_config(text: object, name: str) -> float | None:
@@ -136,11 +156,7 @@ def number_in_config(text: object, name: str) -> float | None:
     if isinstance(text, str) and len(text) <= LONGEST_CONFIG:
         found = re.search(rf"^ +{re.escape(name)}: *['\"]?([-+0-9.eE]+)['\"]? *$", text, re.MULTILINE)
         if found:
-            try:
-                value = float(found[1])
-            except ValueError:
-                return None
-            return value if math.isfinite(value) else None
+            return _finite_float(found[1])
     return None
 
 

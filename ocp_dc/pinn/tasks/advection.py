@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
+from ocp_dc.errors import UserError
 from ocp_dc.pinn.gradient import gradient
 from ocp_dc.pinn.solution import Solution
 from ocp_dc.pinn.task import Task
 
 BETA = 0.1
+RESOLVED = 64  # points; on fewer the shortest waves of the data cannot be moved by interpolation
+LARGEST_MISFIT = 0.25  # of the data to their initial values moved by beta t; those of a solver have a few per cent
 
 
 class Advection(Task):
@@ -42,4 +46,24 @@ class Advection(Task):
         from ocp_dc.pinn.conditions import initial_values, periodic
 
         self.check(solution)
+        _check_speed(solution)
         return {"L_IC": initial_values(solution, "u", 0, self.scale), "L_BC": periodic(self.geometry(), 0)}
+
+
+def _check_speed(solution: Solution) -> None:
+    """Refuse data that do not move at beta, which a file need not tell.
+
+    Raises:
+        UserError: the data are not their initial values moved by beta t, up to a solver's error.
+    """
+    if len(solution.axes["x"]) < RESOLVED:
+        return
+    u, t, x = solution.fields["u"], solution.axes["t"], solution.axes["x"]  # (T, X), (T,), (X,)
+    expected = np.interp((x - BETA * (t[:, None] - t[0])) % 1.0, x, u[0], period=1.0)  # (T, X)
+    scale = np.sqrt(np.mean(u[0] ** 2)) or 1.0
+    misfit = np.sqrt(np.mean((u - expected) ** 2)) / scale
+    if misfit > LARGEST_MISFIT:
+        raise UserError(
+            f"task advection: the data are not their initial values moved by beta t with beta = {BETA:g} (relative "
+            f"error {misfit:.2g}); give the file of that beta"
+        )

@@ -70,6 +70,7 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
         ({"size": 7}, "got size 7, expected a whole number from 8"),
         ({"size": 64.0}, r"got size 64\.0"),
         ({"times": 1}, "got times 1, expected a whole number from 2"),
+        ({"size": 10**6, "times": 10**6}, "got size 1000000 and times 1000000, 1000000000000 values, expected at most"),
         ({"seed": -1}, "got seed -1, expected a whole number from 0"),
         ({"seed": True}, "got seed True"),
         ({"samples": 0}, "got samples 0, expected a whole number from 1"),

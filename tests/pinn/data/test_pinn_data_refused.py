@@ -215,9 +215,21 @@ def test_bombs(advection: Path) -> None:
         file.create_dataset("tensor", (400_000_000, 1, 1), "f4", chunks=(400_000_000, 1, 1), compression="gzip")
     with pytest.raises(UserError, match=r"stored in chunks of \(400000000, 1, 1\), expected at most"):
         read_solution("advection", advection)
+    with h5py.File(advection, "a") as file:
+        del file["tensor"]
+        file.create_dataset("tensor", (1, 10_000, 10_000), "f4", chunks=(1, 100, 100))
+    with pytest.raises(UserError, match="unpacks from 0 bytes to 400000000"):
+        read_solution("advection", advection)
 
 
-@pytest.mark.parametrize("value", ["0.1", np.ones(3), np.nan, 1j, h5py.Empty("f8")])
+@pytest.mark.parametrize("value", ["0.2", b"0.2", np.array([0.2]), np.array(["0.2"], dtype=object), np.float32(0.2)])
+def test_parameters_that_are_numbers_in_another_form_are_read(advection: Path, value: object) -> None:
+    with h5py.File(advection, "a") as file:
+        file.attrs["beta"] = value
+    assert read_solution("advection", advection).parameters == {"beta": pytest.approx(0.2)}
+
+
+@pytest.mark.parametrize("value", ["unknown", "inf", np.ones(3), np.nan, 1j, h5py.Empty("f8")])
 def test_parameters_that_are_no_numbers_are_left_out(advection: Path, value: object) -> None:
     with h5py.File(advection, "a") as file:
         file.attrs["beta"] = value

@@ -12,6 +12,7 @@ import torch
 from sympy import Rational, cos, exp, pi, sin
 
 from ocp_dc.errors import UserError
+from ocp_dc.pinn.data import generate
 from ocp_dc.pinn.solution import Solution
 from ocp_dc.pinn.task import Task
 from ocp_dc.pinn.tasks import task_class, task_names
@@ -186,6 +187,32 @@ def test_wrong_data_are_refused() -> None:
             task.conditions(data, seed=0)
     task.conditions(other(good, parameters={}), seed=0)
     task.conditions(other(good, parameters={"eta": float(np.float32(1e-8)), "mach": 3.0}), seed=0)
+
+
+def test_coefficients_that_the_data_do_not_tell_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    task = task_class("compressible_flow")()
+    good = solution(task, FIELDS["compressible_flow"])
+    task.conditions(other(good, parameters={"eta": 1e-8}), seed=0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "task compressible_flow: the data do not tell zeta; taken to be zeta = 1e-08"
+    ]
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_generated_data_tell_every_coefficient(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    task_class(name)().conditions(generate(name, 16, 5), seed=0)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("speed", [0.2, 0.4, 1.0, -0.1])
+@pytest.mark.parametrize("waves", [1, 5])
+def test_advection_at_another_speed_is_refused_though_the_file_tells_none(speed: float, waves: int) -> None:
+    data, task = generate("advection", 128, 41), task_class("advection")()
+    task.conditions(other(data, parameters={}), seed=0)
+    x, t = data.axes["x"], data.axes["t"][:, None]
+    moved = np.sin(2 * np.pi * waves * (x - speed * t)) + 0.3
+    with pytest.raises(UserError, match=r"not their initial values moved by beta t with beta = 0\.1"):
+        task.conditions(other(data, parameters={}, fields={"u": moved}), seed=0)
 
 
 def residual_list(task: Task) -> Callable[[torch.Tensor, torch.Tensor], list[torch.Tensor]]:

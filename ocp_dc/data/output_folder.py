@@ -1,0 +1,58 @@
+"""A folder that appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ocp_dc.errors import UserError
+
+
+def new_folder(path: Path | str) -> Path:
+    """Return the absolute path of a folder that is to be made; links are followed.
+
+    Raises:
+        UserError: something is there already, other than an empty folder, or links lead in a circle.
+    """
+    real = Path(os.path.realpath(path))
+    try:
+        if real.is_symlink():
+            raise UserError(f"{path}: a link that leads in a circle; remove it or choose another name")
+        taken = real.exists() and not (real.is_dir() and not any(real.iterdir()))
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if taken:
+        raise UserError(f"{path}: exists; expected a new name or an empty folder. Remove it or choose another name")
+    return real
+
+
+@contextmanager
+def all_or_nothing(out: Path) -> Iterator[Path]:
+    """Give a folder that becomes ``out`` on success and disappears on failure, Ctrl-C included.
+
+    Raises:
+        UserError: no folder can be made there.
+    """
+    folder = out.parent / f".{out.name}.{os.getpid()}.partial"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    try:
+        yield folder
+        try:
+            folder.replace(out)
+        except OSError as error:
+            raise _unwritable(out, error) from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _unwritable(path: Path | str, error: OSError) -> UserError:
+    return UserError(
+        f"{path}: no folder can be made there ({error.strerror or error}); choose a place where you may write"
+    )
