@@ -52,7 +52,7 @@ def bounded(model: Any, batch: Any) -> Any:
     use_pbc = getattr(graph, "use_pbc", None)
     if use_pbc is None or not cutoffs:
         return batch
-    stored = not graph.otf_graph and "edge_index" in batch
+    stored = not getattr(graph, "otf_graph", True) and "edge_index" in batch
     if not use_pbc:
         if "pbc" not in batch or "cell" not in batch or not batch.pbc.any():
             return batch
