@@ -146,6 +146,7 @@ def _adder(
 
 def _prepare(args: argparse.Namespace) -> int:
     from ocp_dc.data.prepare import prepare
+    from ocp_dc.data.summary_table import summary_table
 
     description = prepare(
         args.src,
@@ -163,7 +164,7 @@ def _prepare(args: argparse.Namespace) -> int:
         max_neighbors=args.max_neighbors,
     )
     counts = ", ".join(f"{name} {count}" for name, count in description["counts"].items())
-    print(f"{args.out}: {counts} structures, energies in eV, forces in eV/Å")
+    print(f"{summary_table(description)}\n{args.out}: {counts} structures, energies in eV, forces in eV/Å")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -22,11 +23,14 @@ from ocp_dc.data.label_keys import LabelKeys
 from ocp_dc.data.lmdb_io import to_data, write_lmdb
 from ocp_dc.data.npz import LAYOUTS, NpzSource
 from ocp_dc.data.output_folder import all_or_nothing, new_folder
+from ocp_dc.data.plausibility import warnings_of
 from ocp_dc.data.splits import random_split
 from ocp_dc.data.summary import Summary
 from ocp_dc.data.units import energy_in_ev, length_in_angstrom
 from ocp_dc.errors import UserError, unknown_name
 from ocp_dc.files import write_json
+
+logger = logging.getLogger(__name__)  # prints to the error stream unless the caller configures logging
 
 FORMATS = (*LAYOUTS, "ase")
 
@@ -117,9 +121,18 @@ def prepare(
                     bar.set_description(name)
                     (folder / name).mkdir()
                     write_lmdb(folder / name / "data.lmdb", _samples(source, indices, name, summary, bar, edged))
-        description |= {**summary.describe(), "notes": source.notes(), "ocp_dc_version": __version__}
+        description |= {
+            **summary.describe(),
+            "notes": source.notes(),
+            "warnings": warnings_of(summary, source.where),
+            "ocp_dc_version": __version__,
+        }
         np.savez(folder / "split.npz", **split._asdict())
         write_json(folder / "dataset.json", description)
+    for note in description["notes"]:
+        logger.warning(f"note: {note}")
+    for warning in description["warnings"]:
+        logger.warning(f"warning: {warning}")
     return description
 
 
@@ -173,8 +186,7 @@ def _samples(
 ) -> Iterator[Data]:
     for index in indices.tolist():
         frame = source[index]
-        check_frame(frame, source.where(index))
-        summary.add(name, frame)
+        summary.add(name, index, frame, check_frame(frame, source.where(index)))
         yield edged(to_data(frame, sid=index))
         bar.update()
 

@@ -17,6 +17,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1 import machine_check
 from ocp_dc.fairchem1.config_check import check_run_config
+from ocp_dc.fairchem1.held_out import check_held_out
 from ocp_dc.fairchem1.run_config import build_config
 
 DESCRIPTION = (
@@ -105,3 +106,4 @@ def check_mode(config: dict[str, Any]) -> None:
     source = config["dataset"][split]["src"]
     if isinstance(source, str) and not Path(source).exists():
         raise UserError(f"dataset.{split}.src {source}: no such file or folder; `ocp-dc prepare` makes one")
+    check_held_out(config["dataset"], config["dataset"].get("train") or {})

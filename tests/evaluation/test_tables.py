@@ -124,4 +124,4 @@ def test_nothing_to_compare_is_refused():
     with pytest.raises(UserError, match="run 'a': got no seeds"):
         comparison_rows({"a": []})
     with pytest.raises(UserError, match="kcal"):
-        comparison_table({"a": [metrics()]}, "ethanol", unit="kcal")
+        comparison_table({"a": [metrics()]}, "ethanol", unit="cal")

@@ -46,7 +46,7 @@ def set_in(config, path, value):
         ("trainer", "ocp", r"cannot bring predictions back"),
         ("dataset.train.transforms.label_rescaling.scale", 0, r"scale.*above zero"),
         ("dataset.train.transforms.label_rescaling.scale", -2.0, r"scale.*above zero"),
-        ("dataset.train.transforms.label_rescaling.scale", "3 kcal", r"unknown energy unit 'kcal'.*'kcal/mol'"),
+        ("dataset.train.transforms.label_rescaling.scale", "3 cal", r"unknown energy unit 'cal'.*'kcal/mol'"),
         ("dataset.train.transforms.label_rescaling.center", "means", r"Did you mean 'mean'"),
         ("dataset.train.transforms.label_rescalin", {}, r"Did you mean 'label_rescaling'"),
         ("dataset.train.transforms.normalizer", {"energy": {"mean": 0.0, "stdev": 2.0}}, r"scaled twice"),
