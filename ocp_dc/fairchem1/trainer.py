@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from ocp_dc.data.lmdb_check import check_lmdb
 from ocp_dc.fairchem1 import (
+    batch_check,
     config_check,
     loss_and_metrics,
     norm_gains,
@@ -178,6 +179,10 @@ class DCTrainer(OCPTrainer):
         return loss_and_metrics.to_physical(self.label_rescaling, target_key, prediction, batch)
 
     # ---- training ------------------------------------------------------------------------------------------------
+
+    def _forward(self, batch: Any) -> dict[str, torch.Tensor]:
+        batch_check.check_batch(self._unwrapped_model, batch)
+        return super()._forward(batch)
 
     def _compute_loss(self, out: dict[str, torch.Tensor], batch: Any) -> torch.Tensor:
         return sum(loss_and_metrics.loss_terms(self, out, batch).values())
