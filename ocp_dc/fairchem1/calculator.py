@@ -12,6 +12,8 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from ocp_dc.data.ase_files import atoms_frame
 from ocp_dc.data.lmdb_io import to_data
+from ocp_dc.data.structure_check import check_structure
+from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.inference import load_trainer
 
@@ -28,6 +30,8 @@ class DCCalculator(Calculator):
 
     def __init__(self, checkpoint: str | Path, cpu: bool = False) -> None:
         super().__init__()
+        if not isinstance(cpu, bool):
+            raise UserError(f"calculator: cpu: got {cpu!r}, expected True or False")
         self.trainer = load_trainer(checkpoint, cpu=cpu)
 
     def calculate(
@@ -39,11 +43,17 @@ class DCCalculator(Calculator):
         """Compute energy and forces of ``atoms``; both come from one evaluation of the network.
 
         Raises:
-            UserError: an element that the labels' centre was not fitted for.
+            UserError: the structure cannot be meant (no atoms, coordinates that are not finite or beyond 1e4 Å, as
+                where molecular dynamics explodes, atoms on top of each other), holds an element that the model or the
+                labels' centre does not know, or the prediction is not finite.
         """
         super().calculate(atoms, properties, system_changes)
         structure = self.atoms  # the copy that ase keeps to see changes
-        assert structure is not None  # ase has just set it
+        if structure is None:
+            raise UserError("calculator: got no atoms, expected an ase.Atoms")
+        self.results = {}  # none are left of the structure before where this one is refused
+        cell = structure.cell.array if structure.cell.array.any() else None
+        check_structure(structure.numbers, structure.positions, cell, structure.pbc, "calculator: the structure")
         batch = collate([_data(structure)], otf_graph=True)
         out: dict[str, Any] = self.trainer.predict(batch, per_image=False, disable_tqdm=True)
         energy = float(out["energy"])

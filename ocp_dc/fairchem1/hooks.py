@@ -188,10 +188,11 @@ def scale_factor_messages() -> None:
 
 
 def models_that_stop() -> None:
-    """PaiNN and gp_gemnet_t stop with an error on good input: what lets them run, without a change of their values."""
-    from ocp_dc.fairchem1 import model_repairs
+    """Models that stop with an error on good input, as on a lone atom: what lets them run, their values unchanged."""
+    from ocp_dc.fairchem1 import edgeless, model_repairs
 
     model_repairs.install()
+    edgeless.install()
 
 
 def one_parser_of_overrides() -> None:

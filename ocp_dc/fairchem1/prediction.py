@@ -11,7 +11,7 @@ from fairchem.core.common import distutils
 from torch_geometric.data import Batch
 from tqdm import tqdm
 
-from ocp_dc.fairchem1 import norm_gains
+from ocp_dc.fairchem1 import batch_check, norm_gains
 from ocp_dc.fairchem1.scale_factors import ensure_fitted
 from ocp_dc.fairchem1.transform import free_atoms
 
@@ -31,6 +31,9 @@ def predict(
 
     Returns:
         energy in eV and forces in eV/Å; float64 where labels were rescaled.
+
+    Raises:
+        UserError: a prediction is not finite, or the model cannot take a structure; nothing is written then.
     """
     ensure_fitted(trainer._unwrapped_model, warn=True)
     norm_gains.ensure_fitted(trainer._unwrapped_model)
@@ -42,6 +45,9 @@ def predict(
         with torch.autocast("cuda", enabled=trainer.scaler is not None):
             out = trainer._forward(batch)
         physical = {name: trainer._denorm_preds(name, out[name], batch).detach() for name in trainer.config["outputs"]}
+        for name, values in physical.items():
+            of_atoms = trainer.config["outputs"][name]["level"] == "atom"
+            batch_check.check_finite(name, values, batch, of_atoms)
         if not per_image:
             return physical
         for name, values in physical.items():

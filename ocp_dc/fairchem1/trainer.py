@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from ocp_dc.data.lmdb_check import check_lmdb
 from ocp_dc.fairchem1 import (
+    batch_check,
     config_check,
     loss_and_metrics,
     norm_gains,
@@ -182,6 +183,7 @@ class DCTrainer(OCPTrainer):
 
     def _forward(self, batch: Any) -> dict[str, torch.Tensor]:
         """Return what the model makes of a batch, seen with the boundaries that its structures have."""
+        batch_check.check_batch(self._unwrapped_model, batch)
         seen = bounded(self._unwrapped_model, batch)
         batch.to(self.device)  # in place: the loss reads labels from it
         return super()._forward(seen)

@@ -17,7 +17,7 @@ from fairchem.core.common import distutils
 from tqdm import tqdm
 
 from ocp_dc.errors import UserError
-from ocp_dc.fairchem1 import loss_and_metrics, model_boundaries, norm_gains, resume, schedule, stability
+from ocp_dc.fairchem1 import batch_check, loss_and_metrics, model_boundaries, norm_gains, resume, schedule, stability
 from ocp_dc.fairchem1.divergence import check_gradients
 from ocp_dc.fairchem1.scale_factors import ensure_fitted
 from ocp_dc.fairchem1.step_cost import StepClock, peak_memory, start_peak_memory
@@ -48,6 +48,7 @@ def train(trainer: Any, disable_eval_progress: bool = False) -> None:
         logging.warning(unstable)
     if not trainer.checkpoint_loaded:
         trainer.fit_label_rescaling()
+        batch_check.check_splits(trainer)
         norm_gains.fit(trainer)
         if _writes(trainer):
             trainer._save_record("initial_weights.json", initial_weights(trainer._unwrapped_model))

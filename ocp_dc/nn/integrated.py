@@ -38,8 +38,8 @@ class IReLU(nn.Module):
         self.coefficient = _coefficient(coefficient)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return f(x), with the shape and dtype of ``x``."""
-        return _SquaredReLU.apply(x, self.coefficient)
+        """Return f(x), with the shape and dtype of ``x``; of integers numbers of the default dtype."""
+        return _SquaredReLU.apply(_floating(x), self.coefficient)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -99,7 +99,8 @@ class IntegratedLeakyReLU(nn.Module):
         self.coefficient = _coefficient(coefficient)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return f(x), with the shape and dtype of ``x``."""
+        """Return f(x), with the shape and dtype of ``x``; of integers numbers of the default dtype."""
+        x = _floating(x)
         return self.coefficient * x * F.leaky_relu(x, self.negative_slope)
 
     @property
@@ -167,6 +168,10 @@ class _SquaredReLU(torch.autograd.Function):
         # grad * x where x > 0, else 0. The mask is detached: a step has no derivative, and autograd need not sum zeros
         grad_x = torch.ops.aten.threshold_backward.default(grad * x, x.detach(), 0)
         return (grad_x if ctx.coefficient == 0.5 else grad_x * (2 * ctx.coefficient)), None
+
+
+def _floating(x: torch.Tensor) -> torch.Tensor:
+    return x if x.is_floating_point() else x.to(torch.get_default_dtype())
 
 
 def _coefficient(value: float | str, power: int = 2) -> float:

@@ -21,6 +21,9 @@ def edge_graph(source: Any, target: Any, atoms: int) -> EdgeGraph:
     return EdgeGraph(source, target, offsets, torch.zeros(atoms, dtype=torch.int64), 1)
 
 
+STEPS = 250  # in which four structures are learnt
+
+
 class ModelChecks:
     """Mixed into a subclass of WrapperContract, whose ``build`` and ``batch`` it uses."""
 
@@ -59,18 +62,20 @@ class ModelChecks:
             return (out["energy"].view(-1) - energy).abs().mean() + (out["forces"] - forces).abs().mean()
 
         optimizer = torch.optim.Adam(model.parameters())
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=200)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STEPS)
         first = loss().item()
         with flushed_subnormals():
-            for _ in range(200):
+            for _ in range(STEPS):
                 optimizer.zero_grad()
                 loss().backward()
                 optimizer.step()
                 schedule.step()
         last = loss().item()
-        assert last < 0.05 * first
+        # over five seeds with ATEN_CPU_CAPABILITY=default, avx2 and unset: CGCNN 0.0035 to 0.026, ForceNet 0.0010 to
+        # 0.0045; a model that learns nothing has 1
+        assert last < 0.1 * first
         model.eval()
-        assert loss().item() > 3 * last
+        assert loss().item() > 3 * last  # measured: 21 to 116 times, and 40 to 173
 
     def test_a_large_cell_is_no_cell(self, structures):
         batch = self.batch(structures)

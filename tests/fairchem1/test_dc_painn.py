@@ -177,7 +177,8 @@ def test_scale_factors_depend_on_the_norms(batch, tmp_path, caplog):
     block = {"scale_file": str(path), "dc": {"activation": "irelu"}}
     assert read_scale_file(block) == pytest.approx(fitted[0])
     assert caplog.text == ""
-    read_scale_file({**block, "dc": bare})
+    with caplog.at_level("WARNING"):  # a calculator of another test may have raised the level
+        read_scale_file({**block, "dc": bare})
     assert "was fitted for dc" in caplog.text
 
 

@@ -231,3 +231,11 @@ def test_repr() -> None:
     assert repr(IntegratedLeakyReLU()) == "IntegratedLeakyReLU(negative_slope=0.01, coefficient=0.5)"
     assert repr(IntegratedELU(2)) == "IntegratedELU(alpha=2)"
     assert repr(TwiceIntegratedReLU(0.25)) == "TwiceIntegratedReLU(coefficient=0.25)"
+
+
+@pytest.mark.parametrize("name", ["irelu", "twice_integrated_relu", "integrated_leaky_relu", "integrated_elu"])
+def test_integers_are_taken_as_numbers(name):
+    function = activation(name)
+    found = function(torch.arange(-2, 3))
+    assert found.dtype == torch.get_default_dtype()
+    assert torch.equal(found, function(torch.arange(-2.0, 3.0)))
