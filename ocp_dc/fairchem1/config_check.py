@@ -121,6 +121,8 @@ def check_model(model: Mapping[str, Any]) -> type:
 def check_hydra(model: Mapping[str, Any]) -> None:
     """Check the names and the arguments of a hydra's backbone and heads."""
     heads = model.get("heads") or {}
+    if not heads and not model.get("finetune_config"):
+        raise UserError("model.heads: missing; give one or more, such as {energy: {module: esen_mlp_energy_head}}")
     parts = [("model.backbone", "model", model.get("backbone"), "backbone")]
     parts += [(f"model.heads.{name}", "module", block, "head") for name, block in heads.items()]
     for path, key, block, kind in parts:

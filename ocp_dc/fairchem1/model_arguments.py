@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import traceback
 from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any
@@ -13,13 +14,13 @@ from ocp_dc.fairchem1.value_check import MEND, Number, count
 
 OURS = ("fairchem.core.models.", "ocp_dc.fairchem1.")  # whose arguments mean what the table says
 ELSEWHERE = ("scale_file", "dc", "backbone", "heads")  # checked with what they stand for
-LARGEST_CUTOFF = 100.0  # Å: beyond it the distances between radial functions exceed those of atoms
+# Å: below, as where nanometers are given, hardly any atoms have neighbors, and forces are zero; beyond, the radial
+# functions stand further from each other than atoms do
+CUTOFF = Number(1, 100, unit="Å")
 SHARE = Number(0, 1, below=True)
 POSITIVE = Number(0, above=True)
 RANGES = {
-    **dict.fromkeys(
-        ("cutoff", "cutoff_qint", "cutoff_aeaint", "cutoff_aint", "max_radius"), Number(0, LARGEST_CUTOFF, above=True)
-    ),
+    **dict.fromkeys(("cutoff", "cutoff_qint", "cutoff_aeaint", "cutoff_aint", "max_radius"), CUTOFF),
     **dict.fromkeys(("alpha_drop", "drop_path_rate", "proj_drop"), SHARE),
     **dict.fromkeys(("distance_resolution", "basis_width_scalar", "avg_num_nodes", "avg_degree"), POSITIVE),
     # of SchNet's last layers half, and of its Gaussians the distance between two
@@ -105,7 +106,7 @@ def building(name: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # of any model, and so of any kind
-        text = " ".join(str(error).split())
+        text = " ".join(str(error).split()) or traceback.extract_tb(error.__traceback__)[-1].line  # of a bare assert
         raise UserError(
             f"model {name}: cannot be built with these arguments ({type(error).__name__}: {text}); compare them with "
             "the configs that ship with ocp_dc"

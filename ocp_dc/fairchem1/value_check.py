@@ -24,6 +24,7 @@ class Number:
         below: whether ``most`` itself is too large.
         whole: whether it counts something.
         nullable: whether null may stand for it.
+        unit: its unit, for the message.
     """
 
     least: float = -math.inf
@@ -32,6 +33,7 @@ class Number:
     below: bool = False
     whole: bool = False
     nullable: bool = True
+    unit: str = ""
 
     def check(self, value: Any, path: str) -> None:
         """Raise UserError where ``value`` is something else; ``path`` is its place in the config."""
@@ -48,7 +50,7 @@ class Number:
         lower = f"above {self.least:g}" if self.above else f"at least {self.least:g}"
         upper = f"below {self.most:.12g}" if self.below else f"at most {self.most:.12g}"
         limits = [text for text, limit in ((lower, self.least), (upper, self.most)) if math.isfinite(limit)]
-        return ", ".join([kind, " and ".join(limits)] if limits else [kind])
+        return ", ".join([kind, " and ".join(limits)] if limits else [kind]) + (f" {self.unit}" if self.unit else "")
 
 
 def count(least: int = 1, most: float = math.inf, nullable: bool = True) -> Number:

@@ -26,7 +26,8 @@ WRONG = [
     (MODEL, "num_gaussians", 0, r"num_gaussians: got 0"),
     (MODEL, "num_gaussians", 1, r"num_gaussians: got 1, expected a whole number, at least 2"),
     (MODEL, "num_filters", 0, r"num_filters: got 0"),
-    (MODEL, "cutoff", 0.0, r"model\.cutoff: got 0\.0, expected a finite number, above 0 and at most 100"),
+    (MODEL, "cutoff", 0.0, r"model\.cutoff: got 0\.0, expected a finite number, at least 1 and at most 100 Å"),
+    (MODEL, "cutoff", 0.6, r"cutoff: got 0\.6"),
     (MODEL, "cutoff", -6.0, r"cutoff: got -6\.0"),
     (MODEL, "cutoff", float("inf"), r"cutoff: got inf"),
     (MODEL, "cutoff", float("nan"), r"cutoff: got nan"),
@@ -84,6 +85,7 @@ def hydra(**changes):
         ({"name": "torch.nn.Nothing"}, r"model: torch\.nn\.Nothing is no class that can be imported"),
         ({"name": "schnet", "dc": {"region": "full"}}, r"model\.dc: 'schnet' is a stock model .*use 'dc_schnet'"),
         (hydra(heads="efs"), r"model\.heads: got 'efs', expected a block"),
+        (hydra(heads={}), r"model\.heads: missing"),
         (hydra(heads={"e": "efs"}), r"model\.heads\.e"),
         (hydra(heads={"e": {"module": "esen_backbone"}}), r"model\.heads\.e\.module: 'esen_backbone' is a backbone"),
         (hydra(backbone={"model": "esen_mlp_efs_head"}), r"model\.backbone\.model: 'esen_mlp_efs_head' is a head"),
@@ -104,6 +106,8 @@ def test_names_and_parts(small_config, model, message):
 def test_a_constructor_that_stops_names_the_model():
     with pytest.raises(UserError, match=r"model dc_schnet: cannot be built with these arguments \(\w+: .*"):
         build_model({**MODEL, "readout": "total"})
+    with pytest.raises(UserError, match=r"model dc_gemnet_oc: cannot be built .*AssertionError: assert .*cutoff_aint"):
+        build_model({**GEMNET_OC, "cutoff_aint": 1.0})
     with pytest.raises(UserError, match=r"model dc_schnet: cannot be built .*"):
         build_model({**MODEL, "hidden_channels": 10**9})
 
