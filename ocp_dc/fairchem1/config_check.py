@@ -9,11 +9,12 @@ from typing import Any
 
 from fairchem.core.common.registry import registry
 from fairchem.core.modules import evaluator
+from torch import nn
 
 from ocp_dc.errors import UserError, unknown_name
 from ocp_dc.fairchem1 import model_arguments
 from ocp_dc.fairchem1.block_check import check_blocks
-from ocp_dc.fairchem1.name_check import check_names, model_class, trainer_class
+from ocp_dc.fairchem1.name_check import check_names, find, model_class, trainer_class
 from ocp_dc.fairchem1.optim_check import check_optim
 from ocp_dc.fairchem1.transform import NAME
 from ocp_dc.fairchem1.value_check import check_values
@@ -189,8 +190,10 @@ def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:
                 if key not in settings:
                     raise UserError(f"loss_functions.{target}.{key}: missing")
             known = registry.mapping["loss_name_mapping"]
-            if settings["fn"] not in known and "." not in str(settings["fn"]):
-                raise unknown_name(f"loss function in loss_functions.{target}", settings["fn"], known)
+            kind = f"loss function in loss_functions.{target}"
+            if not isinstance(settings["fn"], str) or (settings["fn"] not in known and "." not in settings["fn"]):
+                raise unknown_name(kind, settings["fn"], known)
+            find(kind, settings["fn"], "loss_name_mapping", registry.get_loss_class, nn.Module)
 
 
 def check_metrics(metrics: Mapping[str, Any]) -> None:
@@ -204,5 +207,5 @@ def check_metrics(metrics: Mapping[str, Any]) -> None:
                 raise unknown_name(f"metric in evaluation_metrics.metrics.{target}", name, known)
             computed.append(name if target in name or target == "misc" else f"{target}_{name}")  # as the evaluator does
     primary = metrics.get("primary_metric", "loss")
-    if metrics.get("metrics") and primary not in computed:
+    if not isinstance(primary, str) or (metrics.get("metrics") and primary not in computed):
         raise unknown_name("evaluation_metrics.primary_metric", primary, computed)

@@ -35,6 +35,10 @@ def try_optim(optim: Mapping[str, Any], fills_length: bool) -> None:
     groups = [{"params": [each]} for each in parameters] if decays else [{"params": parameters}]
     with _telling(f"optim.optimizer ({name}): its optimizer_params {dict(given)}"):
         optimizer = getattr(torch.optim, name)(groups, lr=optim["lr_initial"], **given)
+        if not any(given.get(key) for key in ON_GPU):
+            for each in parameters:
+                each.grad = torch.ones_like(each)
+            optimizer.step()  # LBFGS and SparseAdam stop here, as they would in fairchem
     if "scheduler_params" in optim:  # of fairchem's own trainers for EquiformerV2 and eSEN, which build it themselves
         return
     kind = optim.get("scheduler", "LambdaLR")

@@ -43,7 +43,9 @@ class Number:
         good = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
         good = good and (value > self.least if self.above else value >= self.least)
         if not (good and (value < self.most if self.below else value <= self.most)):
-            raise UserError(f"{path}: got {value!r}, expected {self}{MEND if isinstance(value, str) else ''}")
+            raise UserError(
+                f"{path}: got {value!r}, expected {self}{MEND if isinstance(value, str) and not self.whole else ''}"
+            )
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a finite number"
@@ -155,6 +157,12 @@ def check_values(config: Mapping[str, Any]) -> None:
         check_switches(block or {}, "dataset", f"dataset.{split}")
         for target, numbers in (((block or {}).get("transforms") or {}).get("normalizer") or {}).items():
             if isinstance(numbers, Mapping):
+                whole = "file" in numbers or ("mean" in numbers and {"stdev", "rmsd"} & set(numbers))
+                if target not in ("fit", "file") and not whole:
+                    raise UserError(
+                        f"dataset.{split}.transforms.normalizer.{target}: got {dict(numbers)}, expected such as "
+                        "{mean: 0.0, stdev: 1.0}"
+                    )
                 check_numbers(numbers, NORMALIZER, f"dataset.{split}.transforms.normalizer.{target}")
     check_coefficients(config["loss_functions"])
 

@@ -84,7 +84,7 @@ WRONG = [
     (f"{TRANSFORMS}.label_rescaling.scale", 1e-300, r"scale: got 1e-300, expected from"),
     (f"{TRANSFORMS}.label_rescaling.scale", True, r"scale"),
     (TRANSFORMS, {"normalizer": {"energy": {"mean": 0, "stdev": 0}}}, r"normalizer\.energy\.stdev: got 0, expected"),
-    (TRANSFORMS, {"normalizer": {"energy": {"mean": float("nan")}}}, r"normalizer\.energy\.mean: got nan"),
+    (TRANSFORMS, {"normalizer": {"energy": {"mean": float("nan"), "rmsd": 1}}}, r"normalizer\.energy\.mean: got nan"),
     (TRANSFORMS, {"normalizer": [1]}, r"normalizer: got \[1\], expected a block"),
     # the loss
     ("loss_functions.1.forces.coefficient", -1, r"loss_functions\.forces\.coefficient: got -1, expected .*at least 0"),
@@ -92,6 +92,12 @@ WRONG = [
     ("loss_functions.1.forces.coefficient", float("inf"), r"coefficient: got inf"),
     ("loss_functions.1.forces.coefficient", None, r"coefficient: got None"),
     ("loss_functions.1.forces.reduction", "max", r"reduction: got 'max', expected mean or sum"),
+    ("loss_functions.0.energy.fn", ["mae"], r"unknown loss function in loss_functions\.energy \['mae'\]"),
+    ("loss_functions.0.energy.fn", "os.path.join", r"os\.path\.join is no Module"),
+    ("evaluation_metrics", {"primary_metric": 5}, r"unknown evaluation_metrics\.primary_metric 5"),
+    (TRANSFORMS, {"normalizer": {"energy": {"mean": 0.0}}}, r"normalizer\.energy: got .*, expected such as \{mean"),
+    ("optim.optimizer", "LBFGS", r"optim\.optimizer \(LBFGS\).*closure"),
+    ("optim.optimizer", "SparseAdam", r"optim\.optimizer \(SparseAdam\).*dense gradients"),
     ("loss_functions", [{"energy": {"fn": "mae", "coefficient": 0}}], r"all coefficients are 0"),
     # optim
     ("optim.lr_initial", 0.0, r"optim\.lr_initial: got 0\.0, expected a finite number, above 0"),
