@@ -8,8 +8,10 @@ import torch
 from fairchem.core.datasets import data_list_collater
 from torch_geometric.data import Batch, Data
 
+from ocp_dc.errors import UserError
 
-def collate(samples: list[Data], otf_graph: bool = False) -> Batch:
+
+def collate(samples: list[Data], otf_graph: bool = False, needs_edges: bool = False) -> Batch:
     """Return the batch of ``samples``, equal to fairchem's.
 
     Structures without edges, with the same tensors and numbers each, are put together directly: a third of the time
@@ -19,7 +21,16 @@ def collate(samples: list[Data], otf_graph: bool = False) -> Batch:
     Args:
         samples: the structures.
         otf_graph: whether the model computes its edges, as fairchem's ``otf_graph``.
+        needs_edges: whether the model stops without edges.
+
+    Raises:
+        UserError: the model needs edges, and there are none.
     """
+    if needs_edges and any(sample.edge_index is None for sample in samples):
+        raise UserError(
+            "model.otf_graph: false, so that the model reads its edges from the data, and these have none; set "
+            "otf_graph: true, or prepare the data with --edges CUTOFF"
+        )
     if not otf_graph or not _is_plain(samples):
         return data_list_collater(samples, otf_graph=otf_graph)
     batch = Batch(_base_cls=Data)

@@ -9,10 +9,15 @@ from typing import Any
 
 from fairchem.core.common.registry import registry
 from fairchem.core.modules import evaluator
+from torch import nn
 
 from ocp_dc.errors import UserError, unknown_name
+from ocp_dc.fairchem1 import model_arguments
+from ocp_dc.fairchem1.block_check import check_blocks
+from ocp_dc.fairchem1.name_check import check_names, find, model_class, trainer_class
 from ocp_dc.fairchem1.optim_check import check_optim
 from ocp_dc.fairchem1.transform import NAME
+from ocp_dc.fairchem1.value_check import check_values
 from ocp_dc.labels import LabelOptions
 from ocp_dc.options import check_keys
 from ocp_dc.surgery import DCOptions
@@ -47,18 +52,32 @@ def check_run_config(config: Mapping[str, Any]) -> None:
     for block in ("model", "dataset", "optim", "loss_functions", "outputs"):
         if not config.get(block):
             raise UserError(f"config: the block '{block}' is missing; see the configs that ship with ocp_dc")
+    check_blocks(config)
     check_keys(config.get("task") or {}, TASK_KEYS, "task")
     check_model(config["model"])
-    check_optim(config["optim"])
+    check_names(config)
+    trainer = trainer_class(config)
+    check_optim(config["optim"], trainer)
     check_losses(config["loss_functions"], config["outputs"])
+    check_values(config)
     check_metrics(config.get("evaluation_metrics") or {})
     dataset = config["dataset"]
     check_keys(dataset, ("train", "val", "test", "relax"), "dataset")
     for split, block in dataset.items():
         check_keys(block or {}, DATASET_KEYS, f"dataset.{split}")
         check_references(block or {}, dataset.get("train") or {}, f"dataset.{split}")
-        check_transforms((block or {}).get("transforms") or {}, f"dataset.{split}.transforms")
-    if NAME in ((dataset.get("train") or {}).get("transforms") or {}) and not _undoes_rescaling(config):
+        transforms = (block or {}).get("transforms") or {}
+        check_transforms(transforms, f"dataset.{split}.transforms")
+        if (
+            split != "train"
+            and NAME in transforms
+            and NAME not in ((dataset.get("train") or {}).get("transforms") or {})
+        ):
+            raise UserError(
+                f"dataset.{split}.transforms.{NAME}: it is fitted on the training set; move it to "
+                f"dataset.train.transforms, from where the other splits take it"
+            )
+    if NAME in ((dataset.get("train") or {}).get("transforms") or {}) and not hasattr(trainer, "set_label_rescaling"):
         raise UserError(
             f"dataset.train.transforms.{NAME}: trainer {config.get('trainer', 'ocp')!r} cannot bring predictions back "
             "to eV; set 'trainer: dc'"
@@ -75,10 +94,10 @@ def check_references(block: Mapping[str, Any], train: Mapping[str, Any], path: s
         )
 
 
-def check_trainer_config(config: Mapping[str, Any]) -> None:
+def check_trainer_config(config: Mapping[str, Any], trainer: type) -> None:
     """Check what the trainer was built with: the same, however the process was started."""
     check_model(config["model"])
-    check_optim(config["optim"])
+    check_optim(config["optim"], trainer)
     for name in ("dataset", "val_dataset", "test_dataset"):
         check_transforms((config[name] or {}).get("transforms") or {}, f"{name}.transforms")
 
@@ -88,44 +107,40 @@ def check_model(model: Mapping[str, Any]) -> type:
     name = model.get("name")
     if not isinstance(name, str):
         raise UserError("model.name: missing; give a registered name such as dc_schnet")
-    model_class = _model_class(name, "model")
-    _check_arguments(model_class, model, "model", "name")
-    if "heads" in inspect.signature(model_class).parameters:
+    found = model_class(name, "model")
+    if model.get("dc") is not None and "stock_class" not in vars(found):
+        wrapper = f"dc_{name}" in registry.mapping["model_name_mapping"]
+        mend = f"use 'dc_{name}'" if wrapper else "the names that begin with dc_ take one"
+        raise UserError(f"model.dc: {name!r} is a stock model and takes no dc: block; {mend}")
+    _check_arguments(found, model, "model", "name")
+    if "heads" in inspect.signature(found).parameters:
         check_hydra(model)
-    if model.get("dc") is not None and "stock_class" not in vars(model_class):
-        raise UserError(f"model.dc: {name!r} is a stock model and takes no dc: block; use 'dc_{name}'")
     DCOptions.from_block(model.get("dc"))
-    return model_class
+    return found
 
 
 def check_hydra(model: Mapping[str, Any]) -> None:
     """Check the names and the arguments of a hydra's backbone and heads."""
     heads = model.get("heads") or {}
-    parts = [("model.backbone", "model", model.get("backbone"))]
-    parts += [(f"model.heads.{name}", "module", block) for name, block in heads.items()]
-    for path, key, block in parts:
+    if not heads and not model.get("finetune_config"):
+        raise UserError("model.heads: missing; give one or more, such as {energy: {module: esen_mlp_energy_head}}")
+    parts = [("model.backbone", "model", model.get("backbone"), "backbone")]
+    parts += [(f"model.heads.{name}", "module", block, "head") for name, block in heads.items()]
+    for path, key, block, kind in parts:
         if block is None and model.get("finetune_config"):
             continue  # it comes from the checkpoint
         if not isinstance(block, Mapping) or not isinstance(block.get(key), str):
             raise UserError(f"{path}.{key}: missing; give a registered name, as in configs/md17/_esen.yml")
-        part = _model_class(block[key], f"{path}.{key}")
+        part = model_class(block[key], f"{path}.{key}", kind)
         _check_arguments(part, block, path, key, given=("backbone",))
 
 
-def _model_class(name: str, kind: str) -> type:
-    try:
-        return registry.get_model_class(name)
-    except RuntimeError:
-        raise unknown_name(kind, name, registry.mapping["model_name_mapping"]) from None
-
-
-def _check_arguments(
-    model_class: type, block: Mapping[str, Any], path: str, key: str, given: tuple[str, ...] = ()
-) -> None:
+def _check_arguments(found: type, block: Mapping[str, Any], path: str, key: str, given: tuple[str, ...] = ()) -> None:
     """Refuse what a class does not take; ``key`` names the class, and ``given`` comes from elsewhere."""
-    parameters = inspect.signature(model_class).parameters
+    parameters = inspect.signature(found).parameters
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         check_keys(block, [key, *(name for name in parameters if name not in given)], path)
+    model_arguments.check_arguments(found, block, path)
 
 
 @contextlib.contextmanager
@@ -165,10 +180,6 @@ def check_transforms(transforms: Mapping[str, Any], path: str) -> None:
 
 def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:
     """Check that every loss has a known function, a coefficient and an output of the model."""
-    if not isinstance(losses, list):
-        raise UserError(
-            f"loss_functions: got {losses!r}, expected a list such as - energy: {{fn: mae, coefficient: 1}}"
-        )
     parts = [part for block in outputs.values() for part in (block or {}).get("decomposition") or ()]
     for loss in losses:
         for target, settings in loss.items():
@@ -179,8 +190,10 @@ def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:
                 if key not in settings:
                     raise UserError(f"loss_functions.{target}.{key}: missing")
             known = registry.mapping["loss_name_mapping"]
-            if settings["fn"] not in known and "." not in str(settings["fn"]):
-                raise unknown_name(f"loss function in loss_functions.{target}", settings["fn"], known)
+            kind = f"loss function in loss_functions.{target}"
+            if not isinstance(settings["fn"], str) or (settings["fn"] not in known and "." not in settings["fn"]):
+                raise unknown_name(kind, settings["fn"], known)
+            find(kind, settings["fn"], "loss_name_mapping", registry.get_loss_class, nn.Module)
 
 
 def check_metrics(metrics: Mapping[str, Any]) -> None:
@@ -194,13 +207,5 @@ def check_metrics(metrics: Mapping[str, Any]) -> None:
                 raise unknown_name(f"metric in evaluation_metrics.metrics.{target}", name, known)
             computed.append(name if target in name or target == "misc" else f"{target}_{name}")  # as the evaluator does
     primary = metrics.get("primary_metric", "loss")
-    if metrics.get("metrics") and primary not in computed:
+    if not isinstance(primary, str) or (metrics.get("metrics") and primary not in computed):
         raise unknown_name("evaluation_metrics.primary_metric", primary, computed)
-
-
-def _undoes_rescaling(config: Mapping[str, Any]) -> bool:
-    try:
-        trainer = registry.get_trainer_class(config.get("trainer", "ocp"))
-    except RuntimeError:
-        raise unknown_name("trainer", config.get("trainer"), registry.mapping["trainer_name_mapping"]) from None
-    return hasattr(trainer, "set_label_rescaling")

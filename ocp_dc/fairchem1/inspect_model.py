@@ -8,6 +8,7 @@ from typing import Any
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1 import stability
 from ocp_dc.fairchem1.config_check import check_model
+from ocp_dc.fairchem1.model_arguments import building
 from ocp_dc.fairchem1.model_check import GRADIENT_CHOICES
 from ocp_dc.fairchem1.scale_factors import read_scale_file, set_scale_factors
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
@@ -49,7 +50,9 @@ def build_model(block: dict[str, Any]) -> Any:
     """Build the model of a ``model`` block."""
     factors = read_scale_file(block)
     arguments = {key: value for key, value in block.items() if key not in ("name", "scale_file")}
-    model = check_model(block)(**arguments)
+    model_class = check_model(block)
+    with building(block["name"]):
+        model = model_class(**arguments)
     if factors is not None:
         set_scale_factors(model, factors)
     return model

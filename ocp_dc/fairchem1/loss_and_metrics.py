@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.divergence import check_term
 from ocp_dc.fairchem1.transform import free_atoms
 from ocp_dc.labels import LabelRescaling
@@ -35,11 +36,12 @@ def loss_terms(trainer: Any, out: dict[str, torch.Tensor], batch: Any) -> dict[s
 
     Raises:
         DivergenceError: a prediction or a term is not finite.
+        UserError: the data have no label for an output.
     """
     terms: dict[str, torch.Tensor] = {}
     for name, info in trainer.loss_functions:
         predicted = out[name]
-        target = batch[name].view(predicted.shape)
+        target = _label(batch, name).view(predicted.shape)
         natoms = batch.natoms
         if _free_only(trainer, name, "train_on_free_atoms"):
             free = free_atoms(batch)
@@ -78,13 +80,22 @@ def update_metrics(
     targets: dict[str, torch.Tensor] = {"natoms": natoms}
     for name in trainer.output_targets:
         predicted = trainer._denorm_preds(name, out[name].detach(), batch)
-        target = batch[name].view(predicted.shape)
+        target = _label(batch, name).view(predicted.shape)
         if trainer.label_rescaling is not None:
             target = to_physical(trainer.label_rescaling, name, target, batch)
         if _free_only(trainer, name, "eval_on_free_atoms"):
             predicted, target = predicted[free], target[free]
         predictions[name], targets[name] = predicted, target
     return evaluator.eval(predictions, targets, prev_metrics=metrics)
+
+
+def _label(batch: Any, name: str) -> torch.Tensor:
+    if name not in batch:
+        raise UserError(
+            f"outputs.{name}: the data have no label of this name; they hold {', '.join(sorted(batch.keys()))}. "
+            "dataset.train.key_mapping gives labels the names of outputs, such as {y: energy, force: forces}"
+        )
+    return batch[name]
 
 
 def to_physical(rescaling: LabelRescaling, name: str, scaled: torch.Tensor, batch: Any) -> torch.Tensor:

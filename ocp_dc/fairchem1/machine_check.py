@@ -28,6 +28,12 @@ def check_flags(args: argparse.Namespace) -> None:
         if value is not None and (value < least or (most is not None and value > most)):
             limits = f"{least} or more" if most is None else f"from {least} to {most}"
             raise UserError(f"--{name.replace('_', '-')}: got {value}, expected a whole number, {limits}")
+    ranks = args.num_gpus * args.num_nodes
+    if args.gp_gpus is not None and ranks % args.gp_gpus:
+        raise UserError(
+            f"--gp-gpus {args.gp_gpus}: splits a graph over so many of {ranks} ranks; expected a divisor of --num-gpus "
+            "times --num-nodes"
+        )
     if args.sweep_yml is not None and not args.submit:
         raise UserError(f"--sweep-yml {args.sweep_yml}: has an effect with --submit only; a study runs sweeps locally")
     if args.sweep_yml is not None and not args.sweep_yml.is_file():

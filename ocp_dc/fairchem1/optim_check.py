@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import numbers
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+from fairchem.core.trainers import OCPTrainer
 from torch.optim import lr_scheduler
 
 from ocp_dc.errors import UserError, unknown_name
 from ocp_dc.fairchem1 import schedule
+from ocp_dc.fairchem1.optim_trial import try_optim
+from ocp_dc.fairchem1.value_check import check_optim_numbers
 from ocp_dc.options import check_keys
 
 # what fairchem's trainers read
@@ -21,21 +23,14 @@ OPTIM_KEYS = (
     "load_balancing load_balancing_on_error load_datasets_and_model_then_exit checkpoint_format energy_coefficient "
     "force_coefficient loss_energy loss_forces early_stopping_patience"
 ).split()
-# rough types: YAML reads 1e-3 as text, and a text compares with numbers only deep inside the training
-NUMBERS = ("lr_initial", "clip_grad_norm", "ema_decay", "max_lr", "weight_decay")
-COUNTS = {  # and the smallest value of each
-    "batch_size": 1,
-    "eval_batch_size": 1,
-    "max_epochs": 1,
-    "eval_every": 1,
-    "checkpoint_every": -1,
-    "early_stopping_patience": 1,
-    "num_workers": 0,
-}
 
 
-def check_optim(optim: Mapping[str, Any]) -> None:
+def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
     """Check the names, the numbers, the schedule and the optimizer of the ``optim`` block.
+
+    Args:
+        optim: the block.
+        trainer: the class of the trainer that reads it.
 
     Raises:
         UserError: a name that torch does not have, a key that nothing reads, or a value of the wrong kind.
@@ -56,14 +51,8 @@ def check_optim(optim: Mapping[str, Any]) -> None:
     for key in ("lr_initial", "max_epochs"):
         if key not in optim:
             raise UserError(f"optim.{key}: missing")
-    for key in NUMBERS:
-        value = optim.get(key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Real)):
-            raise UserError(f"optim.{key}: got {value!r}, expected a number (in YAML write 1.0e-3, not 1e-3)")
-    for key, smallest in COUNTS.items():
-        value = optim.get(key, smallest)
-        if isinstance(value, bool) or not isinstance(value, int) or value < smallest or (value == 0 and smallest):
-            raise UserError(f"optim.{key}: got {value!r}, expected a whole number, at least {smallest}")
+    check_optim_numbers(optim)
+    try_optim(optim, fills_length=hasattr(trainer, "set_label_rescaling"))
 
 
 def _check_optimizer(optim: Mapping[str, Any]) -> None:

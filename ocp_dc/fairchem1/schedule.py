@@ -12,13 +12,17 @@ from ocp_dc.errors import unknown_name
 
 # torch schedules that end, and the argument that says when
 LENGTHS = {"OneCycleLR": "total_steps", "CosineAnnealingLR": "T_max", "PolynomialLR": "total_iters"}
+# a base class, and what takes other schedules or a function, which YAML cannot write
+NO_SCHEDULES = ("LRScheduler", "SequentialLR", "ChainedScheduler", "MultiplicativeLR")
 HIGHER_IS_BETTER = ("within_threshold", "cosine_similarity")
 
 
 def scheduler_names() -> list[str]:
     """Return the names that ``optim.scheduler`` may have."""
-    known = [name for name, value in vars(lr_scheduler).items() if isinstance(value, type) and name[0].isupper()]
-    return [*(name for name in known if name not in ("LRScheduler", "Optimizer", "Tensor", "Counter")), "Null"]
+    known = [
+        n for n, v in vars(lr_scheduler).items() if isinstance(v, type) and issubclass(v, lr_scheduler.LRScheduler)
+    ]
+    return [*(name for name in known if name not in NO_SCHEDULES), "Null"]
 
 
 def with_length(optim: dict[str, Any], loader: Any) -> dict[str, Any]:

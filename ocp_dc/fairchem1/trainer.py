@@ -31,6 +31,7 @@ from ocp_dc.fairchem1 import (
 )
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.environment import environment
+from ocp_dc.fairchem1.model_arguments import building
 from ocp_dc.fairchem1.model_boundaries import bounded
 from ocp_dc.fairchem1.running_means import RunningMeans
 from ocp_dc.fairchem1.transform import NAME, arm, iterate_labels
@@ -60,7 +61,7 @@ class DCTrainer(OCPTrainer):
     def load(self, inference_only: bool) -> None:
         """Build everything; the resolved config is checked and saved before anything is built."""
         if not inference_only:
-            config_check.check_trainer_config(self.config)
+            config_check.check_trainer_config(self.config, type(self))
         self.config["trainer"] = f"{type(self).__module__}.{type(self).__qualname__}"
         model_class = registry.get_model_class(self.config["model"]["name"])
         if "stock_class" in vars(model_class):  # one of our wrappers: a dotted path needs no registration to be found
@@ -83,7 +84,8 @@ class DCTrainer(OCPTrainer):
     def load_model(self) -> None:
         """Build the model, then print and save what surgery did."""
         factors = self.config["model"].pop("scale_file", None)
-        super().load_model()
+        with building(self.config["model"]["name"]):
+            super().load_model()
         if factors is not None:
             scale_factors.set_scale_factors(self._unwrapped_model, factors)
             self.config["model"]["scale_file"] = factors
@@ -123,10 +125,15 @@ class DCTrainer(OCPTrainer):
         make one draw more than the uninterrupted run, and dropout would differ.
         """
         loader = super().get_dataloader(dataset, sampler, workers)
-        model = self.config["model"]
+        model, built = self.config["model"], self._unwrapped_model
+        options = {
+            "otf_graph": model.get("otf_graph", "backbone" in model),
+            # with periodic boundaries fairchem finds missing edges itself
+            "needs_edges": not (getattr(built, "otf_graph", True) or getattr(built, "use_pbc", True)),
+        }
         return DataLoader(
             dataset,
-            collate_fn=functools.partial(collate, otf_graph=model.get("otf_graph", "backbone" in model)),
+            collate_fn=functools.partial(collate, **options),
             num_workers=loader.num_workers,
             pin_memory=self.device.type == "cuda",
             batch_sampler=sampler,

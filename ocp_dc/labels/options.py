@@ -11,6 +11,7 @@ from ocp_dc.errors import UserError, nearest
 from ocp_dc.options import option, parse
 
 FORCES_RMS = "forces_rms"
+SMALLEST_SCALE, LARGEST_SCALE = 1e-12, 1e12  # eV
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ class LabelOptions:
         """Read the block of a config.
 
         Raises:
-            UserError: an unknown key or value, or a scale that is zero, negative, not finite or in an unknown unit.
+            UserError: an unknown key or value, or a scale that is zero, negative, out of range or in an unknown unit.
         """
         options = parse(cls, block, path)
         options.fixed_scale(path)
@@ -46,4 +47,10 @@ class LabelOptions:
                 f"{path}.scale: got {self.scale!r}, expected a number in eV, a text such as '1e6 kcal/mol', or "
                 f"{FORCES_RMS}.{hint}"
             )
-        return positive_energy(self.scale, f"{path}.scale")
+        scale = positive_energy(self.scale, f"{path}.scale")
+        if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
+            raise UserError(
+                f"{path}.scale: got {self.scale!r}, expected from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} eV; beyond it "
+                "float32 loses the labels"
+            )
+        return scale

@@ -94,13 +94,13 @@ def test_on_the_command_line(tmp_path, small_config, capsys, arguments, message)
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("word", "value"), [("false", False), ("true", True), ("null", None), ("none", "none")])
+@pytest.mark.parametrize(("word", "value"), [("false", False), ("yes", True), ("null", None), ("none", "none")])
 def test_words_of_yaml_on_the_command_line(tmp_path, small_config, word, value):
     """Fairchem alone makes the text 'false' of the first, which is true."""
     path = tmp_path / "config.yml"
     path.write_text(yaml.safe_dump(small_config()))
-    arguments = fairchem_main.parse(["--mode", "train", "--config-yml", str(path), f"--model.use_pbc={word}"])
-    assert fairchem_main.resolve(*arguments)["model"]["use_pbc"] == value
+    arguments = fairchem_main.parse(["--mode", "train", "--config-yml", str(path), f"--slurm.requeue={word}"])
+    assert fairchem_main.resolve(*arguments)["slurm"]["requeue"] == value
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "a: 1\na: 2\n", "a: [1\n", "includes: [none.yml]\n", "\x00"])

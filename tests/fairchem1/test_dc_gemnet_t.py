@@ -52,7 +52,7 @@ class TestDCGemNetT(WrapperContract):
 
     def test_shared_parameters(self, small_config):
         """The trainer divides the gradient of what several blocks share by their number, and no other gradient."""
-        config = small_config(optim={"optimizer": "SGD", "lr_initial": 0.0})
+        config = small_config(optim={"optimizer": "SGD", "lr_initial": 1e-30})
         model = {**GEMNET, "dc": {"activation": "irelu", "region": "full"}}
         trainer = make_trainer({**config, "model": model, "seed": 0}, cpu=True)
         parameters = {name: p for name, p in trainer.model.named_parameters() if p.requires_grad}

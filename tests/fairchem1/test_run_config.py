@@ -60,6 +60,7 @@ def test_overrides_reach_everything(resolve):
         ("--num-gpus=-1", "--num-gpus: got -1, expected a whole number, 1 or more"),
         ("--print-every=0", "--print-every: got 0, expected a whole number, 1 or more"),
         ("--seed=-1", "--seed: got -1, expected a whole number, from 0 to 4294967295"),
+        ("--gp-gpus=2", "--gp-gpus 2: splits a graph over so many of 1 ranks"),
         ("--num-nodes=0", "--num-nodes: got 0"),
         ("--sweep-yml=s.yml", "has an effect with --submit only"),
     ],

@@ -136,7 +136,7 @@ def test_stops_at_the_first_value_that_is_not_finite(tmp_path, small_config, cap
 
 
 def test_stops_early(tmp_path, small_config):
-    run = run_main(tmp_path, small_config(optim={"lr_initial": 0.0, "max_epochs": 20, "early_stopping_patience": 2}))
+    run = run_main(tmp_path, small_config(optim={"lr_initial": 1e-30, "max_epochs": 20, "early_stopping_patience": 2}))
     assert run.status == 0
     assert len(run.validations()) == 3  # the first one is the best, two without an improvement follow
 

@@ -1,0 +1,113 @@
+"""The arguments of a model: their types, as its signature has them, their ranges, and what its constructor says."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import traceback
+from collections.abc import Iterator, Mapping
+from numbers import Real
+from typing import Any
+
+from ocp_dc.errors import UserError
+from ocp_dc.fairchem1.value_check import MEND, Number, count
+
+OURS = ("fairchem.core.models.", "ocp_dc.fairchem1.")  # whose arguments mean what the table says
+ELSEWHERE = ("scale_file", "dc", "backbone", "heads")  # checked with what they stand for
+# Å: below, as where nanometers are given, hardly any atoms have neighbors, and forces are zero; beyond, the radial
+# functions stand further from each other than atoms do
+CUTOFF = Number(1, 100, unit="Å")
+SHARE = Number(0, 1, below=True)
+POSITIVE = Number(0, above=True)
+RANGES = {
+    **dict.fromkeys(("cutoff", "cutoff_qint", "cutoff_aeaint", "cutoff_aint", "max_radius"), CUTOFF),
+    **dict.fromkeys(("alpha_drop", "drop_path_rate", "proj_drop"), SHARE),
+    **dict.fromkeys(("distance_resolution", "basis_width_scalar", "avg_num_nodes", "avg_degree"), POSITIVE),
+    # of SchNet's last layers half, and of its Gaussians the distance between two
+    **dict.fromkeys(("hidden_channels", "num_gaussians"), count(2)),
+    **dict.fromkeys(
+        "num_before_skip num_after_skip num_concat num_atom num_output_afteratom num_atom_emb_layers "
+        "num_global_out_layers num_output_layers depth_mlp_edge depth_mlp_node lmax mmax num_mlp_layers".split(),
+        count(0),
+    ),
+    "num_taps": count(-1),
+}
+WORDS = {"bool": "true or false", "int": "a whole number", "float": "a finite number", "str": "a text"}
+
+
+def check_arguments(model_class: type, block: Mapping[str, Any], path: str) -> None:
+    """Check types and ranges of the arguments of one of fairchem's models, or of ours; others' are theirs to check.
+
+    Args:
+        model_class: the class of a model, a backbone or a head.
+        block: its arguments, and other keys, which are left alone.
+        path: where the block stands in the config.
+
+    Raises:
+        UserError: an argument is of another type, or out of its range.
+    """
+    if not model_class.__module__.startswith(OURS):
+        return
+    for name, parameter in inspect.signature(model_class).parameters.items():
+        if name in block and name not in ELSEWHERE:
+            _check_type(block[name], parameter, f"{path}.{name}")
+            if isinstance(block[name], Real) and not isinstance(block[name], bool):
+                number = RANGES.get(
+                    name, count() if isinstance(block[name], int) and _is_count(parameter) else Number()
+                )
+                number.check(block[name], f"{path}.{name}")
+
+
+def _is_count(parameter: inspect.Parameter) -> bool:
+    return str(parameter.annotation).split(" | ")[0] == "int"
+
+
+def _check_type(value: Any, parameter: inspect.Parameter, path: str) -> None:
+    """Check a value against the annotation of its parameter, and its default, which may be of a wider type."""
+    kinds = [kind.strip().split("[")[0].lower() for kind in str(parameter.annotation).split("|")]
+    if not set(kinds) <= {*WORDS, "dict", "list", "none"}:
+        return
+    if isinstance(parameter.default, float):
+        kinds.append("float")
+    if parameter.default is None:
+        kinds.append("none")
+    if value is None and "none" in kinds:
+        return
+    fits = {
+        "bool": isinstance(value, bool),
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "float": isinstance(value, Real) and not isinstance(value, bool),
+        "str": isinstance(value, str),
+        "dict": isinstance(value, Mapping),
+        "list": isinstance(value, list | tuple),
+        "none": False,
+    }
+    if not any(fits[kind] for kind in kinds):
+        words = " or ".join(dict.fromkeys(WORDS.get(kind, f"a {kind}") for kind in kinds if kind != "none"))
+        raise UserError(f"{path}: got {value!r}, expected {words}{_mend(value, kinds)}")
+
+
+def _mend(value: Any, kinds: list[str]) -> str:
+    return MEND if isinstance(value, str) and {"int", "float"} & set(kinds) else ""
+
+
+@contextlib.contextmanager
+def building(name: str) -> Iterator[None]:
+    """Turn what the constructor of a model raises into an error for the user.
+
+    Args:
+        name: the model's name.
+
+    Raises:
+        UserError: the model cannot be built.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # of any model, and so of any kind
+        text = " ".join(str(error).split()) or traceback.extract_tb(error.__traceback__)[-1].line  # of a bare assert
+        raise UserError(
+            f"model {name}: cannot be built with these arguments ({type(error).__name__}: {text}); compare them with "
+            "the configs that ship with ocp_dc"
+        ) from error
