@@ -98,7 +98,7 @@ def resolve(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
         config = build_config(args, overrides)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise UserError(f"--config-yml {path}: {error}") from error
-    check_run_config(config)
+    check_run_config(config, [override.partition("=")[0].removeprefix("--") for override in overrides])
     return config
 
 

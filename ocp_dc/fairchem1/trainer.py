@@ -58,7 +58,7 @@ class DCTrainer(OCPTrainer):
     def load(self, inference_only: bool) -> None:
         """Build everything; the resolved config is checked and saved before anything is built."""
         if not inference_only:
-            config_check.check_trainer_config(self.config)
+            config_check.check_trainer_config(self.config, type(self))
         self.config["trainer"] = f"{type(self).__module__}.{type(self).__qualname__}"
         model_class = registry.get_model_class(self.config["model"]["name"])
         if "stock_class" in vars(model_class):  # one of our wrappers: a dotted path needs no registration to be found
