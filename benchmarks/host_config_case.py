@@ -143,8 +143,6 @@ def attempt(stock: bool, arguments: list[str], folder: Path) -> str:
         if stock:
             stock_main(arguments)
         else:
-            if "ocp_dc.cli" not in sys.modules:
-                del sys.modules["ocp_dc.fairchem1"]  # the empty one of fallbacks_alone
             status = importlib.import_module("ocp_dc.cli").main(["main", *arguments])
             if status != 0:
                 sys.stderr.flush()
@@ -165,13 +163,21 @@ def stock_main(arguments: list[str]) -> None:
 
 
 def fallbacks_alone() -> None:
-    """Put our stand-ins for compiled packages in force, and no other hook; then import fairchem whole.
+    """Put our stand-ins for compiled packages in force and the cache of DimeNet++'s basis functions, and no other hook.
 
-    The package around them installs every hook when it is imported, so an empty one takes its place meanwhile.
+    Then import fairchem whole. The package around them installs every hook when it is imported, so an empty one takes
+    its place meanwhile.
     """
     package = ModuleType("ocp_dc.fairchem1")
     package.__path__ = [str(Path(ocp_dc.__file__).with_name("fairchem1"))]
     sys.modules["ocp_dc.fairchem1"] = package
     importlib.import_module("ocp_dc.fairchem1.fallbacks").install()
+    importlib.import_module("ocp_dc.fairchem1.basis_cache").install()
     importlib.import_module("fairchem.core.common.utils").setup_imports()
     importlib.import_module("fairchem.core._cli")
+
+
+def import_ours() -> None:
+    """Put every hook in force, in the place of :func:`fallbacks_alone`."""
+    del sys.modules["ocp_dc.fairchem1"]
+    importlib.import_module("ocp_dc.fairchem1.main")

@@ -13,6 +13,7 @@ from fairchem.core.modules import evaluator
 from ocp_dc.errors import UserError, unknown_name
 from ocp_dc.fairchem1.known_keys import is_ours
 from ocp_dc.fairchem1.optim_check import check_optim
+from ocp_dc.fairchem1.scale_factors import read_scale_file
 from ocp_dc.fairchem1.transform import NAME
 from ocp_dc.fairchem1.unknown_keys import check_unknown_keys
 from ocp_dc.labels import LabelOptions
@@ -42,6 +43,9 @@ def check_run_config(config: Mapping[str, Any], overrides: Iterable[str] = ()) -
     check_optim(config["optim"], trainer)
     check_losses(config["loss_functions"], config["outputs"])
     check_metrics(config.get("evaluation_metrics") or {})
+    check_targets_of_metrics(config.get("evaluation_metrics") or {}, config["outputs"])
+    if not is_ours(trainer):  # the trainer dc reads them itself
+        read_scale_file(config["model"])
     dataset = config["dataset"]
     for split, block in dataset.items():
         if is_ours(trainer):  # elsewhere a warning: fairchem's own configs have it
@@ -129,6 +133,17 @@ def _check_arguments(
     parameters = inspect.signature(model_class).parameters
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         check_keys(block, [key, *(name for name in parameters if name not in given)], path)
+
+
+def check_targets_of_metrics(metrics: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
+    """Refuse a metric of energy and forces where the model has not both of them: fairchem stops with a KeyError."""
+    missing = [name for name in ("energy", "forces") if name not in outputs]
+    for target, names in (metrics.get("metrics") or {}).items():
+        if missing and "energy_forces_within_threshold" in (names or ()):
+            raise UserError(
+                f"evaluation_metrics.metrics.{target}: energy_forces_within_threshold needs {' and '.join(missing)} in "
+                "outputs; remove the metric"
+            )
 
 
 def check_primary_metric(config: Mapping[str, Any], trainer: type) -> None:

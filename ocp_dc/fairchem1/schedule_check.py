@@ -64,6 +64,8 @@ def _check_arguments(optim: Mapping[str, Any], name: str, trainer: type) -> None
 def _check_params(optim: Mapping[str, Any], trainer: type) -> None:
     """Check what the trainers of EquiformerV2 and eSEN need, which count in epochs."""
     path, params = "optim.scheduler_params", optim.get("scheduler_params")
+    if params is None:
+        raise UserError(f"{path}: missing; {trainer.__name__} reads its schedule there")
     if not isinstance(params, Mapping):
         raise UserError(f"{path}: got {params!r}, expected a block; {trainer.__name__} reads its schedule there")
     if "scheduler" not in optim:

@@ -183,7 +183,7 @@ def test_warmup(caplog, warmup):
         ("ocp", {"scheduler": "LambdaLR"}, r"LambdaLR takes functions"),
         ("ocp", {"scheduler": "CosinAnnealingLR"}, r"Did you mean 'CosineAnnealingLR'"),
         ("dc", {"scheduler_params": {"T_max": 5}}, r"scheduler_params: trainer 'dc' does not read it"),
-        ("equiformerv2_forces", {}, r"scheduler_params: got None.*EquiformerV2ForcesTrainer reads its schedule there"),
+        ("equiformerv2_forces", {}, r"scheduler_params: missing; EquiformerV2ForcesTrainer reads its schedule there"),
         ("equiformerv2_forces", {"scheduler_params": {}}, r"scheduler_params: T_max missing"),
         ("equiformerv2_forces", {**EQUIFORMER, "scheduler": None}, r"optim\.scheduler: missing"),
         ("equiformerv2_forces", {**EQUIFORMER, "scheduler_params.lambda_type": "cosin"}, r"Did you mean 'cosine'"),
