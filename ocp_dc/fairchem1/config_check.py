@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fairchem.core.common.registry import registry
@@ -14,58 +14,50 @@ from torch import nn
 from ocp_dc.errors import UserError, unknown_name
 from ocp_dc.fairchem1 import model_arguments
 from ocp_dc.fairchem1.block_check import check_blocks
+from ocp_dc.fairchem1.known_keys import is_ours
 from ocp_dc.fairchem1.name_check import check_names, find, model_class, trainer_class
 from ocp_dc.fairchem1.optim_check import check_optim
+from ocp_dc.fairchem1.scale_factors import read_scale_file
 from ocp_dc.fairchem1.transform import NAME
+from ocp_dc.fairchem1.unknown_keys import check_unknown_keys
 from ocp_dc.fairchem1.value_check import check_values
 from ocp_dc.labels import LabelOptions
 from ocp_dc.options import check_keys
 from ocp_dc.surgery import DCOptions
 
-# What fairchem 1.10 reads, by block: its trainers, datasets and main.
-MAIN_KEYS = (
-    "trainer task model outputs dataset loss_functions evaluation_metrics optim logger slurm name mode identifier "
-    "timestamp_id seed is_debug run_dir print_every amp checkpoint cpu submit summit world_size distributed_backend "
-    "gp_gpus hide_eval_progressbar skip_experimental_imports timeout local_rank use_cuda_visibile_devices"
-).split()
-TASK_KEYS = (
-    "dataset description type metric labels grad_input train_on_free_atoms eval_on_free_atoms prediction_dtype "
-    "primary_metric strict_load eval_relaxations relax_dataset relaxation_steps relaxation_fmax relax_cell "
-    "relax_volume relax_opt save_full_traj write_pos num_relaxation_batches set_deterministic_scatter"
-).split()
-DATASET_KEYS = (
-    "src format key_mapping transforms seed first_n sample_n no_shuffle max_atoms subset_to metadata_path lin_ref "
-    "use_train_settings splits train_split_settings val_split_settings test_split_settings shard total_shards "
-    "a2g_args ase_read_args atoms_transform_args connect_args select_args index_file pattern keep_in_memory "
-    "include_relaxed_energy use_tqdm oc20_ref total_energy train_on_oc20_total_energies normalize_labels data2train"
-).split()
+WITH_PRIMARY_METRIC = ("forces", "energy", "equiformerv2_forces", "equiformerv2_energy")  # trainers that have one
 TRANSFORMS = ("normalizer", "element_references", "decompose_tensor", NAME)
 
 
-def check_run_config(config: Mapping[str, Any]) -> None:
+def check_run_config(config: Mapping[str, Any], overrides: Iterable[str] = ()) -> None:
     """Check the config of a run, as fairchem's main resolves it from file and overrides.
+
+    Args:
+        config: the config.
+        overrides: the dotted keys that the command line gave, of which none may be without effect.
 
     Raises:
         UserError: a key or name that nothing reads, a value of the wrong kind, or blocks that contradict each other.
     """
-    check_keys(config, MAIN_KEYS, "config")
+    check_blocks(config)
+    trainer = trainer_class(config)
+    check_unknown_keys(config, trainer, overrides)
     for block in ("model", "dataset", "optim", "loss_functions", "outputs"):
         if not config.get(block):
             raise UserError(f"config: the block '{block}' is missing; see the configs that ship with ocp_dc")
-    check_blocks(config)
-    check_keys(config.get("task") or {}, TASK_KEYS, "task")
     check_model(config["model"])
     check_names(config)
-    trainer = trainer_class(config)
     check_optim(config["optim"], trainer)
     check_losses(config["loss_functions"], config["outputs"])
     check_values(config)
     check_metrics(config.get("evaluation_metrics") or {})
+    check_targets_of_metrics(config.get("evaluation_metrics") or {}, config["outputs"])
+    if not is_ours(trainer):  # the trainer dc reads them itself
+        read_scale_file(config["model"])
     dataset = config["dataset"]
-    check_keys(dataset, ("train", "val", "test", "relax"), "dataset")
     for split, block in dataset.items():
-        check_keys(block or {}, DATASET_KEYS, f"dataset.{split}")
-        check_references(block or {}, dataset.get("train") or {}, f"dataset.{split}")
+        if is_ours(trainer):  # elsewhere a warning: fairchem's own configs have it
+            check_references(block or {}, dataset.get("train") or {}, f"dataset.{split}")
         transforms = (block or {}).get("transforms") or {}
         check_transforms(transforms, f"dataset.{split}.transforms")
         if (
@@ -77,11 +69,12 @@ def check_run_config(config: Mapping[str, Any]) -> None:
                 f"dataset.{split}.transforms.{NAME}: it is fitted on the training set; move it to "
                 f"dataset.train.transforms, from where the other splits take it"
             )
-    if NAME in ((dataset.get("train") or {}).get("transforms") or {}) and not hasattr(trainer, "set_label_rescaling"):
+    if NAME in ((dataset.get("train") or {}).get("transforms") or {}) and not is_ours(trainer):
         raise UserError(
             f"dataset.train.transforms.{NAME}: trainer {config.get('trainer', 'ocp')!r} cannot bring predictions back "
             "to eV; set 'trainer: dc'"
         )
+    check_primary_metric(config, trainer)
 
 
 def check_references(block: Mapping[str, Any], train: Mapping[str, Any], path: str) -> None:
@@ -143,6 +136,28 @@ def _check_arguments(found: type, block: Mapping[str, Any], path: str, key: str,
     model_arguments.check_arguments(found, block, path)
 
 
+def check_targets_of_metrics(metrics: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
+    """Refuse a metric of energy and forces where the model has not both of them: fairchem stops with a KeyError."""
+    missing = [name for name in ("energy", "forces") if name not in outputs]
+    for target, names in (metrics.get("metrics") or {}).items():
+        if missing and "energy_forces_within_threshold" in (names or ()):
+            raise UserError(
+                f"evaluation_metrics.metrics.{target}: energy_forces_within_threshold needs {' and '.join(missing)} in "
+                "outputs; remove the metric"
+            )
+
+
+def check_primary_metric(config: Mapping[str, Any], trainer: type) -> None:
+    """Refuse a validation without a metric that says which weights are best: fairchem's ``ocp`` stops there."""
+    has_one = is_ours(trainer) or config.get("trainer", "ocp") in WITH_PRIMARY_METRIC
+    validates = (config["dataset"].get("val") or {}).get("src")
+    if validates and not has_one and not (config.get("evaluation_metrics") or {}).get("primary_metric"):
+        raise UserError(
+            f"evaluation_metrics.primary_metric: missing; trainer {config.get('trainer', 'ocp')!r} needs it to tell "
+            "which weights are best, for example forces_mae"
+        )
+
+
 @contextlib.contextmanager
 def subset_errors() -> Iterator[None]:
     """Turn what fairchem says of first_n and its like, once the data are open, into an error for the user.
@@ -185,7 +200,6 @@ def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:
         for target, settings in loss.items():
             if target not in outputs and target not in parts:
                 raise unknown_name("target in loss_functions", target, [*outputs, *parts])
-            check_keys(settings, ("fn", "coefficient", "reduction"), f"loss_functions.{target}")
             for key in ("fn", "coefficient"):
                 if key not in settings:
                     raise UserError(f"loss_functions.{target}.{key}: missing")
@@ -198,7 +212,6 @@ def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:
 
 def check_metrics(metrics: Mapping[str, Any]) -> None:
     """Check the names of metrics against those that fairchem's evaluator has."""
-    check_keys(metrics, ("metrics", "primary_metric"), "evaluation_metrics")
     known = [name for name, value in vars(evaluator).items() if inspect.isfunction(value)]
     computed = ["loss"]
     for target, names in (metrics.get("metrics") or {}).items():

@@ -89,7 +89,7 @@ def resolve(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
     finally:
         logging.getLogger().setLevel(logging.INFO)
     config = build_config(args, overrides)
-    check_run_config(config)
+    check_run_config(config, [override.partition("=")[0].removeprefix("--") for override in overrides])
     return config
 
 

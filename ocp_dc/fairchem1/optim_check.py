@@ -8,21 +8,12 @@ from typing import Any
 
 import torch
 from fairchem.core.trainers import OCPTrainer
-from torch.optim import lr_scheduler
 
 from ocp_dc.errors import UserError, unknown_name
-from ocp_dc.fairchem1 import schedule
 from ocp_dc.fairchem1.optim_trial import try_optim
+from ocp_dc.fairchem1.schedule_check import check_schedule
 from ocp_dc.fairchem1.value_check import check_optim_numbers
 from ocp_dc.options import check_keys
-
-# what fairchem's trainers read
-OPTIM_KEYS = (
-    "optimizer optimizer_params weight_decay lr_initial scheduler warmup_steps warmup_factor lr_gamma lr_milestones "
-    "batch_size eval_batch_size num_workers max_epochs eval_every checkpoint_every clip_grad_norm ema_decay "
-    "load_balancing load_balancing_on_error load_datasets_and_model_then_exit checkpoint_format energy_coefficient "
-    "force_coefficient loss_energy loss_forces early_stopping_patience"
-).split()
 
 
 def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
@@ -33,17 +24,9 @@ def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
         trainer: the class of the trainer that reads it.
 
     Raises:
-        UserError: a name that torch does not have, a key that nothing reads, or a value of the wrong kind.
+        UserError: a name that torch does not have, something missing, or a value of the wrong kind.
     """
-    name = optim.get("scheduler", "LambdaLR")
-    if name not in schedule.scheduler_names():
-        raise unknown_name("optim.scheduler", name, schedule.scheduler_names())
-    arguments = () if name == "Null" else tuple(inspect.signature(getattr(lr_scheduler, name)).parameters)
-    check_keys(optim, [*OPTIM_KEYS, *arguments], "optim")
-    if "scheduler" not in optim:
-        missing = [k for k in ("warmup_steps", "warmup_factor", "lr_gamma", "lr_milestones") if k not in optim]
-        if missing:
-            raise UserError(f"optim: fairchem's default schedule needs {', '.join(missing)}; or set scheduler: 'Null'")
+    check_schedule(optim, trainer)
     optimizers = [n for n, value in vars(torch.optim).items() if isinstance(value, type) and n != "Optimizer"]
     if optim.get("optimizer", "AdamW") not in optimizers:
         raise unknown_name("optim.optimizer", optim["optimizer"], optimizers)

@@ -50,7 +50,7 @@ class LabelOptions:
         scale = positive_energy(self.scale, f"{path}.scale")
         if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
             raise UserError(
-                f"{path}.scale: got {self.scale!r}, expected from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} eV; beyond it "
-                "float32 loses the labels"
+                f"{path}.scale: got {self.scale!r}, expected from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} eV; beyond "
+                "it float32 loses the labels"
             )
         return scale

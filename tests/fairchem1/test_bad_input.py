@@ -51,7 +51,7 @@ def set_in(config, path, value):
         ("dataset.train.transforms.label_rescalin", {}, r"Did you mean 'label_rescaling'"),
         ("dataset.train.transforms.normalizer", {"energy": {"mean": 0.0, "stdev": 2.0}}, r"scaled twice"),
         ("dataset.train.transforms.element_references", {"fit": {"targets": ["energy"]}}, r"scaled twice"),
-        ("dataset.train.source", "x", r"unknown key 'source'"),
+        ("dataset.train.formatt", "x", r"unknown key 'formatt'.*Did you mean 'format'"),
         ("dataset.train.src", "/no/such/folder", r"no such file or folder"),
         ("dataset.train.first_n", 10**6, r"Cannot take 1000000 data points.*val and test take these keys"),
         ("loss_functions", [{"energi": {"fn": "mae", "coefficient": 1}}], r"Did you mean 'energy'"),

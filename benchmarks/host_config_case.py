@@ -1,0 +1,183 @@
+"""One of fairchem's configs in one way: the data, the overrides, and a run in this process. See host_configs.py."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import ocp_dc
+
+# Reduced wherever the key stands in the model's block; what is not named here stays as the config has it, the number of
+# blocks too: the scale files name each of them.
+SIZES: dict[str, Any] = {
+    **dict.fromkeys(("hidden_channels", "num_filters", "out_emb_channels", "sphere_channels", "edge_channels"), 16),
+    **dict.fromkeys(("attn_hidden_channels", "attn_alpha_channels", "attn_value_channels", "ffn_hidden_channels"), 8),
+    **dict.fromkeys(("int_emb_size", "basis_emb_size", "num_heads", "sphere_channels_reduce"), 4),
+    **dict.fromkeys(("num_radial", "num_rbf", "num_gaussians", "num_distance_basis", "num_basis_functions"), 8),
+    **dict.fromkeys(("max_neighbors", "max_neighbors_aint", "max_neighbors_aeaint", "max_num_neighbors"), 8),
+    **dict.fromkeys(("num_layers", "num_interactions"), 2),
+    **{"lmax_list": [2], "mmax_list": [1], "num_spherical": 3, "num_sphere_samples": 16},
+}
+REDUCED_TO = {"emb_size_": 8, "cutoff": 5.0, "max_radius": 5.0}  # keys that begin so
+OPTIM = {"batch_size": 2, "eval_batch_size": 2, "num_workers": 0, "max_epochs": 1, "eval_every": 2}
+DC = {"model.dc.activation": "irelu", "model.dc.region": "output"}
+REMEDIES = {"allow_direct: true": "model.dc.allow_direct", "direct_forces: false": "model.direct_forces"}
+TRAINS = "trains"
+TRAIN, VAL = 4, 2  # structures
+
+
+def write_data(folder: Path) -> None:
+    """Write slabs of the bundled sample as LMDBs and as ASE databases, with every label that the configs ask for.
+
+    The records hold s2ef's labels and is2re's (the relaxed energy is the energy) and OC22's flags; the databases a
+    stress, which is drawn at random.
+    """
+    import ase.db
+    import numpy as np
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    from ocp_dc.data.ase_files import AseSource
+    from ocp_dc.data.lmdb_io import to_data, write_lmdb
+    from ocp_dc.data.sample import slab_sample_path
+
+    source, generator = AseSource(slab_sample_path()), np.random.default_rng(0)
+    for name, numbers in {"train": range(TRAIN), "val": range(TRAIN, TRAIN + VAL)}.items():
+        part = folder / name
+        part.mkdir(parents=True)
+        records = []
+        with ase.db.connect(part / "data.db") as database:
+            for number in numbers:
+                frame = source[number]
+                record = to_data(frame, sid=number)
+                record.update({"y_relaxed": frame.energy, "pos_relaxed": record.pos.clone(), "oc22": 1, "nads": 1})
+                records.append(record)
+                atoms = ase.Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=True)
+                stress = generator.normal(0, 0.01, 6)
+                atoms.calc = SinglePointCalculator(atoms, energy=frame.energy, forces=frame.forces, stress=stress)
+                database.write(atoms)
+        write_lmdb(part / "data.lmdb", records)
+
+
+def overrides(config: Mapping[str, Any], data: Path, more: Mapping[str, Any]) -> list[str]:
+    """Return the overrides of a run.
+
+    Args:
+        config: the config as fairchem reads it; empty where it cannot be read.
+        data: the folder that :func:`write_data` filled.
+        more: what comes on top, under dotted keys.
+    """
+    given: dict[str, Any] = {"logger": "tensorboard", **{f"optim.{key}": value for key, value in OPTIM.items()}}
+    dataset, model = config.get("dataset") or {}, config.get("model") or {}
+    for split in ("train", "val"):
+        listed = isinstance((dataset.get(split) or {}).get("src"), list)
+        given[f"dataset.{split}.src"] = [str(data / split)] if listed else str(data / split)
+    if "scheduler_params" in (config.get("optim") or {}):
+        given["optim.scheduler_params.warmup_epochs"] = 1  # a tenth of two steps is none, and fairchem divides by it
+    given |= smaller(model, "model")
+    if model and "backbone" not in model:
+        given["model.otf_graph"] = True  # OC20's records hold edges, those of the sample do not
+    return [f"--{key}={value}" for key, value in {**given, **more}.items()]
+
+
+def smaller(block: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return the reduced sizes of a model's block, under dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in block.items():
+        if isinstance(value, Mapping):
+            found |= smaller(value, f"{path}.{key}")
+        elif key in SIZES:
+            found[f"{path}.{key}"] = SIZES[key]
+        else:
+            found |= {f"{path}.{key}": size for start, size in REDUCED_TO.items() if key.startswith(start)}
+    return found
+
+
+# ---- one case, in a process of its own ---------------------------------------------------------------------------
+
+
+def case(configs: Path, path: Path, stock: bool, dc: bool, data: Path) -> str:
+    """Train one config in one way, in this process, and return what became of it: TRAINS or the error's first line.
+
+    Args:
+        configs: the folder of the configs.
+        path: the config.
+        stock: run fairchem's main, not ours.
+        dc: take the wrapper of the model, with DC; what it asks for is given, and named in the result.
+        data: the folder that :func:`write_data` filled.
+    """
+    from fairchem.core.common.utils import load_config
+
+    os.chdir(configs.parent)  # the includes and scale files of the configs are named from there
+    path = path.relative_to(configs.parent)
+    try:
+        config = load_config(str(path))[0]
+    except Exception:  # what the arm itself says of it is the result
+        config = {}
+    model = config.get("model") or {}
+    more: dict[str, Any] = {"model.name": f"dc_{model['name']}", **DC} if dc and model else {}
+    remedies = dict(REMEDIES)
+    while True:
+        with tempfile.TemporaryDirectory() as folder:
+            fixed = f"--mode train --config-yml {path} --cpu --run-dir {folder} --print-every 1 --seed 0".split()
+            said = attempt(stock, [*fixed, *overrides(config, data, more)], Path(folder))
+        asked_for = next((text for text in remedies if text in said), None)
+        if asked_for is None:
+            break
+        more[remedies.pop(asked_for)] = asked_for.endswith("true")
+    return ", ".join([said, *(f"`{text}`" for text in REMEDIES if text not in remedies)])
+
+
+def attempt(stock: bool, arguments: list[str], folder: Path) -> str:
+    """Run fairchem's main or ours with a command line, and return TRAINS or the first line of the error."""
+    log = folder / "log.txt"
+    with log.open("w") as stream:
+        for descriptor in (1, 2):  # the loggers hold streams of their own
+            os.dup2(stream.fileno(), descriptor)
+    try:
+        if stock:
+            stock_main(arguments)
+        else:
+            status = importlib.import_module("ocp_dc.cli").main(["main", *arguments])
+            if status != 0:
+                sys.stderr.flush()
+                errors = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
+                return errors[-1] if errors else f"exit status {status}"
+    except BaseException as error:  # a table of errors: each is a result
+        text = str(error).strip().splitlines()
+        return f"{type(error).__name__}: {text[0] if text else ''}"
+    return TRAINS if list(folder.rglob("checkpoint.pt")) else "ended without a checkpoint"
+
+
+def stock_main(arguments: list[str]) -> None:
+    """Run fairchem's main as its command does."""
+    from fairchem.core import _cli
+    from fairchem.core.common.flags import flags
+
+    _cli.main(*flags.get_parser().parse_known_args(arguments))
+
+
+def fallbacks_alone() -> None:
+    """Put our stand-ins for compiled packages in force and the cache of DimeNet++'s basis functions, and no other hook.
+
+    Then import fairchem whole. The package around them installs every hook when it is imported, so an empty one takes
+    its place meanwhile.
+    """
+    package = ModuleType("ocp_dc.fairchem1")
+    package.__path__ = [str(Path(ocp_dc.__file__).with_name("fairchem1"))]
+    sys.modules["ocp_dc.fairchem1"] = package
+    importlib.import_module("ocp_dc.fairchem1.fallbacks").install()
+    importlib.import_module("ocp_dc.fairchem1.basis_cache").install()
+    importlib.import_module("fairchem.core.common.utils").setup_imports()
+    importlib.import_module("fairchem.core._cli")
+
+
+def import_ours() -> None:
+    """Put every hook in force, in the place of :func:`fallbacks_alone`."""
+    del sys.modules["ocp_dc.fairchem1"]
+    importlib.import_module("ocp_dc.fairchem1.main")
