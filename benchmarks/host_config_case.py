@@ -151,7 +151,18 @@ def attempt(stock: bool, arguments: list[str], folder: Path) -> str:
     except BaseException as error:  # a table of errors: each is a result
         text = str(error).strip().splitlines()
         return f"{type(error).__name__}: {text[0] if text else ''}"
-    return TRAINS if list(folder.rglob("checkpoint.pt")) else "ended without a checkpoint"
+    return trained(folder)
+
+
+def trained(folder: Path) -> str:
+    """Return TRAINS where a run left a checkpoint with finite weights, and else what it left."""
+    import torch
+
+    found = list(folder.rglob("checkpoint.pt"))
+    if not found:
+        return "ended without a checkpoint"
+    weights = torch.load(found[0], weights_only=False)["state_dict"].values()
+    return TRAINS if all(torch.isfinite(weight).all() for weight in weights) else "the weights are not finite any more"
 
 
 def stock_main(arguments: list[str]) -> None:

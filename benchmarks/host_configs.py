@@ -47,9 +47,12 @@ training steps and a validation, at reduced sizes, on slabs of the bundled sampl
 | with dc: | the same with `model.name: dc_NAME` and `dc: {{activation: irelu, region: output}}` on top |
 
 A wrapper may ask for one more key, which the table names: `allow_direct: true` in the block where a model's forces are
-no derivatives, or `direct_forces: false` where it can do both. A number stands for an error below.
+no derivatives, or `direct_forces: false` where it can do both. A number stands for an error below. Weights that are not
+finite after the two steps count as one: GemNet's `scale_file` is fitted for the stock activation at full width, and
+`ocp-dc fit-scales` fits another.
 
-Made by `{command}`, with {versions}.
+Made by `{command}`, with
+{versions}.
 """
 
 

@@ -178,13 +178,16 @@ def basis_functions() -> None:
 def scale_factor_messages() -> None:
     """Of unfitted scale factors fairchem warns once a factor and validation, or stops, and names a script that prompts.
 
-    Ours says once what to do, and stops with a user's error.
+    Ours says once what to do, and stops with a user's error; a file without some of them is one too.
     """
-    from ocp_dc.fairchem1.scale_factors import ensure_fitted
+    from ocp_dc.fairchem1.scale_factors import ensure_fitted, load_scales
 
     for name in ("base_trainer", "ocp_trainer"):
         module: Any = importlib.import_module(f"fairchem.core.trainers.{name}")
         module.ensure_fitted = ensure_fitted
+    for name in ("gemnet.gemnet", "gemnet_gp.gemnet", "gemnet_oc.gemnet_oc", "painn.painn"):
+        model: Any = importlib.import_module(f"fairchem.core.models.{name}")
+        model.load_scales_compat = load_scales
 
 
 def models_that_stop() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fairchem.core.modules.scaling import ScaleFactor
-from fairchem.core.modules.scaling.compat import _load_scale_dict
+from fairchem.core.modules.scaling.compat import _load_scale_dict, load_scales_compat
 from torch import nn
 
 from ocp_dc.errors import UserError, nearest
@@ -99,17 +99,35 @@ def set_scale_factors(model: nn.Module, factors: Mapping[str, float]) -> None:
     Raises:
         UserError: some of the model's factors are not there.
     """
+    _check_complete(model, factors)
+    own = scale_factors(model)
+    if surplus := sorted(set(factors) - set(own)):
+        logging.warning(f"model.scale_file: {type(model).__name__} has no {', '.join(surplus)}; was it fitted for it?")
+    for name, factor in own.items():
+        factor.reset_()
+        factor.set_(factors[name])
+
+
+def _check_complete(model: nn.Module, factors: Mapping[str, float]) -> None:
     own = scale_factors(model)
     if missing := sorted(set(own) - set(factors)):
         raise UserError(
             f"model.scale_file: lacks {', '.join(missing[:4])}{', ...' if len(missing) > 4 else ''} of the {len(own)} "
             f"scale factors of {type(model).__name__}.{nearest(missing[0], factors)} Fit them for it with {COMMAND}"
         )
-    if surplus := sorted(set(factors) - set(own)):
-        logging.warning(f"model.scale_file: {type(model).__name__} has no {', '.join(surplus)}; was it fitted for it?")
-    for name, factor in own.items():
-        factor.reset_()
-        factor.set_(factors[name])
+
+
+def load_scales(module: nn.Module, scale_file: str | dict[str, float] | None) -> None:
+    """Load factors into a model under construction as fairchem does, with a message where they do not fit.
+
+    Raises:
+        UserError: the file is missing or is no scale file, or some of the model's factors are not there.
+    """
+    try:
+        load_scales_compat(module, scale_file)
+    except ValueError:
+        _check_complete(module, read_scale_file({"scale_file": scale_file}) or {})
+        raise
 
 
 def _inner(block: Mapping[str, Any] | None) -> tuple[Any, ...]:

@@ -47,7 +47,8 @@ def check_unknown_keys(config: Mapping[str, Any], trainer: type, overrides: Iter
             meant = difflib.get_close_matches(str(key).lower(), known, n=1, cutoff=ALIKE)
             sure = meant and (meant[0] not in block or isinstance(block[key], Mapping) or is_ours(trainer))
             if sure or any(f"{given}.".startswith(f"{dotted}.") for given in overrides):
-                raise UserError(f"{path}: unknown key {key!r}; expected {', '.join(known)}.{nearest(key, known)}")
+                both = f" {meant[0]!r} is there too: remove one of them" if meant and meant[0] in block else ""
+                raise UserError(f"{path}: unknown key {key!r}; expected {', '.join(known)}.{nearest(key, known)}{both}")
             unread.append(f"{dotted} (nearly {meant[0]}, which is there)" if meant else dotted)
     if unread:
         _warn_once(f"keys of the config that nothing reads, and that change nothing: {', '.join(unread)}")

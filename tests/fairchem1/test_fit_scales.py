@@ -294,3 +294,18 @@ def test_unfitted_factors(config, ethanol, tmp_path, capsys, caplog):
     relaxed = run_main(tmp_path, {**config, "dataset": relax}, "--checkpoint", checkpoint, mode="run-relaxations")
     assert relaxed.status == 2
     assert f"{FACTORS} scale factors of the model are not fitted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("trainer", ["ocp", "dc"])
+def test_a_file_that_lacks_some_factors_with_any_trainer(config, scale_file, tmp_path, capsys, trainer):
+    """Fairchem's own trainers let the model read the file, and ended in its ValueError."""
+    factors = json.loads(Path(scale_file).read_text())
+    factors.pop(next(name for name in factors if name != "comment"))
+    path = tmp_path / "lacking.json"
+    path.write_text(json.dumps(factors))
+    changed = {**config, "trainer": trainer, "model": {**config["model"], "scale_file": str(path)}}
+    changed["evaluation_metrics"] = {"primary_metric": "loss"}
+    changed["optim"] = {**config["optim"], "scheduler": "Null"}
+    changed["dataset"] = {name: {**block, "transforms": {}} for name, block in config["dataset"].items()}
+    assert run_main(tmp_path, changed).status == 2
+    assert "model.scale_file: lacks" in capsys.readouterr().err

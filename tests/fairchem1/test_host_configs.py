@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 import ocp_dc
@@ -210,6 +211,14 @@ def test_the_page_counts_and_numbers_the_errors(command):
         page.readable("error: /home/me/configs/a.yml and DATA: /tmp/x/train", "/tmp/x")
         == "error: a.yml and DATA: DATA/train"
     )
+
+
+def test_only_finite_weights_are_a_training(command, tmp_path):
+    _, cases = command
+    assert cases.trained(tmp_path) == "ended without a checkpoint"
+    for value, said in ((1.0, cases.TRAINS), (float("nan"), "the weights are not finite any more")):
+        torch.save({"state_dict": {"a": torch.ones(2), "b": torch.tensor([0.0, value])}}, tmp_path / "checkpoint.pt")
+        assert cases.trained(tmp_path) == said
 
 
 def test_a_hang_and_a_crash_stop_no_others():
