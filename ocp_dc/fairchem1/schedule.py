@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import warnings
 from typing import Any
@@ -12,6 +13,8 @@ from ocp_dc.errors import unknown_name
 
 # torch schedules that end, and the argument that says when
 LENGTHS = {"OneCycleLR": "total_steps", "CosineAnnealingLR": "T_max", "PolynomialLR": "total_iters"}
+# what fairchem's default schedule is made of: a function, which a checkpoint does not hold
+FUNCTION_KEYS = ("warmup_steps", "warmup_factor", "lr_gamma", "lr_milestones")
 HIGHER_IS_BETTER = ("within_threshold", "cosine_similarity")
 
 
@@ -19,6 +22,12 @@ def scheduler_names() -> list[str]:
     """Return the names that ``optim.scheduler`` may have."""
     known = [name for name, value in vars(lr_scheduler).items() if isinstance(value, type) and name[0].isupper()]
     return [*(name for name in known if name not in ("LRScheduler", "Optimizer", "Tensor", "Counter")), "Null"]
+
+
+def arguments(name: str | None) -> set[str]:
+    """Return the arguments of torch's schedule of this name; none for ``Null`` and for unknown names."""
+    found = getattr(lr_scheduler, name or "LambdaLR", None)
+    return set(inspect.signature(found).parameters) - {"optimizer"} if isinstance(found, type) else set()
 
 
 def with_length(optim: dict[str, Any], loader: Any) -> dict[str, Any]:
@@ -79,7 +88,7 @@ def warn_of_other_length(scheduler: Any, saved: dict[str, Any]) -> None:
             logging.warning(
                 f"the schedule of the checkpoint lasts {saved[name]} steps, that of the config "
                 f"{getattr(scheduler, name)}: the run goes on with the former, and trains at its last learning rate "
-                "after it. For another length start a run of its own from best_checkpoint.pt"
+                "after it. --resume-with config lays it out for the length of the config"
             )
 
 
