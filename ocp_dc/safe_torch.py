@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ocp_dc.errors import UnsafeDataError, UserError
+from ocp_dc.torch_pickle import check_pickle
 
 ZIP = b"PK\x03\x04"
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6: its magic number, pickled
@@ -26,7 +27,7 @@ BEGINNINGS = {  # what else may lie under the name of a checkpoint
 }
 LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16
 DOS_FOLDER = 0x10
-LARGEST_PICKLE = 64 << 20  # bytes of the record that is unpickled; weights lie in records of their own
+LARGEST_PICKLE = 16 << 20  # bytes of the record that is unpickled; weights lie in records of their own
 DAMAGED = "it is truncated or damaged: copy or download it again, or take an older checkpoint"
 
 
@@ -55,6 +56,8 @@ def load_torch(path: str | Path, kind: str = "checkpoint", map_location: Any = "
             raise UserError(f"{kind} {path}: is {describe(path)}, expected a file that torch.save wrote")
         if _begins_with(path, ZIP):
             _check_archive(path, kind)
+        else:
+            _check_legacy(path, kind)
         return torch.load(path, map_location=map_location, weights_only=True)
     except UserError:
         raise
@@ -108,11 +111,23 @@ def _check_archive(path: Path, kind: str) -> None:
     Raises:
         UserError: it is damaged, or another program's.
     """
-    problems = (zipfile.BadZipFile, struct.error, RuntimeError, ValueError, OverflowError, EOFError, OSError)
+    problems = (
+        zipfile.BadZipFile,
+        struct.error,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        OverflowError,
+        EOFError,
+        OSError,
+    )
     try:
         with zipfile.ZipFile(path) as archive:
             _check_entries(archive, path, kind)
             damaged = archive.testzip()
+            if damaged is None:
+                with archive.open(_pickle_of(archive)) as file:
+                    check_pickle(file, path.stat().st_size, f"{kind} {path}")
     except UserError:
         raise
     except problems as error:  # RuntimeError: NotImplementedError too
@@ -137,8 +152,21 @@ def _check_entries(archive: zipfile.ZipFile, path: Path, kind: str) -> None:
     # torch reads a record that is marked as a folder as whatever lies in memory
     if len(set(names)) < len(names) or any(entry.external_attr & DOS_FOLDER for entry in entries):
         raise UserError(f"{kind} {path}: holds a record twice, or one that is marked as a folder; {DAMAGED}")
-    largest = max(entry.file_size for entry in entries if entry.filename.endswith("/data.pkl"))
-    if largest > LARGEST_PICKLE:
+    size = _pickle_of(archive).file_size
+    if size > LARGEST_PICKLE:
         raise UserError(
-            f"{kind} {path}: its pickle has {largest >> 20} MiB, expected at most {LARGEST_PICKLE >> 20}; it is refused"
+            f"{kind} {path}: its pickle has {size >> 20} MiB, expected at most {LARGEST_PICKLE >> 20}; it is refused"
         )
+
+
+def _pickle_of(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """Return the largest record that torch might unpickle; its own files have one."""
+    pickles = [entry for entry in archive.infolist() if entry.filename.endswith("data.pkl")]
+    return max(pickles, key=lambda entry: entry.file_size)
+
+
+def _check_legacy(path: Path, kind: str) -> None:
+    """Check the five pickles at the beginning of torch's format before 1.6: marks, versions, content, names."""
+    with path.open("rb") as file:
+        for _ in range(5):
+            check_pickle(file, path.stat().st_size, f"{kind} {path}")

@@ -161,3 +161,46 @@ def test_a_hostile_file_runs_nothing(tmp_path, zipped):
     with pytest.raises(UnsafeDataError, match="could run code"):
         load_torch(tmp_path / "x.pt")
     assert not (tmp_path / "made").exists()
+
+
+def _with_pickle(whole: Path, target: Path, content: bytes) -> None:
+    """Write the archive again with another pickle, checksums and all."""
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(target, "w") as archive:
+        for name in source.namelist():
+            archive.writestr(name, content if name.endswith("data.pkl") else source.read(name))
+
+
+HEAD = b"\x80\x02"
+SHARED = b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(60))  # (t, t) sixty times over
+BOMBS = {
+    "a key that takes ages to hash": HEAD + b"})" + SHARED + b"K\x01s.",
+    "a set of one": HEAD + b"c__builtin__\nset\n])" + SHARED + b"a\x85R.",
+    "a buffer": HEAD + b"c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.",
+    "a tensor without numbers": HEAD + b"ctorch\nFloatTensor\nJ\xff\xff\xff\x7f\x85R.",
+    "many of one": HEAD + b"ccollections\nOrderedDict\nq\0]q\1(" + b"h\0)R" * 300_000 + b"e.",
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_pickles_that_take_time_or_memory(whole, tmp_path, kind):
+    """Refused at once; torch would run them, and no code of theirs."""
+    _with_pickle(whole, tmp_path / "bomb.pt", BOMBS[kind])
+    with pytest.raises(UserError, match="it is refused"):
+        load_torch(tmp_path / "bomb.pt")
+    (tmp_path / "legacy.pt").write_bytes(HEAD + b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + BOMBS[kind])
+    with pytest.raises(UserError, match="it is refused"):
+        load_torch(tmp_path / "legacy.pt")
+
+
+def test_ordinary_content_is_within_the_bounds(tmp_path):
+    """Many tensors, an optimizer's state, counters, nested lists of random states."""
+    model = torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(300)))
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(2)).sum().backward()
+    optimizer.step()
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [3, 3, 5])
+    words = {"python": [3, list(range(10**9, 10**9 + 625)), None], "torch": torch.get_rng_state()}
+    content = {"model": model.state_dict(), "o": optimizer.state_dict(), "s": schedule.state_dict(), "r": [words] * 64}
+    for zipped in (True, False):
+        torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
+        assert same(load_torch(tmp_path / "a.pt")["model"], content["model"])
