@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ase.calculators.calculator import Calculator
 
 
-def calculator(checkpoint: str | Path, cpu: bool = False) -> Calculator:
+def calculator(checkpoint: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> Calculator:
     """Return an ASE calculator of a trained checkpoint, with energies in eV (float64) and forces in eV/Å.
 
     Args:
         checkpoint: a ``best_checkpoint.pt`` or ``checkpoint.pt``; it is read as data.
         cpu: stay on the CPU where there is a GPU.
+        trust_modules: dotted names of modules whose code the checkpoint may name, beside fairchem's and ours.
 
     Raises:
         ocp_dc.errors.UserError: the file is missing, damaged or hostile.
     """
     from ocp_dc.fairchem1.calculator import DCCalculator  # fairchem takes seconds to import
 
-    return DCCalculator(checkpoint, cpu=cpu)
+    return DCCalculator(checkpoint, cpu=cpu, trust_modules=trust_modules)

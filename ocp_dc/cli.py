@@ -106,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, default=32, metavar="N", help="structures per evaluation (default: 32)")
     add("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
     add("--overwrite", action="store_true", help="replace an evaluation that lies in DIR")
+    add("--trust-module", action="append", default=[], metavar="M", help="run code of M where the checkpoint names it")
 
     study = commands.add_parser("study", help="ablation studies: run one, or report what it found")
     actions = study.add_subparsers(dest="action", required=True, metavar="run|report")
@@ -191,7 +192,9 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     if (args.out / "evaluation.json").exists() and not args.overwrite:
         raise UserError(f"{args.out}: holds an evaluation already; name another folder, or say --overwrite")
-    predictions = predict_labels(args.checkpoint, args.lmdb, batch_size=args.batch_size, cpu=args.cpu)
+    predictions = predict_labels(
+        args.checkpoint, args.lmdb, batch_size=args.batch_size, cpu=args.cpu, trust_modules=args.trust_module
+    )
     metrics = write_report(
         predictions, args.out, title=f"{args.checkpoint.name} on {args.lmdb}", overwrite=args.overwrite
     )

@@ -25,7 +25,7 @@ OURS = {
     "data": ("ocp_dc.errors", "ocp_dc.files", "ocp_dc.options", "ocp_dc.__version__"),
     "pinn": (
         *("ocp_dc.nn", "ocp_dc.surgery", "ocp_dc.errors", "ocp_dc.options", "ocp_dc.__version__", "ocp_dc.yaml_config"),
-        *("ocp_dc.files", "ocp_dc.evaluation.plots", "ocp_dc.interrupt", "ocp_dc.locks"),
+        *("ocp_dc.files", "ocp_dc.evaluation.plots", "ocp_dc.interrupt", "ocp_dc.locks", "ocp_dc.safe_torch"),
     ),
 }
 THIRD_PARTY = {"nn": {"torch"}, "surgery": {"torch"}, "labels": {"torch", "numpy"}}

@@ -24,15 +24,16 @@ class DCCalculator(Calculator):
     Args:
         checkpoint: a checkpoint of ours or of fairchem's.
         cpu: stay on the CPU where there is a GPU.
+        trust_modules: modules whose code the checkpoint may name, beside fairchem's and ours.
     """
 
     implemented_properties = ["energy", "free_energy", "forces"]  # noqa: RUF012 - as ase declares it
 
-    def __init__(self, checkpoint: str | Path, cpu: bool = False) -> None:
+    def __init__(self, checkpoint: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> None:
         super().__init__()
         if not isinstance(cpu, bool):
             raise UserError(f"calculator: cpu: got {cpu!r}, expected True or False")
-        self.trainer = load_trainer(checkpoint, cpu=cpu)
+        self.trainer = load_trainer(checkpoint, cpu=cpu, trust_modules=trust_modules)
 
     def calculate(
         self,

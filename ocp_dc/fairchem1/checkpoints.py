@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import pickle
 import random
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ocp_dc.errors import UnsafeDataError, UserError
+from ocp_dc.fairchem1.checkpoint_check import check_parts, check_values
+from ocp_dc.fairchem1.trust import check_config
 from ocp_dc.labels import LabelRescaling
+from ocp_dc.safe_torch import load_torch
 
 
 def read_checkpoint(path: Any, map_location: Any = None) -> dict[str, Any]:
-    """Read a checkpoint as data: nothing in it can run code.
+    """Read a checkpoint as data: nothing in it can run code, nor name code that may not run.
 
     Raises:
-        UnsafeDataError: the file holds more than tensors and plain values.
-        UserError: there is no such file, or it is no checkpoint.
+        UnsafeDataError: the file holds more than tensors and plain values, or its config names code of others; see
+            :mod:`ocp_dc.fairchem1.trust`.
+        UserError: there is no such file, it is no checkpoint, it is damaged, or it holds numbers that are not finite.
     """
-    if not Path(path).is_file():
-        raise UserError(f"checkpoint {path}: no such file; give the path of a checkpoint.pt or best_checkpoint.pt")
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "Unsupported global" in str(error) or "Unsupported class" in str(error) or "GLOBAL" in str(error):
-            raise UnsafeDataError(
-                f"checkpoint {path}: holds something other than tensors and plain values, and reading it could run "
-                f"code from it; it is refused ({str(error).splitlines()[0]})"
-            ) from error
-        raise UserError(f"checkpoint {path}: not a checkpoint that torch.save wrote, or damaged") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"checkpoint {path}: not a checkpoint that torch.save wrote, or damaged ({error})") from error
-    if not isinstance(checkpoint, dict) or not {"state_dict", "config"} <= set(checkpoint):
-        raise UserError(f"checkpoint {path}: holds no 'state_dict' and 'config'; it is no fairchem checkpoint")
+    where = f"checkpoint {path}"
+    checkpoint = load_torch(path, "checkpoint", map_location)
+    check_parts(checkpoint, where)
+    check_config(checkpoint["config"], where)
+    check_values(checkpoint, where)
     return checkpoint
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ def predict_labels(
     cpu: bool = False,
     progress: bool = True,
     first_n: int | None = None,
+    trust_modules: Sequence[str] = (),
 ) -> Predictions:
     """Return what a checkpoint predicts for the structures of an LMDB, beside their labels.
 
@@ -37,6 +38,7 @@ def predict_labels(
         cpu: stay on the CPU where there is a GPU.
         progress: show a progress bar.
         first_n: how many structures, the first in the order of the data set; every one where it is None.
+        trust_modules: modules whose code the checkpoint may name, beside fairchem's and ours.
 
     Raises:
         UserError: a file is missing, damaged or hostile, a structure has no labels, or ``first_n`` is below 1 or above
@@ -47,7 +49,7 @@ def predict_labels(
     count = len(dataset) if first_n is None else first_n
     if first_n is not None and not 1 <= first_n <= len(dataset):
         raise UserError(f"first_n: got {first_n}, expected 1 to {len(dataset)}, the structures of {lmdb}")
-    trainer = load_trainer(checkpoint, cpu=cpu)
+    trainer = load_trainer(checkpoint, cpu=cpu, trust_modules=trust_modules)
     columns: dict[str, list[Any]] = {name: [] for name in Predictions.__dataclass_fields__}
     hidden = None if progress else True
     batches = _chunks(dataset, count, batch_size)

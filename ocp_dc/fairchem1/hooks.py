@@ -18,7 +18,6 @@ import torch
 from ocp_dc.data.safe_npz import load_npz
 from ocp_dc.data.safe_pickle import loads
 from ocp_dc.errors import UserError
-from ocp_dc.fairchem1.checkpoints import read_checkpoint
 
 FAIRCHEM_VERSION = "1.10.0"
 
@@ -97,23 +96,11 @@ def safe_unpickling() -> None:
         base.np = _SafeNumpy()
 
 
-def safe_calculator() -> None:
-    """OCPCalculator must refuse a hostile checkpoint with a message, and not with torch's traceback."""
-    ase_utils: Any = importlib.import_module("fairchem.core.common.relaxation.ase_utils")
-    if getattr(ase_utils.torch, "is_safe", False):
-        return
+def safe_checkpoints() -> None:
+    """torch.load verifies no checksum, its errors are tracebacks, and a checkpoint's config names code to be run."""
+    from ocp_dc.fairchem1 import safe_loading
 
-    class SafeTorch:
-        is_safe = True
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(torch, name)
-
-        @staticmethod
-        def load(file: Any, map_location: Any = None, weights_only: bool = True) -> Any:
-            return read_checkpoint(file, map_location)
-
-    ase_utils.torch = SafeTorch()
+    safe_loading.install()
 
 
 def transform_name() -> None:
@@ -210,7 +197,7 @@ HOOKS: tuple[Callable[[], None], ...] = (
     missing_packages,
     weights_only_loading,
     safe_unpickling,
-    safe_calculator,
+    safe_checkpoints,
     transform_name,
     job_pickling,
     relaxation_interface,

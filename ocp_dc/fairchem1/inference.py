@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fairchem.core.common.utils import setup_imports, update_config
 
 from ocp_dc.fairchem1.checkpoints import read_checkpoint
+from ocp_dc.fairchem1.safe_loading import for_calculator
 from ocp_dc.fairchem1.trainer import DCTrainer
+from ocp_dc.fairchem1.trust import trusting
 
 
-def load_trainer(checkpoint_path: str | Path, cpu: bool = False) -> DCTrainer:
+def load_trainer(checkpoint_path: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> DCTrainer:
     """Return a trainer that predicts with the weights of a checkpoint, ours or fairchem's, averaged where there are.
 
     Args:
         checkpoint_path: a checkpoint file; it is read as data.
         cpu: stay on the CPU where there is a GPU.
+        trust_modules: modules beside fairchem's and ours whose code the checkpoint may name, and so run.
 
     Raises:
         UserError: the file is missing, damaged or hostile.
     """
     logging.getLogger().setLevel(logging.WARNING)  # the config was printed when the model was trained
     setup_imports()
+    with trusting(trust_modules):  # while the model is built too, which may start from another checkpoint
+        return _load_trainer(checkpoint_path, cpu)
+
+
+def _load_trainer(checkpoint_path: str | Path, cpu: bool) -> DCTrainer:
     checkpoint = read_checkpoint(checkpoint_path, "cpu")
-    config: dict[str, Any] = copy.deepcopy(checkpoint["config"])
+    config: dict[str, Any] = for_calculator(copy.deepcopy(checkpoint["config"]))
     if "model_attributes" in config:  # before fairchem 1.0 the arguments stood beside the name
         config["model"] = {**config.pop("model_attributes"), "name": config["model"]}
     config = update_config(config)

@@ -11,7 +11,8 @@ from torch.optim import lr_scheduler
 MAIN_KEYS = (
     "trainer task model outputs dataset loss_functions evaluation_metrics optim logger slurm name mode identifier "
     "timestamp_id seed is_debug run_dir print_every amp checkpoint cpu submit summit world_size distributed_backend "
-    "gp_gpus hide_eval_progressbar skip_experimental_imports timeout local_rank use_cuda_visibile_devices"
+    "gp_gpus hide_eval_progressbar skip_experimental_imports timeout local_rank use_cuda_visibile_devices "
+    "resume_with trust_modules"
 ).split()
 TASK_KEYS = (
     "dataset prediction_dtype strict_load eval_relaxations relax_dataset relaxation_steps relaxation_fmax relax_cell "

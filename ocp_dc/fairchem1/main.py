@@ -15,7 +15,7 @@ from fairchem.core.common.utils import setup_imports, setup_logging
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from ocp_dc.errors import UserError
-from ocp_dc.fairchem1 import machine_check
+from ocp_dc.fairchem1 import machine_check, resume_with
 from ocp_dc.fairchem1.config_check import check_run_config
 from ocp_dc.fairchem1.held_out import check_held_out
 from ocp_dc.fairchem1.run_config import build_config
@@ -62,10 +62,11 @@ def main(arguments: Sequence[str]) -> None:
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Parse fairchem's command line into its known arguments and the overrides."""
-    parser = flags.get_parser()
-    parser.prog = "ocp-dc main"
-    parser.description = DESCRIPTION
-    parser.epilog = EPILOG
+    fairchems = flags.get_parser()  # one for the whole process: it stays as it is
+    parser = argparse.ArgumentParser(
+        "ocp-dc main", description=DESCRIPTION, epilog=EPILOG, parents=[fairchems], conflict_handler="resolve"
+    )
+    add_checkpoint_options(parser)
     args, overrides = parser.parse_known_args(list(arguments))
     for override in overrides:
         if not override.startswith("--") or "=" not in override:
@@ -73,7 +74,32 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     if args.mode is None:
         raise UserError("--mode is missing; give train, predict, validate or run-relaxations")
     machine_check.check_flags(args)
-    return args, overrides
+    return args, [*overrides, *checkpoint_overrides(args)]
+
+
+def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a checkpoint may do: whose settings count at a resume, and whose code it may name."""
+    parser.add_argument(
+        "--resume-with",
+        choices=resume_with.CHOICES,
+        help="where a training goes on from a checkpoint that was saved with another config: let the config count, or "
+        "the checkpoint (default: optimizer, schedule and averages are the checkpoint's, all else is the config's)",
+    )
+    parser.add_argument(
+        "--trust-module",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="run code of this module where a checkpoint names it; fairchem's and ocp_dc's own is trusted",
+    )
+
+
+def checkpoint_overrides(args: argparse.Namespace) -> list[str]:
+    """Return these options as entries of the config, in which they reach every rank and every submitted job."""
+    if args.resume_with is not None and args.mode != "train":
+        raise UserError(f"--resume-with {args.resume_with}: only a training goes on; it needs --mode train")
+    chosen = [] if args.resume_with is None else [f"--resume_with={args.resume_with}"]
+    return [*chosen, *([f"--trust_modules={args.trust_module!r}"] if args.trust_module else [])]
 
 
 def resolve(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
@@ -99,7 +125,8 @@ def check_mode(config: dict[str, Any]) -> None:
     if mode in NEEDS_CHECKPOINT and checkpoint is None:
         raise UserError(f"--mode {mode} needs --checkpoint, such as checkpoints/ID/best_checkpoint.pt")
     if checkpoint is not None and not Path(checkpoint).is_file():
-        raise UserError(f"--checkpoint {checkpoint}: no such file")
+        found = "is a folder; name a file in it" if Path(checkpoint).is_dir() else "no such file"
+        raise UserError(f"--checkpoint {checkpoint}: {found}, such as checkpoints/ID/best_checkpoint.pt")
     split = NEEDS_SPLIT[mode]
     if not (config["dataset"].get(split) or {}).get("src"):
         raise UserError(f"--mode {mode} needs dataset.{split}.src in the config or as an override")

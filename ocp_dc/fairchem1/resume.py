@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,10 @@ from fairchem.core.modules.normalization.normalizer import create_normalizer
 from fairchem.core.modules.scaling.compat import load_scales_compat
 
 import ocp_dc
-from ocp_dc.fairchem1 import checkpoints, scale_factors, schedule
+from ocp_dc.fairchem1 import checkpoints, optimizer_state, scale_factors, schedule
 from ocp_dc.fairchem1.model_check import check_same_model
 from ocp_dc.fairchem1.plain import plain
+from ocp_dc.fairchem1.resume_with import config_rules
 from ocp_dc.fairchem1.validation_log import ValidationLog
 from ocp_dc.labels import LabelRescaling
 
@@ -108,16 +107,18 @@ def load(trainer: Any, path: str, checkpoint: dict[str, Any] | None, inference_o
     trainer.epoch = checkpoint.get("epoch", 0)
     trainer.step = _step(trainer, checkpoint.get("step", 0))
     if "optimizer" in checkpoint:
-        trainer.optimizer.load_state_dict(checkpoint["optimizer"])
+        optimizer_state.load(trainer, checkpoint, keep_settings=config_rules())
         if checkpoint.get("primary_metric") == trainer.evaluation_metrics["primary_metric"]:
             trainer.best_val_metric = checkpoint.get("best_val_metric")
             trainer.evaluations_since_best = checkpoint.get("evaluations_since_best", 0)
     if checkpoint.get("scheduler") is not None and trainer.scheduler.scheduler_type != "Null":
-        if trainer.step == checkpoint.get("step", 0):
+        if trainer.step == checkpoint.get("step", 0) and not config_rules():
             schedule.warn_of_other_length(trainer.scheduler.scheduler, checkpoint["scheduler"])
             trainer.scheduler.scheduler.load_state_dict(checkpoint["scheduler"])
         else:
             schedule.move_to(trainer.scheduler.scheduler, trainer.step)
+    if config_rules() and trainer.ema is not None:
+        trainer.ema.decay = trainer.ema_decay
     trainer.random_states = checkpoint.get("random_states")
     # before there were terms it was one sum, of the whole loss
     sums = checkpoint.get("loss_sums", {"loss": checkpoint.get("loss_sum", (0.0, 0))})
@@ -201,39 +202,3 @@ def take_over(trainer: Any, log: ValidationLog) -> None:
 def _copy_if_there(source: Path, target: Path) -> None:
     if source.is_file() and not target.exists():
         shutil.copyfile(source, target)
-
-
-@contextlib.contextmanager
-def averaged_weights(trainer: Any) -> Iterator[None]:
-    """Put the averaged weights into the model for a while; without EMA, or within itself, do nothing."""
-    if trainer.ema is None:
-        yield
-        return
-    ema, trainer.ema = trainer.ema, None
-    trainable = [parameter for parameter in trainer.model.parameters() if parameter.requires_grad]
-    raw = [parameter.detach().clone() for parameter in trainable]
-    ema.copy_to()
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for parameter, value in zip(trainable, raw, strict=True):
-                parameter.copy_(value)
-        trainer.ema = ema
-
-
-@contextlib.contextmanager
-def weights_of(trainer: Any, path: Path) -> Iterator[None]:
-    """Put the weights of a checkpoint into the model for a while; without such a file, nothing changes."""
-    if not path.is_file():
-        yield
-        return
-    state = checkpoints.read_checkpoint(path, trainer.device)["state_dict"]
-    raw = {name: value.detach().clone() for name, value in trainer.model.state_dict().items()}
-    ema, trainer.ema = trainer.ema, None
-    trainer.model.load_state_dict(match_state_dict(trainer.model.state_dict(), state))
-    try:
-        yield
-    finally:
-        trainer.model.load_state_dict(raw)
-        trainer.ema = ema

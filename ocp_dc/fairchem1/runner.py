@@ -9,6 +9,7 @@ from typing import Any
 from fairchem.core import _cli
 from submitit.helpers import DelayedSubmission, TorchDistributedEnvironment
 
+from ocp_dc.fairchem1 import resume_with, trust
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 
 _StockRunner = _cli.Runner
@@ -22,8 +23,11 @@ class Runner(_StockRunner):  # type: ignore[misc, valid-type]
     def __call__(self, config: dict[str, Any]) -> None:
         """Run one resolved configuration in this process."""
         self.submitted = config
-        with flushed_subnormals():
-            super().__call__(placed(config))
+        # the config is the user's, and what it names is theirs to run; a checkpoint may name the same
+        trusted = [*(config.get("trust_modules") or ()), *trust.modules_of(config)]
+        config = placed(config)
+        with flushed_subnormals(), trust.trusting(trusted), resume_with.settled(config) as config:
+            super().__call__(config)
 
     def checkpoint(self, *args: Any, **kwargs: Any) -> DelayedSubmission:
         """Return the job that goes on after a preemption; submitit calls this from a signal, at any moment.

@@ -27,6 +27,7 @@ from ocp_dc.fairchem1 import (
     resume,
     scale_factors,
     schedule,
+    swapped_weights,
     training,
 )
 from ocp_dc.fairchem1.collate import collate
@@ -217,7 +218,7 @@ class DCTrainer(OCPTrainer):
 
     def ema_weights(self) -> contextlib.AbstractContextManager[None]:
         """Put the averaged weights into the model for a while; without EMA, or within itself, do nothing."""
-        return resume.averaged_weights(self)
+        return swapped_weights.averaged_weights(self)
 
     @torch.no_grad()
     def validate(self, split: str = "val", disable_tqdm: bool = False) -> dict[str, Any]:

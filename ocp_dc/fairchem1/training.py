@@ -17,7 +17,16 @@ from fairchem.core.common import distutils
 from tqdm import tqdm
 
 from ocp_dc.errors import UserError
-from ocp_dc.fairchem1 import batch_check, loss_and_metrics, model_boundaries, norm_gains, resume, schedule, stability
+from ocp_dc.fairchem1 import (
+    batch_check,
+    loss_and_metrics,
+    model_boundaries,
+    norm_gains,
+    resume,
+    schedule,
+    stability,
+    swapped_weights,
+)
 from ocp_dc.fairchem1.divergence import check_gradients
 from ocp_dc.fairchem1.scale_factors import ensure_fitted
 from ocp_dc.fairchem1.step_cost import StepClock, peak_memory, start_peak_memory
@@ -163,7 +172,7 @@ def _evaluate_best(trainer: Any, disable_progress: bool) -> None:
         logging.info(f"the test split has no {', '.join(labels)}: it is not evaluated")
         return
     best = Path(trainer.config["cmd"]["checkpoint_dir"], "best_checkpoint.pt")
-    with resume.weights_of(trainer, best):
+    with swapped_weights.weights_of(trainer, best):
         metrics = trainer.validate(split="test", disable_tqdm=disable_progress or not distutils.is_master())
     values = {name: float(metric["metric"]) for name, metric in metrics.items()}
     units = {name: unit for name in values if (unit := ValidationLog.unit(name))}

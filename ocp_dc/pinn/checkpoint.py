@@ -10,6 +10,7 @@ import torch
 
 from ocp_dc.errors import UserError
 from ocp_dc.files import replacing
+from ocp_dc.safe_torch import load_torch
 
 
 @dataclasses.dataclass
@@ -62,12 +63,17 @@ def load_plain(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     Raises:
         UserError: there is no such file, it is damaged, hostile, or has other keys.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path}: got no such file, expected one that `ocp-dc pinn train` wrote")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserError(f"{path}: cannot be read as a checkpoint ({type(error).__name__}); is it damaged?") from error
+    content = load_torch(path, "file")
     if not isinstance(content, dict) or set(content) != set(keys):
-        raise UserError(f"{path}: is no file of `ocp-dc pinn train`; expected the entries {', '.join(keys)}")
+        raise UserError(
+            f"{path}: is no file of `ocp-dc pinn train`; expected the entries {', '.join(keys)}{_instead(content)}"
+        )
     return content
+
+
+def _instead(content: Any) -> str:
+    if isinstance(content, dict) and isinstance(content.get("config"), dict) and "state_dict" in content:
+        return ". It is the checkpoint of a potential, which `ocp-dc evaluate` and ocp_dc.calculator read"
+    return ""

@@ -1,0 +1,139 @@
+"""Checkpoints that hold something else, or numbers that cannot be meant, are refused at every door."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from fairchem.core.common.relaxation.ase_utils import OCPCalculator
+
+import ocp_dc
+from ocp_dc.cli import main
+from ocp_dc.errors import UserError
+from ocp_dc.fairchem1.checkpoint_check import check_parts, check_training_state, check_values
+
+from runs import run_main
+
+NAN, INF = math.nan, math.inf
+REFERENCES = torch.tensor([NAN, -13.6, NAN, NAN])
+GOOD = {
+    "state_dict": {"a.weight": torch.ones(3), "a.count": torch.tensor(2)},
+    "config": {"model": {"name": "schnet"}},
+    "ema": {"shadow_params": [torch.ones(3)], "decay": 0.9},
+    "normalizers": {"energy": {"mean": torch.tensor(1.0), "rmsd": torch.tensor(2.0)}, "old": {"mean": 1.0, "std": 2.0}},
+    "elementrefs": {"energy": {"element_references": REFERENCES}},
+    "label_rescaling": {"scale": 2.0, "mean": 0.0, "references": REFERENCES},
+    "scale_dict": {"block_1": 1.3},
+}
+
+
+def test_good_ones():
+    for checkpoint in (GOOD, {"state_dict": {}, "config": {"model": "schnet"}}):
+        check_parts(checkpoint, "here")
+        check_values(checkpoint, "here")
+        check_training_state(checkpoint, "here")
+    wide = torch.ones(1).expand(10**12)  # 4 bytes, and no memory for more
+    check_values({**GOOD, "state_dict": {"wide": wide}}, "here")
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("state_dict", {"a.weight": torch.tensor([1.0, NAN])}, r"a\.weight is not finite \(nan, 1 of 2\)"),
+        ("state_dict", {"a.weight": torch.tensor([INF])}, r"a\.weight is not finite \(inf"),
+        ("state_dict", {"w": torch.ones(2, dtype=torch.complex64) * NAN}, "w is not finite"),
+        ("state_dict", {"w": torch.ones(2, device="meta")}, "w is no ordinary tensor"),
+        ("state_dict", {"w": torch.ones(2).to_sparse()}, "w is no ordinary tensor"),
+        ("ema", {"shadow_params": [torch.ones(1), torch.tensor(NAN)]}, "averaged parameter 1"),
+        (
+            "normalizers",
+            {"energy": {"mean": torch.tensor(NAN), "rmsd": torch.tensor(1.0)}},
+            "normalizer of energy: mean",
+        ),
+        ("normalizers", {"energy": {"mean": torch.tensor(0.0), "rmsd": torch.tensor(0.0)}}, "rmsd is 0"),
+        ("normalizers", {"target": {"mean": 0.0, "std": INF}}, "normalizer of target: rmsd"),
+        ("elementrefs", {"energy": {"element_references": torch.tensor([INF])}}, "element references of energy"),
+        ("elementrefs", {"energy": {"element_references": torch.full((3,), NAN)}}, "element references of energy"),
+        ("label_rescaling", {"scale": 0.0, "mean": 0.0, "references": None}, "scale is 0, expected a number above 0"),
+        ("label_rescaling", {"scale": -1.0, "mean": 0.0, "references": None}, "scale is -1"),
+        ("label_rescaling", {"scale": NAN, "mean": 0.0, "references": None}, "scale is not finite"),
+        ("label_rescaling", {"scale": "x", "mean": 0.0, "references": None}, "scale is no ordinary tensor or number"),
+        ("label_rescaling", {"scale": 1.0, "mean": INF, "references": None}, "mean is not finite"),
+        (
+            "label_rescaling",
+            {"scale": 1.0, "mean": 0.0, "references": torch.tensor([INF])},
+            "references are not finite",
+        ),
+        ("label_rescaling", {"scale": 1.0}, "lacks scale, mean or references"),
+        ("scale_dict", {"block_1": 0.0}, "scale factor block_1 is 0"),
+        ("scale_dict", {"block_1": torch.tensor(NAN)}, "scale factor block_1 is not finite"),
+    ],
+)
+def test_numbers_that_cannot_be_meant(part, value, message):
+    with pytest.raises(UserError, match=f"here: .*{message}"):
+        check_values({**GOOD, part: value}, "here")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "message"),
+    [
+        ([1, 2], "a list"),
+        ({"a": torch.ones(1)}, "holds a, expected 'state_dict' and 'config'"),
+        ({"config": "{}", "iteration": 1, "scale": 1.0, "state_dict": {}}, "ocp_dc.pinn.load reads"),
+        ({"iteration": 1, "net": {}, "optimizer": {}, "best_net": {}}, "of `ocp-dc pinn train`"),
+        ({"state_dict": {}, "config": {}}, "names no model"),
+        ({"state_dict": {}, "config": 3}, "names no model"),
+        ({"state_dict": {"a": 3}, "config": {"model": "schnet"}}, "something other than tensors"),
+        ({**GOOD, "normalizers": [1]}, "its normalizers is a list"),
+    ],
+)
+def test_other_contents_are_named(checkpoint, message):
+    with pytest.raises(UserError, match=f"here: .*{message}"):
+        check_parts(checkpoint, "here")
+
+
+def test_moments_matter_to_a_training_only():
+    state = {**GOOD, "optimizer": {"state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.tensor([NAN])}}}}
+    check_values(state, "here")
+    with pytest.raises(UserError, match="the optimizer's exp_avg of parameter 0 is not finite"):
+        check_training_state(state, "here")
+
+
+@pytest.mark.parametrize("damage", ["weights", "truncated", "flipped", "folder"])
+def test_every_door_refuses(damage, trained, ethanol, small_config, tmp_path, capsys):
+    """evaluate, both calculators, prediction, validation, relaxation, and a training that would go on."""
+    path = tmp_path / "bad.pt"
+    if damage == "weights":
+        checkpoint = trained.load()
+        name, value = next(iter(checkpoint["state_dict"].items()))
+        value[0] = NAN
+        torch.save(checkpoint, path)
+        message = f"{name} is not finite"
+    elif damage == "folder":
+        path.mkdir()
+        message = "is a folder"
+    else:
+        content = bytearray(trained.checkpoint().read_bytes())
+        content[len(content) // 2] ^= 4
+        path.write_bytes(content[:5000] if damage == "truncated" else content)
+        message = "truncated or damaged"
+    block = {"dc": {"activation": "irelu", "region": "output", "elsewhere": "mish"}}
+    config = small_config(model=block)
+    config["dataset"]["relax"] = {"src": str(ethanol / "test")}
+    for mode in ("train", "predict", "validate", "run-relaxations"):
+        assert run_main(tmp_path, config, "--checkpoint", str(path), mode=mode).status == 2
+        assert message in capsys.readouterr().err
+    assert main(["evaluate", str(path), str(ethanol / "test"), "--out", str(tmp_path / "e"), "--cpu"]) == 2
+    assert message in capsys.readouterr().err
+    for calculator in (
+        lambda: ocp_dc.calculator(path, cpu=True),
+        lambda: OCPCalculator(checkpoint_path=path, cpu=True),
+    ):
+        with pytest.raises(UserError, match=message):
+            calculator()
+
+
+def test_a_checkpoint_is_no_config(trained, capsys):
+    assert main(["inspect", str(trained.checkpoint())]) == 2
+    assert "is a checkpoint; the config of its run lies in results/ID/config.yml" in capsys.readouterr().err
