@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_FROM_WORKER = re.compile(r"Caught \w+ in DataLoader worker process \d+\.\nOriginal Traceback")
 
 
 class UserError(ValueError):
@@ -11,7 +14,20 @@ class UserError(ValueError):
 
     The message says what was got, what was expected and how to mend it. The command line prints it without a
     traceback and exits with status 2.
+
+    One that was raised in a worker of a torch DataLoader, which makes it again in the main process with the worker's
+    traceback as its message, has its own message there too.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_without_traceback(str(message)))
+
+
+def _without_traceback(message: str) -> str:
+    """Return the message of an error that torch gives with the traceback of a worker; any other message as it is."""
+    if not _FROM_WORKER.match(message):
+        return message
+    return re.split(r"^ocp_dc\.errors\.\w+: ", message, flags=re.MULTILINE)[-1].rstrip("\n")
 
 
 class UnsafeDataError(UserError):

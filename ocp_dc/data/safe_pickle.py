@@ -1,28 +1,29 @@
 """Reading the pickles of PyG data sets without running code that they name.
 
-A pickle is a program: it may call whatever it names. Here it can name only what ``_ALLOWED`` lists, by exact module
-and name. None of these are the real objects: they are stand-ins of ours that only collect values, so that a pickle
-cannot reach or change a class or function of torch, numpy or PyG. The Data objects are built from the collected values
-at the end.
+A pickle is a program: it may call whatever it names. Here it runs on a machine of ours, within time and memory that its
+length bounds, and can name only what ``_ALLOWED`` lists, by exact module and name. None of these are the real objects:
+they are stand-ins of ours that only collect values, so that a pickle cannot reach or change a class or function of
+torch, numpy or PyG. The Data objects are built from the collected values at the end, and own the memory that they use.
 """
 
 from __future__ import annotations
 
-import pickle
-import pickletools
 from collections import OrderedDict
-from collections.abc import Callable
-from io import BytesIO
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from torch_geometric.data import Data
 
+from ocp_dc.data.pickle_machine import OBJECT, Machine, Named
+from ocp_dc.data.pickle_opcodes import run
 from ocp_dc.data.safe_storage import load_storage
 from ocp_dc.errors import UnsafeDataError, UserError
 
 ALLOWED_IN_WORDS = "torch_geometric Data, torch tensors, numpy arrays and numbers, and plain Python values"
+LONGEST_DTYPE = 16  # characters
+DATA_BYTES = 4096  # that an empty Data takes
+TENSOR_BYTES = 1024  # that a tensor takes beside its numbers
 _SCALARS = (int, float, complex, str, bytes, bytearray, bool, type(None))
 
 
@@ -35,11 +36,10 @@ def loads(data: bytes, where: str = "this record") -> object:
 
     Raises:
         UnsafeDataError: the pickle names something else; the message says what.
-        UserError: the pickle is cut short or damaged.
+        UserError: the pickle is cut short or damaged, or would take far more time or memory than it has bytes.
     """
     try:
-        _check_size(data)
-        return _finish(_Unpickler(BytesIO(data)).load(), {})
+        return _finish(run(Machine(data, _find)), {})
     except UnsafeDataError as error:
         raise UnsafeDataError(f"{where}: {error}") from error
     except Exception as error:  # damaged bytes can raise nearly anything
@@ -58,8 +58,7 @@ def loads_plain(data: bytes, where: str = "this value") -> int | float | str | b
         UserError: the pickle is damaged or holds something other than a number, a string, a bool or None.
     """
     try:
-        _check_size(data)
-        value = _PlainUnpickler(BytesIO(data)).load()
+        value = run(Machine(data, _find_nothing))
     except UnsafeDataError as error:
         raise UnsafeDataError(f"{where}: {error}") from error
     except Exception as error:
@@ -69,24 +68,15 @@ def loads_plain(data: bytes, where: str = "this value") -> int | float | str | b
     return value
 
 
-def _check_size(data: bytes) -> None:
-    """Refuse a pickle that makes the unpickler take far more memory than it has bytes: one wrong byte can."""
-    for opcode, argument, _ in pickletools.genops(data):  # raises where a length runs past the end
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(data):
-            raise ValueError(f"memo index {argument} in {len(data)} bytes")
+def _find_nothing(module: str, name: str) -> NoReturn:
+    raise _refused(module, name, "plain numbers and strings")
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> NoReturn:
-        raise _refused(module, name, "plain numbers and strings")
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise _refused(module, name, ALLOWED_IN_WORDS) from None
+def _find(module: str, name: str) -> Named:
+    try:
+        return _ALLOWED[module, name]
+    except KeyError:
+        raise _refused(module, name, ALLOWED_IN_WORDS) from None
 
 
 def _refused(module: str, name: str, allowed: str) -> UnsafeDataError:
@@ -97,14 +87,11 @@ def _refused(module: str, name: str, allowed: str) -> UnsafeDataError:
 
 
 class _Collected:
-    """Stands for an object while its pickle is read: keeps the state that the pickle sets and nothing else.
-
-    Having ``__setstate__`` also keeps the pickle from setting attributes on the class itself.
-    """
+    """Stands for an object while its pickle is read: keeps the state that the pickle sets and nothing else."""
 
     __slots__ = ("state",)
 
-    def __setstate__(self, state: Any) -> None:
+    def set_state(self, state: Any) -> None:
         self.state = state
 
 
@@ -129,75 +116,95 @@ class _Dtype:
 
     __slots__ = ("dtype",)
 
-    def __init__(self, spec: str, align: bool = False, copy: bool = False) -> None:
-        self.dtype = np.dtype(spec) if isinstance(spec, str) else np.dtype("O")
+    def __init__(self, spec: str) -> None:
+        short = isinstance(spec, str) and len(spec) <= LONGEST_DTYPE
+        self.dtype = np.dtype(spec) if short else np.dtype("O")
         if self.dtype.kind not in "biufcSU":
-            raise UnsafeDataError(f"refused a numpy array of type {spec!r}; expected plain numbers or strings")
+            raise UnsafeDataError(f"refused a numpy array of type {spec!r:.50}; expected plain numbers or strings")
 
-    def __setstate__(self, state: tuple) -> None:
+    def set_state(self, state: tuple) -> None:
         if state[1] in ("<", ">"):
             self.dtype = self.dtype.newbyteorder(state[1])
 
 
-class _Call:
-    """A function that a pickle may call. It cannot be changed by the pickle: a state set on it is refused."""
+def _data(machine: Machine) -> _Data:
+    machine.charge(DATA_BYTES)
+    return _Data()
 
-    __slots__ = ("_function",)
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-
-    def __call__(self, *args: Any) -> Any:
-        return self._function(*args)
-
-    def __setstate__(self, state: Any) -> NoReturn:
-        raise UnsafeDataError("refused an attempt to change a function")
+def _dtype(machine: Machine, spec: str, align: bool = False, copy: bool = False) -> _Dtype:
+    return _Dtype(spec)
 
 
 def _tensor(
-    storage: torch.Tensor, offset: int, size: tuple, stride: tuple, grad: bool, hooks: Any, flags: Any = None
+    machine: Machine,
+    storage: torch.Tensor,
+    offset: int,
+    size: tuple,
+    stride: tuple,
+    grad: bool,
+    hooks: Any,
+    flags: Any = None,
 ) -> torch.Tensor:
     if flags:  # conjugated or negated without its numbers having been changed
-        raise UnsafeDataError(f"refused a tensor with the flags {flags!r}; expected a plain tensor")
-    return torch.as_strided(storage, size, stride, offset).requires_grad_(grad)  # refuses to leave the storage
+        raise UnsafeDataError(f"refused a tensor with the flags {flags!r:.50}; expected a plain tensor")
+    tensor = torch.as_strided(storage, size, stride, offset)  # refuses to leave the storage
+    # Charged by its numbers, and not by those in its storage: batching copies a tensor whose strides are zero in full.
+    machine.charge(TENSOR_BYTES + tensor.numel() * tensor.element_size())
+    return tensor.requires_grad_(grad)
 
 
-def _number(dtype: _Dtype, raw: bytes) -> np.generic:
+def _number(machine: Machine, dtype: _Dtype, raw: bytes) -> np.generic:
     return np.frombuffer(raw, dtype.dtype, count=1)[0]
 
 
-def _from_buffer(raw: bytes, dtype: _Dtype, shape: Any, order: Any, axes: tuple | None = None) -> np.ndarray:
+def _from_buffer(
+    machine: Machine, raw: bytes, dtype: _Dtype, shape: Any, order: Any, axes: tuple | None = None
+) -> np.ndarray:
+    flat = np.frombuffer(bytearray(raw), dtype.dtype)
     if order == "K" and axes is not None:  # numpy 2.3 and later: C order of the transposed array
-        return np.frombuffer(raw, dtype.dtype).reshape(shape, order="C").transpose(axes)
-    return np.frombuffer(raw, dtype.dtype).reshape(shape, order=order)
+        return flat.reshape(shape, order="C").transpose(axes)
+    return flat.reshape(shape, order=order)
 
 
-def _bytes(text: str, encoding: str) -> bytes:
+def _bytes(machine: Machine, text: str, encoding: str) -> bytes:
     if encoding != "latin1":  # how pickles of protocol 2 write bytes
-        raise UnsafeDataError(f"refused a text encoding {encoding!r}; expected latin1")
+        raise UnsafeDataError(f"refused a text encoding {encoding!r:.50}; expected latin1")
     return text.encode(encoding)
 
 
-_ALLOWED: dict[tuple[str, str], Any] = {
-    ("torch_geometric.data.data", "Data"): _Data,
-    ("torch_geometric.data.storage", "GlobalStorage"): _Storage,
+def _set(machine: Machine, items: list | tuple = ()) -> set:
+    machine.charge(OBJECT * (4 + len(items)))
+    return {machine.key(item) for item in items}
+
+
+def _ordered(machine: Machine, items: list | tuple = ()) -> OrderedDict:
+    machine.charge(4 * OBJECT * (1 + len(items)))
+    return OrderedDict((machine.key(key), value) for key, value in items)
+
+
+_ALLOWED: dict[tuple[str, str], Named] = {
+    ("torch_geometric.data.data", "Data"): Named(_data),
+    ("torch_geometric.data.storage", "GlobalStorage"): Named(lambda _: _Storage()),
     # Named in every Data of PyG 2.x, as the value of attributes that we do not need.
-    ("torch_geometric.data.data", "DataTensorAttr"): None,
-    ("torch_geometric.data.data", "DataEdgeAttr"): None,
-    ("torch._utils", "_rebuild_tensor_v2"): _Call(_tensor),
-    ("torch.storage", "_load_from_bytes"): _Call(load_storage),
-    ("numpy", "ndarray"): None,  # the first argument of _reconstruct
-    ("numpy", "dtype"): _Dtype,
-    ("collections", "OrderedDict"): OrderedDict,
-    ("_codecs", "encode"): _Call(_bytes),
+    ("torch_geometric.data.data", "DataTensorAttr"): Named(),
+    ("torch_geometric.data.data", "DataEdgeAttr"): Named(),
+    ("torch._utils", "_rebuild_tensor_v2"): Named(_tensor),
+    ("torch.storage", "_load_from_bytes"): Named(lambda _, data: load_storage(data)),
+    ("numpy", "ndarray"): Named(),  # the first argument of _reconstruct
+    ("numpy", "dtype"): Named(_dtype),
+    ("collections", "OrderedDict"): Named(_ordered),
+    ("_codecs", "encode"): Named(_bytes),
 }
 for _core in ("numpy.core", "numpy._core"):  # numpy 1.x and 2.x
-    _ALLOWED[f"{_core}.multiarray", "scalar"] = _Call(_number)
-    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _Call(lambda *_: _Array())
-    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _Call(_from_buffer)
+    _ALLOWED[f"{_core}.multiarray", "scalar"] = Named(_number)
+    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = Named(lambda *_: _Array())
+    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = Named(_from_buffer)
 for _builtins in ("builtins", "__builtin__"):  # the second in pickles of protocol 2
-    _ALLOWED.update({(_builtins, kind.__name__): kind for kind in (complex, set, frozenset)})
-    _ALLOWED[_builtins, "bytes"] = _Call(lambda: b"")  # how protocol 2 writes no bytes
+    _ALLOWED[_builtins, "complex"] = Named(lambda _, real, imaginary: complex(float(real), float(imaginary)))
+    _ALLOWED[_builtins, "set"] = Named(_set)
+    _ALLOWED[_builtins, "frozenset"] = Named(lambda machine, *items: frozenset(_set(machine, *items)))
+    _ALLOWED[_builtins, "bytes"] = Named(lambda _: b"")  # how protocol 2 writes no bytes
 
 
 def _finish(value: Any, done: dict[int, Any]) -> Any:

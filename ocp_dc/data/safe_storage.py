@@ -3,19 +3,21 @@
 Inside a pickle each tensor names ``torch.storage._load_from_bytes``, which is torch.load without weights_only. What it
 gets is torch's format from before version 1.6: five small pickles (a magic number, a version, the machine, the storage,
 its key), the number of elements, and the raw elements. Those pickles are always the same but for the type and the key,
-so they are matched as text and nothing is unpickled; anything else goes to a weights_only load, which is safe too but
-ten times slower.
+so they are matched as text and nothing is unpickled; what is written in other words is run as data, which is slower.
+Torch has never written these bytes in its newer format, a zip archive.
 """
 
 from __future__ import annotations
 
-import io
 import pickle
 import re
 import sys
+from typing import Any
 
 import torch
 
+from ocp_dc.data.pickle_machine import Machine, Named
+from ocp_dc.data.pickle_opcodes import run
 from ocp_dc.errors import UnsafeDataError
 
 _DTYPES = {
@@ -23,6 +25,8 @@ _DTYPES = {
     "BoolStorage": torch.bool,
     "ByteStorage": torch.uint8,
     "CharStorage": torch.int8,
+    "ComplexDoubleStorage": torch.complex128,
+    "ComplexFloatStorage": torch.complex64,
     "DoubleStorage": torch.float64,
     "FloatStorage": torch.float32,
     "HalfStorage": torch.float16,
@@ -50,30 +54,63 @@ def load_storage(data: bytes) -> torch.Tensor:
         data: what ``torch.storage._load_from_bytes`` takes.
 
     Raises:
-        UnsafeDataError: the bytes name something that a weights_only load refuses.
+        UnsafeDataError: the bytes are anything else than one storage of numbers.
     """
-    flat = _read_legacy(data)
-    if flat is not None:
-        return flat
-    try:
-        storage = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UnsafeDataError(
-            f"the bytes of a tensor hold something else than numbers: {error}. Expected a plain tensor"
-        ) from error
-    if not isinstance(storage, torch.storage.TypedStorage):
-        raise UnsafeDataError(f"the bytes of a tensor hold a {type(storage).__name__}; expected a storage of numbers")
-    return torch.empty(0, dtype=storage.dtype).set_(storage._untyped_storage)
-
-
-def _read_legacy(data: bytes) -> torch.Tensor | None:
-    """Read one whole storage, or return None where the bytes are anything else."""
-    storage = _STORAGE.match(data, len(_START)) if data.startswith(_START) else None
-    dtype = _DTYPES.get(storage[1].decode("ascii", "replace")) if storage else None
-    if storage is None or dtype is None or sys.byteorder != "little":
-        return None
-    elements = int.from_bytes(data[storage.end() : storage.end() + 8], "little")
-    raw = bytearray(data[storage.end() + 8 :])
+    if sys.byteorder != "little":
+        raise UnsafeDataError("the bytes of a tensor are read on little-endian machines only")
+    match = _STORAGE.match(data, len(_START)) if data.startswith(_START) else None
+    dtype = _DTYPES.get(match[1].decode("ascii", "replace")) if match else None
+    if match is None or dtype is None:
+        try:
+            dtype, start = _run(data)
+        except UnsafeDataError:
+            raise
+        except Exception as error:  # damaged bytes can raise nearly anything
+            raise _refused(f"they are damaged ({type(error).__name__}: {error})") from error
+    else:
+        start = match.end()
+    elements = int.from_bytes(data[start : start + 8], "little")
+    raw = bytearray(data[start + 8 :])
     if len(raw) != elements * dtype.itemsize:
-        return None
+        raise _refused(f"{elements} numbers of {dtype} are declared in {len(raw)} bytes")
     return torch.frombuffer(raw, dtype=dtype) if raw else torch.empty(0, dtype=dtype)
+
+
+class _StorageType(Named):
+    """The type of a storage: a name and nothing to call."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+
+def _run(data: bytes) -> tuple[torch.dtype, int]:
+    """Return the type of a storage in the format of before torch 1.6, and where the number of its elements stands."""
+    at, values = 0, []
+    for _ in range(5):
+        machine = Machine(data, _find, at, persistent=_identified)
+        values.append(run(machine))
+        at = machine.at
+    magic, version, _, storage, keys = values
+    if (magic, version) != (0x1950A86A20F9469CFC6C, 1001) or type(storage) is not _StorageType or len(keys) != 1:
+        raise _refused(f"they hold a {type(storage).__name__}")
+    return storage.dtype, at
+
+
+def _find(module: str, name: str) -> _StorageType:
+    if module != "torch" or name not in _DTYPES:
+        raise _refused(f"they name {module}.{name}")
+    return _StorageType(_DTYPES[name])
+
+
+def _identified(identity: Any) -> Any:
+    kind, storage_type, _, _, _, view = identity  # what it is, type, key, device, elements, part of another storage
+    if kind != "storage" or view is not None:
+        raise _refused(f"they hold a {kind!r:.50}")
+    return storage_type
+
+
+def _refused(what: str) -> UnsafeDataError:
+    return UnsafeDataError(f"the bytes of a tensor hold something else than numbers: {what}. Expected a plain tensor")

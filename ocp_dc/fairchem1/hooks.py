@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from ocp_dc.data.safe_npz import load_npz
-from ocp_dc.data.safe_pickle import loads
 from ocp_dc.errors import UserError
+from ocp_dc.fairchem1 import data_doors
 
 FAIRCHEM_VERSION = "1.10.0"
 
@@ -66,12 +66,12 @@ def weights_only_loading() -> None:
 class _SafePickle:
     """Stands where fairchem's LMDB readers name the pickle module."""
 
-    loads = staticmethod(loads)
+    loads = staticmethod(data_doors.read_record)
 
     @staticmethod
     def load(file: Any) -> object:
         """Read an open file as data."""
-        return loads(file.read())
+        return data_doors.read_record(file.read())
 
 
 class _SafeNumpy:
@@ -94,6 +94,16 @@ def safe_unpickling() -> None:
     base: Any = importlib.import_module("fairchem.core.datasets.base_dataset")
     if not isinstance(base.np, _SafeNumpy):
         base.np = _SafeNumpy()
+
+
+def readers_of_each_process() -> None:
+    """Fairchem opens LMDBs once and uses them in forked loader workers too, where lmdb may read freed memory."""
+    data_doors.open_lmdbs_where_they_are_read()
+
+
+def checked_structures() -> None:
+    """Fairchem trains on whatever its ase formats read; LMDB records are checked where they are unpickled."""
+    data_doors.check_ase_structures()
 
 
 def safe_checkpoints() -> None:
@@ -197,6 +207,8 @@ HOOKS: tuple[Callable[[], None], ...] = (
     missing_packages,
     weights_only_loading,
     safe_unpickling,
+    readers_of_each_process,
+    checked_structures,
     safe_checkpoints,
     transform_name,
     job_pickling,

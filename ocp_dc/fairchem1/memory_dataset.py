@@ -29,6 +29,10 @@ class LmdbInMemoryDataset(LmdbDataset):
         self._ready: dict[int, Data] = {}
         self._applied: DataTransforms | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the samples: a spawned worker reads its own, and a shared tensor takes a file descriptor each."""
+        return {**self.__dict__, "_stored": {}, "_ready": {}}
+
     def __getitem__(self, index: int) -> Data:
         """Return a sample after transforms and key mapping."""
         if self._applied is not self.transforms:  # the trainer has fitted the label rescaling since

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ours
 from tree import Tree
 
-FILES = {"safe_pickle": "data/safe_pickle.py", "safe_storage": "data/safe_storage.py"}
+FILES = ("pickle_literals", "pickle_machine", "pickle_opcodes", "safe_pickle", "safe_storage")
 ERROR = '''
 class UnsafeDataError(ValueError):
     """A file holds something other than plain data: reading it further could run code from it."""
@@ -22,8 +22,8 @@ class UnsafeDataError(ValueError):
 
 def edit(tree: Tree) -> None:
     """Add the reader and use it in both LMDB data sets."""
-    for name, path in FILES.items():
-        tree.write(f"datasets/{name}.py", _adapt(name, ours.text(path)))
+    for name in FILES:
+        tree.write(f"datasets/{name}.py", _adapt(name, ours.text(f"data/{name}.py")))
     for path in ("datasets/lmdb_dataset.py", "datasets/oc22_lmdb_dataset.py"):
         text = tree.text(path).replace("pickle.loads(", "safe_pickle.loads(")
         text = text.replace("pickle.load(fp)", "safe_pickle.loads(fp.read())").replace("import pickle\n", "")
@@ -32,8 +32,8 @@ def edit(tree: Tree) -> None:
 
 
 def _adapt(name: str, source: str) -> str:
-    source = source.replace("ocp_dc.data.safe_storage", "fairchem.core.datasets.safe_storage")
+    source = source.replace("ocp_dc.data.", "fairchem.core.datasets.")
     source = source.replace("to the layout that `ocp-dc prepare` writes", "to plain data")
-    if name == "safe_storage":  # the one that imports neither
+    if name == "safe_storage":  # the one that is imported by the other
         return source.replace("_DTYPES = {", f"{ERROR}_DTYPES = {{", 1)
     return source.replace("import load_storage", "import UnsafeDataError, load_storage")

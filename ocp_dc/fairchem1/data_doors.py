@@ -1,0 +1,119 @@
+"""What fairchem's data sets read through: readers that survive a fork, and a check of each sample."""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import importlib
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import ase
+
+from ocp_dc.data.archive_bounds import LARGEST_RATIO
+from ocp_dc.data.lmdb_reader import LmdbReader, Record, keep_inherited
+from ocp_dc.data.safe_pickle import loads
+from ocp_dc.data.sample_check import check_sample
+from ocp_dc.data.structure_check import check_labels, check_structure
+from ocp_dc.errors import UserError
+
+LARGEST_ROW = 16 * 2**20  # bytes that a row of a database may unpack to whatever its ratio
+ASE_DATASETS = ("AseReadDataset", "AseReadMultiStructureDataset", "AseDBDataset")
+
+
+def read_record(data: bytes) -> object:
+    """Unpickle as data; a record of an LMDB is checked, and gets its number as ``sid`` where it has none.
+
+    Raises:
+        UserError: the bytes are damaged or hostile, or the record cannot be meant; the message names file and record.
+    """
+    if not isinstance(data, Record):
+        return loads(data)
+    sample = check_sample(loads(data, data.where), data.where)
+    if sample.get("sid") is None:
+        sample.sid = data.index
+    return sample
+
+
+def connect(dataset: Any, path: Any = None) -> LmdbReader:
+    """Return a reader in place of an environment; fairchem's ``connect_db``, called for each file in order."""
+    keys = getattr(dataset, "_keys", [])  # of the files before
+    return LmdbReader(path, first=sum(len(of_file) for of_file in keys))
+
+
+def open_lmdbs_where_they_are_read() -> None:
+    """Put :func:`connect` into fairchem's two LMDB data sets."""
+    for name, dataset in (("lmdb_dataset", "LmdbDataset"), ("oc22_lmdb_dataset", "OC22LmdbDataset")):
+        module: Any = importlib.import_module(f"fairchem.core.datasets.{name}")
+        getattr(module, dataset).connect_db = connect
+
+
+def check_ase_structures() -> None:
+    """Check what fairchem's ase data sets read, and let their databases be opened by each process for itself."""
+    module: Any = importlib.import_module("fairchem.core.datasets.ase_datasets")
+    for name in ASE_DATASETS:
+        dataset = getattr(module, name)
+        if not hasattr(dataset.get_atoms, "__wrapped__"):
+            dataset.get_atoms = _checked(dataset.get_atoms)
+    aselmdb: Any = importlib.import_module("ase_db_backends.aselmdb")
+    database = aselmdb.LMDBDatabase
+    if aselmdb.zlib is zlib:
+        aselmdb.zlib = _BoundedZlib
+        database.__getstate__ = lambda self: {**self.__dict__, "_env": None}
+        database._open_lmdb_env = _keeping_inherited(database._open_lmdb_env)
+
+
+def _checked(stock: Callable[[Any, Any], ase.Atoms]) -> Callable[[Any, Any], ase.Atoms]:
+    @functools.wraps(stock)
+    def get_atoms(self: Any, idx: Any) -> ase.Atoms:
+        where = _where(self, idx)
+        try:
+            atoms = stock(self, idx)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+        except Exception as error:  # ase has as many errors as formats
+            raise UserError(f"{where}: ase cannot read it ({type(error).__name__}: {error})") from error
+        check_structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, where)
+        labels = {} if atoms.calc is None else atoms.calc.results
+        check_labels(
+            labels.get("energy") if self.a2g.r_energy else None,
+            labels.get("forces") if self.a2g.r_forces else None,
+            where,
+        )
+        return atoms
+
+    return get_atoms
+
+
+def _where(dataset: Any, idx: Any) -> str:
+    """Return what messages call a structure: a file, or a file and its row or number."""
+    if hasattr(dataset, "dbs"):
+        database = bisect.bisect(dataset._idlen_cumulative, idx)
+        row = dataset.db_ids[database][idx - ([0, *dataset._idlen_cumulative][database])]
+        return f"{getattr(dataset.dbs[database], 'filename', dataset.config['src'])}: row {row}"
+    file, _, number = str(idx).rpartition(" ")
+    return f"{file}: structure {number}" if file and number.isdigit() else str(idx)
+
+
+def _keeping_inherited(stock: Callable[[Any], None]) -> Callable[[Any], None]:
+    def open_lmdb_env(self: Any) -> None:
+        keep_inherited(self._env)
+        stock(self)
+
+    return open_lmdb_env
+
+
+class _BoundedZlib:
+    """Stands where the reader of ``.aselmdb`` names zlib: a row may not unpack to far more than it has bytes."""
+
+    compress = staticmethod(zlib.compress)
+
+    @staticmethod
+    def decompress(data: bytes) -> bytes:
+        limit = max(LARGEST_ROW, LARGEST_RATIO * len(data))
+        stream = zlib.decompressobj()
+        content = stream.decompress(data, limit)
+        if not stream.eof:
+            raise UserError(f"unpacks to more than {limit:,} bytes from {len(data):,}, or is cut short")
+        return content
