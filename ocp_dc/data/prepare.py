@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +23,7 @@ from ocp_dc.data.npz import LAYOUTS, NpzSource
 from ocp_dc.data.splits import random_split
 from ocp_dc.data.summary import Summary
 from ocp_dc.errors import UserError, unknown_name
+from ocp_dc.files import replacing_folder, write_json
 
 FORMATS = (*LAYOUTS, "ase")
 
@@ -81,7 +79,7 @@ def prepare(
     sources = [src] if isinstance(src, str | Path) else list(src)
     files, units = _resolve([str(source) for source in sources], format, units)
     one = len(files) == 1 and not Path(sources[0]).is_dir()
-    with closing(_source(files, format, units, one)) as source, _all_or_nothing(out) as folder:
+    with closing(_source(files, format, units, one)) as source, replacing_folder(out) as folder:
         split = random_split(len(source), train, val, test, seed)
         description: dict[str, Any] = {
             "source": ", ".join(map(str, sources)),
@@ -102,7 +100,7 @@ def prepare(
                     write_lmdb(folder / name / "data.lmdb", _samples(source, indices, name, summary, bar, edged))
         description |= {**summary.describe(), "ocp_dc_version": __version__}
         np.savez(folder / "split.npz", **split._asdict())
-        (folder / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / "dataset.json", description)
     return description
 
 
@@ -160,19 +158,6 @@ def _samples(
         summary.add(name, frame)
         yield edged(to_data(frame, sid=index))
         bar.update()
-
-
-@contextmanager
-def _all_or_nothing(out: Path) -> Iterator[Path]:
-    """Give a folder that becomes ``out`` on success and disappears on failure, Ctrl-C included."""
-    folder = out.parent / f".{out.name}.{os.getpid()}.partial"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-        folder.replace(out)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _sha256(files: list[Path]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ocp_dc.errors import UnsafeDataError, UserError
+from ocp_dc.files import replacing
 from ocp_dc.labels import LabelRescaling
 
 
@@ -41,10 +42,13 @@ def read_checkpoint(path: Any, map_location: Any = None) -> dict[str, Any]:
 
 
 def write_checkpoint(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint so that a kill in the middle leaves the one that was there before."""
-    partial = path.with_name(f"{path.name}.partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    """Write a checkpoint so that a kill or a full disk in the middle leaves the one that was there before.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    with replacing(path) as new:
+        torch.save(state, new)
 
 
 def random_state() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from fairchem.core import _cli
 from submitit.helpers import DelayedSubmission, TorchDistributedEnvironment
 
+from ocp_dc.fairchem1.run_folder import job_folder
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 
 _StockRunner = _cli.Runner
@@ -22,8 +24,9 @@ class Runner(_StockRunner):  # type: ignore[misc, valid-type]
     def __call__(self, config: dict[str, Any]) -> None:
         """Run one resolved configuration in this process."""
         self.submitted = config
-        with flushed_subnormals():
-            super().__call__(placed(config))
+        here = placed(config)
+        with flushed_subnormals(), job_folder(config) if config.get("submit") else contextlib.nullcontext():
+            super().__call__(here)
 
     def checkpoint(self, *args: Any, **kwargs: Any) -> DelayedSubmission:
         """Return the job that goes on after a preemption; submitit calls this from a signal, at any moment.
