@@ -1,4 +1,4 @@
-"""The command line ``ocp-dc``: it parses, calls, and turns a user's mistake into one message and an exit status."""
+"""The command line ``ocp-dc``: it parses and calls; errors end in :mod:`ocp_dc.failures`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ocp_dc import __version__
-from ocp_dc.errors import DivergenceError, UserError
+from ocp_dc.errors import UserError
+from ocp_dc.failures import exit_status
+from ocp_dc.files import is_cut_off
 from ocp_dc.pinn.commands import add_pinn
 
+DEBUG = "--debug"
 MAIN_HELP = "run fairchem's main with the plugin loaded: train, validate, predict, run-relaxations"
 
 
@@ -22,30 +25,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; those of this process where None.
 
     Returns:
-        the exit status: 0, 1 for a training that diverged, 2 for a user's mistake, 130 for Ctrl-C.
+        the exit status: 0, 1 for a training that diverged, 2 for any other error, 3 for runs of a study that failed,
+        130 for Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        if arguments[:1] == ["main"]:  # fairchem parses these itself
-            from ocp_dc.fairchem1.main import main as fairchem_main
+    return exit_status(lambda: _run(arguments), arguments, debug=DEBUG in arguments)
 
-            fairchem_main(arguments[1:])
-            return 0
-        args, rest = _parser().parse_known_args(arguments)
-        if rest and not args.takes_overrides:
-            command = " ".join([args.command, *([args.action] if "action" in args else [])])
-            raise UserError(f"unknown arguments: {' '.join(rest)}; see `ocp-dc {command} --help`")
-        args.overrides, args.arguments = rest, arguments
-        return args.run(args)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as error:
-        print(f"interrupted: {error}" if str(error) else "interrupted", file=sys.stderr)
-        return 130
-    except DivergenceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+
+def _run(arguments: list[str]) -> int:
+    command = arguments[1:] if arguments[:1] == [DEBUG] else arguments
+    if command[:1] == ["main"]:  # fairchem parses these itself, and has a --debug of its own
+        from ocp_dc.fairchem1.main import main as fairchem_main
+
+        fairchem_main(command[1:])
+        return 0
+    args, rest = _parser().parse_known_args([each for each in arguments if each != DEBUG])
+    if rest and not args.takes_overrides:
+        name = " ".join([args.command, *([args.action] if "action" in args else [])])
+        raise UserError(f"unknown arguments: {' '.join(rest)}; see `ocp-dc {name} --help`")
+    args.overrides, args.arguments = rest, arguments
+    return args.run(args)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,7 +52,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="ocp-dc",
         description="Derivative-constrained training of interatomic potentials (energy and forces learned together), "
         "as a plugin for fairchem (the Open Catalyst project).",
+        epilog="An error ends with one message. With --debug, anywhere in the command, or OCP_DC_DEBUG=1 its traceback "
+        "is shown as well; in `ocp-dc main` fairchem's --debug also writes no files, `ocp-dc --debug main` does.",
     )
+    # taken out before the rest is parsed: this is for the help
+    parser.add_argument(DEBUG, action="store_true", help="show the traceback of an error")
     parser.add_argument("--version", action="version", version=f"ocp-dc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("main", help=MAIN_HELP, add_help=False)
@@ -190,7 +193,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     from ocp_dc.evaluation.tables import print_errors
     from ocp_dc.fairchem1.evaluate import predict_labels
 
-    if (args.out / "evaluation.json").exists() and not args.overwrite:
+    before = args.out / "evaluation.json"
+    if before.exists() and not args.overwrite and not is_cut_off(before):
         raise UserError(f"{args.out}: holds an evaluation already; name another folder, or say --overwrite")
     predictions = predict_labels(
         args.checkpoint, args.lmdb, batch_size=args.batch_size, cpu=args.cpu, trust_modules=args.trust_module

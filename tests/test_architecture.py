@@ -22,10 +22,14 @@ OURS = {
     "nn": ("ocp_dc.errors", "ocp_dc.options"),
     "surgery": ("ocp_dc.nn", "ocp_dc.errors", "ocp_dc.options"),
     "labels": ("ocp_dc.data.units", "ocp_dc.errors", "ocp_dc.options"),
-    "data": ("ocp_dc.errors", "ocp_dc.files", "ocp_dc.options", "ocp_dc.__version__"),
+    "data": (
+        *("ocp_dc.errors", "ocp_dc.files", "ocp_dc.options", "ocp_dc.__version__"),
+        *("ocp_dc.temporary", "ocp_dc.write_errors"),
+    ),
     "pinn": (
         *("ocp_dc.nn", "ocp_dc.surgery", "ocp_dc.errors", "ocp_dc.options", "ocp_dc.__version__", "ocp_dc.yaml_config"),
         *("ocp_dc.files", "ocp_dc.evaluation.plots", "ocp_dc.interrupt", "ocp_dc.locks", "ocp_dc.safe_torch"),
+        "ocp_dc.write_errors",
     ),
 }
 THIRD_PARTY = {"nn": {"torch"}, "surgery": {"torch"}, "labels": {"torch", "numpy"}}

@@ -24,11 +24,11 @@ class Record(bytes):
 
     Attributes:
         where: its file and number, for messages.
-        index: its number among all records of the data set.
+        number: its number among all records of the data set.
     """
 
     where: str
-    index: int
+    number: int
 
 
 class LmdbReader:
@@ -101,7 +101,7 @@ class LmdbReader:
         if stored is None:
             raise UserError(f"{where}: missing; expected the keys '0', '1', ... in order")
         record = Record(stored)
-        record.where, record.index = where, self.first + int(key)
+        record.where, record.number = where, self.first + int(key)
         return record
 
     def stat(self) -> dict[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import zipfile
 from http.client import HTTPException
 from pathlib import Path
@@ -11,7 +10,9 @@ from tarfile import TarError
 
 from torch_geometric.datasets import MD17
 
+from ocp_dc import temporary
 from ocp_dc.errors import UserError, unknown_name
+from ocp_dc.write_errors import write_errors
 
 PREFIX = "download:"
 UNIT = "kcal/mol"
@@ -38,15 +39,18 @@ def download_md17(name: str, folder: Path | None = None) -> Path:
     path = folder / MD17.file_names[name]
     if path.exists():
         return path
-    folder.mkdir(parents=True, exist_ok=True)
-    # PyG takes a partial file for a complete one, so it gets a folder that lives for this download only.
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        try:
-            _Files(scratch, name)
-        except (OSError, HTTPException, TarError, zipfile.BadZipFile, EOFError) as error:
-            raise _failed(name, str(error) or type(error).__name__) from error
-        for file in Path(scratch).rglob("*.npz"):
+    with write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        # PyG takes a partial file for a complete one, so it gets a folder that lives for this download only.
+        scratch = temporary.new_folder(folder / "download")
+    try:
+        _Files(str(scratch), name)
+        for file in scratch.rglob("*.npz"):
             file.replace(folder / file.name)
+    except (OSError, HTTPException, TarError, zipfile.BadZipFile, EOFError) as error:
+        raise _failed(name, str(error) or type(error).__name__) from error
+    finally:
+        temporary.remove(scratch)
     if not path.exists():
         raise _failed(name, f"what came back has no {path.name}")
     return path

@@ -1,11 +1,8 @@
-"""A folder that appears whole or not at all."""
+"""The place of a folder that is to be made."""
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ocp_dc.errors import UserError
@@ -27,29 +24,6 @@ def new_folder(path: Path | str) -> Path:
     if taken:
         raise UserError(f"{path}: exists; expected a new name or an empty folder. Remove it or choose another name")
     return real
-
-
-@contextmanager
-def all_or_nothing(out: Path) -> Iterator[Path]:
-    """Give a folder that becomes ``out`` on success and disappears on failure, Ctrl-C included.
-
-    Raises:
-        UserError: no folder can be made there.
-    """
-    folder = out.parent / f".{out.name}.{os.getpid()}.partial"
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise _unwritable(out, error) from error
-    try:
-        yield folder
-        try:
-            folder.replace(out)
-        except OSError as error:
-            raise _unwritable(out, error) from error
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _unwritable(path: Path | str, error: OSError) -> UserError:

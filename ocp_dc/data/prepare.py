@@ -22,13 +22,13 @@ from ocp_dc.data.frames import FrameSource, check_frame
 from ocp_dc.data.label_keys import LabelKeys
 from ocp_dc.data.lmdb_io import to_data, write_lmdb
 from ocp_dc.data.npz import LAYOUTS, NpzSource
-from ocp_dc.data.output_folder import all_or_nothing, new_folder
+from ocp_dc.data.output_folder import new_folder
 from ocp_dc.data.plausibility import warnings_of
 from ocp_dc.data.splits import random_split
 from ocp_dc.data.summary import Summary
 from ocp_dc.data.units import energy_in_ev, length_in_angstrom
 from ocp_dc.errors import UserError, unknown_name
-from ocp_dc.files import write_json
+from ocp_dc.files import replacing_folder, write_json
 
 logger = logging.getLogger(__name__)  # prints to the error stream unless the caller configures logging
 
@@ -100,7 +100,7 @@ def prepare(
     files, units = _resolve([str(source) for source in sources], format, units, length_units)
     one = len(files) == 1 and not Path(sources[0]).is_dir()
     keys = LabelKeys(energy_key, forces_key)
-    with closing(_source(files, format, units, length_units, keys, one)) as source, all_or_nothing(out) as folder:
+    with closing(_source(files, format, units, length_units, keys, one)) as source, replacing_folder(out) as folder:
         split = random_split(len(source), train, val, test, seed)
         description: dict[str, Any] = {
             "source": ", ".join(map(str, sources)),

@@ -1,4 +1,4 @@
-"""Refusing samples of data sets that cannot be meant, where they are read: in training, validation, test, prediction."""
+"""Refusing samples of data sets that cannot be meant, where they are read: for training, validation or prediction."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def check_sample(data: object, where: str) -> Data:
     _check_atoms_and_edges(values, count, where)
     for key in ENERGY_KEYS:
         if values.get(key) is not None:
-            check_labels(_array(values, key, where), None, where)  # type: ignore[arg-type]
+            check_labels(_array(values, key, where), None, where)
     for key in FORCES_KEYS:
         if values.get(key) is not None:
             forces = _array(values, key, where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from ocp_dc.evaluation.largest import largest_errors
 from ocp_dc.evaluation.metrics import UNITS, error_metrics
 from ocp_dc.evaluation.plots import parity_plot
 from ocp_dc.evaluation.predictions import Predictions
-from ocp_dc.files import write_csv, write_json
+from ocp_dc.files import is_cut_off, read_record, write_csv, write_record
 
 
 def write_report(predictions: Predictions, out_dir: str | Path, title: str, overwrite: bool = False) -> dict[str, Any]:
@@ -33,7 +32,7 @@ def write_report(predictions: Predictions, out_dir: str | Path, title: str, over
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir}: got a file, expected a folder for the evaluation")
     result = out_dir / "evaluation.json"
-    if result.exists() and not overwrite:
+    if result.exists() and not overwrite and not is_cut_off(result):
         raise UserError(f"{result}: got an evaluation that is there already; name another folder, or overwrite it")
     result.unlink(missing_ok=True)  # it vouches for the other files: not while they are being replaced
     metrics = error_metrics(predictions)
@@ -42,7 +41,7 @@ def write_report(predictions: Predictions, out_dir: str | Path, title: str, over
     write_csv(out_dir / "errors.csv", rows)
     write_csv(out_dir / "largest_errors.csv", largest_errors(predictions))
     parity_plot(predictions, out_dir / "parity.png", title)
-    write_json(result, metrics)
+    write_record(result, metrics)
     return metrics
 
 
@@ -56,7 +55,17 @@ def read_evaluation(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path}: got no such file, expected an evaluation.json as `ocp-dc evaluate` writes it")
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        return {name: float("nan") if metrics[name] is None else metrics[name] for name in (*UNITS, "units")}
+        metrics = read_record(path, "evaluate again with --overwrite")
+        return {**{name: _number(metrics[name]) for name in UNITS}, "units": metrics["units"]}
+    except UserError:
+        raise
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path}: got no evaluation ({error!r}), expected the fields {', '.join(UNITS)}") from error
+
+
+def _number(value: Any) -> float:
+    if value is None:
+        return float("nan")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"got {value!r}, expected a number or null")
+    return value

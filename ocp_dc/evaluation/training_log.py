@@ -70,11 +70,11 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     if not path.is_file():
         raise UserError(f"{path}: got no such file, expected the validation CSV file of a run")
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        header, *rows = list(csv.reader(lines)) or [[]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: got a file that is no text ({error}), expected a CSV file in UTF-8") from error
-    if rows and len(rows[-1]) < len(header):
+    if rows and (len(rows[-1]) < len(header) or not lines[-1].endswith("\n")):
         rows.pop()
     return header, rows
 

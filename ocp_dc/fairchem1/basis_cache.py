@@ -16,13 +16,14 @@ import inspect
 import json
 import logging
 import os
-import tempfile
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from ocp_dc.files import write_json
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 Expressions = dict[str, list[str]]  # of "angular" in theta, one an order, and of "radial" in x, num_radial an order
@@ -187,16 +188,7 @@ def _to_disk(size: tuple[int, int], layer: Any) -> None:
         }
         _functions(size, expressions, type(layer))  # nothing is written that could not be read
         content = {"key": _key(size), "sha256": _checksum(expressions), "expressions": expressions}
-        path = path_of(size)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=1)
-            Path(name).replace(path)  # whole or not at all, also where several processes write
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_json(path_of(size), content)
     except _TROUBLE as error:
         logging.warning(f"the basis functions are not cached, the next process derives them again: {error}")
 

@@ -11,6 +11,7 @@ import torch
 
 from ocp_dc.fairchem1.checkpoint_check import check_parts, check_values
 from ocp_dc.fairchem1.trust import check_config
+from ocp_dc.files import replacing
 from ocp_dc.labels import LabelRescaling
 from ocp_dc.safe_torch import load_torch
 
@@ -32,10 +33,13 @@ def read_checkpoint(path: Any, map_location: Any = None) -> dict[str, Any]:
 
 
 def write_checkpoint(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint so that a kill in the middle leaves the one that was there before."""
-    partial = path.with_name(f"{path.name}.partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    """Write a checkpoint so that a kill or a full disk in the middle leaves the one that was there before.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    with replacing(path) as new:
+        torch.save(state, new)
 
 
 def random_state() -> dict[str, Any]:

@@ -32,7 +32,7 @@ def read_record(data: bytes) -> object:
         return loads(data)
     sample = check_sample(loads(data, data.where), data.where)
     if sample.get("sid") is None:
-        sample.sid = data.index
+        sample.sid = data.number
     return sample
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
-import json
 import logging
 import math
 from collections.abc import Iterable, Sequence
@@ -31,6 +30,7 @@ from ocp_dc.fairchem1.model_boundaries import bounded
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 from ocp_dc.fairchem1.trainer import DCTrainer
+from ocp_dc.files import DIGEST, digest, is_cut_off, write_json
 from ocp_dc.surgery import batch_statistics, fitting_gains
 
 
@@ -68,7 +68,7 @@ def fit_config(
     """
     if out.suffix != ".json":
         raise UserError(f"--out {out}: expected a name that ends in .json, which model.scale_file reads")
-    if out.exists():
+    if out.exists() and not is_cut_off(out):
         raise UserError(f"--out {out} exists; name another file, or remove it")
     if batches < 1:
         raise UserError(f"--batches: got {batches}, expected 1 or more")
@@ -77,10 +77,10 @@ def fit_config(
     run_main.check_mode(config)
     trainer = make_trainer(config, cpu=cpu)
     fitted = fit(trainer.model, [b.to(trainer.device) for b in itertools.islice(trainer.train_loader, batches)])
+    factors = {each.name: each.value for each in fitted}
     comment = {"model": config["model"]["name"], "dc": config["model"].get("dc"), "batches": batches}
-    record = {scale_factors.COMMENT: plain(comment), **{each.name: each.value for each in fitted}}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(record, indent=2) + "\n")
+    record = {scale_factors.COMMENT: {**plain(comment), DIGEST: digest(factors)}, **factors}
+    write_json(out, record)
     return fitted
 
 

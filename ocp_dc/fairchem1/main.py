@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +13,14 @@ from fairchem.core import _cli
 from fairchem.core.common import distutils
 from fairchem.core.common.flags import flags
 from fairchem.core.common.utils import setup_imports, setup_logging
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1 import machine_check, resume_with
 from ocp_dc.fairchem1.config_check import check_run_config
 from ocp_dc.fairchem1.held_out import check_held_out
+from ocp_dc.fairchem1.ranks import rank_errors
 from ocp_dc.fairchem1.run_config import build_config
+from ocp_dc.fairchem1.run_folder import check_names, run_folder
 
 DESCRIPTION = (
     "Train, validate, predict or relax with fairchem's main, the ocp_dc plugin loaded. Results go to "
@@ -50,12 +52,10 @@ def main(arguments: Sequence[str]) -> None:
     config = resolve(args, overrides)
     check_mode(config)
     machine_check.check_logger(config)
+    check_names(config)
     try:
-        _cli.main(args, overrides)
-    except ChildFailedError as error:
-        raise UserError(
-            f"a rank failed; its own message stands above ({error.get_first_failure()[1].message})"
-        ) from None
+        with rank_errors(), contextlib.nullcontext() if args.submit else run_folder(config):
+            _cli.main(args, overrides)
     finally:
         distutils.cleanup()
 

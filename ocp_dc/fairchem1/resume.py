@@ -21,6 +21,7 @@ from ocp_dc.fairchem1.model_check import check_same_model
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.resume_with import config_rules
 from ocp_dc.fairchem1.validation_log import ValidationLog
+from ocp_dc.files import replacing
 from ocp_dc.labels import LabelRescaling
 
 
@@ -201,4 +202,5 @@ def take_over(trainer: Any, log: ValidationLog) -> None:
 
 def _copy_if_there(source: Path, target: Path) -> None:
     if source.is_file() and not target.exists():
-        shutil.copyfile(source, target)
+        with replacing(target) as new:
+            shutil.copyfile(source, new)

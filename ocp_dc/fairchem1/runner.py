@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from fairchem.core import _cli
 from submitit.helpers import DelayedSubmission, TorchDistributedEnvironment
 
 from ocp_dc.fairchem1 import resume_with, trust
+from ocp_dc.fairchem1.run_folder import job_folder
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 
 _StockRunner = _cli.Runner
@@ -25,9 +27,10 @@ class Runner(_StockRunner):  # type: ignore[misc, valid-type]
         self.submitted = config
         # the config is the user's, and what it names is theirs to run; a checkpoint may name the same
         trusted = [*(config.get("trust_modules") or ()), *trust.modules_of(config)]
-        config = placed(config)
-        with flushed_subnormals(), trust.trusting(trusted), resume_with.settled(config) as config:
-            super().__call__(config)
+        locked = job_folder(config) if config.get("submit") else contextlib.nullcontext()
+        here = placed(config)
+        with flushed_subnormals(), locked, trust.trusting(trusted), resume_with.settled(here) as settled:
+            super().__call__(settled)
 
     def checkpoint(self, *args: Any, **kwargs: Any) -> DelayedSubmission:
         """Return the job that goes on after a preemption; submitit calls this from a signal, at any moment.

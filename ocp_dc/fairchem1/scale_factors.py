@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import math
 import weakref
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from fairchem.core.modules.scaling import ScaleFactor
@@ -15,6 +14,7 @@ from torch import nn
 
 from ocp_dc.errors import UserError, nearest
 from ocp_dc.fairchem1.model_check import meaning
+from ocp_dc.files import DIGEST, digest, read_json
 from ocp_dc.surgery import DCOptions
 
 COMMAND = "`ocp-dc fit-scales CONFIG --out FILE.json`"
@@ -70,8 +70,17 @@ def read_scale_file(block: Mapping[str, Any]) -> dict[str, float] | None:
         factors = {str(name): float(value) for name, value in (found or {}).items() if name != COMMENT}
     except Exception as error:  # a file of any content: what json and torch raise is not one kind
         raise UserError(f"model.scale_file {source}: {error}; {COMMAND} writes one") from error
+    for name, value in factors.items():
+        if not math.isfinite(value) or value == 0:
+            raise UserError(f"model.scale_file {source}: {name}: got {value}, expected a finite number other than 0")
     if isinstance(source, str) and source.endswith(".json"):
-        comment = json.loads(Path(source).read_text()).get(COMMENT)
+        content = read_json(source, f"{COMMAND} writes one")
+        comment = content.pop(COMMENT, None)
+        if isinstance(comment, dict) and comment.get(DIGEST, digest(content)) != digest(content):
+            raise UserError(
+                f"model.scale_file {source}: the factors do not fit its {DIGEST}: the file was damaged or edited; fit "
+                f"again with {COMMAND}, or, where you edited it on purpose, remove {COMMENT}.{DIGEST}"
+            )
         fitted_for = comment.get("dc") if isinstance(comment, dict) else block.get("dc")
         if _inner(fitted_for) != _inner(block.get("dc")):
             logging.warning(

@@ -14,12 +14,12 @@ from fairchem.core.common import distutils
 from fairchem.core.common.registry import registry
 from fairchem.core.trainers import OCPTrainer
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from ocp_dc.data.lmdb_check import check_lmdb
 from ocp_dc.fairchem1 import (
     batch_check,
     config_check,
+    label_fit,
     loss_and_metrics,
     norm_gains,
     prediction,
@@ -35,9 +35,9 @@ from ocp_dc.fairchem1.environment import environment
 from ocp_dc.fairchem1.model_arguments import building
 from ocp_dc.fairchem1.model_boundaries import bounded
 from ocp_dc.fairchem1.running_means import RunningMeans
-from ocp_dc.fairchem1.transform import NAME, arm, iterate_labels
+from ocp_dc.fairchem1.transform import NAME, arm
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
-from ocp_dc.labels import LabelOptions, LabelRescaling, fit, needs_data
+from ocp_dc.labels import LabelOptions, LabelRescaling
 
 
 @registry.register_trainer("dc")
@@ -170,15 +170,7 @@ class DCTrainer(OCPTrainer):
         """Fit centre and scale on the training set, once, on the first rank; every rank gets the same numbers."""
         if self.label_options is None:
             return
-        fitted: list[Any] = [None]
-        if distutils.is_master():
-            labels: Any = ()
-            if needs_data(self.label_options):
-                data, title = self.train_dataset, "fitting label rescaling"
-                labels = tqdm(iterate_labels(data), total=len(data), desc=title, disable=None)
-            fitted = [fit(self.label_options, labels).state_dict()]
-        distutils.broadcast_object_list(fitted, src=0, device=self.device)
-        self.set_label_rescaling(LabelRescaling.from_state_dict(fitted[0]))
+        self.set_label_rescaling(label_fit.fit_on(self.train_dataset, self.label_options, self.device))
         logging.info(str(self.label_rescaling))
 
     def _denorm_preds(self, target_key: str, prediction: torch.Tensor, batch: Any) -> torch.Tensor:

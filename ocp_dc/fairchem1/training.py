@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import logging
 import math
 import time
@@ -28,9 +27,11 @@ from ocp_dc.fairchem1 import (
     swapped_weights,
 )
 from ocp_dc.fairchem1.divergence import check_gradients
+from ocp_dc.fairchem1.run_folder import checkpoint_named
 from ocp_dc.fairchem1.scale_factors import ensure_fitted
 from ocp_dc.fairchem1.step_cost import StepClock, peak_memory, start_peak_memory
 from ocp_dc.fairchem1.validation_log import ValidationLog
+from ocp_dc.files import write_json
 from ocp_dc.interrupt import finishing_the_step
 from ocp_dc.surgery.initial_weights import initial_weights
 
@@ -64,9 +65,10 @@ def train(trainer: Any, disable_eval_progress: bool = False) -> None:
     norm_gains.ensure_fitted(trainer._unwrapped_model)
     model_boundaries.check_first(trainer._unwrapped_model, {"val": trainer.val_dataset, "test": trainer.test_dataset})
     log = ValidationLog(Path(trainer.config["cmd"]["results_dir"], "validation.csv"), enabled=_writes(trainer))
-    resume.take_over(trainer, log)
-    _epochs(trainer, log, disable_eval_progress)
-    _evaluate_best(trainer, disable_eval_progress)
+    with checkpoint_named(Path(trainer.config["cmd"]["checkpoint_dir"], "checkpoint.pt")):
+        resume.take_over(trainer, log)
+        _epochs(trainer, log, disable_eval_progress)
+        _evaluate_best(trainer, disable_eval_progress)
 
 
 def _epochs(trainer: Any, log: ValidationLog, disable_eval_progress: bool) -> None:
@@ -178,7 +180,7 @@ def _evaluate_best(trainer: Any, disable_progress: bool) -> None:
     units = {name: unit for name in values if (unit := ValidationLog.unit(name))}
     record = {"checkpoint": best.name if best.is_file() else "last weights", **values, "units": units}
     if _writes(trainer):
-        Path(trainer.config["cmd"]["results_dir"], "test.json").write_text(json.dumps(record, indent=2))
+        write_json(Path(trainer.config["cmd"]["results_dir"], "test.json"), record)
     if distutils.is_master():
         shown = ", ".join(f"{name} {value:.5g} {units.get(name, '')}".strip() for name, value in values.items())
         logging.info(f"test split, {record['checkpoint']}: {shown}")

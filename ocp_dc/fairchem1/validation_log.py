@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from ocp_dc.files import replacing
+from ocp_dc.write_errors import write_errors
 
 UNITS = {
     "energy_mae": "eV",
@@ -76,7 +80,7 @@ class ValidationLog:
             row.setdefault(f"{short} [{unit}]" if unit else short, value)
         row |= {STEP_TIME: step_time, PEAK_MEMORY: peak_memory}
         header = self._header_with(list(row))
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with write_errors(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, fieldnames=header).writerow(row)
 
     def cut_after(self, step: int) -> None:
@@ -84,25 +88,30 @@ class ValidationLog:
         if not self.enabled or not self.path.exists():
             return
         header, rows = self._read()
-        self._write(header, (row for row in rows if len(row) >= len(header) and int(row[0]) <= step))
+        self._write(header, (row for row in rows if int(row[0]) <= step))
 
     def _header_with(self, columns: list[str]) -> list[str]:
         """Return the columns of the file, which has ``columns`` among them from here on."""
         header, rows = self._read() if self.path.exists() else ([], [])
-        if header and set(columns) <= set(header):
+        if header and set(columns) <= set(header) and self._is_whole():
             return header
         wider = [*columns, *(name for name in header if name not in columns)]
-        named = [dict(zip(header, row, strict=False)) for row in rows]
+        named = [dict(zip(header, row, strict=True)) for row in rows]
         self._write(wider, ([row.get(name, "") for name in wider] for row in named))
         return wider
 
+    def _is_whole(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() == b"\n"
+
     def _read(self) -> tuple[list[str], list[list[str]]]:
-        with self.path.open(newline="", encoding="utf-8") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-        return header, rows
+        """Return header and rows, without rows that a kill or a full disk left cut short."""
+        lines = self.path.read_text(encoding="utf-8", errors="replace").replace("\0", "").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]
+        header, *rows = list(csv.reader(whole)) or [[]]
+        return header, [row for row in rows if len(row) == len(header) and row[0].isdecimal()]
 
     def _write(self, header: list[str], rows: Iterable[Sequence[str]]) -> None:
-        partial = self.path.with_name(f"{self.path.name}.partial")  # a kill in the middle loses no row
-        with partial.open("w", newline="", encoding="utf-8") as file:
+        with replacing(self.path) as new, new.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([header, *rows])
-        partial.replace(self.path)

@@ -30,7 +30,8 @@ import yaml
 
 from ocp_dc import __version__
 from ocp_dc.errors import UserError
-from ocp_dc.files import replacing, write_json
+from ocp_dc.files import is_cut_off, read_record, replacing, write_json, write_text
+from ocp_dc.write_errors import write_errors
 
 
 class Folder:
@@ -52,10 +53,10 @@ class Folder:
         Raises:
             UserError: the training is done, or the folder's ``config.yml`` is another one, perhaps none of ours.
         """
-        if self.test.is_file():
+        if self.test.is_file() and not is_cut_off(self.test):
             raise UserError(f"{self.path}: holds a finished training; give another --out, or remove it")
         path = self.path / "config.yml"
-        if path.is_file():
+        if path.is_file() and path.stat().st_size:  # a kill of an earlier version may have left it empty
             try:
                 before = yaml.safe_load(path.read_text(encoding="utf-8"))
             except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -68,8 +69,7 @@ class Folder:
 
     def begin(self, config: Mapping[str, Any]) -> None:
         """Write the config."""
-        with replacing(self.path / "config.yml") as temporary:
-            temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        write_text(self.path / "config.yml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
     def describe(self, surgery: Mapping[str, Any], weights: str, device: torch.device) -> None:
         """Write what surgery did, the record of the initial weights, and what the training runs on."""
@@ -92,7 +92,7 @@ class Folder:
     def add_losses(self, row: Mapping[str, Any]) -> None:
         """Add a row to the losses; the first one writes the header."""
         first = not self.losses.exists()
-        with self.losses.open("a", newline="", encoding="utf-8") as file:
+        with write_errors(self.losses), self.losses.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(row), lineterminator="\n")
             if first:
                 writer.writeheader()
@@ -110,9 +110,9 @@ class Folder:
         if not self.losses.is_file():
             return
         header, *lines = self.losses.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
-        whole = [line for line in lines if line.endswith("\n") and int(line.partition(",")[0]) <= iteration]
-        with replacing(self.losses) as temporary:
-            temporary.write_text("".join([header, *whole]), encoding="utf-8")
+        numbers = [line.partition(",")[0] for line in lines if line.endswith("\n")]
+        whole = [line for n, line in zip(numbers, lines, strict=False) if n.isdecimal() and int(n) <= iteration]
+        write_text(self.losses, "".join([header, *whole]))
 
     def save_weights(
         self, name: str, config: Mapping[str, Any], iteration: int, scale: float, state: Mapping[str, Any]
@@ -135,16 +135,22 @@ def read_losses(path: str | Path) -> dict[str, np.ndarray]:
     file = Folder(path).losses
     if not file.is_file():
         raise UserError(f"{file}: got no such file, expected the folder of a training that has begun")
-    with file.open(newline="", encoding="utf-8") as lines:
-        header, *rows = list(csv.reader(lines)) or [[]]
-    whole = [row for row in rows if len(row) == len(header)]
-    return {name: np.array([float(row[i] or "nan") for row in whole]) for i, name in enumerate(header)}
+    try:
+        text = file.read_text(encoding="utf-8")
+        lines = text.splitlines(keepends=True)
+        header, *rows = list(csv.reader(line for line in lines if line.endswith("\n"))) or [[]]
+        whole = [row for row in rows if len(row) == len(header)]
+        return {name: np.array([float(row[i] or "nan") for row in whole]) for i, name in enumerate(header)}
+    except (ValueError, csv.Error) as error:
+        raise UserError(f"{file}: is damaged ({error}); expected a CSV file of numbers under a header") from error
 
 
 def read_test(path: str | Path) -> dict[str, Any] | None:
     """Return the errors of a training, None where it is not done."""
     file = Folder(path).test
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    if not file.is_file() or is_cut_off(file):
+        return None
+    return read_record(file, f"remove {file} to take the errors again")
 
 
 def _differences(before: Any, now: Any, path: str = "") -> list[str]:

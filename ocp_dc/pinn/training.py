@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ocp_dc.errors import DivergenceError, UserError
-from ocp_dc.files import write_json
+from ocp_dc.files import write_record
 from ocp_dc.interrupt import finishing_the_step
 from ocp_dc.locks import only_one
 from ocp_dc.pinn.backend import default_device
@@ -89,7 +89,7 @@ def _test(setup: Setup, options: PinnOptions, folder: Folder) -> dict[str, Any]:
         "weights": "last",
         "iteration": options.optim.iterations,
     }
-    write_json(folder.test, record)
+    write_record(folder.test, record)
     return record
 
 

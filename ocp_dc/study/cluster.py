@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,10 @@ import submitit
 from submitit.helpers import DelayedSubmission
 
 from ocp_dc.errors import UserError
+from ocp_dc.files import write_json
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.worker import note_failure, work
+from ocp_dc.temporary import alive
 
 WAITING = ("PENDING", "RUNNING", "REQUEUED", "CONFIGURING", "COMPLETING", "SUSPENDED", "UNKNOWN")
 DEFAULTS = {"name": "ocp-dc-study", "timeout_min": 24 * 60, "cpus_per_task": 4}
@@ -66,7 +66,7 @@ def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str]
         with executor.batch():
             submitted = [executor.submit(Job(str(folder.path), cpu)) for folder in waiting]
     for folder, job in zip(waiting, submitted, strict=True):
-        (folder.path / "job.json").write_text(json.dumps({"id": job.job_id, "cluster": cluster}))
+        write_json(folder.path / "job.json", {"id": job.job_id, "cluster": cluster})
     print(f"{len(submitted)} jobs submitted, {len(folders) - len(waiting)} in the queue before; files in {jobs}")
     return submitted
 
@@ -87,13 +87,5 @@ def _in_queue(folder: RunFolder, jobs: Path, cluster: str) -> bool:
     if job is None or job["cluster"] != cluster:
         return False
     if cluster == "local":  # submitit asks the process that submitted; the job's name is its process
-        return _alive(int(job["id"]))
+        return alive(int(job["id"]))
     return str(submitit.SlurmJob(folder=str(jobs), job_id=job["id"]).state).upper() in WAITING
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ocp_dc.errors import UserError
-from ocp_dc.files import write_json
+from ocp_dc.files import write_record
 from ocp_dc.locks import only_one
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
@@ -127,7 +127,7 @@ def _write(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str
         "command": command,
         "runs": [run.id for run in plan.runs],
     }
-    write_json(out / "study.json", study)
+    write_record(out / "study.json", study)
 
 
 def _described(arm: Arm) -> str:
@@ -159,11 +159,16 @@ def _listing(plan: Plan, folders: Mapping[str, RunFolder]) -> Table:
 
 
 def _failures(plan: Plan, folders: Mapping[str, RunFolder], console: Console) -> int:
-    failed = {run.id: folders[run.id].read("failure.json") for run in plan.runs}
-    for name, failure in failed.items():
-        if failure is not None:
-            console.print(f"failed: {name}: {failure['message']}", style="red", soft_wrap=True, markup=False)
-    if not any(failed.values()):
+    failed = {}
+    for run in plan.runs:
+        folder = folders[run.id]
+        if (failure := folder.read("failure.json")) is not None:
+            failed[run.id] = failure["message"]
+        elif folder.read("result.json") is None:  # its disk was full, say
+            failed[run.id] = f"it ended without a result; {folder.path / 'log.txt'} may say why"
+    for name, why in failed.items():
+        console.print(f"failed: {name}: {why}", style="red", soft_wrap=True, markup=False)
+    if not failed:
         return 0
     console.print("the same command tries the failed runs again", style="red")
     return 3

@@ -16,7 +16,8 @@ OUT/runs/ID/failure.json       the last attempt that failed; the next start trie
 
 from __future__ import annotations
 
-import json
+import logging
+import math
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,20 @@ from typing import Any
 import yaml
 
 from ocp_dc.errors import UserError
-from ocp_dc.files import replacing, write_json
+from ocp_dc.files import is_cut_off, read_json, read_record, replacing, write_record
 from ocp_dc.locks import only_one
 
 NAME = "train"  # of the run in fairchem's folders
+ENDINGS = ("done", "diverged")
+RECORDS = ("run.json", "result.json")  # with a digest
+# what is read of a file, with the kinds of its values
+EXPECTED: dict[str, dict[str, tuple[type, ...]]] = {
+    "run.json": {"id": (str,), "engine": (str,), "model": (str,), "data": (str,), "arm": (str,), "seed": (int,)},
+    "result.json": {"status": (str,), "message": (str,)},
+    "failure.json": {"message": (str,)},
+    "job.json": {"id": (str, int), "cluster": (str,)},
+    "initial_weights.json": {"parameters": (dict,)},
+}
 
 
 class RunFolder:
@@ -55,26 +66,25 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with replacing(self.path / "config.yml") as temporary:
             temporary.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        write_json(self.path / "run.json", description)
+        write_record(self.path / "run.json", description)
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """Return the content of a JSON file of the run, None where there is no such file.
+        """Return the content of a JSON file of the run, None where there is none, or one that is empty or cut off.
 
         Raises:
-            UserError: the file is damaged.
+            UserError: the file is damaged, or lacks what such a file has.
         """
         path = self.path / name
         if not path.is_file():
             return None
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(content, dict):
-                return content
-            raise ValueError(f"a {type(content).__name__}")
-        except ValueError as error:
-            raise UserError(
-                f"{path}: got no JSON object ({error}); remove {self.path} to make the run again"
-            ) from error
+        if is_cut_off(path):
+            logging.warning(f"{path}: is empty or cut off, and counts as missing")
+            return None
+        mend = f"remove {self.path} to make the run again"
+        content = read_record(path, mend) if name in RECORDS else read_json(path, mend)
+        if problem := _problem(name, content):
+            raise UserError(f"{path}: {problem}; {mend}")
+        return content
 
     def description(self) -> dict[str, Any]:
         """Return what the run is.
@@ -90,7 +100,7 @@ class RunFolder:
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result, whole, as the last file of the run."""
         (self.path / "failure.json").unlink(missing_ok=True)
-        write_json(self.path / "result.json", result)
+        write_record(self.path / "result.json", result)
 
     def locked(self, patience: float = 10.0) -> AbstractContextManager[None]:
         """Hold the run's lock; it goes with the process, however that ends.
@@ -102,3 +112,23 @@ class RunFolder:
             UserError: another process works on the run.
         """
         return only_one(self.path, "another process", patience)
+
+
+def _problem(name: str, content: dict[str, Any]) -> str | None:
+    """Return what is wrong with the content of a file, in the entries that are read; None for nothing."""
+    for key, kinds in EXPECTED.get(name, {}).items():
+        if key not in content:
+            return f"lacks {key!r}"
+        if not isinstance(content[key], kinds) or isinstance(content[key], bool):
+            return f"{key}: got {content[key]!r}, expected {' or '.join(kind.__name__ for kind in kinds)}"
+    if name == "result.json":
+        if content["status"] not in ENDINGS:
+            return f"status: got {content['status']!r}, expected {' or '.join(ENDINGS)}"
+        for key, value in content.get("test", {}).items():
+            if value is not None and not isinstance(value, dict) and not _is_number(value):
+                return f"test.{key}: got {value!r}, expected a finite number or null"
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

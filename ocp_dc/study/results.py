@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ocp_dc.errors import UserError
+from ocp_dc.files import read_record
 from ocp_dc.study.engines import engine
 from ocp_dc.study.engines.engine import Engine
 from ocp_dc.study.folders import RunFolder
@@ -25,12 +26,14 @@ def read_results(out: Path) -> StudyResults:
     if not path.is_file():
         raise UserError(f"{out}: holds no study.json; expected the folder that `ocp-dc study run ... --out` made")
     try:
-        study = json.loads(path.read_text(encoding="utf-8"))
+        study = read_record(path, "run `ocp-dc study run` again to write it anew")
         header = {key: study[key] for key in ("title", "question", "baseline", "arms", "data", "budget", "command")}
         folders = [RunFolder(out / "runs" / name) for name in study["runs"]]
         by = engine(study["engine"])
         models, seeds = tuple(study["models"]), tuple(study["seeds"])
-    except (ValueError, KeyError, TypeError) as error:
+    except UserError:
+        raise
+    except (KeyError, TypeError) as error:
         raise UserError(f"{path}: got no study ({error!r}); run `ocp-dc study run` again to write it anew") from error
     digests = _initial_weights(folders)
     records = tuple(_record(by, folder, digests.get(folder.path.name)) for folder in folders)

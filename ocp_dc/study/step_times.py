@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from ocp_dc.files import write_json
+from ocp_dc.errors import UserError
+from ocp_dc.files import is_cut_off, read_json, write_json
 from ocp_dc.study.engines.engine import Config, Engine
 
 
@@ -20,7 +21,11 @@ def step_times(by: Engine, configs: Mapping[str, Config], path: Path) -> dict[st
         path: the JSON file that keeps the times.
     """
     keys = {arm: _digest(config) for arm, config in configs.items()}
-    kept: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
+    kept: dict[str, float] = {}
+    if path.is_file() and not is_cut_off(path):
+        kept = read_json(path, "remove it to measure again")
+        if wrong := [key for key, seconds in kept.items() if not isinstance(seconds, int | float) or seconds <= 0]:
+            raise UserError(f"{path}: {wrong[0]}: got {kept[wrong[0]]!r}, expected seconds; remove it to measure again")
     if any(key not in kept for key in keys.values()):  # measured together or not at all: times of two days differ
         kept |= {keys[arm]: seconds for arm, seconds in by.step_times(configs).items()}
         write_json(path, kept)

@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 
 from ocp_dc.errors import UserError
+from ocp_dc.failures import message
 from ocp_dc.files import write_json
 from ocp_dc.study.engines import engine
 from ocp_dc.study.folders import RunFolder
@@ -60,8 +61,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def note_failure(path: Path, error: Exception) -> None:
     """Write what made a run fail, beside its log."""
-    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-    write_json(path / "failure.json", {"message": f"{kind}{error}"})
+    try:
+        write_json(path / "failure.json", {"message": message(error) or f"{type(error).__name__}: {error}"})
+    except UserError as unwritable:  # the disk is full, say: the log may take it yet
+        print(f"error: {unwritable}", file=sys.stderr)
 
 
 def _end_with(parent: int) -> None:

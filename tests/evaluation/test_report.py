@@ -11,6 +11,7 @@ import pytest
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.metrics import UNITS, error_metrics
 from ocp_dc.evaluation.report import read_evaluation, write_report
+from ocp_dc.files import read_record
 
 
 def test_the_folder_holds_the_metrics_twice_the_largest_errors_and_the_plot(hand, tmp_path):
@@ -23,7 +24,7 @@ def test_the_folder_holds_the_metrics_twice_the_largest_errors_and_the_plot(hand
         "largest_errors.csv",
         "parity.png",
     }
-    assert json.loads((out / "evaluation.json").read_text(encoding="utf-8")) == metrics
+    assert read_record(out / "evaluation.json", "mend") == metrics
     with (out / "errors.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [list(row) for row in rows] == [["metric", "value", "unit"]] * len(UNITS)
@@ -64,7 +65,31 @@ def test_what_has_no_value_is_null_in_the_file_and_nan_when_read(hand, tmp_path)
 def test_other_files_are_no_evaluation(tmp_path, content):
     path = tmp_path / "evaluation.json"
     path.write_text(content)
-    with pytest.raises(UserError, match="got no evaluation"):
+    with pytest.raises(UserError, match=r"evaluation\.json: .*(got no evaluation|evaluate again with --overwrite)"):
         read_evaluation(path)
     with pytest.raises(UserError, match="got no such file"):
         read_evaluation(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize("content", ["", '{"energy_mae": 1', "\0" * 50])
+def test_an_evaluation_that_a_kill_cut_off_is_made_again(tmp_path, hand, content):
+    (tmp_path / "evaluation.json").write_text(content)
+    write_report(hand, tmp_path, "title")
+    assert read_evaluation(tmp_path / "evaluation.json")["n_structures"] == len(hand.natoms)
+
+
+def test_a_changed_digit_is_no_result(tmp_path, hand):
+    write_report(hand, tmp_path, "title")
+    path = tmp_path / "evaluation.json"
+    value = json.loads(path.read_text())["energy_mae"]
+    path.write_text(path.read_text().replace(f'"energy_mae": {value}', f'"energy_mae": {value + 1}'))
+    with pytest.raises(UserError, match="damaged or edited; evaluate again with --overwrite"):
+        read_evaluation(path)
+
+
+@pytest.mark.parametrize("value", ["text", True, [1]])
+def test_a_metric_that_is_no_number(tmp_path, hand, value):
+    metrics = {**write_report(hand, tmp_path, "title"), "energy_mae": value}
+    (tmp_path / "old.json").write_text(json.dumps(metrics))
+    with pytest.raises(UserError, match="expected a number or null"):
+        read_evaluation(tmp_path / "old.json")
