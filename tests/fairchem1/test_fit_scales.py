@@ -172,6 +172,25 @@ def test_mistakes(config_file, scale_file, tmp_path, capsys, arguments, message)
     assert not new.exists()
 
 
+@pytest.mark.parametrize("content", ["", '{"comment": {"model"'])
+def test_a_file_that_a_kill_cut_off_is_made_again(config_file, scale_file, tmp_path, content):
+    out = tmp_path / "scales.json"
+    out.write_text(content)
+    assert main(["fit-scales", str(config_file), "--out", str(out), "--batches", str(BATCHES), "--cpu"]) == 0
+    assert out.read_text() == scale_file.read_text()
+
+
+def test_a_changed_digit_is_no_factor(config, scale_file, tmp_path):
+    path, content = tmp_path / "scales.json", json.loads(scale_file.read_text())
+    content["OutBlock_0_sum"] *= 10
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"damaged or edited; fit again.*remove comment\.sha256"):
+        build_model({**config["model"], "scale_file": str(path)})
+    del content["comment"]["sha256"]
+    path.write_text(json.dumps(content))
+    assert build_model({**config["model"], "scale_file": str(path)})
+
+
 def test_a_model_without_factors(small_config, tmp_path, capsys):
     path = tmp_path / "schnet.yml"
     path.write_text(yaml.safe_dump(small_config()))
@@ -301,6 +320,7 @@ def test_a_file_that_lacks_some_factors_with_any_trainer(config, scale_file, tmp
     """Fairchem's own trainers let the model read the file, and ended in its ValueError."""
     factors = json.loads(Path(scale_file).read_text())
     factors.pop(next(name for name in factors if name != "comment"))
+    del factors["comment"]["sha256"]  # an edit on purpose
     path = tmp_path / "lacking.json"
     path.write_text(json.dumps(factors))
     changed = {**config, "trainer": trainer, "model": {**config["model"], "scale_file": str(path)}}
