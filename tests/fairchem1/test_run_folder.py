@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ocp_dc.errors import DivergenceError, UserError
+from ocp_dc.fairchem1 import run_folder as run_folder_module
 from ocp_dc.fairchem1.ranks import RankError, error_of_rank
 from ocp_dc.fairchem1.run_folder import LONGEST, check_names, checkpoint_named, job_folder, run_folder
 from ocp_dc.write_errors import WriteError
@@ -65,8 +66,12 @@ def test_the_second_training_is_refused(tmp_path, owner, monkeypatch):
     for other in ({"mode": "predict"}, {"timestamp_id": None}, {"timestamp_id": "other"}, {"is_debug": True}):
         with run_folder(config(tmp_path, **other), patience=0.0):
             pass
+    monkeypatch.setattr(run_folder_module, "JOB_PATIENCE", 0.0)
     monkeypatch.setenv("RANK", "1")  # the first rank is the owner
     with job_folder(config(tmp_path)):
+        pass
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(UserError, match="works here"), job_folder(config(tmp_path)):
         pass
     owner.kill()
     with run_folder(config(tmp_path)):
