@@ -172,6 +172,25 @@ def test_mistakes(config_file, scale_file, tmp_path, capsys, arguments, message)
     assert not new.exists()
 
 
+@pytest.mark.parametrize("content", ["", '{"comment": {"model"'])
+def test_a_file_that_a_kill_cut_off_is_made_again(config_file, scale_file, tmp_path, content):
+    out = tmp_path / "scales.json"
+    out.write_text(content)
+    assert main(["fit-scales", str(config_file), "--out", str(out), "--batches", str(BATCHES), "--cpu"]) == 0
+    assert out.read_text() == scale_file.read_text()
+
+
+def test_a_changed_digit_is_no_factor(config, scale_file, tmp_path):
+    path, content = tmp_path / "scales.json", json.loads(scale_file.read_text())
+    content["OutBlock_0_sum"] *= 10
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"damaged or edited; fit again.*remove comment\.sha256"):
+        build_model({**config["model"], "scale_file": str(path)})
+    del content["comment"]["sha256"]
+    path.write_text(json.dumps(content))
+    assert build_model({**config["model"], "scale_file": str(path)})
+
+
 def test_a_model_without_factors(small_config, tmp_path, capsys):
     path = tmp_path / "schnet.yml"
     path.write_text(yaml.safe_dump(small_config()))

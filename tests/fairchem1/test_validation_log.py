@@ -96,3 +96,24 @@ def test_only_one_process_writes(tmp_path):
     add(log, 4)
     log.cut_after(0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_cut_in_its_last_number_is_not_read(tmp_path):
+    """``64.0`` cut to ``6`` is a number as well."""
+    path = tmp_path / "validation.csv"
+    for step in (4, 8):
+        add(ValidationLog(path), step)
+    path.write_bytes(path.read_bytes()[:-4])
+    assert read_training_log(path).epoch.tolist() == [1.0]
+    add(ValidationLog(path), 12)  # as a training does that starts anew
+    assert [row["step"] for row in rows(path)] == ["4", "12"]
+
+
+def test_an_empty_file_and_bytes_of_a_power_cut(tmp_path):
+    path = tmp_path / "validation.csv"
+    for content in (b"", bytes(40)):
+        path.write_bytes(content)
+        log = ValidationLog(path)
+        log.cut_after(4)
+        add(log, 8)
+        assert [row["step"] for row in rows(path)] == ["8"]
