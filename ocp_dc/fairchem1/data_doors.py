@@ -49,6 +49,26 @@ def open_lmdbs_where_they_are_read() -> None:
         getattr(module, dataset).connect_db = connect
 
 
+def pickle_with_hooks() -> None:
+    """Let data sets be unpickled by a process that has not imported the plugin yet, such as a spawned loader worker."""
+    module: Any = importlib.import_module("fairchem.core.datasets.base_dataset")
+    module.BaseDataset.__reduce__ = _reduce
+
+
+def restore(module: str, name: str, state: dict[str, Any]) -> Any:
+    """Return a data set from its pickle; naming this function there makes its reader import the hooks first."""
+    dataset_class = getattr(importlib.import_module(module), name)
+    dataset = dataset_class.__new__(dataset_class)
+    dataset.__dict__.update(state)
+    return dataset
+
+
+def _reduce(dataset: Any) -> tuple[Any, ...]:
+    own = getattr(dataset, "__getstate__", None)  # every object has one from Python 3.11 on
+    state = dataset.__dict__ if own is None else own()
+    return restore, (type(dataset).__module__, type(dataset).__qualname__, state)
+
+
 def check_ase_structures() -> None:
     """Check what fairchem's ase data sets read, and let their databases be opened by each process for itself."""
     module: Any = importlib.import_module("fairchem.core.datasets.ase_datasets")

@@ -97,8 +97,12 @@ def safe_unpickling() -> None:
 
 
 def readers_of_each_process() -> None:
-    """Fairchem opens LMDBs once and uses them in forked loader workers too, where lmdb may read freed memory."""
+    """Fairchem opens LMDBs once and uses them in forked loader workers too, where lmdb may read freed memory.
+
+    Workers that are spawned import fairchem before any hook.
+    """
     data_doors.open_lmdbs_where_they_are_read()
+    data_doors.pickle_with_hooks()
 
 
 def checked_structures() -> None:

@@ -19,7 +19,7 @@ from ocp_dc.errors import UserError, nearest, unknown_name
 OUTPUTS = ("energy", "forces", "stress")  # of models that are no hydras
 # what may stand where: fairchem's classes do not all say that they are backbones
 PARTS = {"model": ("model",), "backbone": ("backbone", "model"), "head": ("head",)}
-BALANCING = ("atoms", False)
+BALANCING = ("atoms", "neighbors", False)  # fairchem's own configs say neighbors, which only several ranks read
 BALANCING_ON_ERROR = ("warn_and_balance", "warn_and_no_balance", "raise")
 
 

@@ -136,4 +136,4 @@ def test_every_door_refuses(damage, trained, ethanol, small_config, tmp_path, ca
 
 def test_a_checkpoint_is_no_config(trained, capsys):
     assert main(["inspect", str(trained.checkpoint())]) == 2
-    assert "is a checkpoint; the config of its run lies in results/ID/config.yml" in capsys.readouterr().err
+    assert "is a zip archive, such as a checkpoint (.pt)" in capsys.readouterr().err

@@ -339,7 +339,7 @@ def test_the_calculator_refuses(trained):
     calculator = ocp_dc.calculator(trained.checkpoint("best_checkpoint.pt"), cpu=True)
     boxless = ethanol()
     boxless.pbc = True
-    for atoms, message in ((ethanol(4.0), "use_pbc: false"), (boxless, "cell vector 1 is zero")):
+    for atoms, message in ((ethanol(4.0), "use_pbc: false"), (boxless, "without a cell|cell vector 1 is zero")):
         atoms.calc = calculator
         with pytest.raises(UserError, match=message):
             atoms.get_potential_energy()

@@ -134,7 +134,8 @@ def test_a_killed_run_goes_on_to_the_same_errors(finished, tmp_path, monkeypatch
 def test_a_run_that_diverges_is_a_result(tmp_path):
     (run,) = plan(tmp_path, arms={"huge": {"optim.lr": 1.0e30, "dc.activation": "irelu"}}).runs
     folder = RunFolder(tmp_path / "runs" / run.id)
-    folder.write({"engine": "pinn", "seed": 0}, run.config)
+    named = {key: getattr(run, key) for key in ("id", "model", "data", "arm", "test", "fits_scales")}
+    folder.write({"engine": "pinn", "seed": 0, **named}, run.config)
     work(folder.path, cpu=True)
     result = folder.read("result.json")
     assert (result["status"], set(result)) == ("diverged", {"status", "step", "message"})
