@@ -11,6 +11,7 @@ import select
 import shlex
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -39,6 +40,7 @@ def exit_status(run: Callable[[], int], arguments: Sequence[str], debug: bool = 
         what ``run`` returns; 1 for a training that diverged, 2 for any other error, 130 for Ctrl-C, 141 where whoever
         reads the output has gone, as ``head`` does.
     """
+    hook, threading.excepthook = threading.excepthook, _of_thread
     try:
         status = run()
         sys.stdout.flush()
@@ -54,6 +56,8 @@ def exit_status(run: Callable[[], int], arguments: Sequence[str], debug: bool = 
         return 141
     except Exception as error:
         return _report(error, arguments, debug)
+    finally:
+        threading.excepthook = hook
 
 
 def message(error: BaseException) -> str | None:
@@ -78,6 +82,12 @@ def unexpected(error: BaseException, arguments: Sequence[str]) -> str:
     if path is None:
         return f"{what}; its traceback cannot be written anywhere, {SHOW}=1 shows it"
     return f"{what}; the traceback is in {path}"
+
+
+def _of_thread(args: threading.ExceptHookArgs) -> None:
+    """Leave an error of TensorBoard's writing thread to the main thread, which raises it again."""
+    if not type(args.thread).__module__.startswith("tensorboard"):
+        threading.__excepthook__(args)
 
 
 def _report(error: Exception, arguments: Sequence[str], debug: bool) -> int:

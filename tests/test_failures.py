@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +175,16 @@ def test_another_broken_pipe_is_an_error(capsys):
     status, text = ended(BrokenPipeError(errno.EPIPE, "Broken pipe"), capsys)
     assert status == 2
     assert "unexpected error" in text
+
+
+def test_tensorboards_thread_leaves_its_error_to_the_main_one(capsys):
+    class Writer(threading.Thread):
+        __module__ = "tensorboard.summary.writer.event_file_writer"
+
+    error = OSError(errno.ENOSPC, "No space left on device")
+    for thread, lines in ((Writer(), 0), (threading.Thread(), 2)):
+        failures._of_thread(threading.ExceptHookArgs((OSError, error, None, thread)))
+        assert len(capsys.readouterr().err.splitlines()) == lines
+    before = threading.excepthook
+    assert exit_status(lambda: int(threading.excepthook is not failures._of_thread), []) == 0
+    assert threading.excepthook is before

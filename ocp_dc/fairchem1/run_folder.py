@@ -12,7 +12,7 @@ from ocp_dc.errors import UserError
 from ocp_dc.failures import message
 from ocp_dc.locks import only_one
 from ocp_dc.temporary import remove, remove_leftovers
-from ocp_dc.write_errors import WriteError, write_errors
+from ocp_dc.write_errors import FULL, WriteError, reason, write_errors
 
 LONGEST = 200  # bytes; file systems allow 255
 FLAGS = {"timestamp_id": "--timestamp-id", "identifier": "--identifier"}
@@ -61,9 +61,17 @@ def run_folder(config: Mapping[str, Any], patience: float = 2.0) -> Iterator[Non
         return
     with write_errors(folder, "It is the run's folder, --run-dir"):
         folder.mkdir(parents=True, exist_ok=True)
-    if config["mode"] != "train" or name is None:
-        yield
-        return
+    try:
+        with _owned(folder, name, patience) if config["mode"] == "train" and name else contextlib.nullcontext():
+            yield
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:  # a library did not say which file
+            raise WriteError(f"{folder}: cannot be written: {reason(error)}") from error
+        raise
+
+
+@contextlib.contextmanager
+def _owned(folder: Path, name: str, patience: float) -> Iterator[None]:
     checkpoints, results = folder / "checkpoints" / name, folder / "results" / name
     with only_one(checkpoints, "another training with this --timestamp-id", patience):
         for each in (checkpoints, results):

@@ -103,6 +103,13 @@ def test_a_run_dir_that_is_none(tmp_path):
             pass
 
 
+def test_a_full_disk_names_the_run_dir(tmp_path):
+    """TensorBoard's error has no name of a file."""
+    for mode in ("train", "predict"):
+        with pytest.raises(WriteError, match=f"{tmp_path}: .*no space"), run_folder(config(tmp_path, mode=mode)):
+            raise OSError(28, "No space left on device")
+
+
 def test_a_full_disk_names_the_last_checkpoint(tmp_path):
     path = tmp_path / "checkpoint.pt"
     for state in ("no checkpoint was written before", f"the last checkpoint, {path}, is whole"):

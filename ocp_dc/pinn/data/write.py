@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,16 @@ def write_solution(path: Path | str, solutions: Solution | Sequence[Solution]) -
     layout = layout_of(samples[0].task)
     for solution in samples:
         _check(path, layout, solution)
-    with replacing(path) as temporary, library.File(temporary, "w") as file:
+    content = io.BytesIO()  # HDF5 ends the process with a segmentation fault where it closes a file on a full disk
+    with library.File(content, "w") as file:
         file.attrs["source"] = f"ocp_dc {__version__}"
         if layout.grouped:
             for number, solution in enumerate(samples):
                 _write_group(layout, file.create_group(sample_name(number)), solution)
         else:
             _write_stack(path, layout, file, samples)
+    with replacing(path) as new:
+        new.write_bytes(content.getbuffer())
 
 
 def _write_stack(path: Path | str, layout: Layout, file: Any, samples: list[Solution]) -> None:
