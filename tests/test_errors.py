@@ -68,9 +68,9 @@ class _Failing(torch.utils.data.Dataset):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-@pytest.mark.parametrize("error", [UserError("a.lmdb: record 3: got\ntwo lines"), UnsafeDataError("a.lmdb: os.system")])
-def test_an_error_of_a_loader_worker_has_its_own_message(error: UserError) -> None:
-    with pytest.raises(type(error)) as caught:
+def test_an_error_of_a_loader_worker_has_its_own_message() -> None:
+    error = UnsafeDataError("a.lmdb: record 3: got\ntwo lines")
+    with pytest.raises(UnsafeDataError) as caught:
         list(torch.utils.data.DataLoader(_Failing(error), num_workers=1, multiprocessing_context="fork"))
-    assert type(caught.value) is type(error)
+    assert type(caught.value) is UnsafeDataError
     assert str(caught.value) == str(error)
