@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,3 +51,26 @@ def test_any_name(name: str, names: list[str]) -> None:
     assert all(known in message for known in names)
     if name and name in names:
         assert message.endswith(f" Did you mean '{name}'?")
+
+
+class _Failing(torch.utils.data.Dataset):
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> int:
+        try:
+            raise KeyError("the cause")
+        except KeyError as cause:
+            raise self.error from cause
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_an_error_of_a_loader_worker_has_its_own_message() -> None:
+    error = UnsafeDataError("a.lmdb: record 3: got\ntwo lines")
+    with pytest.raises(UnsafeDataError) as caught:
+        list(torch.utils.data.DataLoader(_Failing(error), num_workers=1, multiprocessing_context="fork"))
+    assert type(caught.value) is UnsafeDataError
+    assert str(caught.value) == str(error)

@@ -12,7 +12,7 @@ SHORTEST_DISTANCE = 0.1  # Å; no two nuclei come closer in data that electronic
 LARGEST_FORCE = 1.0e6  # eV/Å
 LARGEST_ENERGY = 1.0e9  # eV
 SMALLEST_HEIGHT = 0.1  # Å; of a periodic cell
-PAIRS_AT_ONCE = 4_000_000  # distances held in memory
+PAIRS_AT_ONCE = 10_000  # whose distances are computed at a time, so that they stay in the processor's cache
 
 
 def check_structure(
@@ -90,8 +90,8 @@ def check_cell(cell: NDArray, pbc: NDArray | None, where: str) -> None:
                 "or set pbc to F along this direction"
             )
     vectors = cell[periodic]  # (p, 3): how many dimensions they span tells whether they are a lattice
-    heights = 1.0 / np.linalg.norm(np.linalg.pinv(vectors), axis=0)  # (p,) Å
-    if np.linalg.matrix_rank(vectors) < len(vectors) or heights.min() < SMALLEST_HEIGHT:
+    # No height is below the smallest singular value, which is quicker to have.
+    if np.linalg.svd(vectors, compute_uv=False)[-1] < SMALLEST_HEIGHT and _smallest_height(vectors) < SMALLEST_HEIGHT:
         raise UserError(
             f"{where}: its periodic cell vectors {vectors.round(4).tolist()} span no volume; expected vectors that are "
             "linearly independent, in Å"
@@ -101,6 +101,13 @@ def check_cell(cell: NDArray, pbc: NDArray | None, where: str) -> None:
             f"{where}: got a cell vector of {np.abs(cell).max():.3g} Å, expected at most {LARGEST_COORDINATE:g} Å. Is "
             "the unit of length right?"
         )
+
+
+def _smallest_height(vectors: NDArray) -> float:
+    """Return how far in Å one of the vectors (p, 3) is from what the others span, at least; 0 if they are dependent."""
+    if np.linalg.matrix_rank(vectors) < len(vectors):
+        return 0.0
+    return float(1.0 / np.linalg.norm(np.linalg.pinv(vectors), axis=0).max())
 
 
 def check_labels(energy: float | None, forces: NDArray | None, where: str) -> None:
@@ -142,26 +149,31 @@ def closest_pair(
         cell: (3, 3) in Å.
         pbc: (3,).
     """
-    positions = np.asarray(positions, dtype=np.float64)
-    count = len(positions)
-    inverse = None
+    coordinates = np.asarray(positions, dtype=np.float64)
+    count, wrapped, metric = len(coordinates), 0, np.eye(3)
     if cell is not None and pbc is not None and np.any(pbc):
         periodic = np.asarray(pbc, dtype=bool).reshape(3)
         vectors = np.asarray(cell, dtype=np.float64).reshape(3, 3)[periodic]  # (p, 3)
-        inverse = np.linalg.pinv(vectors)  # (3, p): fractional coordinates along the periodic directions
+        wrapped = len(vectors)
+        across = np.linalg.svd(vectors)[2][wrapped:] if wrapped < 3 else vectors[3:]  # unit vectors
+        basis = np.concatenate([vectors, across])
+        coordinates, metric = coordinates @ np.linalg.inv(basis), basis @ basis.T  # the periodic directions first
+    columns = np.ascontiguousarray(coordinates.T)  # (3, n)
     best, pair = np.inf, (0, 0)
-    rows = max(1, PAIRS_AT_ONCE // max(count, 1))
-    for start in range(0, count - 1, rows):
-        stop = min(start + rows, count)
-        difference = positions[start:stop, None] - positions[None]  # (rows, n, 3)
-        if inverse is not None:
-            difference = difference - np.round(difference @ inverse) @ vectors
-        squared = np.einsum("ijk,ijk->ij", difference, difference)  # (rows, n)
-        squared[np.arange(stop - start), np.arange(start, stop)] = np.inf
+    start = 0
+    while start < count - 1:
+        stop = min(start + max(1, PAIRS_AT_ONCE // (count - start)), count)
+        difference = columns[:, start:stop, None] - columns[:, None, start:]  # (3, rows, later atoms and these)
+        difference[:wrapped] -= np.rint(difference[:wrapped])
+        flat = difference.reshape(3, -1)
+        squared = np.einsum("kp,kp->p", metric @ flat if wrapped else flat, flat)
+        squared[:: count - start + 1] = np.inf  # each with itself
         nearest = int(squared.argmin())
-        if squared.flat[nearest] < best:
-            best, pair = float(squared.flat[nearest]), (start + nearest // count, nearest % count)
-    return (min(pair), max(pair)), float(np.sqrt(best))
+        if squared[nearest] < best:
+            best, pair = float(squared[nearest]), divmod(nearest, count - start)
+            pair = (start + pair[0], start + pair[1])
+        start = stop
+    return (min(pair), max(pair)), float(np.sqrt(max(best, 0.0)))
 
 
 def _flags(pbc: NDArray) -> str:

@@ -83,15 +83,35 @@ def check_finite(name: str, values: torch.Tensor, batch: Any, of_atoms: bool) ->
     Raises:
         UserError: a value is NaN or infinite; the message names the structures.
     """
-    wrong = ~torch.isfinite(values).reshape(len(values), -1).all(dim=1)
-    if bool(wrong.any()):
-        rows = wrong.nonzero().flatten()
-        structures = (batch.batch[rows] if of_atoms else rows).unique().tolist()
-        named = ", ".join(name_of(batch, index) for index in structures[:5]) + (", ..." if structures[5:] else "")
+    if named := _not_finite(values, batch, of_atoms):
         raise UserError(
             f"the predicted {name} of {named} is not finite. Atoms may be too close, or the weights of the checkpoint "
             "may be damaged or from a training that diverged"
         )
+
+
+def check_label(name: str, values: torch.Tensor, batch: Any, of_atoms: bool) -> None:
+    """Refuse labels that are not finite, of any name: a record's energy and forces were checked when it was read.
+
+    Args:
+        name: of the output.
+        values: as of :func:`check_finite`.
+        batch: the structures.
+        of_atoms: what a row of ``values`` belongs to.
+
+    Raises:
+        UserError: a value is NaN or infinite; the message names the structures.
+    """
+    if named := _not_finite(values, batch, of_atoms):
+        raise UserError(f"the label {name} of {named} is NaN or infinite; bad data. Take it out, or mend the file")
+
+
+def _not_finite(values: torch.Tensor, batch: Any, of_atoms: bool) -> str:
+    """Return the names of the structures that have a value which is not finite; empty where there are none."""
+    wrong = ~torch.isfinite(values).reshape(len(batch.batch if of_atoms else batch.natoms), -1).all(dim=1)
+    rows = wrong.nonzero().flatten()
+    structures = (batch.batch[rows] if of_atoms else rows).unique().tolist()
+    return ", ".join(name_of(batch, index) for index in structures[:5]) + (", ..." if structures[5:] else "")
 
 
 def check_splits(trainer: Any) -> None:

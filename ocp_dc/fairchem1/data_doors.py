@@ -66,6 +66,8 @@ def restore(module: str, name: str, state: dict[str, Any]) -> Any:
 def _reduce(dataset: Any) -> tuple[Any, ...]:
     own = getattr(dataset, "__getstate__", None)  # every object has one from Python 3.11 on
     state = dataset.__dict__ if own is None else own()
+    # keep_in_memory puts a cache there, which cannot be pickled, and which indexing does not look for in an instance
+    state = {key: value for key, value in state.items() if key != "__getitem__"}
     return restore, (type(dataset).__module__, type(dataset).__qualname__, state)
 
 

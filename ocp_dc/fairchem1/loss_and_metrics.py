@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from ocp_dc.errors import UserError
-from ocp_dc.fairchem1.divergence import check_term
+from ocp_dc.fairchem1.batch_check import check_label
+from ocp_dc.fairchem1.divergence import check_term, diverged
 from ocp_dc.fairchem1.transform import free_atoms
 from ocp_dc.labels import LabelRescaling
 
@@ -36,7 +37,7 @@ def loss_terms(trainer: Any, out: dict[str, torch.Tensor], batch: Any) -> dict[s
 
     Raises:
         DivergenceError: a prediction or a term is not finite.
-        UserError: the data have no label for an output.
+        UserError: the data have no label for an output, or one that is not finite.
     """
     terms: dict[str, torch.Tensor] = {}
     for name, info in trainer.loss_functions:
@@ -52,7 +53,9 @@ def loss_terms(trainer: Any, out: dict[str, torch.Tensor], batch: Any) -> dict[s
             target = trainer.normalizers[name].norm(target)
         check_term(trainer, name, predicted)
         term = info["coefficient"] * info["fn"](predicted, target, natoms=natoms)
-        check_term(trainer, name, term)
+        if not bool(torch.isfinite(term).all()):
+            check_label(name, _label(batch, name), batch, trainer.output_targets[name]["level"] == "atom")
+            raise diverged(trainer, f"the {name} loss")
         terms[name] = terms[name] + term if name in terms else term
     return terms
 

@@ -173,7 +173,9 @@ def test_tensors_that_share_numbers_are_read() -> None:
 
 def test_nothing_that_was_read_is_a_view_of_the_bytes() -> None:
     """An LMDB's bytes may lie in its memory map, whose pages go when its environment is closed."""
-    value = [torch.arange(3), np.arange(3), np.asfortranarray(np.eye(2))]
+    frozen = np.arange(3)
+    frozen.flags.writeable = False  # pickled as bytes, and others as bytearrays
+    value = [torch.arange(3), np.arange(3), np.asfortranarray(np.eye(2)), frozen]
     for protocol in (2, 4, 5):
         found: Any = loads(pickle.dumps(value, protocol))
         for array in (found[0].numpy(), *found[1:]):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
+import pickletools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,7 +149,7 @@ def test_a_record_that_cannot_be_meant_is_named(made, tmp_path, file_format, mes
     write_lmdb(tmp_path / "data.lmdb", samples)
     dataset = registry.get_dataset_class(file_format)({"src": str(tmp_path / "data.lmdb")})
     assert len(dataset[2].pos) == 9
-    for workers in (0, 1):
+    for workers in (0, 1) if (file_format, message) == ("lmdb", "natoms is not") else (0,):  # torch waits 5 s
         loader = DataLoader(dataset, batch_size=2, num_workers=workers, collate_fn=list)
         with pytest.raises(UserError, match=rf"^\S*data\.lmdb: record 3: .*({message})") as error:
             list(loader)
@@ -177,10 +179,15 @@ def test_a_record_without_a_number_gets_its_own(made, tmp_path):
 
 def test_paths_in_pickles(made):
     """A data set is unpickled by way of a module that puts the hooks in force."""
-    import pickle
-    import pickletools
-
     dataset = registry.get_dataset_class("lmdb")({"src": str(made["folder"] / "slabs")})
     named = [argument for opcode, argument, _ in pickletools.genops(pickle.dumps(dataset)) if argument]
     assert named.index("ocp_dc.fairchem1.data_doors") < named.index("fairchem.core.datasets.lmdb_dataset")
     assert Path(pickle.loads(pickle.dumps(dataset)).config["src"]) == made["folder"] / "slabs"
+
+
+def test_a_database_kept_in_memory_can_be_sent_to_a_process(made):
+    config = {"src": str(made["folder"] / "ethanol.aselmdb"), "keep_in_memory": True, **ASE_ARGUMENTS}
+    dataset = registry.get_dataset_class("ase_db")(config)
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy.dbs[0]._env is None
+    assert torch.equal(copy[7].pos, dataset[7].pos)
