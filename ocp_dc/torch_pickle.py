@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickletools
 import re
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from ocp_dc.errors import UserError
 
@@ -22,7 +22,7 @@ FREE_MEMORY = 64 << 20
 MEMORY_PER_BYTE = 20  # of the file
 
 
-def check_pickle(file: BinaryIO, size: int, where: str) -> None:
+def check_pickle(file: IO[bytes], size: int, where: str) -> None:
     """Check one pickle, and leave the file after it.
 
     Args:
@@ -41,8 +41,9 @@ def check_pickle(file: BinaryIO, size: int, where: str) -> None:
         spent += COSTS.get(opcode.name, OTHER_COST) + (len(argument) if isinstance(argument, (str, bytes)) else 0)
         if spent > FREE_MEMORY + MEMORY_PER_BYTE * size:
             raise UserError(f"{where}: would take far more memory than its {size} bytes can need; it is refused")
-        if opcode.name in ("GLOBAL", "INST") and BUFFERS.fullmatch(argument.replace(" ", ".")):
-            raise UserError(f"{where}: names {argument.replace(' ', '.')}, which no checkpoint holds; it is refused")
+        named = str(argument).replace(" ", ".")
+        if opcode.name in ("GLOBAL", "INST") and BUFFERS.fullmatch(named):
+            raise UserError(f"{where}: names {named}, which no checkpoint holds; it is refused")
         _step(opcode, argument, stack, memo)
         if stack and (stack[-1] or 0) > MOST_HASH_WORK:
             raise UserError(
