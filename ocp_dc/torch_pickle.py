@@ -41,9 +41,9 @@ def check_pickle(file: IO[bytes], size: int, where: str) -> None:
         spent += COSTS.get(opcode.name, OTHER_COST) + (len(argument) if isinstance(argument, (str, bytes)) else 0)
         if spent > FREE_MEMORY + MEMORY_PER_BYTE * size:
             raise UserError(f"{where}: would take far more memory than its {size} bytes can need; it is refused")
-        named = str(argument).replace(" ", ".")
-        if opcode.name in ("GLOBAL", "INST") and BUFFERS.fullmatch(named):
-            raise UserError(f"{where}: names {named}, which no checkpoint holds; it is refused")
+        name = str(argument).replace(" ", ".")
+        if opcode.name in ("GLOBAL", "INST") and BUFFERS.fullmatch(name):
+            raise UserError(f"{where}: names {name}, which no checkpoint holds; it is refused")
         _step(opcode, argument, stack, memo)
         if stack and (stack[-1] or 0) > MOST_HASH_WORK:
             raise UserError(
