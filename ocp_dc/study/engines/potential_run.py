@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
+
 from ocp_dc.study.folders import NAME, RunFolder
 
 
@@ -52,9 +54,11 @@ def _test(folder: RunFolder, description: dict[str, Any], cpu: bool) -> dict[str
     from ocp_dc.evaluation.metrics import error_metrics
     from ocp_dc.evaluation.saved_predictions import save_predictions
     from ocp_dc.fairchem1.evaluate import predict_labels
+    from ocp_dc.fairchem1.trust import modules_of
 
     test = description["test"]
     best = folder.checkpoints / "best_checkpoint.pt"
-    predictions = predict_labels(best, test["src"], first_n=test["first_n"], cpu=cpu, progress=False)
+    own = modules_of(yaml.safe_load((folder.path / "config.yml").read_text(encoding="utf-8")))  # of the user's config
+    predictions = predict_labels(best, test["src"], first_n=test["first_n"], cpu=cpu, progress=False, trust_modules=own)
     save_predictions(predictions, folder.path / "predictions.npz")
     return {"status": "done", "message": "", "test": error_metrics(predictions)}
