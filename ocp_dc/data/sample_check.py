@@ -13,7 +13,9 @@ from ocp_dc.data.lmdb_check import REQUIRED_KEYS
 from ocp_dc.data.structure_check import check_labels, check_structure
 from ocp_dc.errors import UserError
 
-ENERGY_KEYS = ("energy", "y", "y_relaxed", "y_init")
+# OC20 and OC22 name their labels y and force; a key mapping, which transforms come before, names them anew
+ENERGY_KEYS = ("energy", "y")
+RELAXATION_KEYS = ("y_relaxed", "y_init")  # of IS2RE
 FORCES_KEYS = ("forces", "force")
 ATOM_KEYS = ("fixed", "tags")
 OF_ONE_CELL = {"cell": 9, "pbc": 3}  # numbers
@@ -49,7 +51,7 @@ def check_sample(data: object, where: str) -> Data:
             raise UserError(f"{where}: {key} has shape {array.shape}, expected {OF_ONE_CELL[key]} numbers")
     check_structure(numbers, _array(values, "pos", where), periodicity["cell"], periodicity["pbc"], where)
     _check_atoms_and_edges(values, count, where)
-    for key in ENERGY_KEYS:
+    for key in ENERGY_KEYS + RELAXATION_KEYS:
         if values.get(key) is not None:
             check_labels(_array(values, key, where), None, where)
     for key in FORCES_KEYS:

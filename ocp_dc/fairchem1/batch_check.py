@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from torch import nn
 
 from ocp_dc.errors import UserError
-from ocp_dc.fairchem1.transform import arm
+from ocp_dc.fairchem1.transform import unscaled
 from ocp_dc.files import read_json
 
 # where models of fairchem 1.10 keep the features that they learn for each element: SchNet, DimeNet++, GemNets and
@@ -136,15 +135,22 @@ def check_splits(trainer: Any) -> None:
         listed = _listed_elements(trainer.config[attribute].get("src"))
         if (listed is None and len(dataset) > LOOKED_THROUGH) or (listed is not None and listed <= known):
             continue
-        for sample in _samples(dataset):
-            if unknown := sorted({int(number) for number in sample.atomic_numbers} - known):
-                where = f"dataset.{split}: {_name_of_sample(sample)}"
-                if largest is not None and unknown[-1] > largest:
-                    raise _unknown(where, unknown[-1], largest)
-                raise UserError(
-                    f"{where}: label_rescaling has no reference energy for {chemical_symbols[unknown[0]]}, which is "
-                    "not in the training set; take it out, train on data that hold it, or use center: mean or none"
-                )
+        with unscaled(dataset):  # rescaling would stop at an element that it does not know
+            for index in range(len(dataset)):
+                _check_elements(dataset[index], split, known, largest)
+
+
+def _check_elements(sample: Any, split: str, known: set[int], largest: int | None) -> None:
+    unknown = sorted({int(number) for number in sample.atomic_numbers} - known)
+    if not unknown:
+        return
+    where = f"dataset.{split}: {_name_of_sample(sample)}"
+    if largest is not None and unknown[-1] > largest:
+        raise _unknown(where, unknown[-1], largest)
+    raise UserError(
+        f"{where}: label_rescaling has no reference energy for {chemical_symbols[unknown[0]]}, which is not in the "
+        "training set; take it out, train on data that hold it, or use center: mean or none"
+    )
 
 
 def name_of(batch: Any, index: int) -> str:
@@ -188,15 +194,3 @@ def _listed_elements(source: Any) -> set[int] | None:
     if not isinstance(elements, list) or not all(element in atomic_numbers for element in elements):
         return None
     return {atomic_numbers[element] for element in elements}
-
-
-def _samples(dataset: Any) -> Iterator[Any]:
-    """Yield each structure without the transform of its labels, which would stop at an element it does not know."""
-    base = getattr(dataset, "dataset", dataset)
-    original = base.transforms
-    arm(dataset, None)
-    try:
-        for index in range(len(dataset)):
-            yield dataset[index]
-    finally:
-        base.transforms = original

@@ -12,12 +12,13 @@ from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 from tqdm import tqdm
 
 from ocp_dc.data.lmdb_check import check_lmdb
+from ocp_dc.data.sample_check import ENERGY_KEYS, FORCES_KEYS
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.inference import load_trainer
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
-from ocp_dc.fairchem1.transform import ENERGY_KEYS, FORCES_KEYS, free_atoms
+from ocp_dc.fairchem1.transform import free_atoms
 
 
 def predict_labels(

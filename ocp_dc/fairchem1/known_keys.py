@@ -46,6 +46,7 @@ OLD_DATASET = dict.fromkeys(
     "normalize_labels target_mean target_std grad_target_mean grad_target_std".split(), OLD_LAYOUT
 )
 OLD_OPTIM = dict.fromkeys("energy_coefficient force_coefficient loss_energy loss_forces".split(), OLD_LAYOUT)
+# what fairchem's default schedule is made of: a function, which a checkpoint does not hold
 WARMUP = ("warmup_steps", "warmup_factor", "lr_gamma", "lr_milestones")
 LAMBDAS = {  # what scheduler_params holds for LambdaLR, by its lambda_type
     "cosine": ("warmup_epochs", "warmup_factor", "lr_min_factor"),
@@ -54,8 +55,8 @@ LAMBDAS = {  # what scheduler_params holds for LambdaLR, by its lambda_type
 DENOISING = ("use_denoising_pos", "denoising_pos_params", "denoising_pos_coefficient")
 
 
-def is_ours(trainer: type) -> bool:
-    """Whether a trainer is ``dc`` or one made of it."""
+def is_ours(trainer: Any) -> bool:
+    """Whether a trainer, a class or an instance, is ``dc`` or one made of it."""
     return hasattr(trainer, "set_label_rescaling")
 
 

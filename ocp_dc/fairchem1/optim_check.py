@@ -10,6 +10,7 @@ import torch
 from fairchem.core.trainers import OCPTrainer
 
 from ocp_dc.errors import UserError, unknown_name
+from ocp_dc.fairchem1.known_keys import is_ours
 from ocp_dc.fairchem1.optim_trial import try_optim
 from ocp_dc.fairchem1.schedule_check import check_schedule
 from ocp_dc.fairchem1.value_check import check_optim_numbers
@@ -35,7 +36,7 @@ def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
         if key not in optim:
             raise UserError(f"optim.{key}: missing")
     check_optim_numbers(optim)
-    try_optim(optim, fills_length=hasattr(trainer, "set_label_rescaling"))
+    try_optim(optim, fills_length=is_ours(trainer))
 
 
 def _check_optimizer(optim: Mapping[str, Any]) -> None:

@@ -21,9 +21,9 @@ from fairchem.core.common.registry import registry
 from fairchem.core.common.utils import setup_logging, update_config
 
 from ocp_dc.errors import UserError
-from ocp_dc.fairchem1 import schedule
 from ocp_dc.fairchem1.checkpoint_check import check_training_state
 from ocp_dc.fairchem1.checkpoints import read_checkpoint
+from ocp_dc.fairchem1.known_keys import WARMUP, is_ours, schedule_arguments
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.records import SPLITS
 from ocp_dc.fairchem1.transform import NAME
@@ -122,9 +122,9 @@ def _ruler(
     one, two = saved["optim"], given["optim"]
     if name == "ema_decay":  # averages are switched on and off by the config
         return "checkpoint" if one.get(name) and two.get(name) else "config"
-    if name in schedule.FUNCTION_KEYS:  # a function that no checkpoint holds, unless it is another schedule's
+    if name in WARMUP:  # a function that no checkpoint holds, unless it is another schedule's
         return "config" if one.get("scheduler") == two.get("scheduler") else "checkpoint"
-    arguments = schedule.arguments(one.get("scheduler")) | schedule.arguments(two.get("scheduler"))
+    arguments = {key for optim in (one, two) for key in schedule_arguments(optim.get("scheduler") or "LambdaLR")}
     return "checkpoint" if name in STATE_KEYS or name in arguments else "config"
 
 
@@ -145,7 +145,7 @@ def _settle(config: dict[str, Any], saved: Mapping[str, Any], rules: Mapping[str
 
 
 def _rescales(config: Mapping[str, Any]) -> bool:
-    return hasattr(registry.get_trainer_class(config.get("trainer", "ocp")), "set_label_rescaling")
+    return is_ours(registry.get_trainer_class(config.get("trainer", "ocp")))
 
 
 def _take(config: dict[str, Any], saved: Mapping[str, Any], path: list[str]) -> None:

@@ -11,6 +11,7 @@ from fairchem.core import _cli
 from submitit.helpers import DelayedSubmission, TorchDistributedEnvironment
 
 from ocp_dc.fairchem1 import resume_with, trust
+from ocp_dc.fairchem1.known_keys import is_ours
 from ocp_dc.fairchem1.run_folder import job_folder
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 
@@ -38,7 +39,7 @@ class Runner(_StockRunner):  # type: ignore[misc, valid-type]
         Fairchem saves then, possibly in the middle of a step or with averaged weights in the model. The trainer ``dc``
         has a checkpoint of a whole step already, and the job goes on from that one under its own name.
         """
-        if not hasattr(self.trainer, "set_label_rescaling"):
+        if not is_ours(self.trainer):
             return super().checkpoint(*args, **kwargs)
         config = {**self.submitted, "timestamp_id": self.trainer.timestamp_id}
         if Path(self.task.chkpt_path).is_file():

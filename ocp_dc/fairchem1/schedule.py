@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import warnings
 from typing import Any
@@ -15,8 +14,6 @@ from ocp_dc.errors import unknown_name
 LENGTHS = {"OneCycleLR": "total_steps", "CosineAnnealingLR": "T_max", "PolynomialLR": "total_iters"}
 # a base class, and what takes other schedules or a function, which YAML cannot write
 NO_SCHEDULES = ("LRScheduler", "SequentialLR", "ChainedScheduler", "MultiplicativeLR")
-# what fairchem's default schedule is made of: a function, which a checkpoint does not hold
-FUNCTION_KEYS = ("warmup_steps", "warmup_factor", "lr_gamma", "lr_milestones")
 HIGHER_IS_BETTER = ("within_threshold", "cosine_similarity")
 
 
@@ -26,12 +23,6 @@ def scheduler_names() -> list[str]:
         n for n, v in vars(lr_scheduler).items() if isinstance(v, type) and issubclass(v, lr_scheduler.LRScheduler)
     ]
     return [*(name for name in known if name not in NO_SCHEDULES), "Null"]
-
-
-def arguments(name: str | None) -> set[str]:
-    """Return the arguments of torch's schedule of this name; none for ``Null`` and for unknown names."""
-    found = getattr(lr_scheduler, name or "LambdaLR", None)
-    return set(inspect.signature(found).parameters) - {"optimizer"} if isinstance(found, type) else set()
 
 
 def with_length(optim: dict[str, Any], loader: Any) -> dict[str, Any]:

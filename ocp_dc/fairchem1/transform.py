@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator
 from typing import Any
@@ -11,14 +12,11 @@ import torch
 from fairchem.core.modules.transforms import DataTransforms
 from torch_geometric.data import Data
 
+from ocp_dc.data.sample_check import ENERGY_KEYS, FORCES_KEYS, RELAXATION_KEYS
 from ocp_dc.errors import UserError
 from ocp_dc.labels import LabelRescaling, Labels
 
 NAME = "label_rescaling"
-# Transforms run before key_mapping: OC20 and OC22 name their labels y and force, and in IS2RE y_relaxed and y_init.
-ENERGY_KEYS = ("energy", "y")
-RELAXATION_KEYS = ("y_relaxed", "y_init")
-FORCES_KEYS = ("forces", "force")
 
 
 def label_rescaling(data: Data, settings: Any) -> Data:
@@ -65,6 +63,18 @@ def arm(dataset: Any, settings: LabelRescaling | None) -> None:
     base.transforms = DataTransforms(others if settings is None else {**others, NAME: settings})
 
 
+@contextlib.contextmanager
+def unscaled(dataset: Any) -> Iterator[None]:
+    """Let a dataset give its labels in physical units, without label rescaling, as long as the block lasts."""
+    base = getattr(dataset, "dataset", dataset)
+    original = base.transforms
+    arm(dataset, None)
+    try:
+        yield
+    finally:
+        base.transforms = original
+
+
 def iterate_labels(dataset: Any) -> Iterator[Labels]:
     """Yield atomic numbers, energy (eV) and the forces on free atoms (eV/Å) of every sample, before any rescaling.
 
@@ -73,10 +83,7 @@ def iterate_labels(dataset: Any) -> Iterator[Labels]:
     Raises:
         UserError: a sample without an energy.
     """
-    base = getattr(dataset, "dataset", dataset)
-    original = base.transforms
-    arm(dataset, None)
-    try:
+    with unscaled(dataset):
         for index in range(len(dataset)):
             data = dataset[index]
             # a key mapping has made one of them the energy; it comes first
@@ -92,8 +99,6 @@ def iterate_labels(dataset: Any) -> Iterator[Labels]:
                 float(energy),
                 np.zeros((0, 3)) if forces is None else np.asarray(forces[free_atoms(data)], dtype=np.float64),
             )
-    finally:
-        base.transforms = original
 
 
 def free_atoms(data: Data) -> torch.Tensor:

@@ -25,8 +25,9 @@ from typing import Any
 import yaml
 
 from ocp_dc.errors import UserError
-from ocp_dc.files import is_cut_off, read_json, read_record, replacing, write_record
+from ocp_dc.files import is_cut_off, read_json, read_record, write_record, write_text
 from ocp_dc.locks import only_one
+from ocp_dc.yaml_config import read_yaml
 
 NAME = "train"  # of the run in fairchem's folders
 ENDINGS = ("done", "diverged")
@@ -64,8 +65,7 @@ class RunFolder:
     def write(self, description: dict[str, Any], config: dict[str, Any]) -> None:
         """Write what the run is, once; a run's identifier says that both are as they were."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with replacing(self.path / "config.yml") as temporary:
-            temporary.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        write_text(self.path / "config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         write_record(self.path / "run.json", description)
 
     def read(self, name: str) -> dict[str, Any] | None:
@@ -85,6 +85,14 @@ class RunFolder:
         if problem := _problem(name, content):
             raise UserError(f"{path}: {problem}; {mend}")
         return content
+
+    def config(self) -> dict[str, Any]:
+        """Return the run's resolved config.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        return read_yaml(self.path / "config.yml", f"the config of a run; remove {self.path} to make the run again")
 
     def description(self) -> dict[str, Any]:
         """Return what the run is.

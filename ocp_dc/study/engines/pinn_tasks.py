@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from ocp_dc import pinn
 from ocp_dc.errors import DivergenceError, UserError
@@ -125,9 +124,8 @@ class PinnTasks:
 
         description, errors = folder.description(), read_test(folder.results)
         if errors is None:
-            config = yaml.safe_load((folder.path / "config.yml").read_text(encoding="utf-8"))
             try:
-                errors = pinn.train(config, folder.results, seed=description["seed"], cpu=cpu, progress=False)
+                errors = pinn.train(folder.config(), folder.results, seed=description["seed"], cpu=cpu, progress=False)
             except DivergenceError as error:
                 message = f"diverged at step {error.step}: {error.what}"
                 return {"status": "diverged", "step": error.step, "message": message}

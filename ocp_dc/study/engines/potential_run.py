@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from ocp_dc.study.folders import NAME, RunFolder
 
 
@@ -58,7 +56,7 @@ def _test(folder: RunFolder, description: dict[str, Any], cpu: bool) -> dict[str
 
     test = description["test"]
     best = folder.checkpoints / "best_checkpoint.pt"
-    own = modules_of(yaml.safe_load((folder.path / "config.yml").read_text(encoding="utf-8")))  # of the user's config
+    own = modules_of(folder.config())  # of the user's config
     predictions = predict_labels(best, test["src"], first_n=test["first_n"], cpu=cpu, progress=False, trust_modules=own)
     save_predictions(predictions, folder.path / "predictions.npz")
     return {"status": "done", "message": "", "test": error_metrics(predictions)}
