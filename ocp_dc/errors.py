@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-_FROM_WORKER = re.compile(r"Caught \w+ in DataLoader worker process \d+\.\nOriginal Traceback")
+_FROM_WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.\nOriginal Traceback")
 
 
 class UserError(ValueError):
@@ -25,9 +25,10 @@ class UserError(ValueError):
 
 def _without_traceback(message: str) -> str:
     """Return the message of an error that torch gives with the traceback of a worker; any other message as it is."""
-    if not _FROM_WORKER.match(message):
+    found = _FROM_WORKER.match(message)
+    if found is None:
         return message
-    return re.split(r"^ocp_dc\.errors\.\w+: ", message, flags=re.MULTILINE)[-1].rstrip("\n")
+    return re.split(rf"^(?:\w+\.)*{found[1]}: ", message, flags=re.MULTILINE)[-1].rstrip("\n")
 
 
 class UnsafeDataError(UserError):

@@ -24,8 +24,6 @@ from ocp_dc.write_errors import reason
 PACKAGES = ("torch", "torch-geometric", "fairchem-core", "numpy", "ase", "lmdb", "deepxde", "h5py")
 SHOW = "OCP_DC_DEBUG"  # environment variable: show tracebacks
 NO_MEMORY = re.compile(r"can't allocate memory|out of memory|Unable to allocate|Cannot allocate memory")
-# torch rebuilds what a loader worker raised, with the worker's traceback for its text
-IN_WORKER = re.compile(r"Caught (\w+) in DataLoader worker process.*", re.DOTALL)
 
 
 def exit_status(run: Callable[[], int], arguments: Sequence[str], debug: bool = False) -> int:
@@ -63,7 +61,7 @@ def exit_status(run: Callable[[], int], arguments: Sequence[str], debug: bool = 
 def message(error: BaseException) -> str | None:
     """Return what to tell the user about an error that needs no traceback; None for an unexpected one."""
     if isinstance(error, UserError | DivergenceError):
-        return _of_worker(error)
+        return str(error)
     text = str(error)
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(text)):
         return f"not enough memory{f': {text.splitlines()[0]}' if text else ''}; make what was asked for smaller"
@@ -101,14 +99,6 @@ def _print(text: str) -> None:
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     with contextlib.suppress(OSError, ValueError):  # the error stream may be closed, or its disk full
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr, flush=True)
-
-
-def _of_worker(error: BaseException) -> str:
-    """Return the message of an error; of one that a loader worker raised, without the worker's traceback."""
-    text = str(error)
-    if found := IN_WORKER.fullmatch(text):
-        return re.split(rf"\n(?:\w+\.)*{found[1]}: ", text)[-1].rstrip()
-    return text
 
 
 def _package(error: BaseException) -> str:

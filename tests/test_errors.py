@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.errors import UnsafeDataError, UserError, nearest, unknown_name
+from ocp_dc.write_errors import WriteError
 
 
 def test_kinds() -> None:
@@ -68,9 +69,10 @@ class _Failing(torch.utils.data.Dataset):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_an_error_of_a_loader_worker_has_its_own_message() -> None:
-    error = UnsafeDataError("a.lmdb: record 3: got\ntwo lines")
-    with pytest.raises(UnsafeDataError) as caught:
+@pytest.mark.parametrize("kind", [UserError, UnsafeDataError, WriteError])
+def test_an_error_of_a_loader_worker_has_its_own_message(kind: type[UserError]) -> None:
+    error = kind("a.lmdb: record 3: got\ntwo lines")
+    with pytest.raises(kind) as caught:
         list(torch.utils.data.DataLoader(_Failing(error), num_workers=1, multiprocessing_context="fork"))
-    assert type(caught.value) is UnsafeDataError
+    assert type(caught.value) is kind
     assert str(caught.value) == str(error)

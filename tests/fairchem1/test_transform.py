@@ -12,7 +12,7 @@ from fairchem.core.modules.transforms import DataTransforms
 from torch_geometric.data import Data
 
 from ocp_dc.errors import UserError
-from ocp_dc.fairchem1.transform import arm, iterate_labels
+from ocp_dc.fairchem1.transform import arm, iterate_labels, unscaled
 from ocp_dc.labels import LabelOptions, LabelRescaling, fit
 
 RESCALING = LabelRescaling(scale=2.0, mean=-4000.0)
@@ -61,6 +61,21 @@ def test_arming_and_fitting(ethanol):
     np.testing.assert_array_equal([energy for _, energy, _ in iterate_labels(dataset)], energies)
     arm(dataset, None)
     assert dataset[0].y == energies[0]
+
+
+def test_rescaling_comes_back_after_it_was_off(ethanol):
+    """Also where the loop inside ends in an error: a training goes on with the same data set."""
+    dataset = LmdbDataset({"src": str(ethanol / "val")})
+    energy = dataset[0].y
+    arm(dataset, RESCALING)
+    scaled = dataset[0].y
+    assert scaled == pytest.approx((energy + 4000.0) / 2)
+    list(iterate_labels(dataset))
+    assert dataset[0].y == scaled
+    with pytest.raises(KeyError, match="in the loop"), unscaled(dataset):
+        assert dataset[0].y == energy
+        raise KeyError("in the loop")
+    assert dataset[0].y == scaled
 
 
 def test_fixed_atoms_do_not_count_in_the_fit(tmp_path):
