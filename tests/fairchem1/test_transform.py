@@ -72,9 +72,16 @@ def test_rescaling_comes_back_after_it_was_off(ethanol):
     assert scaled == pytest.approx((energy + 4000.0) / 2)
     list(iterate_labels(dataset))
     assert dataset[0].y == scaled
-    with pytest.raises(KeyError, match="in the loop"), unscaled(dataset):
+    with unscaled(dataset):
         assert dataset[0].y == energy
-        raise KeyError("in the loop")
+    assert dataset[0].y == scaled
+
+    def fail() -> None:
+        with unscaled(dataset):
+            raise KeyError("in the loop")
+
+    with pytest.raises(KeyError, match="in the loop"):
+        fail()
     assert dataset[0].y == scaled
 
 
