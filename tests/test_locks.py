@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import logging
@@ -23,7 +24,10 @@ from pathlib import Path
 from ocp_dc.locks import only_one
 with only_one(Path(sys.argv[1]), "another"):
     if sys.argv[2:] == ["fork"]:  # as a loader worker is, which may outlive a killed parent
-        multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,)).start()
+        fork = multiprocessing.get_context("fork")
+        running = fork.Event()
+        fork.Process(target=lambda: (running.set(), time.sleep(30))).start()
+        running.wait()
     print(flush=True)
     time.sleep(60)
 """
@@ -44,13 +48,14 @@ def test_the_second_is_refused_while_the_first_lives(tmp_path, arguments):
         message = rf"another training works here \(process {process.pid} on .* since 2.*\); wait for it, or stop it"
         with pytest.raises(UserError, match=message), only_one(tmp_path, "another training"):
             pass
-    finally:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
-    with only_one(tmp_path, "another training"):  # at once, also where a child of it lives on
-        assert f"process {os.getpid()} on " in (tmp_path / ".lock").read_text()
-    os.killpg(process.pid, signal.SIGKILL) if arguments else None
-    process.stdout.close()
+        with only_one(tmp_path, "another training"):  # at once, also where a child of it lives on
+            assert f"process {os.getpid()} on " in (tmp_path / ".lock").read_text()
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # nobody is left where it had no child
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def test_patience(tmp_path):
