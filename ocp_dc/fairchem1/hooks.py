@@ -6,6 +6,7 @@ leaves what the first time put there.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import os
@@ -137,6 +138,13 @@ def job_pickling() -> None:
     cli.runner_wrapper = runner.run
 
 
+def ports_of_ranks() -> None:
+    """The ranks of every training on a machine meet at port 29400: a second training ends with the first."""
+    cli: Any = importlib.import_module("fairchem.core._cli")
+    if not isinstance(cli.LaunchConfig, functools.partial):
+        cli.LaunchConfig = functools.partial(cli.LaunchConfig, rdzv_endpoint="localhost:0")  # any free port
+
+
 def relaxation_interface() -> None:
     """Ase 3.23 and later ask an optimizable for coordinates as one vector; fairchem's was written before that."""
     optimizable: Any = importlib.import_module("fairchem.core.common.relaxation.optimizable")
@@ -216,6 +224,7 @@ HOOKS: tuple[Callable[[], None], ...] = (
     safe_checkpoints,
     transform_name,
     job_pickling,
+    ports_of_ranks,
     relaxation_interface,
     molecules_in_trajectories,
     basis_functions,

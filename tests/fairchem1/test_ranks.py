@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +41,11 @@ def run_two_ranks(folder: Path, config: dict, name: str) -> Run:
     path.write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "ocp_dc", "main", "--mode", "train", "--config-yml", str(path), "--cpu"]
     command += ["--num-gpus", "2", "--run-dir", str(folder), "--timestamp-id", name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    with socket.socket() as another:  # training's, at the port where ranks meet by default
+        with contextlib.suppress(OSError):  # it is taken already
+            another.bind(("localhost", 29400))
+            another.listen()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     return Run(0, folder, name)
 
