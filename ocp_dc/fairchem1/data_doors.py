@@ -31,8 +31,10 @@ def read_record(data: bytes) -> object:
     if not isinstance(data, Record):
         return loads(data)
     sample = check_sample(loads(data, data.where), data.where)
-    if sample.get("sid") is None:
+    if "sid" not in sample:
         sample.sid = data.number
+    if "id" not in sample:
+        sample.id = str(data.number)  # tells records of the same sid apart; of a folder fairchem writes its own
     return sample
 
 

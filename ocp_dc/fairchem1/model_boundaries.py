@@ -66,6 +66,11 @@ def bounded(model: Any, batch: Any) -> Any:
     return _with_images(batch, _periodic(batch), max(cutoffs), one_by_one)
 
 
+def has_boundaries(model: Any) -> bool:
+    """Return whether a model has periodic boundaries, so far as it says so."""
+    return getattr(getattr(model, "backbone", model), "use_pbc", True) is not False
+
+
 def check_first(model: Any, datasets: Mapping[str, Any]) -> None:
     """Refuse data sets whose first structure has boundaries that the model cannot see, before anything trains.
 

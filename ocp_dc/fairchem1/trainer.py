@@ -33,7 +33,7 @@ from ocp_dc.fairchem1 import (
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.environment import environment
 from ocp_dc.fairchem1.model_arguments import building
-from ocp_dc.fairchem1.model_boundaries import bounded
+from ocp_dc.fairchem1.model_boundaries import bounded, has_boundaries
 from ocp_dc.fairchem1.running_means import RunningMeans
 from ocp_dc.fairchem1.transform import NAME, arm
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
@@ -131,6 +131,7 @@ class DCTrainer(OCPTrainer):
             "otf_graph": model.get("otf_graph", "backbone" in model),
             # with periodic boundaries fairchem finds missing edges itself
             "needs_edges": not (getattr(built, "otf_graph", True) or getattr(built, "use_pbc", True)),
+            "use_pbc": has_boundaries(built),
         }
         return DataLoader(
             dataset,
