@@ -6,6 +6,7 @@ Every forward pass of the trainer ``dc`` asks here. Batches that need nothing go
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -36,8 +37,9 @@ def bounded(model: Any, batch: Any) -> Any:
       cutoff.
 
     Neither changes energies or forces. Without ``pbc`` a record is periodic along its cell vectors, as fairchem has it
-    for models with boundaries; a model without takes it as it is. Stored edges (``otf_graph: false``) hold offsets of
-    their own, so that a model with boundaries takes those batches as they are.
+    for models with boundaries; a model without takes it as it is, with a warning where its images would be near.
+    Stored edges (``otf_graph: false``) hold offsets of their own, so that a model with boundaries takes those batches
+    as they are.
 
     Args:
         model: with ``use_pbc`` and ``cutoff``, or with a backbone that has them; another one takes any batch.
@@ -54,6 +56,8 @@ def bounded(model: Any, batch: Any) -> Any:
         return batch
     stored = not getattr(graph, "otf_graph", True) and "edge_index" in batch
     if not use_pbc:
+        if "cell" in batch and "pbc" not in batch:
+            _warn_of_cells(model, batch, max(cutoffs))
         if "pbc" not in batch or "cell" not in batch or not batch.pbc.any():
             return batch
         cutoff = max(cutoffs)
@@ -100,12 +104,36 @@ def _periodic(batch: Any) -> Tensor:
     return torch.zeros(len(batch.natoms), 3, dtype=torch.bool, device=batch.pos.device)
 
 
-def _without_images(batch: Any, pbc: Tensor, cutoff: float) -> Any:
-    """Put torn molecules together, and refuse structures whose images are within the cutoff."""
+def _warn_of_cells(model: Any, batch: Any, cutoff: float) -> None:
+    """Warn, once a model, of a cell in which images are within the cutoff, where nothing says what is periodic.
+
+    fairchem's conversion from ase leaves pbc out unless asked, of molecules and crystals alike, and makes up cell
+    vectors of 1 Å where there are none.
+    """
+    if getattr(model, "has_warned_of_cells", False):
+        return
+    pbc = batch.cell.any(dim=-1) & ~_is_one(batch.cell.norm(dim=-1))
+    near = torch.nonzero(~_is_clear(batch, pbc, cutoff)).flatten().tolist()
+    if near:
+        model.has_warned_of_cells = True
+        logging.warning(
+            f"{_name(batch, near[0])}: has a cell and no pbc. The model has use_pbc: false and takes it for a free "
+            "molecule; in its cell, images would be within the cutoff, or it is torn. Of a periodic structure this "
+            "leaves interactions out: take use_pbc: true there"
+        )
+
+
+def _is_clear(batch: Any, pbc: Tensor, cutoff: float) -> Tensor:
+    """Return which structures (structures,) are whole and farther from all images than the cutoff, bool."""
     periodic = batch.cell * pbc[..., None]  # (structures, 3, 3)
     inverse = torch.linalg.pinv(periodic)
     gap = (1 - _extents(batch, inverse)) / inverse.norm(dim=1)  # (structures, 3) Å between images along each normal
-    clear = torch.where(pbc, (gap > cutoff) & periodic.any(dim=-1), True).all(dim=1)
+    return torch.where(pbc, (gap > cutoff) & periodic.any(dim=-1), True).all(dim=1)
+
+
+def _without_images(batch: Any, pbc: Tensor, cutoff: float) -> Any:
+    """Put torn molecules together, and refuse structures whose images are within the cutoff."""
+    clear = _is_clear(batch, pbc, cutoff)
     if clear.all():
         return batch
     shifts = np.zeros(batch.pos.shape)
@@ -202,7 +230,8 @@ def _structures(batch: Any, pbc: Tensor) -> list[tuple[slice, NDArray, NDArray, 
 
 
 def _name(batch: Any, index: int) -> str:
-    known = [f"{key} {batch[key][index]}" for key in ("sid", "fid") if key in batch]
+    names = {"sid": "sid", "fid": "fid", "id": "record"}
+    known = [f"{name} {batch[key][index]}" for key, name in names.items() if key in batch]
     return f"structure {index} of a batch" + (f" ({', '.join(known)})" if known else "")
 
 

@@ -176,6 +176,27 @@ def test_nothing_is_touched_where_nothing_is_to_be_done():
         assert bounded(schnet(periodic), batch) is batch
 
 
+@pytest.mark.parametrize(
+    ("atoms", "changes", "warns"),
+    [
+        (oxide(), {}, True),
+        (slab((4.0, 3.0, 16.0)), {}, True),
+        (ethanol(4.0), {}, True),
+        (ethanol(30.0), {}, False),
+        (ethanol(), {"cell": torch.eye(3)[None]}, False),  # made up by fairchem's conversion from ase
+        (ethanol(), {}, False),
+    ],
+)
+def test_a_cell_without_pbc_in_a_model_without_boundaries(atoms, changes, warns, caplog):
+    model = schnet(periodic=False)
+    free = atoms.copy()
+    free.pbc = False
+    for _ in range(2):  # said once
+        found = energy(model, data_of(atoms, pbc=None, **changes))
+    torch.testing.assert_close(found, energy(model, data_of(atoms, pbc=torch.zeros(1, 3, dtype=torch.bool))))
+    assert caplog.text.count("has a cell and no pbc") == warns
+
+
 def test_records_of_others():
     """A slab whose third vector is zero or was made up, and records of OC20's kind without pbc or cell."""
     model = schnet(periodic=True)
