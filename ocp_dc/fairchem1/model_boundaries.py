@@ -17,11 +17,12 @@ from ase.geometry import wrap_positions
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ocp_dc.data.boundaries import FLAT, LARGEST_MOLECULE, complete_cell, has_volume, make_whole, with_vacuum
+from ocp_dc.data.boundaries import FLAT, complete_cell, has_volume, make_whole, with_vacuum
 from ocp_dc.data.structure_check import check_cell
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.collate import collate
 
+LARGEST_WHOLE = 1500  # atoms; a second and 200 MB to put together
 MARGIN = 1.0  # Å of vacuum beyond the cutoff
 ROUNDING = 1e-4  # of a cell; of positions in single precision
 
@@ -141,9 +142,9 @@ def _without_images(batch: Any, pbc: Tensor, cutoff: float) -> Any:
     for index in torch.nonzero(~clear).flatten().tolist():
         atoms, positions, cell, flags = structures[index]
         check_cell(cell, flags, _name(batch, index))
-        whole = make_whole(positions, cell, flags) if len(positions) <= LARGEST_MOLECULE else None
+        whole = make_whole(positions, cell, flags) if len(positions) <= LARGEST_WHOLE else None
         if whole is None or whole.image_distance <= cutoff:
-            distance = "too near" if whole is None else f"{whole.image_distance:.2f} Å away"
+            distance = "too near, or it is torn" if whole is None else f"{whole.image_distance:.2f} Å away"
             raise UserError(
                 f"{_name(batch, index)}: periodic (pbc {' '.join('FT'[int(flag)] for flag in flags)}), but the model "
                 f"has use_pbc: false and a cutoff of {cutoff:g} Å, and images of the atoms are {distance}: it would "
