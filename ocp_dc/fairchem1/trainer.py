@@ -24,6 +24,7 @@ from ocp_dc.fairchem1 import (
     norm_gains,
     prediction,
     records,
+    relaxed_ids,
     resume,
     scale_factors,
     schedule,
@@ -131,11 +132,10 @@ class DCTrainer(OCPTrainer):
             "otf_graph": model.get("otf_graph", "backbone" in model),
             # with periodic boundaries fairchem finds missing edges itself
             "needs_edges": not (getattr(built, "otf_graph", True) or getattr(built, "use_pbc", True)),
-            "use_pbc": has_boundaries(built),
         }
         return DataLoader(
             dataset,
-            collate_fn=functools.partial(collate, **options),
+            collate_fn=functools.partial(collate, use_pbc=has_boundaries(built), **options),
             num_workers=loader.num_workers,
             pin_memory=self.device.type == "cuda",
             batch_sampler=sampler,
@@ -232,7 +232,7 @@ class DCTrainer(OCPTrainer):
 
     def run_relaxations(self) -> None:
         """Relax the structures of the relax data set, with the averaged weights."""
-        with self.ema_weights():
+        with self.ema_weights(), relaxed_ids.named_apart(self):
             super().run_relaxations()
 
     # ---- checkpoints ---------------------------------------------------------------------------------------------

@@ -171,6 +171,26 @@ def test_predictions_of_records_with_the_same_ids_are_all_written(tmp_path, smal
     np.testing.assert_allclose(found["energy"].ravel(), expected.energy_pred[order], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("fids_differ", [True, False])
+def test_relaxed_structures_of_the_same_sid_are_all_written(tmp_path, small_config, trained, ethanol, fids_differ):
+    def change(index: int, sample: Any) -> None:
+        sample.sid, sample.fid = index // 5, index % 5 if fids_differ else 0
+
+    folder = written(tmp_path / "data", ethanol, change)
+    config = with_data(small_config(model={"dc": trained.load()["config"]["model"]["dc"]}), folder)
+    config["dataset"]["relax"] = {"src": str(folder / "test")}
+    relax_opt = {"memory": 5, "traj_dir": str(tmp_path / "traj")}
+    config["task"] = {"relaxation_steps": 1, "relaxation_fmax": 1e-3, "relax_opt": relax_opt}
+    checkpoint = str(trained.checkpoint("best_checkpoint.pt"))
+    run = run_main(tmp_path, config, "--checkpoint", checkpoint, mode="run-relaxations")
+    assert run.status == 0
+    names = [f"{n // 5}_{n % 5}" if fids_differ else f"{n // 5}#0_{n}" for n in range(10)]
+    with np.load(run.result("relaxed_positions.npz")) as relaxed:
+        assert sorted(relaxed["ids"]) == sorted(names)
+        assert relaxed["pos"].shape == (90, 3)
+    assert sorted(path.stem for path in (tmp_path / "traj").glob("*.traj")) == sorted(names)
+
+
 @pytest.mark.parametrize("same", [False, True])
 def test_a_label_under_both_of_its_names(tmp_path, small_config, trained, ethanol, capsys, same):
     def change(index: int, sample: Any) -> None:
