@@ -13,7 +13,7 @@ from ase.constraints import FixAtoms
 from ocp_dc.data import stated_units
 from ocp_dc.data.ase_readers import Table, open_reader, unreadable
 from ocp_dc.data.frames import Frame
-from ocp_dc.data.label_keys import LabelKeys, labels_of, other_labels
+from ocp_dc.data.label_keys import LabelKeys, doubtful_names, labels_of, other_labels
 from ocp_dc.data.structure_check import check_cell
 from ocp_dc.data.units import energy_in_ev, length_in_angstrom
 from ocp_dc.errors import UserError
@@ -93,6 +93,7 @@ class AseSource:
         where = self.where(index)
         stated_units.energy_unit(atoms.info, self.unit, where)
         stated_units.length_unit(atoms.info, self.length_unit, where)
+        stated_units.check_forces_unit(atoms.info, self.unit, self.length_unit, where)
         energy, forces = labels_of(atoms, self._keys, where)
         if self._notes is None:
             self._notes = _notes(atoms, self._keys)
@@ -129,7 +130,7 @@ def atoms_frame(atoms: Atoms, energy: float, forces: np.ndarray) -> Frame:
 
 def _notes(atoms: Atoms, keys: LabelKeys) -> list[str]:
     """Return what the user may not know of the labels that a structure holds beside those that are read."""
-    notes = []
+    notes = doubtful_names(keys)
     results: dict[str, Any] = getattr(atoms.calc, "results", {})
     if others := other_labels(atoms, keys):
         notes.append(

@@ -18,6 +18,9 @@ _FORCES_NAME = re.compile(r"force|^f$", re.IGNORECASE)
 _QUANTITY = re.compile(r"total|toten|tot|energ(y|ies)|forces?|[-_ .]|^[ef]$", re.IGNORECASE)
 _SPECIAL = re.compile(r"unit|free|kinetic|atomic|per_?atom|std|var|weight|mask", re.IGNORECASE)
 
+_PER_ATOM = re.compile(r"per_?-?atom|/atom|_pa$", re.IGNORECASE)
+_GRADIENT = re.compile(r"^(?!.*(neg|minus|^-)).*(grad|de_?dx|de_?dr)", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class LabelKeys:
@@ -68,6 +71,19 @@ def other_labels(atoms: Atoms, keys: LabelKeys) -> list[str]:
     return [name for name in held if name in _candidates(held, (), _ENERGY_NAME)] + [
         name for name in held if name in _candidates(held, (len(atoms), 3), _FORCES_NAME)
     ]
+
+
+def doubtful_names(keys: LabelKeys) -> list[str]:
+    """Return what names that the user gave say against what is read under them: energies per atom, and gradients."""
+    notes = []
+    if keys.energy is not None and _PER_ATOM.search(keys.energy):
+        notes.append(f"{keys.energy} sounds like energies per atom; it is read as the energy of each whole structure")
+    if keys.forces is not None and _GRADIENT.search(keys.forces):
+        notes.append(
+            f"{keys.forces} sounds like gradients of the energy; it is read as forces, which are their negatives. Turn "
+            "the sign in the file"
+        )
+    return notes
 
 
 def likely_pair(held: Mapping[str, tuple[int, ...]], energy: tuple[int, ...], forces: tuple[int, ...]) -> LabelKeys:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ocp_dc.data import stated_units
 from ocp_dc.data.frames import Frame, molecule
-from ocp_dc.data.label_keys import LabelKeys, advice, likely_pair, listed
+from ocp_dc.data.label_keys import LabelKeys, advice, doubtful_names, likely_pair, listed
+from ocp_dc.data.npz_cell import unread_cell
 from ocp_dc.data.safe_npz import load_npz, npz_shapes
 from ocp_dc.data.units import energy_in_ev, length_in_angstrom
 from ocp_dc.errors import UnsafeDataError, UserError, unknown_name
@@ -59,6 +60,7 @@ class NpzSource:
         if format not in LAYOUTS:
             raise unknown_name("npz format", format, LAYOUTS)
         layout = LAYOUTS[format]
+        self._notes = doubtful_names(keys)
         layout = layout._replace(energies=keys.energy or layout.energies, forces=keys.forces or layout.forces)
         self.name = str(path)
         self.format = format
@@ -74,6 +76,7 @@ class NpzSource:
                 "Published MD17 files are in kcal/mol"
             )
         self.unit, self.length_unit = stated, stated_units.length_unit(texts, length_unit, self.name) or "Å"
+        stated_units.check_forces_unit(texts, self.unit, self.length_unit, self.name)
         energy, self._length = energy_in_ev(self.unit), length_in_angstrom(self.length_unit)
         self._force = energy / self._length
         arrays = load_npz(path, layout)
@@ -85,6 +88,7 @@ class NpzSource:
             {layout.positions: self._positions, layout.energies: energies, layout.forces: self._forces}, self.name
         )
         self._energies = energies.astype(np.float64) * energy
+        self._notes += unread_cell(path, list(held), self[0].positions, self._length, self.name)
 
     def __len__(self) -> int:
         return len(self._energies)
@@ -99,8 +103,8 @@ class NpzSource:
         return f"{self.name}: frame {index}"
 
     def notes(self) -> list[str]:
-        """Return nothing: the layout says which arrays are read."""
-        return []
+        """Return what is strange about the arrays that are read, and which are not read though they matter."""
+        return self._notes
 
     def describe(self) -> dict[str, object]:
         """Return format and units."""

@@ -17,7 +17,8 @@ LENGTH_NAMES = (
     *("r_unit", "length_unit", "length_units", "distance_unit", "distance_units"),
     *("position_unit", "positions_unit", "coord_unit", "coords_unit", "units_length", "unit_length"),
 )
-NAMES = frozenset((*ENERGY_NAMES, *LENGTH_NAMES))
+FORCES_NAMES = ("f_unit", *(f"{name}_{unit}" for name in ("force", "forces") for unit in ("unit", "units")))
+NAMES = frozenset((*ENERGY_NAMES, *LENGTH_NAMES, *FORCES_NAMES))
 
 
 def energy_unit(values: Mapping[str, Any], given: str | None, where: str) -> str | None:
@@ -37,6 +38,36 @@ def energy_unit(values: Mapping[str, Any], given: str | None, where: str) -> str
 def length_unit(values: Mapping[str, Any], given: str | None, where: str) -> str | None:
     """Return the length unit of a file; arguments and errors as for :func:`energy_unit`."""
     return _agreed(_stated(values, LENGTH_NAMES), given, where, "--length-units", length_in_angstrom)
+
+
+def check_forces_unit(values: Mapping[str, Any], energy: str, length: str, where: str) -> None:
+    """Refuse forces whose unit, as the file states it, is not the energy unit per length unit that would be used.
+
+    A text that is not two known units with a slash between them says nothing.
+
+    Args:
+        values: what the file says beside the numbers; only texts under ``FORCES_NAMES``, in any case, are looked at.
+        energy: the energy unit that is used.
+        length: the length unit that is used.
+        where: what messages call the file.
+
+    Raises:
+        UserError: they differ.
+    """
+    stated = _stated(values, FORCES_NAMES)
+    if stated is None:
+        return
+    key, text = stated
+    of_energy, _, of_length = text.replace("(", "").replace(")", "").rpartition("/")
+    try:
+        own = energy_in_ev(of_energy) / length_in_angstrom(of_length)
+    except UserError:
+        return
+    if not math.isclose(own, energy_in_ev(energy) / length_in_angstrom(length), rel_tol=1e-4):
+        raise UserError(
+            f"{where}: its {key} says {text!r}, but {energy}/{length} would be used: --units and --length-units hold "
+            f"for energies, lengths and forces alike. Convert the forces or the others, or mend {key} in the file"
+        )
 
 
 def _stated(values: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, str] | None:

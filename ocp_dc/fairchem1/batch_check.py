@@ -154,9 +154,10 @@ def _check_elements(sample: Any, split: str, known: set[int], largest: int | Non
 
 
 def name_of(batch: Any, index: int) -> str:
-    """Return what messages call a structure of a batch: its sid and fid, or its place."""
+    """Return what messages call a structure of a batch: its sid and fid, or its place; and its record."""
     parts = [f"{key} {_plain(batch[key][index])}" for key in ("sid", "fid") if key in batch and batch[key] is not None]
-    return "structure " + (" ".join(parts) or str(index))
+    record = f" (record {batch.id[index]})" if "id" in batch else ""
+    return "structure " + (" ".join(parts) or str(index)) + record
 
 
 def _name_of_sample(sample: Any) -> str:

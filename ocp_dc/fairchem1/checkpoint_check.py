@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from ocp_dc.errors import UserError
@@ -74,9 +75,14 @@ def check_values(checkpoint: Mapping[str, Any], where: str) -> None:
     if rescaling is not None:
         if not {"scale", "mean", "references"} <= set(rescaling):
             raise UserError(f"{where}: its label_rescaling lacks scale, mean or references; it is damaged")
+        for name in ("scale", "mean"):
+            if np.shape(rescaling[name]) != ():
+                raise UserError(f"{where}: label rescaling: {name} is {rescaling[name]!r:.50}, expected one number")
         _check_scale("label rescaling: scale", rescaling["scale"], where)
         _check_finite("label rescaling: mean", rescaling["mean"], where)
         if rescaling["references"] is not None:
+            if not torch.is_tensor(rescaling["references"]) or rescaling["references"].dim() != 1:
+                raise UserError(f"{where}: label rescaling: references are no tensor of one number an element")
             _check_references("label rescaling: references", rescaling["references"], where)
 
 

@@ -6,10 +6,11 @@ import bisect
 import functools
 import importlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ase
+import numpy as np
 
 from ocp_dc.data.archive_bounds import LARGEST_RATIO
 from ocp_dc.data.lmdb_reader import LmdbReader, Record, keep_inherited
@@ -31,8 +32,10 @@ def read_record(data: bytes) -> object:
     if not isinstance(data, Record):
         return loads(data)
     sample = check_sample(loads(data, data.where), data.where)
-    if sample.get("sid") is None:
+    if "sid" not in sample:
         sample.sid = data.number
+    if "id" not in sample:
+        sample.id = str(data.number)  # tells records of the same sid apart; of a folder fairchem writes its own
     return sample
 
 
@@ -97,15 +100,23 @@ def _checked(stock: Callable[[Any, Any], ase.Atoms]) -> Callable[[Any, Any], ase
         except Exception as error:  # ase has as many errors as formats
             raise UserError(f"{where}: ase cannot read it ({type(error).__name__}: {error})") from error
         check_structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, where)
-        labels = {} if atoms.calc is None else atoms.calc.results
-        check_labels(
-            labels.get("energy") if self.a2g.r_energy else None,
-            labels.get("forces") if self.a2g.r_forces else None,
-            where,
-        )
+        _check_asked(atoms, {"energy": self.a2g.r_energy, "forces": self.a2g.r_forces}, where)
         return atoms
 
     return get_atoms
+
+
+def _check_asked(atoms: ase.Atoms, asked: Mapping[str, bool], where: str) -> None:
+    """Refuse a structure without the labels that ``a2g_args`` ask for, or with ones that cannot be meant."""
+    results = {} if atoms.calc is None else {k: v for k, v in atoms.calc.results.items() if v is not None}
+    labels = {name: results[name] for name, is_asked in asked.items() if is_asked and name in results}
+    for name, shape in (("energy", ()), ("forces", (len(atoms), 3))):
+        if asked[name] and name not in labels:
+            held = f"its results are {', '.join(sorted(results))}" if results else "it has no results"
+            raise UserError(f"{where}: no {name}, which a2g_args.r_{name} asks for; {held}. Take it out, or add them")
+        if name in labels and np.shape(labels[name]) not in (shape, shape or (1,)):
+            raise UserError(f"{where}: {name} of shape {np.shape(labels[name])}, expected {shape}")
+    check_labels(labels.get("energy"), labels.get("forces"), where)
 
 
 def _where(dataset: Any, idx: Any) -> str:

@@ -17,6 +17,7 @@ from ocp_dc.errors import UserError
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.inference import load_trainer
+from ocp_dc.fairchem1.model_boundaries import has_boundaries
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 from ocp_dc.fairchem1.transform import free_atoms
 
@@ -51,6 +52,7 @@ def predict_labels(
     if first_n is not None and not 1 <= first_n <= len(dataset):
         raise UserError(f"first_n: got {first_n}, expected 1 to {len(dataset)}, the structures of {lmdb}")
     trainer = load_trainer(checkpoint, cpu=cpu, trust_modules=trust_modules)
+    periodic = has_boundaries(trainer._unwrapped_model)
     columns: dict[str, list[Any]] = {name: [] for name in Predictions.__dataclass_fields__}
     hidden = None if progress else True
     batches = _chunks(dataset, count, batch_size)
@@ -63,7 +65,9 @@ def predict_labels(
             columns["free"].append(free_atoms(sample).numpy())
             columns["ids"].append("_".join(_plain(sample[key]) for key in ("sid", "fid") if key in sample) or sample.id)
         with flushed_subnormals():
-            out = trainer.predict(collate(samples, otf_graph=True), per_image=False, disable_tqdm=True)
+            out = trainer.predict(
+                collate(samples, otf_graph=True, use_pbc=periodic), per_image=False, disable_tqdm=True
+            )
         columns["energy_pred"].append(out["energy"].double().flatten().cpu().numpy())
         columns["forces_pred"].append(out["forces"].double().cpu().numpy())
     return Predictions(
@@ -87,7 +91,10 @@ def _plain(number: Any) -> str:
 
 
 def _label(sample: Any, keys: tuple[str, ...], lmdb: str | Path) -> Any:
-    for key in keys:
-        if key in sample and sample[key] is not None:
-            return sample[key]
-    raise UserError(f"{lmdb}: a structure has none of {', '.join(keys)}; an evaluation needs labels")
+    found = [key for key in keys if key in sample]
+    record = f"{lmdb}: record {sample.id}"
+    if not found:
+        raise UserError(f"{record}: has none of {', '.join(keys)}; an evaluation needs labels")
+    if not all(np.array_equal(np.asarray(sample[key]), np.asarray(sample[found[0]])) for key in found):
+        raise UserError(f"{record}: {' and '.join(found)} are different labels; take out the one that is not meant")
+    return sample[found[0]]

@@ -111,6 +111,13 @@ def checked_structures() -> None:
     data_doors.check_ase_structures()
 
 
+def key_mappings() -> None:
+    """Fairchem stops with a bare assertion where a record has a label under its old name and under the new one."""
+    from ocp_dc.fairchem1 import key_mapping
+
+    key_mapping.install()
+
+
 def safe_checkpoints() -> None:
     """torch.load verifies no checksum, its errors are tracebacks, and a checkpoint's config names code to be run."""
     from ocp_dc.fairchem1 import safe_loading
@@ -221,6 +228,7 @@ HOOKS: tuple[Callable[[], None], ...] = (
     safe_unpickling,
     readers_of_each_process,
     checked_structures,
+    key_mappings,
     safe_checkpoints,
     transform_name,
     job_pickling,

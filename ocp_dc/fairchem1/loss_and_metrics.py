@@ -96,7 +96,8 @@ def _label(batch: Any, name: str) -> torch.Tensor:
     if name not in batch:
         raise UserError(
             f"outputs.{name}: the data have no label of this name; they hold {', '.join(sorted(batch.keys()))}. "
-            "dataset.train.key_mapping gives labels the names of outputs, such as {y: energy, force: forces}"
+            "dataset.train.key_mapping gives labels the names of outputs, such as {y: energy, force: forces}. A "
+            "label that not every structure of a batch has is left out of it"
         )
     return batch[name]
 

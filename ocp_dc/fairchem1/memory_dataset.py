@@ -6,10 +6,11 @@ import copy
 from typing import Any
 
 from fairchem.core.common.registry import registry
-from fairchem.core.datasets._utils import rename_data_object_keys
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 from fairchem.core.modules.transforms import DataTransforms
 from torch_geometric.data import Data
+
+from ocp_dc.fairchem1.key_mapping import rename_keys
 
 
 @registry.register_dataset("lmdb_in_memory")
@@ -42,7 +43,7 @@ class LmdbInMemoryDataset(LmdbDataset):
         if index not in self._ready:
             data = self.transforms(copy.copy(self._raw(index)))
             if self.key_mapping is not None:
-                data = rename_data_object_keys(data, self.key_mapping)
+                data = rename_keys(data, self.key_mapping)
             self._ready[index] = data
         return self._ready[index]
 

@@ -6,6 +6,7 @@ Every forward pass of the trainer ``dc`` asks here. Batches that need nothing go
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -16,11 +17,12 @@ from ase.geometry import wrap_positions
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ocp_dc.data.boundaries import FLAT, LARGEST_MOLECULE, complete_cell, has_volume, make_whole, with_vacuum
+from ocp_dc.data.boundaries import FLAT, complete_cell, has_volume, make_whole, with_vacuum
 from ocp_dc.data.structure_check import check_cell
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.collate import collate
 
+LARGEST_WHOLE = 1500  # atoms; a second and 200 MB to put together
 MARGIN = 1.0  # Å of vacuum beyond the cutoff
 ROUNDING = 1e-4  # of a cell; of positions in single precision
 
@@ -36,8 +38,9 @@ def bounded(model: Any, batch: Any) -> Any:
       cutoff.
 
     Neither changes energies or forces. Without ``pbc`` a record is periodic along its cell vectors, as fairchem has it
-    for models with boundaries; a model without takes it as it is. Stored edges (``otf_graph: false``) hold offsets of
-    their own, so that a model with boundaries takes those batches as they are.
+    for models with boundaries; a model without takes it as it is, with a warning where its images would be near.
+    Stored edges (``otf_graph: false``) hold offsets of their own, so that a model with boundaries takes those batches
+    as they are.
 
     Args:
         model: with ``use_pbc`` and ``cutoff``, or with a backbone that has them; another one takes any batch.
@@ -54,6 +57,8 @@ def bounded(model: Any, batch: Any) -> Any:
         return batch
     stored = not getattr(graph, "otf_graph", True) and "edge_index" in batch
     if not use_pbc:
+        if "cell" in batch and "pbc" not in batch:
+            _warn_of_cells(model, batch, max(cutoffs))
         if "pbc" not in batch or "cell" not in batch or not batch.pbc.any():
             return batch
         cutoff = max(cutoffs)
@@ -64,6 +69,11 @@ def bounded(model: Any, batch: Any) -> Any:
         return batch
     one_by_one = bool(getattr(graph, "use_pbc_single", False))  # the edges of each structure are found by themselves
     return _with_images(batch, _periodic(batch), max(cutoffs), one_by_one)
+
+
+def has_boundaries(model: Any) -> bool:
+    """Return whether a model has periodic boundaries, so far as it says so."""
+    return getattr(getattr(model, "backbone", model), "use_pbc", True) is not False
 
 
 def check_first(model: Any, datasets: Mapping[str, Any]) -> None:
@@ -95,12 +105,36 @@ def _periodic(batch: Any) -> Tensor:
     return torch.zeros(len(batch.natoms), 3, dtype=torch.bool, device=batch.pos.device)
 
 
-def _without_images(batch: Any, pbc: Tensor, cutoff: float) -> Any:
-    """Put torn molecules together, and refuse structures whose images are within the cutoff."""
+def _warn_of_cells(model: Any, batch: Any, cutoff: float) -> None:
+    """Warn, once a model, of a cell in which images are within the cutoff, where nothing says what is periodic.
+
+    fairchem's conversion from ase leaves pbc out unless asked, of molecules and crystals alike, and makes up cell
+    vectors of 1 Å where there are none.
+    """
+    if getattr(model, "has_warned_of_cells", False):
+        return
+    pbc = batch.cell.any(dim=-1) & ~_is_one(batch.cell.norm(dim=-1))
+    near = torch.nonzero(~_is_clear(batch, pbc, cutoff)).flatten().tolist()
+    if near:
+        model.has_warned_of_cells = True
+        logging.warning(
+            f"{_name(batch, near[0])}: has a cell and no pbc. The model has use_pbc: false and takes it for a free "
+            "molecule; in its cell, images would be within the cutoff, or it is torn. Of a periodic structure this "
+            "leaves interactions out: take use_pbc: true there"
+        )
+
+
+def _is_clear(batch: Any, pbc: Tensor, cutoff: float) -> Tensor:
+    """Return which structures (structures,) are whole and farther from all images than the cutoff, bool."""
     periodic = batch.cell * pbc[..., None]  # (structures, 3, 3)
     inverse = torch.linalg.pinv(periodic)
     gap = (1 - _extents(batch, inverse)) / inverse.norm(dim=1)  # (structures, 3) Å between images along each normal
-    clear = torch.where(pbc, (gap > cutoff) & periodic.any(dim=-1), True).all(dim=1)
+    return torch.where(pbc, (gap > cutoff) & periodic.any(dim=-1), True).all(dim=1)
+
+
+def _without_images(batch: Any, pbc: Tensor, cutoff: float) -> Any:
+    """Put torn molecules together, and refuse structures whose images are within the cutoff."""
+    clear = _is_clear(batch, pbc, cutoff)
     if clear.all():
         return batch
     shifts = np.zeros(batch.pos.shape)
@@ -108,9 +142,9 @@ def _without_images(batch: Any, pbc: Tensor, cutoff: float) -> Any:
     for index in torch.nonzero(~clear).flatten().tolist():
         atoms, positions, cell, flags = structures[index]
         check_cell(cell, flags, _name(batch, index))
-        whole = make_whole(positions, cell, flags) if len(positions) <= LARGEST_MOLECULE else None
+        whole = make_whole(positions, cell, flags) if len(positions) <= LARGEST_WHOLE else None
         if whole is None or whole.image_distance <= cutoff:
-            distance = "too near" if whole is None else f"{whole.image_distance:.2f} Å away"
+            distance = "too near, or it is torn" if whole is None else f"{whole.image_distance:.2f} Å away"
             raise UserError(
                 f"{_name(batch, index)}: periodic (pbc {' '.join('FT'[int(flag)] for flag in flags)}), but the model "
                 f"has use_pbc: false and a cutoff of {cutoff:g} Å, and images of the atoms are {distance}: it would "
@@ -197,7 +231,8 @@ def _structures(batch: Any, pbc: Tensor) -> list[tuple[slice, NDArray, NDArray, 
 
 
 def _name(batch: Any, index: int) -> str:
-    known = [f"{key} {batch[key][index]}" for key in ("sid", "fid") if key in batch]
+    names = {"sid": "sid", "fid": "fid", "id": "record"}
+    known = [f"{name} {batch[key][index]}" for key, name in names.items() if key in batch]
     return f"structure {index} of a batch" + (f" ({', '.join(known)})" if known else "")
 
 

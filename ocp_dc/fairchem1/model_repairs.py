@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from fairchem.core.common import gp_utils
 from fairchem.core.models.base import GraphData
 from fairchem.core.models.painn.painn import PaiNN
+from torch import Tensor
 
 
 def install() -> None:
     """Put the repairs in force; a second call changes nothing."""
+    dimenet_angles()
     painn_distances()
     graph_parallel_gemnet()
+
+
+class TorchOfRows:
+    """Stands where DimeNet++'s module names torch: crosses vectors along the last axis, and is torch otherwise."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+    @staticmethod
+    def cross(left: Tensor, right: Tensor) -> Tensor:
+        """Return the cross product of the rows of ``left`` [T, 3] and ``right`` [T, 3]."""
+        return torch.linalg.cross(left, right, dim=-1)
+
+
+def dimenet_angles() -> None:
+    """DimeNet++ leaves it to torch along which axis it crosses vectors: the first of size 3, wrong for three triplets.
+
+    The angles, and with them the energy, are of other vectors then.
+    """
+    module: Any = importlib.import_module("fairchem.core.models.dimenet_plus_plus")
+    if not isinstance(module.torch, TorchOfRows):
+        module.torch = TorchOfRows()
 
 
 def painn_distances() -> None:

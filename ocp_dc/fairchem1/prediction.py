@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import logging
+from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def predict(
     batches = [data_loader] if isinstance(data_loader, Batch) else data_loader
     trainer.model.eval()
     predictions: dict[str, Any] = defaultdict(list)
+    records: list[str] = []
     hidden = disable_progress or not distutils.is_master()
     for batch in tqdm(batches, desc="predicting", disable=hidden):
         with torch.autocast("cuda", enabled=trainer.scaler is not None):
@@ -53,6 +55,8 @@ def predict(
         for name, values in physical.items():
             _collect(predictions, name, values.cpu(), batch, trainer.config["outputs"][name]["level"] == "atom")
         predictions["ids"].extend(_ids(batch))
+        records.extend(batch.id if "id" in batch else _ids(batch))
+    predictions["ids"] = distinct(predictions["ids"], records)
     trainer.save_results(predictions, results_file)
     return predictions
 
@@ -68,6 +72,31 @@ def _collect(predictions: dict[str, Any], name: str, values: torch.Tensor, batch
     predictions[name].extend(per_structure)
     chunk_name = "chunk_idx" if name == "forces" else f"{name}_chunk_idx"
     predictions[chunk_name].extend(np.array([len(v) for v in per_structure]))
+
+
+def distinct(ids: list[str], records: list[str]) -> list[str]:
+    """Return ids that differ where their records do; fairchem writes one structure of each id, and drops the others.
+
+    Args:
+        ids: of the structures that this rank has predicted.
+        records: what tells their records apart; a rank may have one that another has too, for equal numbers.
+    """
+    pairs = set(zip(ids, records, strict=True))
+    if distutils.get_world_size() > 1:
+        of_ranks: list[Any] = [None] * distutils.get_world_size()
+        torch.distributed.all_gather_object(of_ranks, pairs)
+        pairs = set().union(*of_ranks)
+    shared = {name for name, count in Counter(name for name, _ in pairs).items() if count > 1}
+    if shared:
+        logging.warning(
+            f"{len(shared)} ids (sid and fid) belong to several structures each, such as {min(shared)}: the number of "
+            "the record follows them, as in ID#RECORD"
+        )
+    elif distutils.get_world_size() == 1 and len(set(ids)) < len(ids):
+        logging.warning(
+            f"{len(ids)} structures have {len(set(ids))} ids (sid and fid): predictions of one of each are written"
+        )
+    return [f"{name}#{record}" if name in shared else name for name, record in zip(ids, records, strict=True)]
 
 
 def _ids(batch: Any) -> list[str]:

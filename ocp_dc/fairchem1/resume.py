@@ -16,6 +16,7 @@ from fairchem.core.modules.normalization.normalizer import create_normalizer
 from fairchem.core.modules.scaling.compat import load_scales_compat
 
 import ocp_dc
+from ocp_dc.errors import UserError
 from ocp_dc.fairchem1 import checkpoints, optimizer_state, scale_factors, schedule
 from ocp_dc.fairchem1.model_check import check_same_model
 from ocp_dc.fairchem1.plain import plain
@@ -143,8 +144,12 @@ def _step(trainer: Any, saved: int) -> int:
 def _load_averages(trainer: Any, checkpoint: dict[str, Any], inference_only: bool) -> None:
     """Bring the averaged weights back; without any in the checkpoint the average starts at its weights."""
     averages = checkpoint.get("ema")
+    trainable = [p for p in trainer.model.parameters() if p.requires_grad]
+    if averages is not None and (inference_only or trainer.ema is not None):
+        shapes = [tuple(value.shape) for value in averages["shadow_params"]]
+        if shapes != [tuple(parameter.shape) for parameter in trainable]:  # copying would broadcast
+            raise UserError("the averaged weights (ema) of the checkpoint are not those of its model; it is damaged")
     if inference_only and averages is not None:
-        trainable = (p for p in trainer.model.parameters() if p.requires_grad)
         with torch.no_grad():
             for parameter, value in zip(trainable, averages["shadow_params"], strict=True):
                 parameter.copy_(value)

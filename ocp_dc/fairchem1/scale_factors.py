@@ -71,8 +71,8 @@ def read_scale_file(block: Mapping[str, Any]) -> dict[str, float] | None:
     except Exception as error:  # a file of any content: what json and torch raise is not one kind
         raise UserError(f"model.scale_file {source}: {error}; {COMMAND} writes one") from error
     for name, value in factors.items():
-        if not math.isfinite(value) or value == 0:
-            raise UserError(f"model.scale_file {source}: {name}: got {value}, expected a finite number other than 0")
+        if isinstance(found[name], bool) or not math.isfinite(value) or value <= 0:
+            raise UserError(f"model.scale_file {source}: {name}: got {found[name]}, expected a finite number above 0")
     if isinstance(source, str) and source.endswith(".json"):
         content = read_json(source, f"{COMMAND} writes one")
         comment = content.pop(COMMENT, None)

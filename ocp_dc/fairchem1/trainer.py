@@ -24,6 +24,7 @@ from ocp_dc.fairchem1 import (
     norm_gains,
     prediction,
     records,
+    relaxed_ids,
     resume,
     scale_factors,
     schedule,
@@ -33,7 +34,7 @@ from ocp_dc.fairchem1 import (
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.environment import environment
 from ocp_dc.fairchem1.model_arguments import building
-from ocp_dc.fairchem1.model_boundaries import bounded
+from ocp_dc.fairchem1.model_boundaries import bounded, has_boundaries
 from ocp_dc.fairchem1.running_means import RunningMeans
 from ocp_dc.fairchem1.transform import NAME, arm
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
@@ -134,7 +135,7 @@ class DCTrainer(OCPTrainer):
         }
         return DataLoader(
             dataset,
-            collate_fn=functools.partial(collate, **options),
+            collate_fn=functools.partial(collate, use_pbc=has_boundaries(built), **options),
             num_workers=loader.num_workers,
             pin_memory=self.device.type == "cuda",
             batch_sampler=sampler,
@@ -231,7 +232,7 @@ class DCTrainer(OCPTrainer):
 
     def run_relaxations(self) -> None:
         """Relax the structures of the relax data set, with the averaged weights."""
-        with self.ema_weights():
+        with self.ema_weights(), relaxed_ids.named_apart(self):
             super().run_relaxations()
 
     # ---- checkpoints ---------------------------------------------------------------------------------------------

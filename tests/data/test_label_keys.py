@@ -120,3 +120,33 @@ def test_labels_of_wrong_shape(energy: object, forces: object, message: str) -> 
     atoms.info = {"E": energy, "F": forces}
     with pytest.raises(UserError, match=message):
         labels_of(atoms, LabelKeys("E", "F"), "f")
+
+
+@pytest.mark.parametrize(
+    ("energy", "forces", "said"),
+    [
+        ("energy_per_atom", "F", "per atom"),
+        ("E_PerAtom", "F", "per atom"),
+        ("E", "gradients", "gradients of the energy"),
+        ("E", "dE_dx", "gradients of the energy"),
+        ("E", "neg_grad", ""),
+        ("E_total", "F", ""),
+    ],
+)
+def test_names_that_say_something_else_are_noted(tmp_path: Path, energy: str, forces: str, said: str) -> None:
+    path = save(tmp_path / "a.extxyz", water(energy, forces), energy, forces)
+    with closing(AseSource(path, keys=LabelKeys(energy, forces))) as source:
+        assert source[0].energy == -2.0
+        notes = source.notes()
+    assert len(notes) == (1 if said else 0)
+    assert all(said in note for note in notes)
+
+
+def test_the_unit_of_forces_that_a_frame_states(tmp_path: Path) -> None:
+    atoms = water("E", "F")
+    atoms.info["forces_unit"] = "hartree/bohr"
+    path = save(tmp_path / "a.extxyz", atoms, "E", "F")
+    with pytest.raises(UserError, match="frame 0: its forces_unit says 'hartree/bohr', but hartree/Å would be used"):
+        frame_of(path, "hartree", LabelKeys("E", "F"))
+    with closing(AseSource(path, "hartree", "bohr", LabelKeys("E", "F"))) as source:
+        np.testing.assert_allclose(source[0].forces, FORCES * 51.4220675, rtol=1e-6)

@@ -172,3 +172,42 @@ def test_a_unit_that_nobody_knows(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", **arrays("md17"))
     with pytest.raises(UserError, match="does not say its energy unit, and none was given"):
         NpzSource(tmp_path / "b.npz", "md17")
+
+
+@pytest.mark.parametrize("unit", ["kcal/mol/Ang", "hartree / bohr", "eV/nm"])
+def test_forces_of_another_unit_than_energies_and_lengths(tmp_path: Path, unit: str) -> None:
+    np.savez(tmp_path / "a.npz", **arrays("md17"), f_unit=unit)
+    with pytest.raises(UserError, match=rf"a\.npz: its f_unit says '{unit}', but eV/Å would be used"):
+        NpzSource(tmp_path / "a.npz", "md17", "eV")
+
+
+@pytest.mark.parametrize("unit", ["eV/Angstrom", "(eV/A)", "1.6e-9 N", "eV"])
+def test_forces_of_the_same_unit_or_of_none_that_is_known(tmp_path: Path, unit: str) -> None:
+    np.savez(tmp_path / "a.npz", **arrays("md17"), f_unit=unit)
+    assert NpzSource(tmp_path / "a.npz", "md17", "eV")[0].forces.shape == (ATOMS, 3)
+
+
+CRYSTAL = np.array([[1.5, 0.2, 0.0], [0.0, 1.6, 0.0], [0.0, 0.3, 1.7]])
+
+
+@pytest.mark.parametrize(
+    ("more", "outcome"),
+    [
+        ({"lattice": CRYSTAL}, "refused"),
+        ({"cells": np.tile(CRYSTAL, (FRAMES, 1, 1)), "pbc": np.ones(3, dtype=bool)}, "refused"),
+        ({"box": np.array([1.5, 1.6, 1.7])}, "refused"),
+        ({"lattice": np.eye(3) * 40.0}, "noted"),
+        ({"lattice": CRYSTAL, "pbc": np.zeros(3, dtype=bool)}, "read"),
+        ({"cell": np.zeros((3, 3))}, "read"),
+        ({"cell": np.array(["a"])}, "read"),
+        ({"box": np.array([None])}, "read"),
+    ],
+)
+def test_a_cell_is_not_passed_over(tmp_path: Path, more: dict[str, Any], outcome: str) -> None:
+    np.savez(tmp_path / "a.npz", **arrays("md17"), **more)
+    if outcome == "refused":
+        with pytest.raises(UserError, match=rf"has a cell \({next(iter(more))}\).*--format ase"):
+            NpzSource(tmp_path / "a.npz", "md17", "eV")
+        return
+    notes = NpzSource(tmp_path / "a.npz", "md17", "eV").notes()
+    assert [("lattice) is not read" in note) for note in notes] == ([True] if outcome == "noted" else [])

@@ -20,6 +20,7 @@ from ocp_dc.data.lmdb_io import write_lmdb
 from ocp_dc.errors import DivergenceError, UserError
 from ocp_dc.fairchem1 import loss_and_metrics
 from ocp_dc.fairchem1.collate import collate
+from ocp_dc.fairchem1.evaluate import predict_labels
 
 from runs import run_main
 
@@ -135,3 +136,74 @@ def test_a_label_of_any_name_is_bad_data_and_a_prediction_a_divergence(structure
     }[whose]
     with pytest.raises(error, match=message):
         loss_and_metrics.loss_terms(trainer, out, batch)
+
+
+def written(folder: Path, ethanol: Path, change: Callable[[int, Any], None]) -> Path:
+    """Copy the data sets, every record of the test set changed."""
+    shutil.copytree(ethanol, folder)
+    dataset = LmdbDataset({"src": str(folder / "test")})
+    samples = [copy.copy(dataset[index]) for index in range(len(dataset))]
+    for index, sample in enumerate(samples):
+        del sample.id
+        change(index, sample)
+    shutil.rmtree(folder / "test")
+    (folder / "test").mkdir()
+    write_lmdb(folder / "test" / "data.lmdb", samples)
+    return folder
+
+
+def test_predictions_of_records_with_the_same_ids_are_all_written(tmp_path, small_config, trained, ethanol, caplog):
+    def change(index: int, sample: Any) -> None:
+        sample.sid = max(index - 3, 0)  # four have 0
+        sample.fid = 0
+
+    folder = written(tmp_path / "data", ethanol, change)
+    config = with_data(small_config(model={"dc": trained.load()["config"]["model"]["dc"]}), folder)
+    checkpoint = trained.checkpoint("best_checkpoint.pt")
+    run = run_main(tmp_path, config, "--checkpoint", str(checkpoint), mode="predict")
+    assert run.status == 0
+    (file,) = run.result("").glob("*.npz")
+    found = dict(np.load(file))
+    assert sorted(found["ids"]) == sorted([f"0_0#0_{n}" for n in range(4)] + [f"{n}_0" for n in range(1, 7)])
+    assert "1 ids (sid and fid) belong to several structures" in caplog.text
+    order = [int(name.rpartition("_")[2]) if "#" in name else 3 + int(name.split("_")[0]) for name in found["ids"]]
+    expected = predict_labels(checkpoint, folder / "test", cpu=True, progress=False)
+    np.testing.assert_allclose(found["energy"].ravel(), expected.energy_pred[order], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("fids_differ", [True, False])
+def test_relaxed_structures_of_the_same_sid_are_all_written(tmp_path, small_config, trained, ethanol, fids_differ):
+    def change(index: int, sample: Any) -> None:
+        sample.sid, sample.fid = index // 5, index % 5 if fids_differ else 0
+
+    folder = written(tmp_path / "data", ethanol, change)
+    config = with_data(small_config(model={"dc": trained.load()["config"]["model"]["dc"]}), folder)
+    config["dataset"]["relax"] = {"src": str(folder / "test")}
+    relax_opt = {"memory": 5, "traj_dir": str(tmp_path / "traj")}
+    config["task"] = {"relaxation_steps": 1, "relaxation_fmax": 1e-3, "relax_opt": relax_opt}
+    checkpoint = str(trained.checkpoint("best_checkpoint.pt"))
+    run = run_main(tmp_path, config, "--checkpoint", checkpoint, mode="run-relaxations")
+    assert run.status == 0
+    names = [f"{n // 5}_{n % 5}" if fids_differ else f"{n // 5}#0_{n}" for n in range(10)]
+    with np.load(run.result("relaxed_positions.npz")) as relaxed:
+        assert sorted(relaxed["ids"]) == sorted(names)
+        assert relaxed["pos"].shape == (90, 3)
+    assert sorted(path.stem for path in (tmp_path / "traj").glob("*.traj")) == sorted(names)
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_a_label_under_both_of_its_names(tmp_path, small_config, trained, ethanol, capsys, same):
+    def change(index: int, sample: Any) -> None:
+        sample.energy = sample.y if same else sample.y + 1.0
+
+    folder = written(tmp_path / "data", ethanol, change)
+    shutil.rmtree(folder / "val")
+    shutil.copytree(folder / "test", folder / "val")
+    run = run_main(tmp_path, with_data(small_config(optim={"max_epochs": 1}), folder))
+    assert run.status == (0 if same else 2)
+    arguments = [str(trained.checkpoint("best_checkpoint.pt")), str(folder / "test"), "--out", str(tmp_path / "e")]
+    assert main(["evaluate", *arguments, "--cpu"]) == (0 if same else 2)
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    for message in ("has energy already", "energy and y are different labels"):
+        assert (message in error) is not same

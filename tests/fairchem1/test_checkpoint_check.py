@@ -65,6 +65,10 @@ def test_good_ones():
             {"scale": 1.0, "mean": 0.0, "references": torch.tensor([INF])},
             "references are not finite",
         ),
+        ("label_rescaling", {"scale": [1.0], "mean": 0.0, "references": None}, "expected one number"),
+        ("label_rescaling", {"scale": 1.0, "mean": torch.zeros(2), "references": None}, "expected one number"),
+        ("label_rescaling", {"scale": 1.0, "mean": 0.0, "references": [0.0, 1.0]}, "one number an element"),
+        ("label_rescaling", {"scale": 1.0, "mean": 0.0, "references": torch.zeros(2, 3)}, "one number an element"),
         ("label_rescaling", {"scale": 1.0}, "lacks scale, mean or references"),
         ("scale_dict", {"block_1": 0.0}, "scale factor block_1 is 0"),
         ("scale_dict", {"block_1": torch.tensor(NAN)}, "scale factor block_1 is not finite"),
@@ -98,6 +102,16 @@ def test_moments_matter_to_a_training_only():
     check_values(state, "here")
     with pytest.raises(UserError, match="the optimizer's exp_avg of parameter 0 is not finite"):
         check_training_state(state, "here")
+
+
+@pytest.mark.parametrize("value", ["one number", "fewer"])
+def test_averages_of_other_shapes_are_not_broadcast(value, trained, tmp_path):
+    checkpoint = trained.load("checkpoint.pt")
+    averages = checkpoint["ema"]["shadow_params"]
+    checkpoint["ema"]["shadow_params"] = averages[1:] if value == "fewer" else [averages[0][:1, :1], *averages[1:]]
+    torch.save(checkpoint, tmp_path / "a.pt")
+    with pytest.raises(UserError, match=r"averaged weights \(ema\) of the checkpoint are not those of its model"):
+        ocp_dc.calculator(tmp_path / "a.pt", cpu=True)
 
 
 @pytest.mark.parametrize("damage", ["weights", "truncated", "flipped", "folder"])

@@ -83,3 +83,31 @@ def test_subsets(ethanol):
     )
     assert len(dataset) == 7
     assert dataset[6].natoms == 9
+
+
+def mixed() -> list[Data]:
+    """Records of several programs: with more and with fewer names, and of other kinds."""
+    full = sample(3, 0, named=False)
+    full.update({"fixed": torch.tensor([1, 0, 0]), "tags": torch.tensor([0, 1, 2]), "fid": 3, "extra": 1.0})
+    full.pbc = torch.tensor([[True, True, False]])
+    bare = Data(pos=torch.rand(2, 3), atomic_numbers=torch.arange(2), natoms=2, y=1.0, sid="b", extra="text")
+    slab = sample(1, 2, named=False)
+    slab.cell[0, 2] = 0.0
+    return [full, bare, slab]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+@pytest.mark.parametrize("use_pbc", [False, True])
+def test_records_with_and_without_a_value_share_a_batch(order, use_pbc):
+    samples = [mixed()[number] for number in order]
+    batch = collate(samples, otf_graph=True, use_pbc=use_pbc)
+    of = [order.index(number) for number in range(3)]  # the place of each
+    assert "force" not in batch
+    assert "extra" not in batch
+    assert [batch.fixed[batch.batch == place].tolist() for place in of] == [[1, 0, 0], [0, 0], [0]]
+    assert [batch.tags[batch.batch == place].tolist() for place in of] == [[0, 1, 2], [0, 0], [0]]
+    assert batch.pbc[of].tolist() == [[True, True, False], [False] * 3, [use_pbc, use_pbc, False]]
+    assert batch.cell[of[1]].tolist() == torch.zeros(3, 3).tolist()
+    assert [batch.sid[place] for place in of] == ["0", "b", "2"]
+    assert batch.fid[of].tolist() == [3, 0, 0]
+    assert "pbc" not in samples[order.index(2)]  # data sets in memory give the same object each time

@@ -168,6 +168,26 @@ def test_structures_of_ase_s_formats_are_checked(made, tmp_path):
         dataset[1]
 
 
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        (None, "no energy, which a2g_args.r_energy asks for; it has no results"),
+        ({"energy": 1.0}, "no forces, which .*; its results are energy"),
+        ({"free_energy": 1.0, "forces": np.zeros((2, 3))}, "no energy, which .*; its results are forces, free_energy"),
+        ({"energy": 1.0, "forces": np.zeros((3, 3))}, r"forces of shape \(3, 3\), expected \(2, 3\)"),
+    ],
+)
+def test_labels_that_structures_of_ase_s_formats_lack(tmp_path, results, message):
+    atoms = Atoms("H2", [[0, 0, 0], [0, 0, 0.7]])
+    if results is not None:
+        atoms.calc = SinglePointCalculator(atoms, **results)
+    with connect(str(tmp_path / "bad.db")) as database:
+        database.write(atoms)
+    dataset = registry.get_dataset_class("ase_db")({"src": str(tmp_path / "bad.db"), **ASE_ARGUMENTS})
+    with pytest.raises(UserError, match=rf"bad\.db: row 1: {message}"):
+        dataset[0]
+
+
 def test_a_record_without_a_number_gets_its_own(made, tmp_path):
     samples = [s.clone() for s in made["ethanol"][:3]]
     for sample in samples:

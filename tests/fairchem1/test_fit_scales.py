@@ -329,3 +329,10 @@ def test_a_file_that_lacks_some_factors_with_any_trainer(config, scale_file, tmp
     changed["dataset"] = {name: {**block, "transforms": {}} for name, block in config["dataset"].items()}
     assert run_main(tmp_path, changed).status == 2
     assert "model.scale_file: lacks" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["0", "-1.2", "NaN", "true", "1e999"])
+def test_a_factor_is_a_number_above_zero(tmp_path, value):
+    (tmp_path / "scales.json").write_text(f'{{"block_1": 1.5, "block_2": {value}}}')
+    with pytest.raises(UserError, match="block_2"):
+        scale_factors.read_scale_file({"scale_file": str(tmp_path / "scales.json")})

@@ -151,6 +151,21 @@ def test_a_molecule_that_an_older_version_tore_is_put_together(box):
             torch.testing.assert_close(energy(schnet(periodic), torn), free, rtol=1e-5, atol=1e-5)
 
 
+def test_a_large_molecule_that_was_folded_is_put_together():
+    atoms = ethanol() * (1, 1, 1)
+    for shift in range(1, 40):
+        copy_ = ethanol()
+        copy_.positions += [4.5 * (shift % 4), 4.5 * (shift // 4 % 4), 4.5 * (shift // 16)]
+        atoms += copy_
+    free = energy(schnet(periodic=False), data_of(atoms))
+    atoms.set_cell([30.0, 30.0, 30.0])
+    atoms.pbc = True
+    atoms.positions += 20.0
+    atoms.wrap()
+    assert len(atoms) == 360
+    torch.testing.assert_close(energy(schnet(periodic=False), data_of(atoms)), free, rtol=1e-5, atol=1e-5)
+
+
 def test_atoms_may_lie_anywhere_in_a_model_with_boundaries():
     model = schnet(periodic=True)
     rng = np.random.default_rng(0)
@@ -176,6 +191,27 @@ def test_nothing_is_touched_where_nothing_is_to_be_done():
         assert bounded(schnet(periodic), batch) is batch
 
 
+@pytest.mark.parametrize(
+    ("atoms", "changes", "warns"),
+    [
+        (oxide(), {}, True),
+        (slab((4.0, 3.0, 16.0)), {}, True),
+        (ethanol(4.0), {}, True),
+        (ethanol(30.0), {}, False),
+        (ethanol(), {"cell": torch.eye(3)[None]}, False),  # made up by fairchem's conversion from ase
+        (ethanol(), {}, False),
+    ],
+)
+def test_a_cell_without_pbc_in_a_model_without_boundaries(atoms, changes, warns, caplog):
+    model = schnet(periodic=False)
+    free = atoms.copy()
+    free.pbc = False
+    for _ in range(2):  # said once
+        found = energy(model, data_of(atoms, pbc=None, **changes))
+    torch.testing.assert_close(found, energy(model, data_of(atoms, pbc=torch.zeros(1, 3, dtype=torch.bool))))
+    assert caplog.text.count("has a cell and no pbc") == warns
+
+
 def test_records_of_others():
     """A slab whose third vector is zero or was made up, and records of OC20's kind without pbc or cell."""
     model = schnet(periodic=True)
@@ -196,7 +232,8 @@ def test_records_of_others():
     ("atoms", "periodic", "changes", "message"),
     [
         (oxide(), False, {}, r"structure 0 .*sid 7.*pbc T T T.*use_pbc: false.*2\.\d\d Å away"),
-        (bulk("Cu", cubic=True) * (5, 5, 5), False, {}, "structure 0.*too near"),
+        (bulk("Cu", cubic=True) * (5, 5, 5), False, {}, r"structure 0.*2\.55 Å away"),
+        (bulk("Cu", cubic=True) * (8, 8, 6), False, {}, "structure 0.*too near, or it is torn"),
         (slab(), False, {}, "pbc T T F.*use_pbc: false"),
         (ethanol(4.0), False, {}, "use_pbc: false"),
         (ethanol(12.0), False, {"cell": torch.zeros(1, 3, 3)}, "cell vector 1 is zero"),

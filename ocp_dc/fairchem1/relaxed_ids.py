@@ -1,0 +1,72 @@
+"""Names for the structures that relaxations write: fairchem takes their sid alone, and keeps one structure of each."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+
+class NamedApart:
+    """A loader whose batches have names in the place of the sids that several structures share.
+
+    Args:
+        loader: the loader.
+        shared: the sids, as text.
+        fids_differ: whether sid and fid together belong to one structure each.
+    """
+
+    def __init__(self, loader: Any, shared: set[str], fids_differ: bool) -> None:
+        self.loader, self.shared, self.fids_differ = loader, shared, fids_differ
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self.loader:
+            batch.sid = [
+                name if name not in self.shared else f"{name}_{fid}" if self.fids_differ else f"{name}#{record}"
+                for name, fid, record in _identities(batch)
+            ]
+            yield batch
+
+
+@contextlib.contextmanager
+def named_apart(trainer: Any) -> Iterator[None]:
+    """Let structures to relax that share a sid be written under ``SID_FID`` or ``SID#RECORD``, within this block.
+
+    Trajectories have these names, too.
+    """
+    dataset = getattr(trainer, "relax_dataset", None)
+    known = [] if dataset is None else [next(_identities(dataset[index])) for index in range(len(dataset))]
+    shared = {name for name, count in Counter(name for name, *_ in known).items() if count > 1}
+    fids_differ = len({(name, fid) for name, fid, _ in known}) == len(known)
+    if not shared:
+        yield
+        return
+    logging.warning(
+        f"{len(shared)} sids belong to several structures to relax each, such as {min(shared)}: these are written as "
+        f"{'SID_FID' if fids_differ else 'SID#RECORD'}"
+    )
+    loader = trainer.relax_loader
+    trainer.relax_loader = NamedApart(loader, shared, fids_differ)
+    try:
+        yield
+    finally:
+        trainer.relax_loader = loader
+
+
+def _identities(data: Any) -> Iterator[tuple[str, str, str]]:
+    """Return sid, fid and record of each structure of a batch or of a sample, as text."""
+    sids = _listed(data.sid)
+    missing = [""] * len(sids)
+    fids, records = (_listed(data[key]) if key in data else missing for key in ("fid", "id"))
+    return zip(map(str, sids), map(str, fids), map(str, records), strict=True)
+
+
+def _listed(values: Any) -> list[Any]:
+    if hasattr(values, "flatten"):
+        return list(values.flatten().tolist())
+    return values if isinstance(values, list) else [values]
