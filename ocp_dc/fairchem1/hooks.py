@@ -6,6 +6,7 @@ leaves what the first time put there.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import os
@@ -137,6 +138,16 @@ def job_pickling() -> None:
     cli.runner_wrapper = runner.run
 
 
+def runs_of_several_ranks_beside_each_other() -> None:
+    """The ranks of every run on a machine meet at one port by default: a second run ends with the first.
+
+    The port 0 lets each run take a free one.
+    """
+    cli: Any = importlib.import_module("fairchem.core._cli")
+    if not isinstance(cli.LaunchConfig, functools.partial):
+        cli.LaunchConfig = functools.partial(cli.LaunchConfig, rdzv_endpoint="localhost:0")
+
+
 def relaxation_interface() -> None:
     """Ase 3.23 and later ask an optimizable for coordinates as one vector; fairchem's was written before that."""
     optimizable: Any = importlib.import_module("fairchem.core.common.relaxation.optimizable")
@@ -216,6 +227,7 @@ HOOKS: tuple[Callable[[], None], ...] = (
     safe_checkpoints,
     transform_name,
     job_pickling,
+    runs_of_several_ranks_beside_each_other,
     relaxation_interface,
     molecules_in_trajectories,
     basis_functions,
