@@ -12,6 +12,7 @@ from fairchem.core.common import utils
 
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.no_logger import NAME as NO_LOGGER
+from ocp_dc.fairchem1.old_layout import in_present_layout, with_named_splits
 from ocp_dc.yaml_config import apply_override, check_kind, read_yaml
 
 EXPECTED = "a run config such as configs/md17/schnet-dc.yml"
@@ -38,8 +39,10 @@ def build_config(args: argparse.Namespace, overrides: Sequence[str], include_pat
     except (yaml.YAMLError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise UserError(f"{path}: {' '.join(str(error).split())}") from error
     check_kind(config, "run", path)
+    config = with_named_splits(config)
     for text in overrides:
         apply_override(config, text)
+    config = in_present_layout(config)
     if config.get("logger", "") is None:
         config["logger"] = NO_LOGGER
     return config

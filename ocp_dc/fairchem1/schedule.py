@@ -80,10 +80,13 @@ def warn_of_other_length(scheduler: Any, saved: dict[str, Any]) -> None:
     """
     for name in LENGTHS.values():
         if name in saved and saved[name] != getattr(scheduler, name, saved[name]):
+            after = "trains at its last learning rate after it"
+            if name == LENGTHS["CosineAnnealingLR"]:
+                after = "its learning rate, a cosine, rises again after it"
             logging.warning(
                 f"the schedule of the checkpoint lasts {saved[name]} steps, that of the config "
-                f"{getattr(scheduler, name)}: the run goes on with the former, and trains at its last learning rate "
-                "after it. --resume-with config lays it out for the length of the config"
+                f"{getattr(scheduler, name)}: the run goes on with the former, and {after}. --resume-with config lays "
+                "it out for the length of the config"
             )
 
 

@@ -23,6 +23,7 @@ class Number:
         above: whether ``least`` itself is too small.
         below: whether ``most`` itself is too large.
         whole: whether it counts something.
+        as_float: whether a whole number may be written as a float, such as 5.0e+3.
         nullable: whether null may stand for it.
         unit: its unit, for the message.
     """
@@ -32,6 +33,7 @@ class Number:
     above: bool = False
     below: bool = False
     whole: bool = False
+    as_float: bool = False
     nullable: bool = True
     unit: str = ""
 
@@ -39,7 +41,7 @@ class Number:
         """Raise UserError where ``value`` is something else; ``path`` is its place in the config."""
         if value is None and self.nullable:
             return
-        kind = int if self.whole else Real
+        kind = int if self.whole and not (self.as_float and is_whole(value)) else Real
         good = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
         good = good and (value > self.least if self.above else value >= self.least)
         if not (good and (value < self.most if self.below else value <= self.most)):
@@ -53,6 +55,12 @@ class Number:
         upper = f"below {self.most:.12g}" if self.below else f"at most {self.most:.12g}"
         limits = [text for text, limit in ((lower, self.least), (upper, self.most)) if math.isfinite(limit)]
         return ", ".join([kind, " and ".join(limits)] if limits else [kind]) + (f" {self.unit}" if self.unit else "")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, be it an int or a float."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and float(value).is_integer()
 
 
 def count(least: int = 1, most: float = math.inf, nullable: bool = True) -> Number:
@@ -73,7 +81,7 @@ OPTIM = {
     "batch_size": count(nullable=False),
     "eval_batch_size": count(nullable=False),
     "max_epochs": count(nullable=False),
-    "eval_every": count(nullable=False),
+    "eval_every": Number(1, whole=True, as_float=True, nullable=False),  # the step is divided by it
     "early_stopping_patience": count(nullable=False),
     "num_workers": count(0, nullable=False),
 }
@@ -125,7 +133,7 @@ def check_optim_numbers(optim: Mapping[str, Any]) -> None:
         OPTIM["max_lr"].check(rate, f"optim.max_lr.{number}")
     check_numbers({k: v for k, v in optim.items() if not (k == "max_lr" and isinstance(v, list))}, OPTIM, "optim")
     every = optim.get("checkpoint_every", -1)
-    if isinstance(every, bool) or not isinstance(every, int) or (every < 1 and every != -1):
+    if not is_whole(every) or (every < 1 and every != -1):
         raise UserError(
             f"optim.checkpoint_every: got {every!r}, expected a whole number, at least 1, or -1 for every epoch"
         )

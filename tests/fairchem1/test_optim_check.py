@@ -8,6 +8,7 @@ import torch
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.inspect_model import build_model
 from ocp_dc.fairchem1.optim_check import check_optim
+from ocp_dc.fairchem1.trainer import DCTrainer
 
 from runs import MODEL, run_main
 
@@ -60,7 +61,12 @@ def _initial(tmp_path, small_config):
 )
 def test_what_is_refused(changes, message):
     with pytest.raises(UserError, match=message):
-        check_optim({**OPTIM, **changes})
+        check_optim({**OPTIM, **changes}, DCTrainer)
+
+
+def test_stock_trainers_go_on_with_a_weight_decay_of_0_that_is_none(caplog):
+    check_optim({**OPTIM, "weight_decay": 0})
+    assert "AdamW decays weights by 0.01 then" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -75,4 +81,4 @@ def test_what_is_refused(changes, message):
     ],
 )
 def test_what_is_taken(changes):
-    check_optim({**OPTIM, **changes})
+    check_optim({**OPTIM, **changes}, DCTrainer)

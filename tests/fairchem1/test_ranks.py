@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +12,14 @@ import torch
 import yaml
 from ase.build import molecule
 from ase.calculators.emt import EMT
+from torch.distributed.elastic.rendezvous import RendezvousParameters
+from torch.distributed.elastic.rendezvous.c10d_rendezvous_backend import create_backend
 
 from ocp_dc.data.prepare import prepare
 
 from runs import GEMNET, MODEL, Run, run_main
+
+from fairchem.core import _cli  # isort: skip  # after the hooks, which let it import
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +43,7 @@ def run_two_ranks(folder: Path, config: dict, name: str) -> Run:
     path.write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "ocp_dc", "main", "--mode", "train", "--config-yml", str(path), "--cpu"]
     command += ["--num-gpus", "2", "--run-dir", str(folder), "--timestamp-id", name]
-    with socket.socket() as another:  # training's, at the port where ranks meet by default
-        with contextlib.suppress(OSError):  # it is taken already
-            another.bind(("localhost", 29400))
-            another.listen()
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     return Run(0, folder, name)
 
@@ -92,3 +90,13 @@ def test_loader_workers(tmp_path, small_config):
     assert alone.status == workers.status == 0
     state = workers.load()["state_dict"]
     assert all(value.equal(state[name]) for name, value in alone.load()["state_dict"].items())
+
+
+def test_runs_beside_each_other_meet_at_ports_of_their_own():
+    """With torch's default both take port 29400: the second joins the first one's store, and ends with it."""
+    stores = []
+    for name in ("one", "two"):
+        given = _cli.LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=2, rdzv_backend="c10d", run_id=name)
+        parameters = RendezvousParameters("c10d", given.rdzv_endpoint, name, 1, 1, **given.rdzv_configs)
+        stores.append(create_backend(parameters)[1])
+    assert len({store.port for store in stores}) == 2

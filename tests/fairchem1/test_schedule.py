@@ -39,6 +39,22 @@ def test_move_to_gives_the_rates_of_a_run_that_came_that_far(name, step):
     assert other.param_groups[0]["betas"] == pytest.approx(optimizer.param_groups[0]["betas"], rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("name", "length", "message"),
+    [
+        ("CosineAnnealingLR", "T_max", "rises again after it"),
+        ("OneCycleLR", "total_steps", "at its last learning rate after it"),
+    ],
+)
+def test_another_length_says_what_follows_the_schedule(name, length, message, caplog):
+    optimizer, scheduler = make(name)
+    schedule.warn_of_other_length(scheduler, {**scheduler.state_dict(), length: 10})
+    assert message in caplog.text
+    if name == "CosineAnnealingLR":
+        schedule.move_to(scheduler, 30)
+        assert optimizer.param_groups[0]["lr"] > 0
+
+
 def test_plateaus_stay():
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.01)
     optimizer.param_groups[0]["lr"] = 0.002
