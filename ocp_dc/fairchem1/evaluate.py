@@ -19,6 +19,7 @@ from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.inference import load_trainer
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 from ocp_dc.fairchem1.transform import free_atoms
+from ocp_dc.fairchem1.value_check import count as number
 
 
 def predict_labels(
@@ -43,8 +44,9 @@ def predict_labels(
 
     Raises:
         UserError: a file is missing, damaged or hostile, a structure has no labels, or ``first_n`` is below 1 or above
-            what there is, as for ``dataset.first_n`` of a config.
+            what there is, as for ``dataset.first_n`` of a config, or ``batch_size`` is below 1.
     """
+    number(nullable=False).check(batch_size, "batch_size")
     check_lmdb(Path(lmdb))
     dataset = LmdbDataset({"src": str(lmdb)})
     count = len(dataset) if first_n is None else first_n

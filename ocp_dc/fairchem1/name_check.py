@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from ocp_dc.errors import UserError, nearest, unknown_name
 
-OUTPUTS = ("energy", "forces", "stress")  # of models that are no hydras
+OURS = ("fairchem.core.models.", "ocp_dc.fairchem1.")  # whose models have no other outputs, hydras aside
 # what may stand where: fairchem's classes do not all say that they are backbones
 PARTS = {"model": ("model",), "backbone": ("backbone", "model"), "head": ("head",)}
 BALANCING = ("atoms", "neighbors", False)  # fairchem's own configs say neighbors, which only several ranks read
@@ -129,10 +129,14 @@ def _check_outputs(config: Mapping[str, Any]) -> None:
     """Check that the model gives the outputs, and that metrics are of outputs."""
     outputs, model = config["outputs"], config["model"]
     parts = [part for block in outputs.values() for part in block.get("decomposition") or ()]
-    if "backbone" not in model and "heads" not in model:
-        for name, block in outputs.items():
-            if name not in OUTPUTS and not block.get("decomposition") and nearest(name, OUTPUTS):
-                raise UserError(f"outputs: {name!r} is none; models give energy and forces.{nearest(name, OUTPUTS)}")
+    given = _given_outputs(model)
+    for name, block in outputs.items() if given else ():
+        for needed in block.get("decomposition") or [name]:
+            if needed not in given:
+                raise UserError(
+                    f"outputs: {needed!r} is none of the model's: {model['name']} gives {' and '.join(given)}; remove "
+                    f"it, or take a model with a head for it.{nearest(needed, given)}"
+                )
     if "forces" in outputs and model.get("regress_forces") is False:
         raise UserError(
             "model.regress_forces: false, so that the model gives no forces, which outputs and loss_functions ask for; "
@@ -142,6 +146,13 @@ def _check_outputs(config: Mapping[str, Any]) -> None:
         known = [*outputs, *parts, "misc"]
         if target not in known:
             raise unknown_name("target in evaluation_metrics.metrics", target, known)
+
+
+def _given_outputs(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the outputs of one of fairchem's models or ours; nothing for those with heads, and for others' models."""
+    if "backbone" in model or "heads" in model or not model_class(model["name"], "model").__module__.startswith(OURS):
+        return ()
+    return ("energy", "forces", *(["stress"] if model.get("regress_stress") else []))
 
 
 def _check_key_mappings(config: Mapping[str, Any]) -> None:

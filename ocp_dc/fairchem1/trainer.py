@@ -32,7 +32,6 @@ from ocp_dc.fairchem1 import (
 )
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.environment import environment
-from ocp_dc.fairchem1.model_arguments import building
 from ocp_dc.fairchem1.model_boundaries import bounded
 from ocp_dc.fairchem1.running_means import RunningMeans
 from ocp_dc.fairchem1.transform import NAME, arm
@@ -85,8 +84,7 @@ class DCTrainer(OCPTrainer):
     def load_model(self) -> None:
         """Build the model, then print and save what surgery did."""
         factors = self.config["model"].pop("scale_file", None)
-        with building(self.config["model"]["name"]):
-            super().load_model()
+        super().load_model()
         if factors is not None:
             scale_factors.set_scale_factors(self._unwrapped_model, factors)
             self.config["model"]["scale_file"] = factors
