@@ -47,6 +47,10 @@ def predict_labels(
             what there is, as for ``dataset.first_n`` of a config, or ``batch_size`` is below 1.
     """
     number(nullable=False).check(batch_size, "batch_size")
+    if not isinstance(cpu, bool):
+        raise UserError(f"cpu: got {cpu!r}, expected True or False")
+    if not isinstance(first_n, int):  # how many there are is known below
+        number().check(first_n, "first_n")
     check_lmdb(Path(lmdb))
     dataset = LmdbDataset({"src": str(lmdb)})
     count = len(dataset) if first_n is None else first_n

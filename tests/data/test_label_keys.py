@@ -120,3 +120,9 @@ def test_labels_of_wrong_shape(energy: object, forces: object, message: str) -> 
     atoms.info = {"E": energy, "F": forces}
     with pytest.raises(UserError, match=message):
         labels_of(atoms, LabelKeys("E", "F"), "f")
+
+
+@pytest.mark.parametrize(("keys", "option"), [({"energy": ""}, "energy_key"), ({"forces": ["forces"]}, "forces_key")])
+def test_what_is_no_name(keys, option):
+    with pytest.raises(UserError, match=rf"{option}: got .*, expected a name in the source"):
+        LabelKeys(**keys)
