@@ -61,11 +61,11 @@ def check_run_config(config: Mapping[str, Any], overrides: Iterable[str] = ()) -
         read_scale_file(config["model"])
     dataset = config["dataset"]
     for split, block in dataset.items():
-        check_split(block or {}, f"dataset.{split}", _format(block or {}, dataset.get("train") or {}))
         if is_ours(trainer):  # elsewhere a warning: fairchem's own configs have it
             check_references(block or {}, dataset.get("train") or {}, f"dataset.{split}")
         transforms = (block or {}).get("transforms") or {}
         check_transforms(transforms, f"dataset.{split}.transforms")
+        check_split(block or {}, f"dataset.{split}", _format(block or {}, dataset.get("train") or {}))
         if (
             split != "train"
             and NAME in transforms

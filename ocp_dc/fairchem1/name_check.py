@@ -19,6 +19,7 @@ from ocp_dc.errors import UserError, nearest, unknown_name
 OURS = ("fairchem.core.models.", "ocp_dc.fairchem1.")  # whose models have no other outputs, hydras aside
 # what may stand where: fairchem's classes do not all say that they are backbones
 PARTS = {"model": ("model",), "backbone": ("backbone", "model"), "head": ("head",)}
+STRUCTURAL = ("pos", "atomic_numbers", "cell", "natoms", "pbc")  # of a sample: no labels
 BALANCING = ("atoms", "neighbors", False)  # fairchem's own configs say neighbors, which only several ranks read
 BALANCING_ON_ERROR = ("warn_and_balance", "warn_and_no_balance", "raise")
 
@@ -159,6 +160,11 @@ def _check_key_mappings(config: Mapping[str, Any]) -> None:
     """Refuse a mapping the wrong way round: it goes from the name in the data to that of the output."""
     for split, block in config["dataset"].items():
         mapping = (block or {}).get("key_mapping") or {}
+        if structural := [key for key in STRUCTURAL if key in mapping]:
+            raise UserError(
+                f"dataset.{split}.key_mapping: got {structural[0]!r}, of which the model makes its graph; expected the "
+                "names of labels, such as {y: energy, force: forces}"
+            )
         new = {name for value in mapping.values() for name in (value if isinstance(value, list) else [value])}
         turned = sorted(key for key in mapping if key in config["outputs"] and key not in new)
         if turned and not new & set(config["outputs"]):

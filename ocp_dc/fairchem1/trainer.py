@@ -184,7 +184,8 @@ class DCTrainer(OCPTrainer):
         batch_check.check_batch(self._unwrapped_model, batch)
         seen = bounded(self._unwrapped_model, batch)
         batch.to(self.device)  # in place: the loss reads labels from it
-        return super()._forward(seen)
+        with loss_and_metrics.output_errors():
+            return super()._forward(seen)
 
     def _compute_loss(self, out: dict[str, torch.Tensor], batch: Any) -> torch.Tensor:
         return sum(loss_and_metrics.loss_terms(self, out, batch).values())

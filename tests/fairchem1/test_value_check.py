@@ -32,6 +32,7 @@ def changed(small_config):
 
 
 WRONG = [
+    ("dataset.train.key_mapping", {"pos": "energy"}, r"key_mapping: got 'pos', of which the model makes its graph"),
     ("task.prediction_dtype", "float99", r"expected float16 or float32\. Did you mean 'float\d\d'"),
     ("outputs.energy.prediction_dtype", 16, r"outputs\.energy\.prediction_dtype: got 16"),
     ("task.relax_opt", 5, r"task\.relax_opt: got 5, expected a block such as \{maxstep"),
