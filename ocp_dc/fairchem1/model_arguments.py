@@ -33,6 +33,7 @@ RANGES = {
         count(0),
     ),
     "num_taps": count(-1),
+    "num_spherical": count(1, 20),  # deriving more basis functions takes hours; configs have 7
 }
 WORDS = {"bool": "true or false", "int": "a whole number", "float": "a finite number", "str": "a text"}
 

@@ -25,6 +25,12 @@ WRONG = [
     (MODEL, "num_interactions", -1, r"num_interactions: got -1"),
     (MODEL, "num_gaussians", 0, r"num_gaussians: got 0"),
     (MODEL, "num_gaussians", 1, r"num_gaussians: got 1, expected a whole number, at least 2"),
+    (
+        DIMENETPLUSPLUS,
+        "num_spherical",
+        50,
+        r"num_spherical: got 50, expected a whole number, at least 1 and at most 20",
+    ),
     (MODEL, "num_filters", 0, r"num_filters: got 0"),
     (MODEL, "cutoff", 0.0, r"model\.cutoff: got 0\.0, expected a finite number, at least 1 and at most 100 Å"),
     (MODEL, "cutoff", 0.6, r"cutoff: got 0\.6"),
