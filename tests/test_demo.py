@@ -30,3 +30,10 @@ def test_a_failed_training_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "TRAIN", 2)
     with pytest.raises(UserError, match=r"schnet-stock ended with status 2; see .*schnet-stock\.log"):
         demo.demo(tmp_path / "demo", epochs=1)
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 2.5])
+def test_epochs_are_checked_before_anything_is_made(tmp_path, epochs):
+    with pytest.raises(UserError, match=r"--epochs: got .*, expected a whole number, 1 or more"):
+        demo.demo(tmp_path / "demo", epochs=epochs)
+    assert not (tmp_path / "demo").exists()

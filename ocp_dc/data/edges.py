@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 import torch
 from ase.neighborlist import primitive_neighbor_list
@@ -9,16 +11,20 @@ from torch_geometric.data import Data
 
 from ocp_dc.errors import UserError
 
+SHORTEST = 0.5  # Å; H-H has 0.74
+
 
 def check_edges(cutoff: float, max_neighbors: int) -> None:
     """Refuse a cutoff or a number of neighbours that gives no edges.
 
     Raises:
-        UserError: the cutoff is not a length above zero, or no neighbour is kept.
+        UserError: the cutoff is not a length at which atoms have neighbours, or no neighbour is kept.
     """
-    if not (np.isfinite(cutoff) and cutoff > 0):
+    if isinstance(cutoff, bool) or not isinstance(cutoff, Real) or not (np.isfinite(cutoff) and cutoff > 0):
         raise UserError(f"edges: got a cutoff of {cutoff!r}, expected a length above zero in Å, such as 6")
-    if max_neighbors < 1:
+    if cutoff < SHORTEST:
+        raise UserError(f"edges: got a cutoff of {cutoff!r}, shorter than any bond; expected a length in Å, such as 6")
+    if isinstance(max_neighbors, bool) or not isinstance(max_neighbors, int) or max_neighbors < 1:
         raise UserError(f"max_neighbors: got {max_neighbors!r}, expected a whole number of at least 1")
 
 

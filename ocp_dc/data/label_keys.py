@@ -29,6 +29,16 @@ class LabelKeys:
     energy: str | None = None
     forces: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what is no name.
+
+        Raises:
+            UserError: a name is empty or no text.
+        """
+        for option, name in (("energy_key", self.energy), ("forces_key", self.forces)):
+            if name is not None and (not isinstance(name, str) or not name):
+                raise UserError(f"{option}: got {name!r}, expected a name in the source, such as REF_energy")
+
 
 def labels_of(atoms: Atoms, keys: LabelKeys, where: str) -> tuple[float, NDArray[np.float64]]:
     """Return energy and forces (n, 3) of ase's atoms, in the units of the file.

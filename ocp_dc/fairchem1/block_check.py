@@ -62,6 +62,9 @@ def check_blocks(config: Mapping[str, Any]) -> None:
         texts = source if isinstance(source, list) else [source]
         if source is not None and not (texts and all(isinstance(text, str) and text for text in texts)):
             raise UserError(f"{path}: got {source!r}, expected the path of a folder or file, or a list of them")
+    trusted = config.get("trust_modules") or []
+    if not isinstance(trusted, list) or not all(isinstance(name, str) for name in trusted):
+        raise UserError(f"trust_modules: got {trusted!r}, expected a list of modules, such as [my_models.schnet]")
     for path, value in _places(config, "trainer"):
         if not isinstance(value, str):
             raise UserError(f"{path}: got {value!r}, expected a name such as dc")

@@ -8,16 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fairchem.core.common.registry import registry
-from fairchem.core.modules import evaluator
 from torch import nn
 
 from ocp_dc.errors import UserError, unknown_name
 from ocp_dc.fairchem1 import model_arguments
 from ocp_dc.fairchem1.block_check import check_blocks
+from ocp_dc.fairchem1.dataset_check import check_split
 from ocp_dc.fairchem1.known_keys import is_ours
+from ocp_dc.fairchem1.loss_trial import metric_names, try_loss, try_metric
 from ocp_dc.fairchem1.name_check import check_names, find, model_class, trainer_class
 from ocp_dc.fairchem1.optim_check import check_optim
 from ocp_dc.fairchem1.scale_factors import read_scale_file
+from ocp_dc.fairchem1.schedule_check import check_plateau
 from ocp_dc.fairchem1.transform import NAME
 from ocp_dc.fairchem1.unknown_keys import check_unknown_keys
 from ocp_dc.fairchem1.value_check import check_values
@@ -52,6 +54,9 @@ def check_run_config(config: Mapping[str, Any], overrides: Iterable[str] = ()) -
     check_values(config)
     check_metrics(config.get("evaluation_metrics") or {})
     check_targets_of_metrics(config.get("evaluation_metrics") or {}, config["outputs"])
+    for target, names in ((config.get("evaluation_metrics") or {}).get("metrics") or {}).items():
+        for name in names:
+            try_metric(target, name, config["outputs"])
     if not is_ours(trainer):  # the trainer dc reads them itself
         read_scale_file(config["model"])
     dataset = config["dataset"]
@@ -60,6 +65,7 @@ def check_run_config(config: Mapping[str, Any], overrides: Iterable[str] = ()) -
             check_references(block or {}, dataset.get("train") or {}, f"dataset.{split}")
         transforms = (block or {}).get("transforms") or {}
         check_transforms(transforms, f"dataset.{split}.transforms")
+        check_split(block or {}, f"dataset.{split}", _format(block or {}, dataset.get("train") or {}))
         if (
             split != "train"
             and NAME in transforms
@@ -75,11 +81,16 @@ def check_run_config(config: Mapping[str, Any], overrides: Iterable[str] = ()) -
             "to eV; set 'trainer: dc'"
         )
     check_primary_metric(config, trainer)
+    check_plateau(config)
+
+
+def _format(block: Mapping[str, Any], train: Mapping[str, Any]) -> str:
+    return str(block.get("format", train.get("format", "lmdb")))
 
 
 def check_references(block: Mapping[str, Any], train: Mapping[str, Any], path: str) -> None:
     """Refuse linear references where fairchem reads them and then leaves the energies as they are."""
-    file_format = str(block.get("format", train.get("format", "lmdb")))
+    file_format = _format(block, train)
     if block.get("lin_ref") and not file_format.startswith("ase"):
         raise UserError(
             f"{path}.lin_ref: fairchem 1.10 reads it for format {file_format!r} and subtracts nothing; for references "
@@ -163,11 +174,19 @@ def subset_errors() -> Iterator[None]:
     """Turn what fairchem says of first_n and its like, once the data are open, into an error for the user.
 
     Raises:
-        UserError: more structures are asked for than there are, or two of the keys are given at once.
+        UserError: more structures are asked for than there are, two of the keys are given at once, or the data have
+            no metadata to choose by.
     """
     try:
         yield
+    except UserError:
+        raise
     except ValueError as error:
+        if "metadata" in str(error):
+            raise UserError(
+                f"dataset: {' '.join(str(error).split())}; fairchem reads it from metadata.npz beside the data, or "
+                "from metadata_path"
+            ) from error
         if "first_n" not in str(error):
             raise
         raise UserError(
@@ -208,11 +227,12 @@ def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:
             if not isinstance(settings["fn"], str) or (settings["fn"] not in known and "." not in settings["fn"]):
                 raise unknown_name(kind, settings["fn"], known)
             find(kind, settings["fn"], "loss_name_mapping", registry.get_loss_class, nn.Module)
+            try_loss(target, settings["fn"])
 
 
 def check_metrics(metrics: Mapping[str, Any]) -> None:
     """Check the names of metrics against those that fairchem's evaluator has."""
-    known = [name for name, value in vars(evaluator).items() if inspect.isfunction(value)]
+    known = metric_names()
     computed = ["loss"]
     for target, names in (metrics.get("metrics") or {}).items():
         for name in names:

@@ -20,6 +20,7 @@ from ocp_dc.fairchem1.inference import load_trainer
 from ocp_dc.fairchem1.model_boundaries import has_boundaries
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 from ocp_dc.fairchem1.transform import free_atoms
+from ocp_dc.fairchem1.value_check import count as number
 
 
 def predict_labels(
@@ -44,8 +45,13 @@ def predict_labels(
 
     Raises:
         UserError: a file is missing, damaged or hostile, a structure has no labels, or ``first_n`` is below 1 or above
-            what there is, as for ``dataset.first_n`` of a config.
+            what there is, as for ``dataset.first_n`` of a config, or ``batch_size`` is below 1.
     """
+    number(nullable=False).check(batch_size, "batch_size")
+    if not isinstance(cpu, bool):
+        raise UserError(f"cpu: got {cpu!r}, expected True or False")
+    if not isinstance(first_n, int):  # how many there are is known below
+        number().check(first_n, "first_n")
     check_lmdb(Path(lmdb))
     dataset = LmdbDataset({"src": str(lmdb)})
     count = len(dataset) if first_n is None else first_n

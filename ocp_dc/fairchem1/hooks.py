@@ -214,6 +214,23 @@ def models_that_stop() -> None:
     edgeless.install()
 
 
+def errors_of_models() -> None:
+    """What the constructor of a model says of its arguments is a user's error, whatever the trainer."""
+    from ocp_dc.fairchem1.model_arguments import building
+
+    base: Any = importlib.import_module("fairchem.core.trainers.base_trainer")
+    stock = base.BaseTrainer.load_model
+    if hasattr(stock, "__wrapped__"):
+        return
+
+    @functools.wraps(stock)
+    def load_model(self: Any) -> None:
+        with building(self.config["model"]):
+            stock(self)
+
+    base.BaseTrainer.load_model = load_model
+
+
 def one_parser_of_overrides() -> None:
     """Fairchem's main parses overrides by itself, otherwise than every other command of ours."""
     from ocp_dc.fairchem1 import run_config
@@ -238,5 +255,6 @@ HOOKS: tuple[Callable[[], None], ...] = (
     basis_functions,
     scale_factor_messages,
     models_that_stop,
+    errors_of_models,
     one_parser_of_overrides,
 )

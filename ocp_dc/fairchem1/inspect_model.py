@@ -51,7 +51,7 @@ def build_model(block: dict[str, Any]) -> Any:
     factors = read_scale_file(block)
     arguments = {key: value for key, value in block.items() if key not in ("name", "scale_file")}
     model_class = check_model(block)
-    with building(block["name"]):
+    with building(block):
         model = model_class(**arguments)
     if factors is not None:
         set_scale_factors(model, factors)

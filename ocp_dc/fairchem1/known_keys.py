@@ -18,6 +18,7 @@ TASK_KEYS = (
     "dataset prediction_dtype strict_load eval_relaxations relax_dataset relaxation_steps relaxation_fmax relax_cell "
     "relax_volume relax_opt save_full_traj write_pos num_relaxation_batches set_deterministic_scatter"
 ).split()
+RELAXATION_KEYS = ("maxstep", "memory", "damping", "alpha", "traj_dir")  # of L-BFGS, the only optimizer there is
 SPLITS = ("train", "val", "test", "relax")
 DATASET_KEYS = (
     "src format key_mapping transforms seed first_n sample_n no_shuffle max_atoms subset_to metadata_path lin_ref "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import re
+import traceback
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,6 +16,7 @@ from ocp_dc.fairchem1.divergence import check_term, diverged
 from ocp_dc.fairchem1.transform import free_atoms
 from ocp_dc.labels import LabelRescaling
 
+NOT_GIVEN = re.compile(r"Output target: '(.*?)', not found in model outputs: \[(.*?)\]")  # of fairchem's trainer
 DEFAULT_METRICS = {
     "energy": ["mae", "per_atom_mae"],
     "forces": ["mae"],
@@ -25,6 +29,29 @@ def default_metrics(outputs: Mapping[str, Any]) -> dict[str, Any]:
     present = {*outputs, *(["misc"] if {"energy", "forces"} <= set(outputs) else [])}
     metrics = {target: names for target, names in DEFAULT_METRICS.items() if target in present}
     return {"metrics": metrics, "primary_metric": "loss"}
+
+
+@contextlib.contextmanager
+def output_errors() -> Iterator[None]:
+    """Turn what fairchem's trainer says of outputs that the model does not give into an error for the user.
+
+    Raises:
+        UserError: the message names what there is.
+    """
+    try:
+        yield
+    except (AttributeError, AssertionError, KeyError) as error:
+        text, place = " ".join(str(error).split()), traceback.extract_tb(error.__traceback__)[-1]
+        if not place.filename.endswith("ocp_trainer.py"):
+            raise
+        if missing := NOT_GIVEN.search(text):
+            text = (
+                f"the model gives {missing[2]}, and no {missing[1]}; remove it, name outputs as the heads, or set "
+                "model.pass_through_head_outputs: true, with which they are what heads give"
+            )
+        elif isinstance(error, KeyError):
+            text = f"a head of the model gives no {text}; each needs the name of what its head gives as property"
+        raise UserError(f"outputs: {text}") from error
 
 
 def loss_terms(trainer: Any, out: dict[str, torch.Tensor], batch: Any) -> dict[str, torch.Tensor]:

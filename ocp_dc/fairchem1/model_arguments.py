@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any
 
+from fairchem.core.common.registry import registry
+
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.value_check import MEND, Number, count
 
@@ -31,6 +33,7 @@ RANGES = {
         count(0),
     ),
     "num_taps": count(-1),
+    "num_spherical": count(1, 20),  # deriving more basis functions takes hours; configs have 7
 }
 WORDS = {"bool": "true or false", "int": "a whole number", "float": "a finite number", "str": "a text"}
 
@@ -92,14 +95,14 @@ def _mend(value: Any, kinds: list[str]) -> str:
 
 
 @contextlib.contextmanager
-def building(name: str) -> Iterator[None]:
+def building(block: Mapping[str, Any]) -> Iterator[None]:
     """Turn what the constructor of a model raises into an error for the user.
 
     Args:
-        name: the model's name.
+        block: the model's name and arguments.
 
     Raises:
-        UserError: the model cannot be built.
+        UserError: the model cannot be built; the message names the argument, where its default lets it be built.
     """
     try:
         yield
@@ -107,7 +110,23 @@ def building(name: str) -> Iterator[None]:
         raise
     except Exception as error:  # of any model, and so of any kind
         text = " ".join(str(error).split()) or traceback.extract_tb(error.__traceback__)[-1].line  # of a bare assert
-        raise UserError(
-            f"model {name}: cannot be built with these arguments ({type(error).__name__}: {text}); compare them with "
-            "the configs that ship with ocp_dc"
-        ) from error
+        why = f"{type(error).__name__}: {text}"
+        arguments = {key: value for key, value in block.items() if key != "name"}
+        found = registry.get_model_class(block["name"])
+        names = [name for name, each in registry.mapping["model_name_mapping"].items() if each is found]
+        name, culprit = (names or [block["name"]])[0], _culprit(found, arguments)
+        if culprit is None:
+            what = f"model {name}: cannot be built with these arguments"
+        else:
+            what = f"model.{culprit}: got {block[culprit]!r}, with which {name} cannot be built"
+        raise UserError(f"{what} ({why}); compare with the configs that ship with ocp_dc") from error
+
+
+def _culprit(found: type, arguments: Mapping[str, Any]) -> str | None:
+    """Return the argument without which a model that cannot be built can be, if it is one alone."""
+    for name, parameter in inspect.signature(found).parameters.items():
+        if name in arguments and parameter.default not in (parameter.empty, arguments[name]):
+            with contextlib.suppress(Exception):
+                found(**{key: value for key, value in arguments.items() if key != name})
+                return name
+    return None

@@ -16,9 +16,10 @@ from torch.utils.data import Dataset
 
 from ocp_dc.errors import UserError, nearest, unknown_name
 
-OUTPUTS = ("energy", "forces", "stress")  # of models that are no hydras
+OURS = ("fairchem.core.models.", "ocp_dc.fairchem1.")  # whose models have no other outputs, hydras aside
 # what may stand where: fairchem's classes do not all say that they are backbones
 PARTS = {"model": ("model",), "backbone": ("backbone", "model"), "head": ("head",)}
+STRUCTURAL = ("pos", "atomic_numbers", "cell", "natoms", "pbc")  # of a sample: no labels
 BALANCING = ("atoms", "neighbors", False)  # fairchem's own configs say neighbors, which only several ranks read
 BALANCING_ON_ERROR = ("warn_and_balance", "warn_and_no_balance", "raise")
 
@@ -129,10 +130,14 @@ def _check_outputs(config: Mapping[str, Any]) -> None:
     """Check that the model gives the outputs, and that metrics are of outputs."""
     outputs, model = config["outputs"], config["model"]
     parts = [part for block in outputs.values() for part in block.get("decomposition") or ()]
-    if "backbone" not in model and "heads" not in model:
-        for name, block in outputs.items():
-            if name not in OUTPUTS and not block.get("decomposition") and nearest(name, OUTPUTS):
-                raise UserError(f"outputs: {name!r} is none; models give energy and forces.{nearest(name, OUTPUTS)}")
+    given = _given_outputs(model)
+    for name, block in outputs.items() if given else ():
+        for needed in block.get("decomposition") or [name]:
+            if needed not in given:
+                raise UserError(
+                    f"outputs: {needed!r} is none of the model's: {model['name']} gives {' and '.join(given)}; remove "
+                    f"it, or take a model with a head for it.{nearest(needed, given)}"
+                )
     if "forces" in outputs and model.get("regress_forces") is False:
         raise UserError(
             "model.regress_forces: false, so that the model gives no forces, which outputs and loss_functions ask for; "
@@ -144,10 +149,22 @@ def _check_outputs(config: Mapping[str, Any]) -> None:
             raise unknown_name("target in evaluation_metrics.metrics", target, known)
 
 
+def _given_outputs(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the outputs of one of fairchem's models or ours; nothing for those with heads, and for others' models."""
+    if "backbone" in model or "heads" in model or not model_class(model["name"], "model").__module__.startswith(OURS):
+        return ()
+    return ("energy", "forces", *(["stress"] if model.get("regress_stress") else []))
+
+
 def _check_key_mappings(config: Mapping[str, Any]) -> None:
     """Refuse a mapping the wrong way round: it goes from the name in the data to that of the output."""
     for split, block in config["dataset"].items():
         mapping = (block or {}).get("key_mapping") or {}
+        if structural := [key for key in STRUCTURAL if key in mapping]:
+            raise UserError(
+                f"dataset.{split}.key_mapping: got {structural[0]!r}, of which the model makes its graph; expected the "
+                "names of labels, such as {y: energy, force: forces}"
+            )
         new = {name for value in mapping.values() for name in (value if isinstance(value, list) else [value])}
         turned = sorted(key for key in mapping if key in config["outputs"] and key not in new)
         if turned and not new & set(config["outputs"]):

@@ -14,7 +14,7 @@ from ocp_dc.errors import UserError, unknown_name
 from ocp_dc.fairchem1.known_keys import is_ours
 from ocp_dc.fairchem1.optim_trial import try_optim
 from ocp_dc.fairchem1.schedule_check import check_schedule
-from ocp_dc.fairchem1.value_check import check_optim_numbers
+from ocp_dc.fairchem1.value_check import Number, check_optim_numbers
 from ocp_dc.options import check_keys
 
 
@@ -49,6 +49,12 @@ def _check_optimizer(optim: Mapping[str, Any], trainer: type) -> None:
     known = dict(inspect.signature(getattr(torch.optim, name)).parameters)
     check_keys(given, [key for key in known if key not in ("params", "lr")], f"optim.optimizer_params ({name})")
     for key, value in given.items():
+        if isinstance(known[key].default, bool) and not isinstance(value, bool):
+            raise UserError(f"optim.optimizer_params.{key}: got {value!r}, expected true or false")
+        if isinstance(known[key].default, tuple):
+            _check_pair(value, known[key].default, f"optim.optimizer_params.{key}")
+        elif isinstance(known[key].default, float) and not isinstance(value, str):
+            Number(nullable=False).check(value, f"optim.optimizer_params.{key}")
         if isinstance(value, str):
             raise UserError(f"optim.optimizer_params.{key}: got {value!r}, a text (in YAML write 1.0e-3, not 1e-3)")
     instead = given.get("weight_decay", known["weight_decay"].default if "weight_decay" in known else 0)
@@ -60,3 +66,11 @@ def _check_optimizer(optim: Mapping[str, Any], trainer: type) -> None:
         if is_ours(trainer):
             raise UserError(message)
         logging.warning(message)
+
+
+def _check_pair(value: Any, default: tuple[float, ...], path: str) -> None:
+    """Check numbers that stand together, such as ``betas``."""
+    if not isinstance(value, list | tuple) or len(value) != len(default):
+        raise UserError(f"{path}: got {value!r}, expected {len(default)} numbers, such as {list(default)}")
+    for each in value:
+        Number(nullable=False).check(each, path)

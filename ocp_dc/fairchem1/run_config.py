@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from fairchem.core.common import utils
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.no_logger import NAME as NO_LOGGER
 from ocp_dc.fairchem1.old_layout import in_present_layout, with_named_splits
+from ocp_dc.fairchem1.unknown_keys import warn_once
 from ocp_dc.yaml_config import apply_override, check_kind, read_yaml
 
 EXPECTED = "a run config such as configs/md17/schnet-dc.yml"
@@ -40,12 +42,25 @@ def build_config(args: argparse.Namespace, overrides: Sequence[str], include_pat
         raise UserError(f"{path}: {' '.join(str(error).split())}") from error
     check_kind(config, "run", path)
     config = with_named_splits(config)
+    _warn_of_flags(path, config)
     for text in overrides:
         apply_override(config, text)
     config = in_present_layout(config)
     if config.get("logger", "") is None:
         config["logger"] = NO_LOGGER
     return config
+
+
+def _warn_of_flags(path: Path, config: dict[str, Any]) -> None:
+    """Name the keys of a file in whose place fairchem puts what its flags say, given or by default."""
+    with contextlib.suppress(yaml.YAMLError, OSError, ValueError):
+        written, _, _ = utils.load_config(path)
+        lost = [f"{key}: {value!r}" for key, value in written.items() if config.get(key, value) != value]
+        if lost:
+            warn_once(
+                f"{path}: the flags of the command line decide on {', '.join(lost)}, which changes nothing in a file; "
+                "see ocp-dc main --help, for example --seed"
+            )
 
 
 def _check_files(path: Path, above: tuple[Path, ...]) -> None:

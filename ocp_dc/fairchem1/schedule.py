@@ -12,8 +12,8 @@ from ocp_dc.errors import unknown_name
 
 # torch schedules that end, and the argument that says when
 LENGTHS = {"OneCycleLR": "total_steps", "CosineAnnealingLR": "T_max", "PolynomialLR": "total_iters"}
-# a base class, and what takes other schedules or a function, which YAML cannot write
-NO_SCHEDULES = ("LRScheduler", "SequentialLR", "ChainedScheduler", "MultiplicativeLR")
+# base classes, and what takes other schedules or a function, which YAML cannot write
+NO_SCHEDULES = ("LRScheduler", "_LRScheduler", "SequentialLR", "ChainedScheduler", "MultiplicativeLR")
 HIGHER_IS_BETTER = ("within_threshold", "cosine_similarity")
 
 

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ocp_dc.errors import UserError, unknown_name
 from ocp_dc.fairchem1 import schedule
 from ocp_dc.fairchem1.known_keys import LAMBDAS, WARMUP, has_own_schedule, is_ours, schedule_arguments
+from ocp_dc.fairchem1.value_check import Number, count
 
+RATE = Number(0)
+SHARE = Number(0, 1)
+# what the arguments of torch's schedules may be; torch checks some, and trips over others in the middle of a training
+NUMBERS = {
+    **dict.fromkeys(("step_size", "step_size_up", "step_size_down", "T_max", "T_0", "T_mult", "total_steps"), count()),
+    **dict.fromkeys(("epochs", "steps_per_epoch"), count()),
+    **dict.fromkeys(("patience", "cooldown", "total_iters"), count(0)),
+    **dict.fromkeys(("gamma", "lr_gamma", "div_factor", "final_div_factor"), Number(0, above=True)),
+    **dict.fromkeys(("factor", "start_factor", "end_factor", "pct_start", "base_momentum", "max_momentum"), SHARE),
+    **dict.fromkeys(("eta_min", "min_lr", "base_lr", "eps", "threshold", "power", "warmup_factor"), RATE),
+    "warmup_steps": Number(),
+    "last_epoch": count(-1),
+}
+# fairchem takes lower ones for epochs, of old configs, and stops
+MILESTONES = {
+    "milestones": count(0, nullable=False),
+    "lr_milestones": Number(100, whole=True, nullable=False, unit="steps"),
+}
 OBJECTS = ("lr_lambda", "schedulers")  # arguments that are functions or schedules, which no config holds
 
 
@@ -24,6 +44,8 @@ def check_schedule(optim: Mapping[str, Any], trainer: type) -> None:
         UserError: torch has no such schedule, or something that it needs is missing or stands where nothing reads it.
     """
     name = optim.get("scheduler", "LambdaLR")
+    if name is None:
+        raise UserError("optim.scheduler: got null; for a constant rate write 'Null' in quotes, a text")
     if name not in schedule.scheduler_names():
         raise unknown_name("optim.scheduler", name, schedule.scheduler_names())
     if has_own_schedule(trainer):
@@ -34,6 +56,20 @@ def check_schedule(optim: Mapping[str, Any], trainer: type) -> None:
         _check_warmup(optim)
 
 
+def _check_numbers(optim: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Check the arguments that a schedule reads; a list holds one for each group of parameters."""
+    for name in names:
+        value, path = optim.get(name), f"optim.{name}"
+        if name in MILESTONES and name in optim:
+            if not isinstance(value, list):
+                raise UserError(f"{path}: got {value!r}, expected a list of steps, such as [1000, 2000]")
+            for step in value:
+                MILESTONES[name].check(step, path)
+        elif name in NUMBERS:
+            for each in value if isinstance(value, list) else [value]:
+                NUMBERS[name].check(each, path)
+
+
 def _check_warmup(optim: Mapping[str, Any]) -> None:
     """Check fairchem's own schedule; where the warmup ends before the first step, its factor is never read."""
     steps = optim.get("warmup_steps")
@@ -41,6 +77,7 @@ def _check_warmup(optim: Mapping[str, Any]) -> None:
     missing = [key for key in WARMUP if key not in optim and key not in without]
     if missing:
         raise UserError(f"optim: fairchem's default schedule needs {', '.join(missing)}; or set scheduler: 'Null'")
+    _check_numbers(optim, WARMUP)
 
 
 def _check_arguments(optim: Mapping[str, Any], name: str, trainer: type) -> None:
@@ -59,6 +96,7 @@ def _check_arguments(optim: Mapping[str, Any], name: str, trainer: type) -> None
                 "out for warmup and milestones, or take another, such as CosineAnnealingLR"
             )
         raise UserError(f"optim.{key}: missing; {name} needs it")
+    _check_numbers(optim, schedule_arguments(name))
 
 
 def _check_params(optim: Mapping[str, Any], trainer: type) -> None:
@@ -81,3 +119,19 @@ def _check_params(optim: Mapping[str, Any], trainer: type) -> None:
     missing = [key for key in needed if key not in params]
     if missing:
         raise UserError(f"{path}: {', '.join(missing)} missing; {optim['scheduler']} needs it")
+
+
+def check_plateau(config: Mapping[str, Any]) -> None:
+    """Warn of a ReduceLROnPlateau that waits for the primary metric to get worse, or for validations that never come.
+
+    Args:
+        config: the resolved config of a run; its names hold.
+    """
+    optim, metric = config["optim"], (config.get("evaluation_metrics") or {}).get("primary_metric", "loss")
+    if optim.get("scheduler") != "ReduceLROnPlateau" or "scheduler_params" in optim:
+        return
+    mode, better = optim.get("mode", "min"), "max" if schedule.higher_is_better(metric) else "min"
+    if mode != better:
+        logging.warning(f"optim.mode: {mode} lowers the learning rate while {metric} gets better; expected {better}")
+    if not (config["dataset"].get("val") or {}).get("src"):
+        logging.warning("optim.scheduler: ReduceLROnPlateau follows validations, and does nothing without dataset.val")

@@ -33,7 +33,6 @@ from ocp_dc.fairchem1 import (
 )
 from ocp_dc.fairchem1.collate import collate
 from ocp_dc.fairchem1.environment import environment
-from ocp_dc.fairchem1.model_arguments import building
 from ocp_dc.fairchem1.model_boundaries import bounded, has_boundaries
 from ocp_dc.fairchem1.running_means import RunningMeans
 from ocp_dc.fairchem1.transform import NAME, arm
@@ -86,8 +85,7 @@ class DCTrainer(OCPTrainer):
     def load_model(self) -> None:
         """Build the model, then print and save what surgery did."""
         factors = self.config["model"].pop("scale_file", None)
-        with building(self.config["model"]["name"]):
-            super().load_model()
+        super().load_model()
         if factors is not None:
             scale_factors.set_scale_factors(self._unwrapped_model, factors)
             self.config["model"]["scale_file"] = factors
@@ -187,7 +185,8 @@ class DCTrainer(OCPTrainer):
         batch_check.check_batch(self._unwrapped_model, batch)
         seen = bounded(self._unwrapped_model, batch)
         batch.to(self.device)  # in place: the loss reads labels from it
-        return super()._forward(seen)
+        with loss_and_metrics.output_errors():
+            return super()._forward(seen)
 
     def _compute_loss(self, out: dict[str, torch.Tensor], batch: Any) -> torch.Tensor:
         return sum(loss_and_metrics.loss_terms(self, out, batch).values())

@@ -51,11 +51,11 @@ def check_unknown_keys(config: Mapping[str, Any], trainer: type, overrides: Iter
                 raise UserError(f"{path}: unknown key {key!r}; expected {', '.join(known)}.{nearest(key, known)}{both}")
             unread.append(f"{dotted} (nearly {meant[0]}, which is there)" if meant else dotted)
     if unread:
-        _warn_once(f"keys of the config that nothing reads, and that change nothing: {', '.join(unread)}")
+        warn_once(f"keys of the config that nothing reads, and that change nothing: {', '.join(unread)}")
 
 
 @functools.cache
-def _warn_once(message: str) -> None:
+def warn_once(message: str) -> None:
     """Warn; the trainer looks at the same config as main did before it."""
     logging.warning(message)
 
@@ -64,6 +64,7 @@ def _blocks(config: Mapping[str, Any], trainer: type) -> Iterator[Block]:
     """Yield the blocks that are there: path, block, the keys that are read, and known ones that are not, with why."""
     yield "config", config, known_keys.MAIN_KEYS, {}
     yield "task", _block(config, "task"), known_keys.TASK_KEYS, known_keys.OLD_TASK
+    yield "task.relax_opt", _block(_block(config, "task"), "relax_opt"), known_keys.RELAXATION_KEYS, {}
     for name, output in _blocks_in(config, "outputs"):
         yield f"outputs.{name}", output, known_keys.OUTPUT_KEYS, {}
         for part, settings in _blocks_in(output, "decomposition"):

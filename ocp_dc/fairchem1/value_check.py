@@ -9,6 +9,8 @@ from numbers import Real
 from typing import Any
 
 from ocp_dc.errors import UserError, nearest
+from ocp_dc.fairchem1.known_keys import RELAXATION_KEYS
+from ocp_dc.options import check_keys
 
 MEND = " (in YAML write 1.0e-3, not 1e-3)"
 
@@ -93,11 +95,16 @@ NORMALIZER = {"mean": Number(), "stdev": POSITIVE, "rmsd": POSITIVE}
 SWITCHES = {
     "": "amp cpu is_debug submit summit hide_eval_progressbar",
     "task": "train_on_free_atoms eval_on_free_atoms strict_load eval_relaxations relax_cell relax_volume write_pos "
-    "set_deterministic_scatter",
+    "set_deterministic_scatter save_full_traj",
     "dataset": "no_shuffle use_train_settings keep_in_memory include_relaxed_energy use_tqdm total_energy",
+    "optim": "load_datasets_and_model_then_exit use_denoising_pos",
     "outputs": "train_on_free_atoms eval_on_free_atoms",
 }
+FORMATS = ("pt", "dcp")  # of checkpoints
 LEVELS = ("system", "atom")
+LEVEL_OF = {"energy": "system", "forces": "atom", "stress": "system"}
+DTYPES = ("float16", "float32")  # of predictions in fairchem's files, which takes any other for the first
+RELAXATION = {"maxstep": POSITIVE, "memory": count(), "damping": POSITIVE, "alpha": POSITIVE}
 
 
 def check_numbers(block: Mapping[str, Any], table: Mapping[str, Number], path: str) -> None:
@@ -132,6 +139,9 @@ def check_optim_numbers(optim: Mapping[str, Any]) -> None:
     for number, rate in enumerate(rates if isinstance(rates, list) else ()):  # one for each group of parameters
         OPTIM["max_lr"].check(rate, f"optim.max_lr.{number}")
     check_numbers({k: v for k, v in optim.items() if not (k == "max_lr" and isinstance(v, list))}, OPTIM, "optim")
+    if optim.get("checkpoint_format", "pt") not in FORMATS:
+        raise UserError(f"optim.checkpoint_format: got {optim['checkpoint_format']!r}, expected {' or '.join(FORMATS)}")
+    check_switches(optim, "optim", "optim")
     every = optim.get("checkpoint_every", -1)
     if not is_whole(every) or (every < 1 and every != -1):
         raise UserError(
@@ -153,6 +163,12 @@ def check_values(config: Mapping[str, Any]) -> None:
     task = config.get("task") or {}
     check_numbers(task, TASK, "task")
     check_switches(task, "task", "task")
+    _check_texts(task, ("dataset",), "task")
+    _check_dtype(task, "task")
+    _check_relaxation(task.get("relax_opt"), runs=config.get("mode") == "run-relaxations")
+    for key in ("relax_cell", "relax_volume"):
+        if task.get(key) and config.get("mode") == "run-relaxations" and "stress" not in config["outputs"]:
+            raise UserError(f"task.{key}: true, and the model gives no stress (outputs), which a cell relaxes by")
     for name, output in config["outputs"].items():
         check_switches(output, "outputs", f"outputs.{name}")
         if output.get("level") not in LEVELS:
@@ -160,6 +176,11 @@ def check_values(config: Mapping[str, Any]) -> None:
                 f"outputs.{name}.level: got {output.get('level')!r}, expected system or atom"
                 f"{nearest(output.get('level'), LEVELS)}"
             )
+        if output["level"] != LEVEL_OF.get(name, output["level"]):
+            raise UserError(f"outputs.{name}.level: got {output['level']}, expected {LEVEL_OF[name]} for {name}")
+        _check_texts(output, ("property", "parent"), f"outputs.{name}")
+        _check_dtype(output, f"outputs.{name}")
+        check_numbers(output, {"irrep_dim": count(0)}, f"outputs.{name}")
     for split, block in config["dataset"].items():
         check_numbers(block or {}, SPLIT, f"dataset.{split}")
         check_switches(block or {}, "dataset", f"dataset.{split}")
@@ -175,6 +196,32 @@ def check_values(config: Mapping[str, Any]) -> None:
     check_coefficients(config["loss_functions"])
 
 
+def _check_texts(block: Mapping[str, Any], keys: tuple[str, ...], path: str) -> None:
+    for key in keys:
+        if not isinstance(block.get(key, ""), str):
+            raise UserError(f"{path}.{key}: got {block[key]!r}, expected a name")
+
+
+def _check_dtype(block: Mapping[str, Any], path: str) -> None:
+    dtype = block.get("prediction_dtype", DTYPES[0])
+    if dtype not in DTYPES:
+        raise UserError(
+            f"{path}.prediction_dtype: got {dtype!r}, expected {' or '.join(DTYPES)}.{nearest(dtype, DTYPES)}"
+        )
+
+
+def _check_relaxation(block: Any, runs: bool) -> None:
+    """Check the arguments of fairchem's L-BFGS; where no relaxation runs, unknown ones are told of elsewhere."""
+    if block is None:
+        return
+    if not isinstance(block, Mapping):
+        raise UserError(f"task.relax_opt: got {block!r}, expected a block such as {{maxstep: 0.04, memory: 50}}")
+    if runs:
+        check_keys(block, RELAXATION_KEYS, "task.relax_opt")
+    check_numbers(block, RELAXATION, "task.relax_opt")
+    _check_texts({k: v for k, v in block.items() if v is not None}, ("traj_dir",), "task.relax_opt")
+
+
 def check_coefficients(losses: list[Mapping[str, Mapping[str, Any]]]) -> None:
     """Check the weights of the loss: none negative, one at least above zero.
 
@@ -185,7 +232,7 @@ def check_coefficients(losses: list[Mapping[str, Mapping[str, Any]]]) -> None:
     for loss in losses:
         for target, settings in loss.items():
             if "coefficient" in settings:  # that it is there is checked with the keys
-                Number(0, nullable=False).check(settings["coefficient"], f"loss_functions.{target}.coefficient")
+                Number(0, 1e12, nullable=False).check(settings["coefficient"], f"loss_functions.{target}.coefficient")
                 weights.append(settings["coefficient"])
             reduction = settings.get("reduction")
             if reduction not in (None, "mean", "sum"):

@@ -171,6 +171,8 @@ class _SquaredReLU(torch.autograd.Function):
 
 
 def _floating(x: torch.Tensor) -> torch.Tensor:
+    if x.is_complex():
+        raise UserError(f"activation: got a tensor of {x.dtype}, expected real numbers: complex ones have no sign")
     return x if x.is_floating_point() else x.to(torch.get_default_dtype())
 
 

@@ -15,6 +15,7 @@ INITIALIZERS = ("Glorot normal", "Glorot uniform", "He normal", "He uniform")
 INITIAL_RMS = "initial_rms"
 LARGEST_SEED = 2**32 - 1  # that numpy takes
 MOST_WEIGHTS = 10**9  # 4 GB, and as much again for each state of the optimizer
+LARGEST = 1e15  # of scales and weights: single precision ends at 3e38, and losses are squares
 MOST_POINTS = 10**8  # all of them are in memory at once
 FOR_POTENTIALS = ("angle_gradients", "force_gradients", "allow_direct")
 
@@ -191,7 +192,12 @@ def _check_numbers(options: PinnOptions) -> None:
         hint = nearest(scale, [INITIAL_RMS]) if isinstance(scale, str) else ""
         if hint:
             raise UserError(f"label_rescaling.scale: got {scale!r}, expected a number or {INITIAL_RMS}.{hint}")
-        finite_number("label_rescaling.scale", scale, positive=True, words=INITIAL_RMS)
+        number = finite_number("label_rescaling.scale", scale, positive=True, words=INITIAL_RMS)
+        if not 1 / LARGEST <= number <= LARGEST:
+            raise UserError(
+                f"label_rescaling.scale: got {number:g}, expected from {1 / LARGEST:g} to {LARGEST:g}; beyond it "
+                "float32 loses the labels"
+            )
 
 
 def _dc(block: Any) -> DCOptions:
@@ -211,6 +217,8 @@ def _weights(block: Any) -> dict[str, float]:
     for name, weight in weights.items():
         if weight < 0:
             raise UserError(f"loss_weights.{name}: got {weight:g}, expected zero or more")
+        if weight > LARGEST:
+            raise UserError(f"loss_weights.{name}: got {weight:g}, expected at most {LARGEST:g}")
     return weights
 
 

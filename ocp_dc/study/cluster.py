@@ -53,7 +53,7 @@ def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str]
     Raises:
         UserError: a parameter that submitit does not know, or no Slurm on this machine.
     """
-    parameters: dict[str, Any] = {**DEFAULTS, **({} if cpu else {"gpus_per_node": 1}), **_parsed(settings)}
+    parameters: dict[str, Any] = {**DEFAULTS, **({} if cpu else {"gpus_per_node": 1}), **parsed(settings)}
     cluster = parameters.pop("cluster", "slurm")
     try:
         executor = submitit.AutoExecutor(folder=str(jobs), cluster=cluster)
@@ -71,7 +71,12 @@ def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str]
     return submitted
 
 
-def _parsed(settings: Sequence[str]) -> dict[str, Any]:
+def parsed(settings: Sequence[str]) -> dict[str, Any]:
+    """Return parameters of the queue from texts such as ``slurm_partition=gpu``.
+
+    Raises:
+        UserError: a text is no KEY=VALUE.
+    """
     parameters: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")

@@ -55,6 +55,10 @@ def run_study(
     for name, value in (("--jobs", jobs), ("--threads", threads)):
         if value is not None and value < 1:
             raise UserError(f"{name}: got {value}, expected 1 or more")
+    if submit is not None:
+        from ocp_dc.study.cluster import parsed
+
+        parsed(submit)  # before anything is made
     out = out.absolute()
     if out.is_file():
         raise UserError(f"--out {out}: is a file; expected a folder for the study")

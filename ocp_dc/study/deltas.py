@@ -32,6 +32,8 @@ def changed(config: Mapping[str, Any], changes: Mapping[str, Any] | None, path: 
         raise UserError(f"{path}: got {changes!r}, expected changes such as {{model.dc.region: output}}")
     result: dict[str, Any] = copy.deepcopy(dict(config))
     for dotted, value in changes.items():
+        if not all(dotted.split(".")):
+            raise UserError(f"{path}: got the key {dotted!r}, expected a path such as model.dc.region")
         _put(result, dotted, copy.deepcopy(value), f"{path}.{dotted}")
     return result
 

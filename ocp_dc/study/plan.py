@@ -128,6 +128,8 @@ def _budget(study: Study, by: Engine, text: str) -> BudgetOptions:
         replaced = {*own, *(KINDS if set(KINDS) & set(own) else ())}  # 20 steps take the place of 2 epochs
         smoke = {key: value for key, value in by.smoke.items() if key not in replaced}
         return budget_options({**smoke, **own}, "smoke", by.budgets)
+    if study.options.smoke:  # no mistake waits in a block that this budget does not read
+        budget_options({**by.smoke, **study.options.smoke}, "smoke", by.budgets)
     block = budget_from_text(text)
     if block is not None:
         return budget_options(block, "--budget", by.budgets)
@@ -173,12 +175,13 @@ def _case(
         base = str(arm.base or study.options.base).replace("{model}", model).replace("{configs}", options.configs)
         config = by.load(study.path.parent / base)
         steps = (("common", study.options.common), (f"models.{model}", study.models[model]))
-        for path, changes in (*steps, (f"data.{data}.changes", options.changes), *arm.changes):
+        every = (*steps, (f"data.{data}.changes", options.changes), *arm.changes)
+        for path, changes in every:
             config = changed(config, changes, path)
         config, test = by.place(config, data, options, budget, out)
         if budget.minutes is None:
             config = by.with_budget(config, budget)
-        return _Case(config, test, by.check(config))
+        return _Case(config, test, by.check(config, [key for _, changes in every for key in changes or ()]))
     except UserError as error:
         written = {key: value for _, changes in arm.changes for key, value in changes.items()}
         replaced = [key for key, value in written.items() if "." not in key and isinstance(value, Mapping)]

@@ -9,7 +9,7 @@ import torch
 from torch_geometric.data import Data
 
 from ocp_dc.data.ase_files import AseSource
-from ocp_dc.data.edges import add_edges
+from ocp_dc.data.edges import add_edges, check_edges
 from ocp_dc.data.lmdb_io import to_data
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import slab_sample_path
@@ -83,3 +83,18 @@ def test_mistakes(tmp_path: Path, edges: float, neighbors: int) -> None:
     counts = {"train": 1, "val": 0, "test": 0}
     with pytest.raises(UserError, match=r"edges: got a cutoff|max_neighbors: got"):
         prepare(slab_sample_path(), tmp_path / "out", format="ase", edges=edges, max_neighbors=neighbors, **counts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "neighbors", "message"),
+    [
+        ("6", 50, r"edges: got a cutoff of '6', expected a length"),
+        (True, 50, r"edges: got a cutoff of True"),
+        (0.06, 50, r"edges: got a cutoff of 0\.06, shorter than any bond"),
+        (6, 2.5, r"max_neighbors: got 2\.5, expected a whole number"),
+        (6, True, r"max_neighbors: got True"),
+    ],
+)
+def test_what_gives_no_edges(cutoff, neighbors, message):
+    with pytest.raises(UserError, match=message):
+        check_edges(cutoff, neighbors)

@@ -150,3 +150,9 @@ def test_the_unit_of_forces_that_a_frame_states(tmp_path: Path) -> None:
         frame_of(path, "hartree", LabelKeys("E", "F"))
     with closing(AseSource(path, "hartree", "bohr", LabelKeys("E", "F"))) as source:
         np.testing.assert_allclose(source[0].forces, FORCES * 51.4220675, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("keys", "option"), [({"energy": ""}, "energy_key"), ({"forces": ["forces"]}, "forces_key")])
+def test_what_is_no_name(keys, option):
+    with pytest.raises(UserError, match=rf"{option}: got .*, expected a name in the source"):
+        LabelKeys(**keys)

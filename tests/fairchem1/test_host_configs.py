@@ -57,7 +57,7 @@ COSINE = "{lambda_type: cosine, warmup_factor: 0.2, warmup_epochs: 0.1, lr_min_f
 @pytest.fixture
 def resolve(tmp_path, monkeypatch):
     """Resolves a config that includes BASE, from the folder where fairchem's are started."""
-    unknown_keys._warn_once.cache_clear()
+    unknown_keys.warn_once.cache_clear()
     folder = tmp_path / "configs" / "set"
     folder.mkdir(parents=True)
     (folder / "base.yml").write_text(BASE)

@@ -126,3 +126,11 @@ def test_checkpoints_of_other_parts_are_refused():
     for config, saved in ((HYDRA, other), (esen, other)):
         with pytest.raises(UserError, match=r"model\.cutoff: 4\.0 in the checkpoint, 5\.0 in the config"):
             check(config, saved)
+
+
+def test_outputs_that_no_head_gives(config, tmp_path, capsys):
+    outputs = {**config["outputs"], "dipole": {"level": "system"}}
+    assert run_main(tmp_path, {**config, "outputs": outputs}).status == 2
+    error = capsys.readouterr().err
+    assert "error: outputs: the model gives 'energy', 'forces', and no dipole; remove it, name outputs as" in error
+    assert "unexpected" not in error

@@ -25,6 +25,12 @@ WRONG = [
     (MODEL, "num_interactions", -1, r"num_interactions: got -1"),
     (MODEL, "num_gaussians", 0, r"num_gaussians: got 0"),
     (MODEL, "num_gaussians", 1, r"num_gaussians: got 1, expected a whole number, at least 2"),
+    (
+        DIMENETPLUSPLUS,
+        "num_spherical",
+        50,
+        r"num_spherical: got 50, expected a whole number, at least 1 and at most 20",
+    ),
     (MODEL, "num_filters", 0, r"num_filters: got 0"),
     (MODEL, "cutoff", 0.0, r"model\.cutoff: got 0\.0, expected a finite number, at least 1 and at most 100 Å"),
     (MODEL, "cutoff", 0.6, r"cutoff: got 0\.6"),
@@ -103,13 +109,39 @@ def test_names_and_parts(small_config, model, message):
     assert re.search(message, str(caught.value)), caught.value
 
 
-def test_a_constructor_that_stops_names_the_model():
-    with pytest.raises(UserError, match=r"model dc_schnet: cannot be built with these arguments \(\w+: .*"):
-        build_model({**MODEL, "readout": "total"})
-    with pytest.raises(UserError, match=r"model dc_gemnet_oc: cannot be built .*AssertionError: assert .*cutoff_aint"):
-        build_model({**GEMNET_OC, "cutoff_aint": 1.0})
-    with pytest.raises(UserError, match=r"model dc_schnet: cannot be built .*"):
-        build_model({**MODEL, "hidden_channels": 10**9})
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            {**MODEL, "readout": "total"},
+            r"model\.readout: got 'total', with which dc_schnet cannot be built \(ValueError",
+        ),
+        ({**MODEL, "hidden_channels": 10**9}, r"model\.hidden_channels: got 1000000000, with which dc_schnet cannot"),
+        ({**GEMNET, "rbf": {"name": "gauss"}}, r"model\.rbf: got \{'name': 'gauss'\}.*Unknown radial basis function"),
+        ({**GEMNET_OC, "cutoff_aint": 1.0}, r"dc_gemnet_oc cannot be built \(AssertionError: assert .*cutoff_aint"),
+    ],
+)
+def test_a_constructor_that_stops_names_the_argument(model, message):
+    with pytest.raises(UserError, match=message):
+        build_model(model)
+
+
+def test_two_arguments_that_stop_it_name_the_model():
+    with pytest.raises(UserError, match=r"model dc_gemnet_t: cannot be built with these arguments \(ValueError: Unk"):
+        build_model({**GEMNET, "rbf": {"name": "gauss"}, "envelope": {"name": "square"}})
+
+
+@pytest.mark.parametrize("trainer", ["dc", "ocp"])
+def test_with_every_trainer(tmp_path, small_config, capsys, trainer):
+    name = "dc_schnet" if trainer == "dc" else "schnet"
+    config = {**small_config(model={"readout": "total", "name": name}), "trainer": trainer}
+    config["model"].pop("dc", None)
+    config["dataset"]["train"]["transforms"] = {}
+    config["evaluation_metrics"] = {"metrics": {"forces": ["mae"]}, "primary_metric": "forces_mae"}
+    assert run_main(tmp_path, config).status == 2
+    error = capsys.readouterr().err
+    assert f"error: model.readout: got 'total', with which {name} cannot be built" in error
+    assert "unexpected" not in error
 
 
 def test_on_the_command_line(tmp_path, small_config, capsys):

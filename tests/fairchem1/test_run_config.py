@@ -12,7 +12,7 @@ import yaml
 
 from ocp_dc.cli import main
 from ocp_dc.errors import UserError
-from ocp_dc.fairchem1 import machine_check
+from ocp_dc.fairchem1 import machine_check, unknown_keys
 from ocp_dc.fairchem1 import main as fairchem_main
 from ocp_dc.fairchem1.inspect_model import inspect_config
 
@@ -185,3 +185,21 @@ def test_other_loggers_need_none(logged_out):
 def test_every_flag_of_the_table_is_one():
     assert isinstance(flags(), argparse.Namespace)
     assert set(machine_check.LEAST) <= set(vars(flags()))
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({}, []),
+        ({"seed": 0, "print_every": 10}, []),  # as the flags have it
+        ({"seed": 7, "mode": "predict"}, ["seed: 7", "mode: 'predict'"]),
+    ],
+)
+def test_keys_of_a_file_that_flags_decide_on(tmp_path, resolve, caplog, written, said):
+    unknown_keys.warn_once.cache_clear()
+    path = tmp_path / "config.yml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **written}))
+    resolve()
+    lines = [message for message in caplog.messages if "flags of the command line" in message]
+    assert len(lines) == bool(said)
+    assert all(words in lines[0] for words in said)

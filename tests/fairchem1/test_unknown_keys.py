@@ -41,7 +41,7 @@ EQUIFORMER = {
 
 @pytest.fixture(autouse=True)
 def _afresh():
-    unknown_keys._warn_once.cache_clear()
+    unknown_keys.warn_once.cache_clear()
 
 
 def changed(changes, base=STOCK):

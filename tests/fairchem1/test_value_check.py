@@ -32,6 +32,26 @@ def changed(small_config):
 
 
 WRONG = [
+    ("dataset.train.key_mapping", {"pos": "energy"}, r"key_mapping: got 'pos', of which the model makes its graph"),
+    ("task.prediction_dtype", "float99", r"expected float16 or float32\. Did you mean 'float\d\d'"),
+    ("outputs.energy.prediction_dtype", 16, r"outputs\.energy\.prediction_dtype: got 16"),
+    ("task.relax_opt", 5, r"task\.relax_opt: got 5, expected a block such as \{maxstep"),
+    ("task.relax_opt", {"memory": "x"}, r"task\.relax_opt\.memory: got 'x', expected a whole number"),
+    ("task.relax_opt", {"maxstep": -1}, r"task\.relax_opt\.maxstep: got -1"),
+    ("task.relax_opt", {"traj_dir": 5}, r"task\.relax_opt\.traj_dir: got 5"),
+    ("task.relax_opt", {"maxsteps": 1}, r"task\.relax_opt: unknown key 'maxsteps'.*Did you mean 'maxstep'"),
+    ("task.save_full_traj", "no", r"task\.save_full_traj: got 'no', expected true or false"),
+    ("task.dataset", 5, r"task\.dataset: got 5"),
+    ("outputs.stress", {"level": "system"}, r"outputs: 'stress' is none of the model's: dc_schnet gives energy and"),
+    ("outputs.dipole", {"level": "system"}, r"outputs: 'dipole' is none of the model's"),
+    ("outputs.energy.level", "atom", r"outputs\.energy\.level: got atom, expected system"),
+    ("outputs.forces.level", "system", r"outputs\.forces\.level: got system, expected atom"),
+    ("outputs.energy.property", 5, r"outputs\.energy\.property: got 5"),
+    ("outputs.forces.irrep_dim", "x", r"outputs\.forces\.irrep_dim: got 'x'"),
+    ("loss_functions.0.energy.coefficient", 1e300, r"loss_functions\.energy\.coefficient: got 1e\+300"),
+    ("optim.checkpoint_format", "zip", r"optim\.checkpoint_format: got 'zip', expected pt or dcp"),
+    ("optim.load_datasets_and_model_then_exit", "no", r"then_exit: got 'no', expected true or false"),
+    ("trust_modules", 5, r"trust_modules: got 5, expected a list of modules"),
     # blocks, lists and texts
     ("model", "schnet", r"model: got 'schnet', expected a block such as \{name: dc_schnet"),
     ("model", ["dc_schnet"], r"model: got \['dc_schnet'\], expected a block"),
@@ -71,7 +91,11 @@ WRONG = [
     ("dataset.train.format", "lmdbb", r"unknown data format in dataset\.train\.format 'lmdbb'.*Did you mean 'lmdb'"),
     ("dataset.train.format", 3, r"data format in dataset\.train\.format: got 3, expected one of"),
     ("dataset.train.key_mapping", {"energy": "y", "forces": "force"}, r"the wrong way round; .*\{y: energy, force: f"),
-    ("outputs", {"energies": {"level": "system"}}, r"outputs: 'energies' is none.*Did you mean 'energy'"),
+    (
+        "outputs",
+        {"energies": {"level": "system"}},
+        r"outputs: 'energies' is none of the model's.*Did you mean 'energy'",
+    ),
     ("model.regress_forces", False, r"model\.regress_forces: false, so that the model gives no forces"),
     ("optim.scheduler", "Any", r"unknown optim\.scheduler 'Any': (?!.*\bAny\b.*Did)"),
     ("optim.load_balancing", "bonds", r"optim\.load_balancing: got 'bonds', expected one of atoms, neighbors, False"),
@@ -119,9 +143,11 @@ WRONG = [
     ("optim.checkpoint_every", -2, r"checkpoint_every: got -2"),
     ("optim.checkpoint_every", 2.5, r"checkpoint_every: got 2\.5"),
     ("optim.eval_every", 2.5, r"eval_every: got 2\.5, expected a whole number"),
-    ("optim.optimizer_params", {"betas": 0.9}, r"optim\.optimizer \(Adam\): its optimizer_params"),
+    ("optim.optimizer_params", {"betas": 0.9}, r"optimizer_params\.betas: got 0\.9, expected 2 numbers"),
+    ("optim.optimizer_params", {"betas": [0.9]}, r"optimizer_params\.betas: got \[0\.9\], expected 2 numbers"),
+    ("optim.optimizer_params", {"amsgrad": "yes"}, r"optimizer_params\.amsgrad: got 'yes', expected true or false"),
     ("optim.optimizer_params", {"betas": [0.9, 1.5]}, r"Invalid beta parameter"),
-    ("optim.optimizer_params", {"eps": float("nan")}, r"Invalid epsilon value: nan"),
+    ("optim.optimizer_params", {"eps": float("nan")}, r"optimizer_params\.eps: got nan, expected a finite number"),
     ("optim.optimizer_params", "fast", r"optimizer_params: got 'fast', expected a block"),
     ("optim.scheduler", "StepLR", r"optim\.step_size: missing; StepLR needs it"),
     ("optim.scheduler", 5, r"unknown optim\.scheduler 5"),
@@ -145,15 +171,60 @@ def test_what_is_refused(changed, path, value, message):
 
 SCHEDULES = [
     ({"scheduler": "ReduceLROnPlateau", "mode": 5}, r"optim\.scheduler \(ReduceLROnPlateau\)"),
-    ({"scheduler": "StepLR", "step_size": 0}, r"optim\.scheduler \(StepLR\)"),
-    ({"scheduler": "StepLR", "step_size": 1, "gamma": float("nan")}, r"makes a learning rate of nan"),
-    ({"scheduler": "ExponentialLR", "gamma": -1.0}, r"makes a learning rate of -"),
-    ({"scheduler": "CosineAnnealingLR", "T_max": 0}, r"optim\.scheduler \(CosineAnnealingLR\)"),
+    ({"scheduler": "StepLR", "step_size": 0}, r"optim\.step_size: got 0, expected a whole number, at least 1"),
+    ({"scheduler": "StepLR", "step_size": -5}, r"optim\.step_size: got -5"),
+    ({"scheduler": "StepLR", "step_size": 2.5}, r"optim\.step_size: got 2\.5"),
+    ({"scheduler": "StepLR", "step_size": 1, "gamma": float("nan")}, r"optim\.gamma: got nan, expected a finite"),
+    ({"scheduler": "StepLR", "step_size": 1, "gamma": 1e200}, r"makes a learning rate of inf"),
+    ({"scheduler": "ExponentialLR", "gamma": -1.0}, r"optim\.gamma: got -1\.0, expected a finite number, above 0"),
+    ({"scheduler": "ExponentialLR", "gamma": "1e-1"}, r"optim\.gamma: got '1e-1'.*write 1\.0e-3"),
+    ({"scheduler": "CosineAnnealingLR", "T_max": 0}, r"optim\.T_max: got 0"),
+    ({"scheduler": "CosineAnnealingLR", "T_max": -3}, r"optim\.T_max: got -3"),
+    ({"scheduler": "ReduceLROnPlateau", "factor": -0.5}, r"optim\.factor: got -0\.5"),
+    ({"scheduler": "ReduceLROnPlateau", "patience": -1}, r"optim\.patience: got -1"),
+    ({"scheduler": "ReduceLROnPlateau", "min_lr": "x"}, r"optim\.min_lr: got 'x'"),
+    ({"scheduler": "MultiStepLR", "milestones": ["a"]}, r"optim\.milestones: got 'a', expected a whole number"),
+    ({"scheduler": "_LRScheduler"}, r"unknown optim\.scheduler '_LRScheduler'"),
+    ({"scheduler": None}, r"optim\.scheduler: got null; for a constant rate write 'Null' in quotes"),
     ({"scheduler": "OneCycleLR", "pct_start": 2.0}, r"pct_start"),
     ({"scheduler": "OneCycleLR", "max_lr": -1.0}, r"optim\.max_lr: got -1\.0"),
     ({"scheduler": "OneCycleLR", "max_lr": [1e-3, float("inf")]}, r"optim\.max_lr\.1: got inf"),
-    ({"scheduler": "MultiStepLR", "milestones": 3}, r"optim\.scheduler \(MultiStepLR\)"),
+    ({"scheduler": "MultiStepLR", "milestones": 3}, r"optim\.milestones: got 3, expected a list of steps"),
 ]
+
+
+WARMUP = {"warmup_steps": 5, "warmup_factor": 0.2, "lr_gamma": 0.1, "lr_milestones": [1000, 2000]}
+WARMUPS = [
+    ({"lr_milestones": 5}, r"optim\.lr_milestones: got 5, expected a list of steps"),
+    ({"lr_milestones": [5, 10]}, r"optim\.lr_milestones: got 5, expected a whole number, at least 100 steps"),
+    ({"lr_gamma": -2}, r"optim\.lr_gamma: got -2, expected a finite number, above 0"),
+    ({"warmup_factor": -3}, r"optim\.warmup_factor: got -3"),
+    ({"warmup_steps": "x"}, r"optim\.warmup_steps: got 'x'"),
+]
+
+
+@pytest.mark.parametrize(("block", "message"), WARMUPS)
+def test_warmups_that_mean_nothing(small_config, block, message):
+    config = small_config(optim=WARMUP)
+    del config["optim"]["scheduler"]
+    check_run_config(config)
+    config["optim"] |= block
+    with pytest.raises(UserError, match=message):
+        check_run_config(config)
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ({"mode": "max"}, "optim.mode: max lowers the learning rate while forces_mae gets better; expected min"),
+        ({}, None),
+        ({"mode": "min", "patience": 2, "factor": 0.8, "min_lr": 1e-6}, None),
+    ],
+)
+def test_a_plateau_is_looked_for_on_the_right_side(small_config, caplog, block, said):
+    metrics = {"metrics": {"forces": ["mae"]}, "primary_metric": "forces_mae"}
+    check_run_config(small_config(optim={"scheduler": "ReduceLROnPlateau", **block}, evaluation_metrics=metrics))
+    assert [said] == [m for m in caplog.messages if "optim." in m] if said else "optim." not in caplog.text
 
 
 @pytest.mark.parametrize(("block", "message"), SCHEDULES)
@@ -191,7 +262,11 @@ TAKEN = [
     ("dataset.val", None),
     ("dataset.test", None),
     ("dataset.train.transforms", None),
-    ("dataset.train.src", ["a", "b"]),
+    ("dataset.train.src", ["a"]),
+    ("task.prediction_dtype", "float32"),
+    ("task.relax_opt", {"maxstep": 0.04, "memory": 50, "damping": 1.0, "alpha": 70.0, "traj_dir": "trajectories"}),
+    ("task.relax_opt", None),
+    ("optim.checkpoint_format", "pt"),
     ("dataset.train.key_mapping", {"y": ["energy"], "force": "forces"}),
     ("dataset.train.first_n", 3),
     ("loss_functions.1.forces.coefficient", 0),
@@ -248,3 +323,17 @@ def test_numbers(number, taken, refused):
     for value in refused:
         with pytest.raises(UserError, match=r"x: got .*, expected a (finite|whole) number"):
             number.check(value, "x")
+
+
+RELAXING = [
+    ({"relax_opt": {"name": "lbfgs"}}, r"task\.relax_opt: unknown key 'name'"),
+    ({"relax_cell": True}, r"task\.relax_cell: true, and the model gives no stress"),
+]
+
+
+@pytest.mark.parametrize(("task", "message"), RELAXING)
+def test_what_a_relaxation_cannot_do_is_refused_there_alone(small_config, task, message):
+    config = small_config(task=task)
+    check_run_config({**config, "mode": "train"})
+    with pytest.raises(UserError, match=message):
+        check_run_config({**config, "mode": "run-relaxations"})

@@ -239,3 +239,8 @@ def test_integers_are_taken_as_numbers(name):
     found = function(torch.arange(-2, 3))
     assert found.dtype == torch.get_default_dtype()
     assert torch.equal(found, function(torch.arange(-2.0, 3.0)))
+
+
+def test_complex_numbers_are_refused_rather_than_cut():
+    with pytest.raises(UserError, match=r"got a tensor of torch\.complex64, expected real numbers"):
+        IReLU()(torch.ones(2, dtype=torch.complex64))

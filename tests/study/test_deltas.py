@@ -68,3 +68,9 @@ def test_what_was_put_stands_there_and_the_rest_stays(config, path, value):
     for key in config:
         if key != path[0]:
             assert after[key] == config[key]
+
+
+@pytest.mark.parametrize("key", ["", "model..dc", ".model", "model."])
+def test_a_path_has_a_name_at_each_step(key):
+    with pytest.raises(UserError, match=r"arms\.a: got the key .*, expected a path such as model\.dc\.region"):
+        changed(CONFIG, {key: 1}, "arms.a")

@@ -128,6 +128,11 @@ def test_a_run_that_diverges_is_a_result_and_one_that_fails_is_not(tmp_path, cap
     assert records["original"].folder.joinpath("result.json").is_file()
 
 
+def test_parameters_of_the_queue_are_checked_in_a_dry_run_too(finished, tmp_path, capsys):
+    assert run(finished / "study.yml", tmp_path / "out", "--dry-run", "--submit", "partition") == 2
+    assert "--submit: got 'partition', expected KEY=VALUE" in capsys.readouterr().err
+
+
 def test_two_at_once_are_refused(finished, capsys):
     import fcntl
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -73,8 +73,13 @@ class Engine(Protocol):
     def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
         """Return seconds per training step of each config, measured side by side."""
 
-    def check(self, config: Config) -> Facts:
-        """Check a config as the training would, and build its model."""
+    def check(self, config: Config, changes: Iterable[str] = ()) -> Facts:
+        """Check a config as the training would, and build its model.
+
+        Args:
+            config: the config.
+            changes: the dotted keys that the study changes, of which none may be without effect.
+        """
 
     def meaning(self, config: Config) -> str:
         """Return a text that is equal for configs that ask for the same run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ class PinnTasks:
         """Is never asked for: :attr:`budgets` has no minutes."""
         raise NotImplementedError("budgets of physics-informed tasks are steps")
 
-    def check(self, config: Config) -> Facts:
+    def check(self, config: Config, changes: Iterable[str] = ()) -> Facts:
         """Build everything that the training needs; on the CPU, since other processes will train."""
         pinn.check(config, cpu=True)
         return Facts()

@@ -6,7 +6,7 @@ import functools
 import json
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +88,11 @@ class Potentials:
 
         return step_times(configs)
 
-    def check(self, config: Config) -> Facts:
+    def check(self, config: Config, changes: Iterable[str] = ()) -> Facts:
         """Check a config and build its model, so that what surgery cannot do is known before anything trains."""
         from ocp_dc.fairchem1.config_check import check_run_config
 
-        check_run_config(config)
+        check_run_config(config, changes)
         return _facts(json.dumps(config["model"], sort_keys=True))
 
     def meaning(self, config: Config) -> str:
