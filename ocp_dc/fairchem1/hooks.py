@@ -117,6 +117,13 @@ def safe_checkpoints() -> None:
     safe_loading.install()
 
 
+def whole_files() -> None:
+    """Fairchem writes predictions, relaxed positions and normalizers into the file itself, and follows links."""
+    from ocp_dc.fairchem1 import whole_files
+
+    whole_files.install()
+
+
 def transform_name() -> None:
     """Transforms are looked up by name in one module's namespace: put ``label_rescaling`` there."""
     from ocp_dc.fairchem1.transform import label_rescaling
@@ -214,6 +221,7 @@ HOOKS: tuple[Callable[[], None], ...] = (
     readers_of_each_process,
     checked_structures,
     safe_checkpoints,
+    whole_files,
     transform_name,
     job_pickling,
     relaxation_interface,
