@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ocp_dc.fairchem1.checkpoints import write_checkpoint
-from ocp_dc.files import replacing
+from ocp_dc.whole_archive import write_npz
 
 
 class _WholeArchives:
@@ -22,8 +22,7 @@ class _WholeArchives:
     @staticmethod
     def savez_compressed(file: str | Path, **arrays: Any) -> None:
         """Write an archive in the place of an older one; a link is replaced and not followed."""
-        with replacing(file) as new, new.open("wb") as opened:
-            np.savez_compressed(opened, **arrays)
+        write_npz(file, **arrays)
 
 
 def save_checkpoint(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
+import resource
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -41,13 +44,17 @@ def test_a_full_disk_leaves_the_older_file(module, tmp_path, monkeypatch):
     save(tmp_path)
     before = (tmp_path / "ocp_x.npz").read_bytes()
 
-    def fill(file, **arrays) -> None:
-        file.write(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "savez_compressed", fill)
-    with pytest.raises(WriteError, match=r"ocp_x\.npz: cannot be written: no space"):
-        importlib.import_module(module).np.savez_compressed(str(tmp_path / "ocp_x.npz"), **PREDICTIONS)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr("sys.unraisablehook", lambda found: pytest.fail(f"{found.exc_value}"))
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(WriteError, match=r"ocp_x\.npz: cannot be written"):
+            importlib.import_module(module).np.savez_compressed(str(tmp_path / "ocp_x.npz"), **PREDICTIONS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    gc.collect()
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("ocp_x.npz", before)]
 
 
