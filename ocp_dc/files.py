@@ -18,6 +18,7 @@ from ocp_dc.write_errors import write_errors
 
 DIGEST = "sha256"  # key of the digest of all other entries of a record
 FORMULA = tuple("=+-@\t\n＝＋－＠")  # a spreadsheet takes a cell that begins so for a formula (OWASP)
+BLANKS = " \0\t\n\u00a0\u200b\u2060\ufeff"
 
 
 @contextmanager
@@ -190,7 +191,8 @@ def _cell(value: object) -> object:
     with suppress(ValueError):
         float(value)
         return value  # a number, signed perhaps
-    return f"'{value}" if value.startswith(FORMULA) else value
+    visible = value.lstrip(BLANKS).lstrip()  # some programs drop blanks at the beginning
+    return f"'{value}" if value.startswith(FORMULA) or visible.startswith(FORMULA) else value
 
 
 def _finite(data: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ocp_dc.errors import UnsafeDataError, UserError
+from ocp_dc.plain_content import check_containers
 from ocp_dc.torch_pickle import check_pickle
 
 ZIP = b"PK\x03\x04"
@@ -58,7 +59,9 @@ def load_torch(path: str | Path, kind: str = "checkpoint", map_location: Any = "
             _check_archive(path, kind)
         else:
             _check_legacy(path, kind)
-        return torch.load(path, map_location=map_location, weights_only=True)
+        content = torch.load(path, map_location=map_location, weights_only=True)
+        check_containers(content, f"{kind} {path}")
+        return content
     except UserError:
         raise
     except pickle.UnpicklingError as error:

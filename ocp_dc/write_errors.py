@@ -36,6 +36,7 @@ ADVICE = {
 # torch's writer of checkpoints, h5py, lmdb and numpy say in a text what they met
 TORCH_WRITER = re.compile(r"PytorchStreamWriter|inline_container\.cc.*(unexpected pos|failed)", re.DOTALL)
 ERRNO = re.compile(r"errno = (\d+)")
+LMDB_WRITER = re.compile(rf"mdb_\w+: {os.strerror(errno.EIO)}")  # what it makes of a write that ends too early
 SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 
 
@@ -74,7 +75,7 @@ def reason(error: BaseException) -> str | None:
             return f"{os.strerror(number)}: {ADVICE[number]}"
         if isinstance(each, RuntimeError) and TORCH_WRITER.search(text):
             return f"torch could not write it to its end ({_first_line(text)}): most likely {NO_SPACE}"
-        if isinstance(each, OSError) and SHORT_WRITE.search(text):
+        if LMDB_WRITER.search(text) or (isinstance(each, OSError) and SHORT_WRITE.search(text)):
             return f"not all of it could be written ({_first_line(text)}): most likely {NO_SPACE}"
     return None
 

@@ -81,7 +81,23 @@ def quoted(text: str) -> str:
     return text
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\n=1", "＝1", "-", "=-1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(A1)",
+        "\t=1",
+        "\n=1",
+        "＝1",
+        "-",
+        "=-1",
+        " =1",
+        "\ufeff=1",
+        "\u00a0@A1",
+    ],
+)
 def test_no_cell_is_a_formula(tmp_path, text):
     write_csv(tmp_path / "a.csv", [{"=header": text, "b": "a=1"}])
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lmdb
 
+from ocp_dc.data.lmdb_reader import CHECKSUMS
 from ocp_dc.data.safe_pickle import loads, loads_plain
 from ocp_dc.errors import UserError, nearest
 
@@ -65,7 +66,7 @@ def _check_file(path: Path) -> int:
 
 def _check_records(transaction: lmdb.Transaction, entries: int, path: Path) -> int:
     stored = transaction.get(b"length")
-    records = entries - (stored is not None)
+    records = entries - (stored is not None) - (transaction.get(CHECKSUMS.encode("ascii")) is not None)
     length = records if stored is None else loads_plain(stored, f"{path}: key 'length'")
     if type(length) is not int or not 0 <= length <= records:
         raise UserError(f"{path}: 'length' is {length!r}, but the file has {records} record(s); make it again")

@@ -1,8 +1,13 @@
-"""Writing LMDBs as OC20 has them: one pickled PyG Data a key, ``length``, and metadata.npz beside the file."""
+"""Writing LMDBs as OC20 has them: one pickled PyG Data a key, ``length``, and metadata.npz beside the file.
+
+One key more, which other readers pass over, holds the checksums of the records: LMDB itself has none.
+"""
 
 from __future__ import annotations
 
 import pickle
+import zlib
+from array import array
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,6 +19,7 @@ from torch_geometric.data import Data
 
 from ocp_dc.data.boundaries import complete_cell, place
 from ocp_dc.data.frames import Frame
+from ocp_dc.data.lmdb_reader import CHECKSUMS
 from ocp_dc.data.structure_check import check_cell
 from ocp_dc.errors import UserError
 
@@ -76,13 +82,18 @@ def write_lmdb(
     if path.exists():
         raise UserError(f"{path}: exists; remove it or choose another name")
     natoms: list[int] = []
+    checksums = array("I")
     # No other process can know of the file yet: it needs no lock, and one sync at the end is enough.
     with lmdb.open(str(path), subdir=False, map_size=FIRST_MAP_SIZE, lock=False, sync=False) as env:
         for samples_of_one in _chunks(samples, records_per_transaction):
             first = len(natoms)
             natoms += [int(sample.natoms) for sample in samples_of_one]
-            _put(env, {str(i): pickle.dumps(s, protocol=-1) for i, s in enumerate(samples_of_one, start=first)})
-        _put(env, {"length": pickle.dumps(len(natoms), protocol=-1)})
+            records = {str(i): pickle.dumps(s, protocol=-1) for i, s in enumerate(samples_of_one, start=first)}
+            checksums.extend(map(zlib.crc32, records.values()))
+            _put(env, records)
+        noted = np.asarray(checksums, dtype=">u4").tobytes().hex()
+        last = {"length": len(natoms), CHECKSUMS: noted}
+        _put(env, {key: pickle.dumps(value, protocol=-1) for key, value in last.items()})
         env.sync(True)
     np.savez(path.parent / "metadata.npz", natoms=np.asarray(natoms, dtype=np.int64))
     return len(natoms)

@@ -10,16 +10,14 @@ import numpy as np
 from ocp_dc.data.safe_npz import load_npz
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.predictions import Predictions
-from ocp_dc.files import replacing
+from ocp_dc.whole_archive import write_npz
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Predictions))
 
 
 def save_predictions(predictions: Predictions, path: str | Path) -> None:
     """Write predictions as an npz file with an array for each field; an older file is replaced whole."""
-    arrays = {name: np.asarray(getattr(predictions, name)) for name in FIELDS}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    write_npz(path, **{name: np.asarray(getattr(predictions, name)) for name in FIELDS})
 
 
 def load_predictions(path: str | Path) -> Predictions:

@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
 from ocp_dc.errors import UserError
 
 PINN_KEYS = ({"config", "iteration", "scale", "state_dict"}, {"iteration", "net", "optimizer", "best_net"})
+MOST_ELEMENTS = 1000  # by atomic number; 119 are known
 NOT_FINITE = (
     "it was damaged, or saved by a training that diverged; take an older checkpoint, or train again with a lower "
     "optim.lr_initial or with optim.clip_grad_norm"
@@ -46,6 +46,8 @@ def check_parts(checkpoint: Any, where: str) -> None:
         raise UserError(f"{where}: its config names no model; it is no fairchem checkpoint, or damaged")
     if not isinstance(weights, Mapping) or not all(torch.is_tensor(value) for value in weights.values()):
         raise UserError(f"{where}: its state_dict holds something other than tensors; it is damaged")
+    if not all(isinstance(name, str) for name in weights):
+        raise UserError(f"{where}: its state_dict has names that are no text; it is damaged")
     for part in ("normalizers", "elementrefs", "scale_dict", "ema", "label_rescaling"):
         if not isinstance(checkpoint.get(part) or {}, Mapping):
             raise UserError(f"{where}: its {part} is a {type(checkpoint[part]).__name__}, expected a mapping")
@@ -76,14 +78,20 @@ def check_values(checkpoint: Mapping[str, Any], where: str) -> None:
         if not {"scale", "mean", "references"} <= set(rescaling):
             raise UserError(f"{where}: its label_rescaling lacks scale, mean or references; it is damaged")
         for name in ("scale", "mean"):
-            if np.shape(rescaling[name]) != ():
-                raise UserError(f"{where}: label rescaling: {name} is {rescaling[name]!r:.50}, expected one number")
+            value = rescaling[name]
+            if not (value.numel() == 1 if torch.is_tensor(value) else type(value) in (int, float)):
+                raise UserError(
+                    f"{where}: label rescaling: {name} is {value!r:.50}, expected one number; it is damaged"
+                )
         _check_scale("label rescaling: scale", rescaling["scale"], where)
         _check_finite("label rescaling: mean", rescaling["mean"], where)
-        if rescaling["references"] is not None:
-            if not torch.is_tensor(rescaling["references"]) or rescaling["references"].dim() != 1:
-                raise UserError(f"{where}: label rescaling: references are no tensor of one number an element")
-            _check_references("label rescaling: references", rescaling["references"], where)
+        references = rescaling["references"]
+        if references is not None:
+            if not (torch.is_tensor(references) and references.is_floating_point() and references.dim() == 1):
+                raise UserError(f"{where}: label rescaling: references are no energies by atomic number; it is damaged")
+            if len(references) > MOST_ELEMENTS:
+                raise UserError(f"{where}: label rescaling: references of {len(references)} elements; it is damaged")
+            _check_references("label rescaling: references", references, where)
 
 
 def check_training_state(checkpoint: Mapping[str, Any], where: str) -> None:

@@ -13,6 +13,7 @@ from ocp_dc.fairchem1.checkpoint_check import check_parts, check_values
 from ocp_dc.fairchem1.trust import check_config
 from ocp_dc.files import replacing
 from ocp_dc.labels import LabelRescaling
+from ocp_dc.plain_content import check_tree
 from ocp_dc.safe_torch import load_torch
 
 
@@ -27,6 +28,7 @@ def read_checkpoint(path: Any, map_location: Any = None) -> dict[str, Any]:
     where = f"checkpoint {path}"
     checkpoint = load_torch(path, "checkpoint", map_location)
     check_parts(checkpoint, where)
+    check_tree(checkpoint["config"], where)
     check_config(checkpoint["config"], where)
     check_values(checkpoint, where)
     return checkpoint

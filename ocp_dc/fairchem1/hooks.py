@@ -125,6 +125,13 @@ def safe_checkpoints() -> None:
     safe_loading.install()
 
 
+def whole_files() -> None:
+    """Fairchem writes predictions, relaxed positions and normalizers into the file itself, and follows links."""
+    from ocp_dc.fairchem1 import whole_files
+
+    whole_files.install()
+
+
 def transform_name() -> None:
     """Transforms are looked up by name in one module's namespace: put ``label_rescaling`` there."""
     from ocp_dc.fairchem1.transform import label_rescaling
@@ -152,36 +159,11 @@ def ports_of_ranks() -> None:
         cli.LaunchConfig = functools.partial(cli.LaunchConfig, rdzv_endpoint="localhost:0")  # any free port
 
 
-def relaxation_interface() -> None:
-    """Ase 3.23 and later ask an optimizable for coordinates as one vector; fairchem's was written before that."""
-    optimizable: Any = importlib.import_module("fairchem.core.common.relaxation.optimizable")
-    batch_class = optimizable.OptimizableBatch
-    methods = {
-        "ndofs": lambda self: 3 * len(self),
-        "get_x": lambda self: self.get_positions().reshape(-1),
-        "set_x": lambda self, x: self.set_positions(x.reshape(-1, 3)),
-        "get_gradient": lambda self: -self.get_forces().reshape(-1),
-        "get_value": lambda self: self.get_potential_energy(),
-    }
-    for name, method in methods.items():
-        if name in getattr(batch_class, "__abstractmethods__", ()):
-            setattr(batch_class, name, method)
-    for each in (batch_class, optimizable.OptimizableUnitCellBatch):
-        each.__abstractmethods__ = frozenset(each.__abstractmethods__) - set(methods)
+def relaxations() -> None:
+    """Fairchem's relaxations stop with ase 3.23 and later, and wrap molecules into a cell that they do not have."""
+    from ocp_dc.fairchem1 import relaxation_repairs
 
-
-def molecules_in_trajectories() -> None:
-    """Fairchem wraps every structure into its cell when it writes a trajectory, and a molecule has none."""
-    ase_utils: Any = importlib.import_module("fairchem.core.common.relaxation.ase_utils")
-    stock = ase_utils.wrap_positions
-    if getattr(stock, "leaves_molecules", False):
-        return
-
-    def wrap_periodic(positions: Any, cell: Any, **options: Any) -> Any:
-        return stock(positions, cell, **options) if np.linalg.det(cell) != 0 else positions
-
-    wrap_periodic.leaves_molecules = True  # type: ignore[attr-defined]
-    ase_utils.wrap_positions = wrap_periodic
+    relaxation_repairs.install()
 
 
 def basis_functions() -> None:
@@ -247,11 +229,11 @@ HOOKS: tuple[Callable[[], None], ...] = (
     checked_structures,
     key_mappings,
     safe_checkpoints,
+    whole_files,
     transform_name,
     job_pickling,
     ports_of_ranks,
-    relaxation_interface,
-    molecules_in_trajectories,
+    relaxations,
     basis_functions,
     scale_factor_messages,
     models_that_stop,

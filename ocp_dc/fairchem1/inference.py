@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from fairchem.core.common.utils import setup_imports, update_config
 
+from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.checkpoints import read_checkpoint
+from ocp_dc.fairchem1.model_size import bounded_by_checkpoint
 from ocp_dc.fairchem1.safe_loading import for_calculator
 from ocp_dc.fairchem1.trainer import DCTrainer
 from ocp_dc.fairchem1.trust import trusting
@@ -29,13 +32,33 @@ def load_trainer(checkpoint_path: str | Path, cpu: bool = False, trust_modules: 
     """
     logging.getLogger().setLevel(logging.WARNING)  # the config was printed when the model was trained
     setup_imports()
-    with trusting(trust_modules):  # while the model is built too, which may start from another checkpoint
+    # both hold while the model is built too, which may start from another checkpoint
+    with trusting(trust_modules), bounded_by_checkpoint(checkpoint_path):
         return _load_trainer(checkpoint_path, cpu)
 
 
 def _load_trainer(checkpoint_path: str | Path, cpu: bool) -> DCTrainer:
     checkpoint = read_checkpoint(checkpoint_path, "cpu")
-    config: dict[str, Any] = for_calculator(copy.deepcopy(checkpoint["config"]))
+    with _usable(checkpoint_path):
+        trainer = _trainer_of(checkpoint["config"], cpu)
+    trainer.load_checkpoint(str(checkpoint_path), checkpoint, inference_only=True)
+    return trainer
+
+
+@contextlib.contextmanager
+def _usable(checkpoint_path: str | Path) -> Iterator[None]:
+    """Turn what fairchem raises about a config that no training saved into an error for the user."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError, AssertionError, RecursionError) as error:
+        raise UserError(
+            f"checkpoint {checkpoint_path}: its config cannot be used ({type(error).__name__}: {error}); it is "
+            "damaged, or another program's"
+        ) from error
+
+
+def _trainer_of(saved: dict[str, Any], cpu: bool) -> DCTrainer:
+    config: dict[str, Any] = for_calculator(copy.deepcopy(saved))
     if "model_attributes" in config:  # before fairchem 1.0 the arguments stood beside the name
         config["model"] = {**config.pop("model_attributes"), "name": config["model"]}
     config = update_config(config)
@@ -43,9 +66,7 @@ def _load_trainer(checkpoint_path: str | Path, cpu: bool) -> DCTrainer:
         if part is not None:
             part["otf_graph"] = True  # structures come without edges
     dataset = {key: value for key, value in (config.get("dataset") or {}).items() if key != "src"}
-    trainer = silent_trainer(config, dataset, cpu=cpu, seed=config["cmd"]["seed"], inference_only=True)
-    trainer.load_checkpoint(str(checkpoint_path), checkpoint, inference_only=True)
-    return trainer
+    return silent_trainer(config, dataset, cpu=cpu, seed=config["cmd"]["seed"], inference_only=True)
 
 
 def silent_trainer(

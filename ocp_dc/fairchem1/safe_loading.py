@@ -14,6 +14,7 @@ from fairchem.core.common.utils import load_state_dict, match_state_dict
 from torch import nn
 
 from ocp_dc.errors import UserError
+from ocp_dc.fairchem1 import model_size
 from ocp_dc.fairchem1.checkpoints import read_checkpoint
 from ocp_dc.safe_torch import load_torch
 
@@ -42,6 +43,7 @@ class _ForCalculators(SafeTorch):
     @staticmethod
     def load(file: Any, map_location: Any = None) -> Any:
         checkpoint = read_checkpoint(file, map_location)
+        model_size.describe(file)
         checkpoint["config"] = for_calculator(checkpoint["config"])
         return checkpoint
 
@@ -68,6 +70,9 @@ def install() -> None:
         module: Any = importlib.import_module(f"fairchem.core.{name}")
         if not getattr(module.torch, "is_safe", False):
             module.torch = reader()
+    calculator: Any = importlib.import_module("fairchem.core.common.relaxation.ase_utils").OCPCalculator
+    if not hasattr(calculator.__init__, "is_bounded"):
+        calculator.__init__ = model_size.bounded(calculator.__init__)
     for name in ("common.utils", "models.base"):
         module = importlib.import_module(f"fairchem.core.{name}")
         module.load_model_and_weights_from_checkpoint = model_of_checkpoint
@@ -99,7 +104,8 @@ def model_of_checkpoint(checkpoint_path: str) -> nn.Module:
             raise UserError(
                 f"checkpoint {checkpoint_path}: has the layout before fairchem 1.0, and cannot be started from"
             )
-        model = registry.get_model_class(block.pop("name"))(**block)
+        with model_size.bounded_by_checkpoint(path):
+            model = registry.get_model_class(block.pop("name"))(**block)
         load_state_dict(model, match_state_dict(model.state_dict(), checkpoint["state_dict"]), strict=True)
         return model
     finally:

@@ -25,6 +25,7 @@ from ocp_dc.errors import UnsafeDataError, UserError
 
 LIBRARIES = ("fairchem.core", "ocp_dc")
 SPLITS = ("dataset", "val_dataset", "test_dataset", "relax_dataset")
+NAMES_OF_MODELS = ("name", "model", "module")  # of a model, a backbone, a head
 _trusted: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
 
 # kind of a name -> the registry's key for it
@@ -149,14 +150,17 @@ def names_of_code(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
             yield f"optim.{key}", "loss", optim[key]
 
 
-def _names_of_model(model: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    if "name" in model:
-        yield "model.name", "model", model["name"]
-    if "model" in _mapping(model.get("backbone")):
-        yield "model.backbone.model", "model", model["backbone"]["model"]
-    for head, block in _mapping(model.get("heads")).items():
-        if "module" in _mapping(block):
-            yield f"model.heads.{head}.module", "model", block["module"]
+def _names_of_model(block: Mapping[str, Any], path: str = "model") -> Iterator[tuple[str, str, Any]]:
+    """Yield the names of models at any depth: a backbone may be a hydra with a backbone of its own."""
+    for key, value in block.items():
+        below = f"{path}.{key}"
+        if isinstance(value, Mapping):
+            yield from _names_of_model(value, below)
+        elif isinstance(value, list | tuple):
+            for part in value:
+                yield from _names_of_model(_mapping(part), below)
+        elif key in NAMES_OF_MODELS and value is not None:
+            yield below, "model", value
 
 
 def _names_of_data(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
@@ -183,7 +187,7 @@ def _blocks(data: Any) -> Iterator[Mapping[str, Any]]:
 
 def _is_harmless_lookup(kind: str, name: str) -> bool:
     """Whether a name is a plain word that finds a function or class of the right kind, or nothing at all."""
-    if not name.isidentifier():
+    if not (name.isascii() and name.isidentifier()):  # Python takes other letters for those that look like them
         return False
     if kind == "transform" and name in ("normalizer", "element_references"):
         return True  # fairchem passes over these

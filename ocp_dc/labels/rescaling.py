@@ -82,7 +82,8 @@ class LabelRescaling:
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> LabelRescaling:
         """Build the object from what :meth:`state_dict` returned."""
-        return cls(scale=float(state["scale"]), mean=float(state["mean"]), references=state["references"])
+        references = None if state["references"] is None else state["references"].double()
+        return cls(scale=float(state["scale"]), mean=float(state["mean"]), references=references)
 
     def __str__(self) -> str:
         """One line: the scale and the centre with their units."""

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import lmdb
 import pytest
+import torch
+from torch_geometric.data import Data
 
-from ocp_dc.data.lmdb_reader import LmdbReader, Record, _inherited, keep_inherited
+from ocp_dc.data.lmdb_io import write_lmdb
+from ocp_dc.data.lmdb_reader import CHECKSUMS, LmdbReader, Record, _inherited, keep_inherited
 from ocp_dc.errors import UserError
 
 
@@ -79,3 +82,35 @@ def test_an_environment_of_another_process_is_kept_and_neither_used_nor_closed(p
 def test_no_lmdb(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.lmdb: cannot be opened as an LMDB"):
         LmdbReader(tmp_path / "none.lmdb").get(b"0")
+
+
+def change(path: Path, key: bytes, value: bytes | None) -> None:
+    with lmdb.open(str(path), subdir=False, lock=False) as env, env.begin(write=True) as transaction:
+        transaction.delete(key) if value is None else transaction.put(key, value)
+
+
+def test_every_changed_byte_of_a_record_is_found(tmp_path: Path) -> None:
+    path, key = tmp_path / "data.lmdb", b"1"
+    write_lmdb(path, (Data(pos=torch.ones(2, 3), natoms=2, sid=i) for i in range(3)))
+    reader = LmdbReader(path)
+    assert reader.stat()["entries"] == 4  # with length
+    stored = reader.get(key)
+    assert stored is not None
+    for at in range(0, len(stored), 7):
+        reader.close()
+        change(path, key, stored[:at] + bytes([stored[at] ^ 1]) + stored[at + 1 :])
+        with pytest.raises(UserError, match=r"data\.lmdb: record 1: does not fit its checksum.*'ocp_dc_crc32'"):
+            reader.get(key)
+    assert reader.get(b"0") is not None
+    reader.close()
+    change(path, CHECKSUMS.encode(), None)  # as the message says
+    assert LmdbReader(path).get(key) is not None
+    change(path, CHECKSUMS.encode(), b"damaged")
+    with pytest.raises(UserError, match=r"data\.lmdb: key 'ocp_dc_crc32': damaged"):
+        LmdbReader(path).get(key)
+
+
+def test_records_after_those_with_checksums_are_read(tmp_path: Path) -> None:
+    write_lmdb(tmp_path / "data.lmdb", [])
+    change(tmp_path / "data.lmdb", b"0", b"appended")
+    assert LmdbReader(tmp_path / "data.lmdb").get(b"0") == b"appended"

@@ -12,6 +12,7 @@ import ocp_dc
 from ocp_dc.cli import main
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.checkpoint_check import check_parts, check_training_state, check_values
+from ocp_dc.fairchem1.safe_loading import model_of_checkpoint
 
 from runs import run_main
 
@@ -58,7 +59,7 @@ def test_good_ones():
         ("label_rescaling", {"scale": 0.0, "mean": 0.0, "references": None}, "scale is 0, expected a number above 0"),
         ("label_rescaling", {"scale": -1.0, "mean": 0.0, "references": None}, "scale is -1"),
         ("label_rescaling", {"scale": NAN, "mean": 0.0, "references": None}, "scale is not finite"),
-        ("label_rescaling", {"scale": "x", "mean": 0.0, "references": None}, "scale is no ordinary tensor or number"),
+        ("label_rescaling", {"scale": "x", "mean": 0.0, "references": None}, "scale is 'x', expected one number"),
         ("label_rescaling", {"scale": 1.0, "mean": INF, "references": None}, "mean is not finite"),
         (
             "label_rescaling",
@@ -67,8 +68,12 @@ def test_good_ones():
         ),
         ("label_rescaling", {"scale": [1.0], "mean": 0.0, "references": None}, "expected one number"),
         ("label_rescaling", {"scale": 1.0, "mean": torch.zeros(2), "references": None}, "expected one number"),
-        ("label_rescaling", {"scale": 1.0, "mean": 0.0, "references": [0.0, 1.0]}, "one number an element"),
-        ("label_rescaling", {"scale": 1.0, "mean": 0.0, "references": torch.zeros(2, 3)}, "one number an element"),
+        ("label_rescaling", {"scale": 1.0, "mean": 0.0, "references": [0.0, 1.0]}, "no energies by atomic number"),
+        (
+            "label_rescaling",
+            {"scale": 1.0, "mean": 0.0, "references": torch.zeros(2, 3)},
+            "no energies by atomic number",
+        ),
         ("label_rescaling", {"scale": 1.0}, "lacks scale, mean or references"),
         ("scale_dict", {"block_1": 0.0}, "scale factor block_1 is 0"),
         ("scale_dict", {"block_1": torch.tensor(NAN)}, "scale factor block_1 is not finite"),
@@ -151,3 +156,44 @@ def test_every_door_refuses(damage, trained, ethanol, small_config, tmp_path, ca
 def test_a_checkpoint_is_no_config(trained, capsys):
     assert main(["inspect", str(trained.checkpoint())]) == 2
     assert "is a zip archive, such as a checkpoint (.pt)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("hidden_channels", 30_000), ("num_filters", 10**9), ("num_interactions", 10**8), ("num_gaussians", 10**8)],
+)
+def test_a_model_that_is_larger_than_its_file(trained, tmp_path, key, value):
+    """The config of a small file may describe a model that would take the memory, or hours to build."""
+    checkpoint = trained.load("best_checkpoint.pt")
+    checkpoint["config"]["model"][key] = value
+    torch.save(checkpoint, tmp_path / "x.pt")
+    for read in (
+        lambda: ocp_dc.calculator(tmp_path / "x.pt", cpu=True),
+        lambda: OCPCalculator(checkpoint_path=tmp_path / "x.pt", cpu=True),
+        lambda: model_of_checkpoint(str(tmp_path / "x.pt")),
+    ):
+        with pytest.raises((UserError, RuntimeError), match=r"describes a model of more than|can't allocate memory"):
+            read()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda c: c["config"].pop("outputs"),
+        lambda c: c["config"].pop("cmd"),
+        lambda c: c["config"].update(outputs="x"),
+        lambda c: c["config"].update(dataset="x"),
+        lambda c: c["config"].update(optim=3),
+        lambda c: c["state_dict"].update({3: torch.ones(3)}),
+        lambda c: c["label_rescaling"].update(scale=torch.ones(1).expand(10**11)),
+        lambda c: c["label_rescaling"].update(references=torch.zeros(1).expand(10**11)),
+        lambda c: c["label_rescaling"].update(references=torch.zeros(3, 3)),
+        lambda c: c["label_rescaling"].update(references=[0.0, 1.0]),
+    ],
+)
+def test_parts_that_no_training_saves(trained, tmp_path, spoil):
+    checkpoint = trained.load("best_checkpoint.pt")
+    spoil(checkpoint)
+    torch.save(checkpoint, tmp_path / "x.pt")
+    with pytest.raises(UserError, match=r"x\.pt"):
+        ocp_dc.calculator(tmp_path / "x.pt", cpu=True)

@@ -6,6 +6,7 @@ import copy
 import importlib
 import pickle
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,8 @@ def test_names_of_others_are_refused(place, name, tmp_path, monkeypatch):
         (("evaluation_metrics", "metrics", "forces"), "exit"),
         (("evaluation_metrics", "metrics", "forces"), "breakpoint"),
         (("dataset", "transforms"), "suppress"),
+        (("dataset", "transforms"), "ｅｖａｌ"),  # which Python reads as eval
+        (("evaluation_metrics", "metrics", "forces"), "ｅｘｅｃ"),
         (("optim", "optimizer"), "Optimizer.step"),
         (("optim", "scheduler"), "warnings"),
     ],
@@ -123,6 +126,9 @@ def test_names_of_another_kind_are_refused(place, name):
         {"eval_metrics": {"metrics": {"energy": ["exit()"]}}},
         {"loss_fns": [{"energy": {"fn": "os.getcwd"}}]},
         {"model_attributes": {"backbone": {"model": "os.getcwd"}}},
+        {"model": {"name": "hydra", "backbone": {"model": "hydra", "backbone": {"model": "os.getcwd"}}}},
+        {"model": {"name": "hydra", "backbone": {"model": "hydra", "heads": {"e": {"module": "os.getcwd"}}}}},
+        {"model": {"name": "hydra", "heads": {"e": {"module": "hydra", "backbone": {"model": "os.getcwd"}}}}},
     ],
 )
 def test_other_layouts_hide_nothing(block):
@@ -206,6 +212,34 @@ def test_a_users_own_model(own_module, ethanol, small_config, tmp_path, capsys):
     assert run_main(tmp_path, small_config(model=block), *arguments, *trusted, mode="predict").status == 0
     mine = small_config(model={**block, "name": "own_models.Net"})
     assert run_main(tmp_path, mine, *arguments, mode="predict").status == 0
+
+
+def test_a_mapping_that_hides_what_is_in_it(tmp_path, trained):
+    """Torch sets attributes of an OrderedDict that a file gives, which stand before its methods."""
+    checkpoint = trained.load("best_checkpoint.pt")
+    model = OrderedDict(name="hydra", backbone={"model": "subprocess.Popen", "args": ["true"]}, heads={})
+    checkpoint["config"]["model"] = model
+    for name, value in (("get", OrderedDict), ("items", set), ("harmless", 1)):
+        model.__dict__.clear()
+        model.__dict__[name] = value
+        torch.save(checkpoint, tmp_path / "x.pt")
+        with pytest.raises(UnsafeDataError, match=f"attribute '{name}'"):
+            ocp_dc.calculator(tmp_path / "x.pt", cpu=True)
+
+
+def test_a_config_that_is_no_tree(tmp_path, trained):
+    """Lists that share their parts, or hold themselves, take forever or no end to go through."""
+    bomb: list = []
+    for _ in range(60):
+        bomb = [bomb, bomb]
+    circle: list = []
+    circle.append(circle)
+    for data in ({"train": bomb}, circle, {"splits": {"a": circle}}):
+        checkpoint = trained.load("best_checkpoint.pt")
+        checkpoint["config"]["dataset"] = data
+        torch.save(checkpoint, tmp_path / "x.pt")
+        with pytest.raises(UserError, match="levels or"):
+            ocp_dc.calculator(tmp_path / "x.pt", cpu=True)
 
 
 def test_a_hydra_that_starts_from_a_hostile_checkpoint(tmp_path):
