@@ -6,7 +6,7 @@ from pathlib import Path
 
 import lmdb
 
-from ocp_dc.data.lmdb_reader import CHECKSUMS
+from ocp_dc.data.record_checksum import check_seal
 from ocp_dc.data.safe_pickle import loads, loads_plain
 from ocp_dc.errors import UserError, nearest
 
@@ -66,20 +66,24 @@ def _check_file(path: Path) -> int:
 
 def _check_records(transaction: lmdb.Transaction, entries: int, path: Path) -> int:
     stored = transaction.get(b"length")
-    records = entries - (stored is not None) - (transaction.get(CHECKSUMS.encode("ascii")) is not None)
+    if stored is not None:
+        check_seal(b"length", stored, f"{path}: key 'length'")
+    records = entries - (stored is not None)
     length = records if stored is None else loads_plain(stored, f"{path}: key 'length'")
     if type(length) is not int or not 0 <= length <= records:
         raise UserError(f"{path}: 'length' is {length!r}, but the file has {records} record(s); make it again")
     if length == 0:
         raise UserError(f"{path}: holds no records; expected at least one")
     for index in {0, length - 1}:
-        _check_record(transaction.get(str(index).encode("ascii")), f"{path}: record {index}")
+        key = str(index).encode("ascii")
+        _check_record(key, transaction.get(key), f"{path}: record {index}")
     return length
 
 
-def _check_record(stored: bytes | None, where: str) -> None:
+def _check_record(key: bytes, stored: bytes | None, where: str) -> None:
     if stored is None:
         raise UserError(f"{where}: missing; expected the keys '0', '1', ... in order")
+    check_seal(key, stored, where)
     record = loads(stored, where)
     keys = record.keys() if hasattr(record, "keys") else None
     if keys is None:

@@ -1,16 +1,15 @@
 """Writing LMDBs as OC20 has them: one pickled PyG Data a key, ``length``, and metadata.npz beside the file.
 
-One key more, which other readers pass over, holds the checksums of the records: LMDB itself has none.
+A checksum stands behind each pickle, which other readers pass over.
 """
 
 from __future__ import annotations
 
 import pickle
-import zlib
-from array import array
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import lmdb
 import numpy as np
@@ -19,7 +18,7 @@ from torch_geometric.data import Data
 
 from ocp_dc.data.boundaries import complete_cell, place
 from ocp_dc.data.frames import Frame
-from ocp_dc.data.lmdb_reader import CHECKSUMS
+from ocp_dc.data.record_checksum import seal
 from ocp_dc.data.structure_check import check_cell
 from ocp_dc.errors import UserError
 
@@ -82,18 +81,13 @@ def write_lmdb(
     if path.exists():
         raise UserError(f"{path}: exists; remove it or choose another name")
     natoms: list[int] = []
-    checksums = array("I")
     # No other process can know of the file yet: it needs no lock, and one sync at the end is enough.
     with lmdb.open(str(path), subdir=False, map_size=FIRST_MAP_SIZE, lock=False, sync=False) as env:
         for samples_of_one in _chunks(samples, records_per_transaction):
             first = len(natoms)
             natoms += [int(sample.natoms) for sample in samples_of_one]
-            records = {str(i): pickle.dumps(s, protocol=-1) for i, s in enumerate(samples_of_one, start=first)}
-            checksums.extend(map(zlib.crc32, records.values()))
-            _put(env, records)
-        noted = np.asarray(checksums, dtype=">u4").tobytes().hex()
-        last = {"length": len(natoms), CHECKSUMS: noted}
-        _put(env, {key: pickle.dumps(value, protocol=-1) for key, value in last.items()})
+            _put(env, {str(i): s for i, s in enumerate(samples_of_one, start=first)})
+        _put(env, {"length": len(natoms)})
         env.sync(True)
     np.savez(path.parent / "metadata.npz", natoms=np.asarray(natoms, dtype=np.int64))
     return len(natoms)
@@ -105,13 +99,14 @@ def _chunks(samples: Iterable[Data], size: int) -> Iterator[list[Data]]:
         yield chunk
 
 
-def _put(env: lmdb.Environment, records: dict[str, bytes]) -> None:
+def _put(env: lmdb.Environment, values: dict[str, Any]) -> None:
     """Write records in one transaction; where the map is full, double it and start the transaction again."""
+    records = {key.encode("ascii"): pickle.dumps(value, protocol=-1) for key, value in values.items()}
     while True:
         try:
             with env.begin(write=True) as transaction:
                 for key, value in records.items():
-                    transaction.put(key.encode("ascii"), value)
+                    transaction.put(key, seal(key, value))
         except lmdb.MapFullError:
             env.set_mapsize(2 * env.info()["map_size"])
         else:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import zlib
 from pathlib import Path
 from typing import Any
 
 import lmdb
 
-from ocp_dc.data.safe_pickle import loads_plain
+from ocp_dc.data.record_checksum import check_seal
 from ocp_dc.errors import UserError
 
-CHECKSUMS = "ocp_dc_crc32"  # key of the CRC-32 of each record, in order, each as 8 hexadecimal digits
 _inherited: list[lmdb.Environment] = []
 
 
@@ -53,7 +51,6 @@ class LmdbReader:
         self.first = first
         self._environment: lmdb.Environment | None = None
         self._process: int | None = None
-        self._checksums: bytes | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path, self.first)
@@ -99,43 +96,21 @@ class LmdbReader:
         try:
             with self.environment.begin() as transaction:
                 stored = transaction.get(key)
-                if self._checksums is None:
-                    self._checksums = self._read_checksums(transaction.get(CHECKSUMS.encode("ascii")))
         except lmdb.Error as error:
             raise UserError(f"{where}: damaged ({error}); copy the file again or make it again") from error
-        if not key.isdigit():
-            return stored
-        if stored is None:
+        if stored is None and key.isdigit():
             raise UserError(f"{where}: missing; expected the keys '0', '1', ... in order")
-        number = int(key)
-        noted = self._checksums[4 * number : 4 * number + 4]
-        if noted and zlib.crc32(stored) != int.from_bytes(noted, "big"):
-            raise UserError(
-                f"{where}: does not fit its checksum: the file was damaged, or edited; copy it again or make it again. "
-                f"Where you edited it on purpose, delete its key {CHECKSUMS!r}"
-            )
+        if stored is not None:
+            check_seal(key, stored, where)
+        if stored is None or not key.isdigit():
+            return stored
         record = Record(stored)
-        record.where, record.number = where, self.first + number
+        record.where, record.number = where, self.first + int(key)
         return record
 
-    def _read_checksums(self, stored: bytes | None) -> bytes:
-        """Return 4 bytes for each record, or nothing where the file has no checksums.
-
-        Raises:
-            UserError: they are damaged.
-        """
-        where = f"{self.path}: key {CHECKSUMS!r}"
-        try:
-            return b"" if stored is None else bytes.fromhex(str(loads_plain(stored, where)))
-        except ValueError as error:
-            raise UserError(f"{where}: damaged; copy the file again or make it again") from error
-
     def stat(self) -> dict[str, int]:
-        """Return what ``lmdb.Environment.stat`` does, without the checksums: fairchem takes all keys for records."""
-        stat = self.environment.stat()
-        with self.environment.begin() as transaction:
-            extra = transaction.get(CHECKSUMS.encode("ascii")) is not None
-        return {**stat, "entries": stat["entries"] - extra}
+        """Return what ``lmdb.Environment.stat`` does."""
+        return self.environment.stat()
 
     def close(self) -> None:
         """Close the environment if this process opened it; it is opened again when it is needed."""
