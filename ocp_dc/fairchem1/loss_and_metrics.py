@@ -32,6 +32,11 @@ def default_metrics(outputs: Mapping[str, Any]) -> dict[str, Any]:
     return {"metrics": metrics, "primary_metric": "loss"}
 
 
+def all_metrics(outputs: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return an ``evaluation_metrics`` block with the default of each key that is not there, or is null."""
+    return default_metrics(outputs) | {key: value for key, value in (given or {}).items() if value is not None}
+
+
 @contextlib.contextmanager
 def output_errors() -> Iterator[None]:
     """Turn what fairchem's trainer says of outputs that the model does not give into an error for the user.

@@ -68,10 +68,10 @@ class DCTrainer(OCPTrainer):
         model_class = registry.get_model_class(self.config["model"]["name"])
         if "stock_class" in vars(model_class):  # one of our wrappers: a dotted path needs no registration to be found
             self.config["model"]["name"] = f"{model_class.__module__}.{model_class.__qualname__}"
-        self.config["evaluation_metrics"] = {
-            **loss_and_metrics.default_metrics(self.config["outputs"]),
-            **(self.config["evaluation_metrics"] or {}),
-        }
+        given = self.config["evaluation_metrics"]
+        self.config["evaluation_metrics"] = loss_and_metrics.all_metrics(self.config["outputs"], given)
+        if not inference_only:
+            config_check.check_metrics(self.config["evaluation_metrics"])
         self.config["task"] = {"relax_opt": {}, "write_pos": True, **(self.config["task"] or {})}
         self.config["model"] = scale_factors.resolve(self.config["model"], keep=not inference_only)
         self.config["optim"].setdefault("num_workers", 0)
