@@ -191,7 +191,7 @@ def test_label_rescaling_in_every_format(tmp_path, kind, mapped, by_hand):
 def test_labels_that_were_not_asked_for_are_named(tmp_path):
     write(tmp_path / "slabs.traj", read(slab_sample_path(), ":2"))
     found = dataset("ase_read_multi", tmp_path, use_tqdm=False)
-    with pytest.raises(UserError, match=r"sample 0 has no energy; it has .*a2g_args: \{r_energy: true"):
+    with pytest.raises(UserError, match=r"label_rescaling: /.*(sample|record) 0.* has no energy; it has .*a2g_args: \{r_energy: true"):
         list(iterate_labels(found))
 
 
