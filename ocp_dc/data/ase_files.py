@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.constraints import FixAtoms
+from ase.constraints import FixAtoms, FixCartesian, FixScaled
 
 from ocp_dc.data import stated_units
 from ocp_dc.data.ase_readers import Table, open_reader, unreadable
@@ -108,13 +108,13 @@ def atoms_frame(atoms: Atoms, energy: float, forces: np.ndarray) -> Frame:
     """Return ase's atoms with labels as a frame.
 
     Args:
-        atoms: the structure; FixAtoms constraints give ``fixed``.
+        atoms: the structure; FixAtoms constraints give ``fixed``, and those that fix an atom along all three axes.
         energy: in eV.
         forces: (n, 3), in eV/Å.
     """
     fixed = np.zeros(len(atoms), dtype=np.int64)
     for constraint in atoms.constraints:
-        if isinstance(constraint, FixAtoms):
+        if _is_kept(constraint):
             fixed[constraint.index] = 1
     return Frame(
         numbers=atoms.numbers.astype(np.int64),
@@ -128,6 +128,15 @@ def atoms_frame(atoms: Atoms, energy: float, forces: np.ndarray) -> Frame:
     )
 
 
+def _is_kept(constraint: Any) -> bool:
+    return isinstance(constraint, FixAtoms) or _fixes_all_axes(constraint)
+
+
+def _fixes_all_axes(constraint: Any) -> bool:
+    """Tell whether atoms are fixed one by one, as in extended XYZ with a mask for each axis."""
+    return isinstance(constraint, FixCartesian | FixScaled) and bool(np.all(constraint.mask))
+
+
 def _notes(atoms: Atoms, keys: LabelKeys) -> list[str]:
     """Return what the user may not know of the labels that a structure holds beside those that are read."""
     notes = doubtful_names(keys)
@@ -136,6 +145,10 @@ def _notes(atoms: Atoms, keys: LabelKeys) -> list[str]:
         notes.append(
             f"energies and forces are read under the names energy and forces; the file has {', '.join(others)} as well:"
             " --energy-key and --forces-key choose others"
+        )
+    if others := sorted({type(c).__name__ for c in atoms.constraints if not _is_kept(c)}):
+        notes.append(
+            f"constraints of the kind {', '.join(others)} are not kept: the atoms are free, and their forces count"
         )
     free = results.get("free_energy")
     if keys.energy is None and free is not None and not np.isclose(free, results["energy"], rtol=0, atol=1e-4):

@@ -187,6 +187,11 @@ def subset_errors() -> Iterator[None]:
                 f"dataset: {' '.join(str(error).split())}; fairchem reads it from metadata.npz beside the data, or "
                 "from metadata_path"
             ) from error
+        if "mode='neighbors'" in str(error):  # of configs from before fairchem 1.0
+            raise UserError(
+                "optim.load_balancing: got neighbors, and fairchem 1.10 balances ranks by atoms alone; write atoms, or "
+                "false"
+            ) from error
         if "first_n" not in str(error):
             raise
         raise UserError(

@@ -50,6 +50,9 @@ def open_lmdbs_where_they_are_read() -> None:
     for name, dataset in (("lmdb_dataset", "LmdbDataset"), ("oc22_lmdb_dataset", "OC22LmdbDataset")):
         module: Any = importlib.import_module(f"fairchem.core.datasets.{name}")
         getattr(module, dataset).connect_db = connect
+    oc22 = importlib.import_module("fairchem.core.datasets.oc22_lmdb_dataset").OC22LmdbDataset
+    if not hasattr(oc22.__getitem__, "__wrapped__"):
+        oc22.__getitem__ = _referenced(oc22.__getitem__)
 
 
 def pickle_with_hooks() -> None:
@@ -87,6 +90,24 @@ def check_ase_structures() -> None:
         aselmdb.zlib = _BoundedZlib
         database.__getstate__ = lambda self: {**self.__dict__, "_env": None}
         database._open_lmdb_env = _keeping_inherited(database._open_lmdb_env)
+
+
+def _referenced(stock: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Name the structure that ``oc20_ref`` has no energy for."""
+
+    @functools.wraps(stock)
+    def getitem(self: Any, idx: Any) -> Any:
+        try:
+            return stock(self, idx)
+        except KeyError as error:
+            if not isinstance(self.oc20_ref, Mapping) or error.args[0] in self.oc20_ref:
+                raise
+            raise UserError(
+                f"dataset oc20_ref {self.config['oc20_ref']}: no energy of {error.args[0]!r}, the system of structure "
+                f"{idx} of {self.config['src']}; it has names such as {min(self.oc20_ref, default='')!r}"
+            ) from error
+
+    return getitem
 
 
 def _checked(stock: Callable[[Any, Any], ase.Atoms]) -> Callable[[Any, Any], ase.Atoms]:

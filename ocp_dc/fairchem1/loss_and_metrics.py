@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ocp_dc.errors import UserError
+from ocp_dc.fairchem1 import counted_atoms
 from ocp_dc.fairchem1.batch_check import check_label
 from ocp_dc.fairchem1.divergence import check_term, diverged
 from ocp_dc.fairchem1.transform import free_atoms
@@ -29,6 +30,11 @@ def default_metrics(outputs: Mapping[str, Any]) -> dict[str, Any]:
     present = {*outputs, *(["misc"] if {"energy", "forces"} <= set(outputs) else [])}
     metrics = {target: names for target, names in DEFAULT_METRICS.items() if target in present}
     return {"metrics": metrics, "primary_metric": "loss"}
+
+
+def all_metrics(outputs: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return an ``evaluation_metrics`` block with the default of each key that is not there, or is null."""
+    return default_metrics(outputs) | {key: value for key, value in (given or {}).items() if value is not None}
 
 
 @contextlib.contextmanager
@@ -80,6 +86,8 @@ def loss_terms(trainer: Any, out: dict[str, torch.Tensor], batch: Any) -> dict[s
             target = trainer.normalizers[name].norm(target)
         check_term(trainer, name, predicted)
         term = info["coefficient"] * info["fn"](predicted, target, natoms=natoms)
+        if predicted.numel() == 0:  # no free atom in the batch: fairchem divides by 0
+            term = predicted.sum()
         if not bool(torch.isfinite(term).all()):
             check_label(name, _label(batch, name), batch, trainer.output_targets[name]["level"] == "atom")
             raise diverged(trainer, f"the {name} loss")
@@ -116,7 +124,8 @@ def update_metrics(
         if _free_only(trainer, name, "eval_on_free_atoms"):
             predicted, target = predicted[free], target[free]
         predictions[name], targets[name] = predicted, target
-    return evaluator.eval(predictions, targets, prev_metrics=metrics)
+    of_atoms = [name for name, output in trainer.output_targets.items() if output["level"] == "atom"]
+    return counted_atoms.evaluate(evaluator, predictions, targets, batch.natoms, of_atoms, metrics)
 
 
 def _label(batch: Any, name: str) -> torch.Tensor:

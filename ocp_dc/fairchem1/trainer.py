@@ -22,6 +22,7 @@ from ocp_dc.fairchem1 import (
     label_fit,
     loss_and_metrics,
     norm_gains,
+    padded_ranks,
     prediction,
     records,
     relaxed_ids,
@@ -67,10 +68,10 @@ class DCTrainer(OCPTrainer):
         model_class = registry.get_model_class(self.config["model"]["name"])
         if "stock_class" in vars(model_class):  # one of our wrappers: a dotted path needs no registration to be found
             self.config["model"]["name"] = f"{model_class.__module__}.{model_class.__qualname__}"
-        self.config["evaluation_metrics"] = {
-            **loss_and_metrics.default_metrics(self.config["outputs"]),
-            **(self.config["evaluation_metrics"] or {}),
-        }
+        given = self.config["evaluation_metrics"]
+        self.config["evaluation_metrics"] = loss_and_metrics.all_metrics(self.config["outputs"], given)
+        if not inference_only:
+            config_check.check_metrics(self.config["evaluation_metrics"])
         self.config["task"] = {"relax_opt": {}, "write_pos": True, **(self.config["task"] or {})}
         self.config["model"] = scale_factors.resolve(self.config["model"], keep=not inference_only)
         self.config["optim"].setdefault("num_workers", 0)
@@ -200,7 +201,7 @@ class DCTrainer(OCPTrainer):
 
     def update_best(self, primary_metric: str, val_metrics: dict[str, Any], disable_eval_tqdm: bool = True) -> None:
         """Save the best weights so far; the test set waits for the end of the training."""
-        value = val_metrics[primary_metric]["metric"]
+        value = float(val_metrics[primary_metric]["metric"])
         sign = -1.0 if schedule.higher_is_better(primary_metric) else 1.0
         self.evaluations_since_best += 1
         if self.best_val_metric is None or sign * value < sign * self.best_val_metric:
@@ -216,7 +217,7 @@ class DCTrainer(OCPTrainer):
     def validate(self, split: str = "val", disable_tqdm: bool = False) -> dict[str, Any]:
         """Return fairchem's metrics on a split, in physical units, with the averaged weights."""
         norm_gains.ensure_fitted(self._unwrapped_model)
-        with self.ema_weights():
+        with self.ema_weights(), padded_ranks.counted_once(self, split):
             return super().validate(split, disable_tqdm)
 
     # ---- prediction ----------------------------------------------------------------------------------------------

@@ -90,7 +90,8 @@ def iterate_labels(dataset: Any) -> Iterator[Labels]:
             energy = _first(data, ENERGY_KEYS + RELAXATION_KEYS)
             if energy is None:
                 raise UserError(
-                    f"label_rescaling: training sample {index} has no energy; it has {', '.join(data.keys())}. The ase "
+                    f"label_rescaling: {_where(dataset, data, index)} has no energy; it has "
+                    f"{', '.join(data.keys())}. The ase "
                     "formats read labels where the data set says a2g_args: {r_energy: true, r_forces: true}"
                 )
             forces = _first(data, FORCES_KEYS)
@@ -104,6 +105,12 @@ def iterate_labels(dataset: Any) -> Iterator[Labels]:
 def free_atoms(data: Data) -> torch.Tensor:
     """Return which atoms of a sample or batch may move, (atoms,) bool; all where nothing says which are fixed."""
     return data.fixed == 0 if "fixed" in data else torch.ones(len(data.pos), dtype=torch.bool, device=data.pos.device)
+
+
+def _where(dataset: Any, data: Data, index: int) -> str:
+    """Return what messages call a training sample: where the data are, and its number there."""
+    source = getattr(getattr(dataset, "dataset", dataset), "config", {}).get("src", "the training set")
+    return f"{source}: record {data.id}" if "id" in data else f"{source}: training sample {index}"
 
 
 def _first(data: Data, keys: tuple[str, ...]) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from ase import Atoms, units
 from ase.build import fcc111, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.constraints import FixAtoms, FixedLine
+from ase.constraints import FixAtoms, FixCartesian, FixedLine
 from ase.db import connect
 from ase.io import write
 
@@ -92,6 +92,16 @@ def test_fixed_atoms_of_extended_xyz(tmp_path: Path) -> None:
     slab.set_constraint(FixAtoms([0, 2]))
     write(tmp_path / "a.xyz", [slab], columns=["symbols", "positions", "forces", "move_mask", "tags"])
     np.testing.assert_array_equal(AseSource(tmp_path / "a.xyz")[0].fixed, [1, 0, 1])
+
+
+def test_a_mask_for_each_axis_fixes_atoms_that_move_along_none(tmp_path: Path) -> None:
+    """Extended XYZ writes one where some atoms are fixed and others move along some axes, and ase reads no FixAtoms."""
+    slab = structures()[1]
+    slab.set_constraint([FixAtoms([0]), FixCartesian(1, mask=(True, False, False))])
+    write(tmp_path / "a.xyz", [slab], columns=["symbols", "positions", "forces", "move_mask", "tags"])
+    source = AseSource(tmp_path / "a.xyz")
+    np.testing.assert_array_equal(source[0].fixed, [1, 0, 0])
+    assert "FixCartesian are not kept" in " ".join(source.notes())
 
 
 def test_a_molecule_has_no_cell_and_a_slab_a_whole_one(tmp_path: Path) -> None:

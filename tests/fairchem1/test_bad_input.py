@@ -58,6 +58,12 @@ def set_in(config, path, value):
         ("loss_functions", [{"energy": {"fn": "maee", "coefficient": 1}}], r"unknown loss function.*'maee'"),
         ("evaluation_metrics", {"metrics": {"energy": ["maee"]}}, r"unknown metric"),
         ("evaluation_metrics", {"metrics": {"energy": ["mae"]}, "primary_metric": "forces_mae"}, r"'energy_mae'|loss"),
+        (
+            "evaluation_metrics",
+            {"metrics": None, "primary_metric": "forces_mse"},
+            r"expected one of .*forces_mae, loss",
+        ),
+        ("optim.load_balancing", "neighbors", r"optim\.load_balancing: got neighbors.*write atoms"),
         ("optim.eval_every", 0, r"expected a whole number, at least 1"),
         ("optim.checkpoint_every", 0, r"checkpoint_every"),
         ("optim.eval_every", None, r"eval_every"),

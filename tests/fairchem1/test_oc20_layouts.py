@@ -87,6 +87,17 @@ def oc20_reference(path: Path, samples: list[Data]) -> Path:
     return path
 
 
+def test_a_system_without_a_reference_is_named(tmp_path):
+    samples = slabs(COUNT)
+    last = int(samples[-1].sid)
+    reference = oc20_reference(tmp_path / "oc20_ref.pkl", [data for data in samples if int(data.sid) != last])
+    total = {"train_on_oc20_total_energies": True, "oc20_ref": str(reference), "key_mapping": MAPPING}
+    oc20 = dataset("oc22_lmdb", write_shards(tmp_path / "oc20", samples), **total)
+    assert oc20[0].energy != samples[0].y
+    with pytest.raises(UserError, match=rf"oc20_ref\.pkl: no energy of 'random{last}'.*such as 'random"):
+        oc20[COUNT - 1]
+
+
 def test_oc22_and_oc20_in_total_energies(tmp_path):
     samples = slabs(COUNT, edges=True)
     reference = oc20_reference(tmp_path / "oc20_ref.pkl", samples)
@@ -191,7 +202,9 @@ def test_label_rescaling_in_every_format(tmp_path, kind, mapped, by_hand):
 def test_labels_that_were_not_asked_for_are_named(tmp_path):
     write(tmp_path / "slabs.traj", read(slab_sample_path(), ":2"))
     found = dataset("ase_read_multi", tmp_path, use_tqdm=False)
-    with pytest.raises(UserError, match=r"sample 0 has no energy; it has .*a2g_args: \{r_energy: true"):
+    with pytest.raises(
+        UserError, match=r"label_rescaling: /.*(sample|record) 0.* has no energy; it has .*a2g_args: \{r_energy: true"
+    ):
         list(iterate_labels(found))
 
 

@@ -16,6 +16,8 @@ from torch.distributed.elastic.rendezvous import RendezvousParameters
 from torch.distributed.elastic.rendezvous.c10d_rendezvous_backend import create_backend
 
 from ocp_dc.data.prepare import prepare
+from ocp_dc.evaluation.metrics import error_metrics
+from ocp_dc.fairchem1.evaluate import predict_labels
 
 from runs import GEMNET, MODEL, Run, run_main
 
@@ -34,7 +36,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frames.append(atoms)
     folder = tmp_path_factory.mktemp("mixed")
     ase.io.write(folder / "frames.xyz", frames)
-    prepare(folder / "frames.xyz", folder / "data", format="ase", units="eV", train=42, val=2, test=2, progress=False)
+    prepare(folder / "frames.xyz", folder / "data", format="ase", units="eV", train=42, val=3, test=1, progress=False)
     return folder / "data"
 
 
@@ -100,3 +102,18 @@ def test_runs_beside_each_other_meet_at_ports_of_their_own():
         parameters = RendezvousParameters("c10d", given.rdzv_endpoint, name, 1, 1, **given.rdzv_configs)
         stores.append(create_backend(parameters)[1])
     assert len({store.port for store in stores}) == 2
+
+
+@pytest.mark.slow
+def test_metrics_of_two_ranks_count_each_structure_once(tmp_path, small_config, mixed):
+    """Three structures on two ranks: fairchem gives the first to both, and its errors counted twice."""
+    config = small_config(optim={"max_epochs": 1, "batch_size": 10, "eval_batch_size": 1})
+    config["dataset"]["train"] = {**config["dataset"]["train"], "src": str(mixed / "train")}
+    config["dataset"]["val"] = {"src": str(mixed / "test")}
+    config["dataset"]["test"] = {"src": str(mixed / "val")}
+    run = run_two_ranks(tmp_path, config, "three")
+    best = run.checkpoint("best_checkpoint.pt")
+    errors = error_metrics(predict_labels(best, mixed / "val", cpu=True, progress=False))
+    found = run.json("test.json")
+    for name in ("energy_mae", "energy_per_atom_mae", "forces_mae"):
+        assert found[name] == pytest.approx(errors[name], rel=1e-5)
