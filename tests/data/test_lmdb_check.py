@@ -13,6 +13,7 @@ from torch_geometric.data import Data
 from ocp_dc.data.frames import molecule
 from ocp_dc.data.lmdb_check import check_lmdb
 from ocp_dc.data.lmdb_io import to_data, write_lmdb
+from ocp_dc.data.lmdb_reader import CHECKSUMS
 from ocp_dc.errors import UnsafeDataError, UserError
 
 
@@ -93,11 +94,17 @@ def test_cut_short_anywhere(tmp_path: Path) -> None:
             check_lmdb(path)
 
 
-@pytest.mark.parametrize("length", [10**9, 6, -1, 2.0, "5", None, True])
+@pytest.mark.parametrize("length", [10**9, 6, 4, -1, 2.0, "5", None, True])
 def test_wrong_length(tmp_path: Path, length: object) -> None:
     path = put(write(tmp_path / "a.lmdb"), length=pickle.dumps(length))
     with pytest.raises(UserError, match=r"a\.lmdb: 'length' is .*the file has 5 record"):
         check_lmdb(path)
+
+
+def test_a_shorter_length_in_a_file_of_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = put(write(tmp_path / "a.lmdb"), length=pickle.dumps(4), **{CHECKSUMS: None})
+    assert check_lmdb(path) == 4
+    assert "the first 4 of 5 records are read" in caplog.text
 
 
 @pytest.mark.parametrize("key", ["length", "_0", "_4"])
