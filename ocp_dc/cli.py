@@ -13,6 +13,7 @@ from ocp_dc.errors import UserError
 from ocp_dc.failures import exit_status
 from ocp_dc.files import is_cut_off
 from ocp_dc.pinn.commands import add_pinn
+from ocp_dc.search_path import share_with_children
 
 DEBUG = "--debug"
 MAIN_HELP = "run fairchem's main with the plugin loaded: train, validate, predict, run-relaxations"
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         the exit status: 0, 1 for a training that diverged, 2 for any other error, 3 for runs of a study that failed,
         130 for Ctrl-C.
     """
+    if arguments is None:  # this process is the command
+        share_with_children()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     return exit_status(lambda: _run(arguments), arguments, debug=DEBUG in arguments)
 

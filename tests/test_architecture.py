@@ -29,7 +29,7 @@ OURS = {
     "pinn": (
         *("ocp_dc.nn", "ocp_dc.surgery", "ocp_dc.errors", "ocp_dc.options", "ocp_dc.__version__", "ocp_dc.yaml_config"),
         *("ocp_dc.files", "ocp_dc.evaluation.plots", "ocp_dc.interrupt", "ocp_dc.locks", "ocp_dc.safe_torch"),
-        "ocp_dc.write_errors",
+        *("ocp_dc.row_table", "ocp_dc.write_errors"),
     ),
 }
 THIRD_PARTY = {"nn": {"torch"}, "surgery": {"torch"}, "labels": {"torch", "numpy"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import lmdb
@@ -72,6 +73,8 @@ def _check_records(transaction: lmdb.Transaction, entries: int, path: Path) -> i
     length = records if stored is None else loads_plain(stored, f"{path}: key 'length'")
     if type(length) is not int or not 0 <= length <= records:
         raise UserError(f"{path}: 'length' is {length!r}, but the file has {records} record(s); make it again")
+    if length < records:
+        logging.warning(f"{path}: 'length' is {length}: the first {length} of {records} records are read")
     if length == 0:
         raise UserError(f"{path}: holds no records; expected at least one")
     for index in {0, length - 1}:

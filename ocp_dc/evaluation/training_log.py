@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ocp_dc import row_table
 from ocp_dc.errors import UserError, nearest
 
 EPOCH = "epoch"
+WHAT = "the validation CSV file of a run"
 ENERGY_MAE = "energy_mae [eV]"
 FORCES_MAE = "forces_mae [eV/Å]"
 
@@ -41,7 +42,7 @@ def read_training_log(path: str | Path) -> TrainingLog:
         UserError: there is no such file, a column is missing, a value is not a number, or there are no rows.
     """
     path = Path(path)
-    header, rows = _read(path)
+    header, rows = row_table.read(path, WHAT)
     columns = [_column(path, header, name) for name in (EPOCH, ENERGY_MAE, FORCES_MAE)]
     return TrainingLog(*_by_epoch(path, rows, columns).T)
 
@@ -56,27 +57,13 @@ def read_columns(path: str | Path) -> dict[str, np.ndarray]:
         UserError: as :func:`read_training_log`; no rows are no mistake here.
     """
     path = Path(path)
-    header, rows = _read(path)
+    header, rows = row_table.read(path, WHAT)
     _column(path, header, EPOCH)
     if not rows:
         return {}
     order = [header.index(EPOCH), *(i for i, name in enumerate(header) if name != EPOCH)]
     table = _by_epoch(path, [[value or "nan" for value in row] for row in rows], order)
     return {header[column].partition(" [")[0]: values for column, values in zip(order, table.T, strict=True)}
-
-
-def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return header and whole rows."""
-    if not path.is_file():
-        raise UserError(f"{path}: got no such file, expected the validation CSV file of a run")
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        header, *rows = list(csv.reader(lines)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: got a file that is no text ({error}), expected a CSV file in UTF-8") from error
-    if rows and (len(rows[-1]) < len(header) or not lines[-1].endswith("\n")):
-        rows.pop()
-    return header, rows
 
 
 def _by_epoch(path: Path, rows: list[list[str]], columns: list[int]) -> np.ndarray:

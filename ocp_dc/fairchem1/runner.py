@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ocp_dc.fairchem1 import resume_with, trust
 from ocp_dc.fairchem1.known_keys import is_ours
 from ocp_dc.fairchem1.run_folder import job_folder
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
+from ocp_dc.orphans import end_with_parent
 
 _StockRunner = _cli.Runner
 
@@ -26,6 +28,8 @@ class Runner(_StockRunner):  # type: ignore[misc, valid-type]
     def __call__(self, config: dict[str, Any]) -> None:
         """Run one resolved configuration in this process."""
         self.submitted = config
+        if (parent := multiprocessing.parent_process()) is not None:  # a rank: the lock of the folder is its parent's
+            end_with_parent(parent.pid or os.getppid())  # which may be gone already
         # the config is the user's, and what it names is theirs to run; a checkpoint may name the same
         trusted = [*(config.get("trust_modules") or ()), *trust.modules_of(config)]
         locked = job_folder(config) if config.get("submit") else contextlib.nullcontext()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from ocp_dc.files import replacing
-from ocp_dc.write_errors import write_errors
+from ocp_dc import row_table
 
 UNITS = {
     "energy_mae": "eV",
@@ -24,7 +24,8 @@ UNITS = {
 # fairchem's evaluator counts errors below the thresholds (<), `ocp-dc evaluate` those at them too (<=)
 SHORT_NAMES = {"energy_forces_within_threshold": "efwt", "per_atom_mae": "energy_per_atom_mae"}
 STEP_TIME, PEAK_MEMORY = "step_time [s]", "peak_memory [MiB]"
-MEASURED = (STEP_TIME, PEAK_MEMORY)  # the columns in which a resumed run differs from the uninterrupted one
+# the columns in which a resumed run differs from the uninterrupted one
+MEASURED = (STEP_TIME, PEAK_MEMORY, row_table.CHECK)
 
 
 class ValidationLog:
@@ -79,16 +80,15 @@ class ValidationLog:
             unit = UNITS.get(short)
             row.setdefault(f"{short} [{unit}]" if unit else short, value)
         row |= {STEP_TIME: step_time, PEAK_MEMORY: peak_memory}
-        header = self._header_with(list(row))
-        with write_errors(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, fieldnames=header).writerow(row)
+        cells = row_table.checked(row)
+        row_table.append(self.path, self._header_with(list(cells)), cells)
 
     def cut_after(self, step: int) -> None:
         """Drop the rows past ``step``, and one that a kill cut short: a resumed run writes them again."""
         if not self.enabled or not self.path.exists():
             return
         header, rows = self._read()
-        self._write(header, (row for row in rows if int(row[0]) <= step))
+        row_table.write(self.path, header, (row for row in rows if int(row[0]) <= step))
 
     def _header_with(self, columns: list[str]) -> list[str]:
         """Return the columns of the file, which has ``columns`` among them from here on."""
@@ -97,7 +97,7 @@ class ValidationLog:
             return header
         wider = [*columns, *(name for name in header if name not in columns)]
         named = [dict(zip(header, row, strict=True)) for row in rows]
-        self._write(wider, ([row.get(name, "") for name in wider] for row in named))
+        row_table.write(self.path, wider, ([row.get(name, "") for name in wider] for row in named))
         return wider
 
     def _is_whole(self) -> bool:
@@ -106,12 +106,14 @@ class ValidationLog:
             return file.read() == b"\n"
 
     def _read(self) -> tuple[list[str], list[list[str]]]:
-        """Return header and rows, without rows that a kill or a full disk left cut short."""
+        """Return header and rows, without rows that a kill or a full disk left cut short.
+
+        A row with a number that does not fit its checksum stays: whoever reads the file is told.
+        """
         lines = self.path.read_text(encoding="utf-8", errors="replace").replace("\0", "").splitlines(keepends=True)
         whole = [line for line in lines if line.endswith("\n")]
         header, *rows = list(csv.reader(whole)) or [[]]
-        return header, [row for row in rows if len(row) == len(header) and row[0].isdecimal()]
-
-    def _write(self, header: list[str], rows: Iterable[Sequence[str]]) -> None:
-        with replacing(self.path) as new, new.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([header, *rows])
+        kept = [row for row in rows if len(row) == len(header) and row[0].isdecimal()]
+        if lost := len(rows) - len(kept):
+            logging.warning(f"{self.path}: {lost} of {len(rows)} rows are damaged and left out")
+        return header, kept

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -28,10 +29,9 @@ import numpy as np
 import torch
 import yaml
 
-from ocp_dc import __version__
+from ocp_dc import __version__, row_table
 from ocp_dc.errors import UserError
 from ocp_dc.files import is_cut_off, read_record, replacing, write_json, write_text
-from ocp_dc.write_errors import write_errors
 
 
 class Folder:
@@ -91,12 +91,15 @@ class Folder:
 
     def add_losses(self, row: Mapping[str, Any]) -> None:
         """Add a row to the losses; the first one writes the header."""
-        first = not self.losses.exists()
-        with write_errors(self.losses), self.losses.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row), lineterminator="\n")
-            if first:
-                writer.writeheader()
-            writer.writerow(row)
+        cells = row_table.checked(row)
+        if not self.losses.is_file() or not self.losses.stat().st_size:
+            row_table.write(self.losses, list(cells), [])
+        header = self._header() or list(cells)  # one of an earlier version has no checksums
+        row_table.append(self.losses, header, {name: cell for name, cell in cells.items() if name in header})
+
+    def _header(self) -> list[str]:
+        with self.losses.open(newline="", encoding="utf-8", errors="replace") as file:
+            return next(csv.reader(file), [])
 
     def drop_losses_after(self, iteration: int | None) -> None:
         """Drop rows that a training wrote after its last checkpoint, and one that was not written to its end.
@@ -109,9 +112,11 @@ class Folder:
             return
         if not self.losses.is_file():
             return
-        header, *lines = self.losses.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
-        numbers = [line.partition(",")[0] for line in lines if line.endswith("\n")]
-        whole = [line for n, line in zip(numbers, lines, strict=False) if n.isdecimal() and int(n) <= iteration]
+        header, *lines = self.losses.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) or [""]
+        numbered = [(line.partition(",")[0], line) for line in lines if line.endswith("\n")]
+        if lost := sum(not number.isdecimal() for number, _ in numbered):
+            logging.warning(f"{self.losses}: {lost} of {len(numbered)} rows are damaged and left out")
+        whole = [line for number, line in numbered if number.isdecimal() and int(number) <= iteration]
         write_text(self.losses, "".join([header, *whole]))
 
     def save_weights(
@@ -135,14 +140,8 @@ def read_losses(path: str | Path) -> dict[str, np.ndarray]:
     file = Folder(path).losses
     if not file.is_file():
         raise UserError(f"{file}: got no such file, expected the folder of a training that has begun")
-    try:
-        text = file.read_text(encoding="utf-8")
-        lines = text.splitlines(keepends=True)
-        header, *rows = list(csv.reader(line for line in lines if line.endswith("\n"))) or [[]]
-        whole = [row for row in rows if len(row) == len(header)]
-        return {name: np.array([float(row[i] or "nan") for row in whole]) for i, name in enumerate(header)}
-    except (ValueError, csv.Error) as error:
-        raise UserError(f"{file}: is damaged ({error}); expected a CSV file of numbers under a header") from error
+    header, rows = row_table.read(file, "the losses of a training")
+    return {name: np.array([float(row[i] or "nan") for row in rows]) for i, name in enumerate(header)}
 
 
 def read_test(path: str | Path) -> dict[str, Any] | None:

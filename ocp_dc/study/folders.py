@@ -16,8 +16,10 @@ OUT/runs/ID/failure.json       the last attempt that failed; the next start trie
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,9 @@ from ocp_dc.yaml_config import read_yaml
 NAME = "train"  # of the run in fairchem's folders
 ENDINGS = ("done", "diverged")
 RECORDS = ("run.json", "result.json")  # with a digest
+CONFIG = "config_sha256"  # in run.json, of config.yml
+FILES = "files"  # in result.json: digests of what the report reads of the trainer's records
+REPORTED = ("validation.csv", "losses.csv", "initial_weights.json")
 # what is read of a file, with the kinds of its values
 EXPECTED: dict[str, dict[str, tuple[type, ...]]] = {
     "run.json": {"id": (str,), "engine": (str,), "model": (str,), "data": (str,), "arm": (str,), "seed": (int,)},
@@ -66,7 +71,7 @@ class RunFolder:
         """Write what the run is, once; a run's identifier says that both are as they were."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.path / "config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        write_record(self.path / "run.json", description)
+        write_record(self.path / "run.json", {**description, CONFIG: _digest(self.path / "config.yml")})
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return the content of a JSON file of the run, None where there is none, or one that is empty or cut off.
@@ -92,7 +97,11 @@ class RunFolder:
         Raises:
             UserError: the file is missing or damaged.
         """
-        return read_yaml(self.path / "config.yml", f"the config of a run; remove {self.path} to make the run again")
+        path, mend = self.path / "config.yml", f"remove {self.path} to make the run again"
+        config = read_yaml(path, f"the config of a run; {mend}")
+        if (self.read("run.json") or {}).get(CONFIG, _digest(path)) != _digest(path):
+            raise UserError(f"{path}: its content does not fit run.json: it was damaged or edited; {mend}")
+        return config
 
     def description(self) -> dict[str, Any]:
         """Return what the run is.
@@ -108,7 +117,22 @@ class RunFolder:
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result, whole, as the last file of the run."""
         (self.path / "failure.json").unlink(missing_ok=True)
-        write_record(self.path / "result.json", result)
+        found = {name: _digest(self.results / name) for name in REPORTED if (self.results / name).is_file()}
+        write_record(self.path / "result.json", {**result, FILES: found})
+
+    def check_files(self, result: Mapping[str, Any]) -> None:
+        """Check that the trainer's records are those of the run's end; results of earlier versions do not tell.
+
+        Raises:
+            UserError: one is missing, or not as it was.
+        """
+        for name, noted in result.get(FILES, {}).items():
+            path = self.results / name
+            if not path.is_file() or _digest(path) != noted:
+                raise UserError(
+                    f"{path}: is not as it was at the end of the run: it was damaged, edited or removed; put it back, "
+                    f"or remove {self.path} to make the run again"
+                )
 
     def locked(self, patience: float = 10.0) -> AbstractContextManager[None]:
         """Hold the run's lock; it goes with the process, however that ends.
@@ -132,10 +156,16 @@ def _problem(name: str, content: dict[str, Any]) -> str | None:
     if name == "result.json":
         if content["status"] not in ENDINGS:
             return f"status: got {content['status']!r}, expected {' or '.join(ENDINGS)}"
+        if not isinstance(content.get(FILES, {}), dict):
+            return f"{FILES}: got {content[FILES]!r}, expected names with their digests"
         for key, value in content.get("test", {}).items():
             if value is not None and not isinstance(value, dict) and not _is_number(value):
                 return f"test.{key}: got {value!r}, expected a finite number or null"
     return None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _is_number(value: Any) -> bool:

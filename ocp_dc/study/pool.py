@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
+from ocp_dc.search_path import child_environment
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
 from ocp_dc.study.worker import FAILED, note_failure
@@ -69,10 +70,13 @@ def run_all(folders: Sequence[RunFolder], machine: Machine, view: View) -> None:
 
 def _start(folder: RunFolder, machine: Machine, slot: int) -> subprocess.Popen:
     command = [sys.executable, "-m", "ocp_dc.study.worker", str(folder.path), "--parent", str(os.getpid())]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(machine.threads)}
+    environment = {**os.environ, **child_environment(), "OMP_NUM_THREADS": str(machine.threads)}
     if machine.gpus:
         environment["CUDA_VISIBLE_DEVICES"] = _device(slot % machine.gpus)
-    with (folder.path / "log.txt").open("a") as log:
+    log_path = folder.path / "log.txt"
+    if log_path.is_symlink():  # what it leads to is another's
+        log_path.unlink()
+    with log_path.open("a") as log:
         return subprocess.Popen(
             [*command, *([] if machine.gpus else ["--cpu"])],
             stdout=log,

@@ -35,6 +35,8 @@ def read_results(out: Path) -> StudyResults:
         raise
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: got no study ({error!r}); run `ocp-dc study run` again to write it anew") from error
+    for folder in folders:
+        folder.check_files(folder.read("result.json") or {})
     digests = _initial_weights(folders)
     records = tuple(_record(by, folder, digests.get(folder.path.name)) for folder in folders)
     found = {key for record in records for key in record.metrics}

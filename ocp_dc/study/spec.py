@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ocp_dc.study.options import StudyOptions, check_seeds
 from ocp_dc.yaml_config import check_kind, read_yaml
 
 MODEL = "model"  # the name of the models' axis in `exclude`
+UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # categories: control, surrogate, ends of lines and paragraphs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +66,7 @@ def read_study(path: Path) -> Study:
     arms = _arms(options)
     _check_excluded(options, models)
     names = [arm.name for arm in arms]
+    _check_printable({"models": models, "arms": names, "data": options.data or ()})
     if options.baseline is not None and options.baseline not in names:
         raise unknown_name("arm in baseline", options.baseline, names)
     if unknown := sorted(set(options.may_differ or ()) - {"gradients"}):
@@ -89,6 +92,14 @@ def _load(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     for name in includes:
         included |= _load(path.parent / name, (*above, path.resolve()))
     return {**included, **block}
+
+
+def _check_printable(names: Mapping[str, Iterable[Any]]) -> None:
+    """Refuse names with control characters, which break tables and can steer a terminal."""
+    for key, found in names.items():
+        for name in map(str, found):
+            if any(unicodedata.category(each) in UNPRINTABLE for each in name):
+                raise UserError(f"{key}: got the name {name!r}, expected one line of printable characters")
 
 
 def _models(options: StudyOptions) -> dict[str, Mapping[str, Any]]:

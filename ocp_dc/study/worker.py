@@ -6,16 +6,14 @@ What ends it early leaves a folder that the next start goes on with, at the last
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import threading
-import time
 import traceback
 from pathlib import Path
 
 from ocp_dc.errors import UserError
 from ocp_dc.failures import message
 from ocp_dc.files import write_json
+from ocp_dc.orphans import end_with_parent
 from ocp_dc.study.engines import engine
 from ocp_dc.study.folders import RunFolder
 
@@ -47,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--parent", type=int, help="end with this process")
     args = parser.parse_args(arguments)
     if args.parent is not None:
-        threading.Thread(target=_end_with, args=(args.parent,), daemon=True).start()
+        end_with_parent(args.parent)
     try:
         work(args.folder, args.cpu)
     except KeyboardInterrupt:
@@ -65,13 +63,6 @@ def note_failure(path: Path, error: Exception) -> None:
         write_json(path / "failure.json", {"message": message(error) or f"{type(error).__name__}: {error}"})
     except UserError as unwritable:  # the disk is full, say: the log may take it yet
         print(f"error: {unwritable}", file=sys.stderr)
-
-
-def _end_with(parent: int) -> None:
-    """End this process when the runner is gone, killed perhaps: the run goes on with the next start."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(130)
 
 
 if __name__ == "__main__":

@@ -93,11 +93,17 @@ def test_cut_short_anywhere(tmp_path: Path) -> None:
             check_lmdb(path)
 
 
-@pytest.mark.parametrize("length", [10**9, 6, -1, 2.0, "5", None, True])
+@pytest.mark.parametrize("length", [10**9, 6, 4, -1, 2.0, "5", None, True])
 def test_wrong_length(tmp_path: Path, length: object) -> None:
     path = put(write(tmp_path / "a.lmdb"), length=pickle.dumps(length))
     with pytest.raises(UserError, match=r"a\.lmdb: 'length' is .*the file has 5 record"):
         check_lmdb(path)
+
+
+def test_a_shorter_length_in_a_file_of_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = put(write(tmp_path / "a.lmdb"), length=pickle.dumps(4))
+    assert check_lmdb(path) == 4
+    assert "the first 4 of 5 records are read" in caplog.text
 
 
 @pytest.mark.parametrize("key", ["length", "_0", "_4"])

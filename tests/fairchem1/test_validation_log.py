@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
+
 from ocp_dc.evaluation.training_log import read_training_log
 from ocp_dc.fairchem1.validation_log import ValidationLog
 
@@ -33,6 +35,7 @@ def test_columns(tmp_path):
     path = tmp_path / "validation.csv"
     add(ValidationLog(path), 4)
     (row,) = rows(path)
+    assert row.pop("crc32").isdecimal()
     assert row == {
         "step": "4",
         "epoch": "1.0",
@@ -107,6 +110,28 @@ def test_a_row_cut_in_its_last_number_is_not_read(tmp_path):
     assert read_training_log(path).epoch.tolist() == [1.0]
     add(ValidationLog(path), 12)  # as a training does that starts anew
     assert [row["step"] for row in rows(path)] == ["4", "12"]
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to], ids=["symbolic", "hard"])
+def test_a_link_is_not_appended_through(tmp_path, link):
+    path, other = tmp_path / "validation.csv", tmp_path / "other.csv"
+    add(ValidationLog(other), 4)
+    before = other.read_bytes()
+    link(path, other)
+    add(ValidationLog(path), 8)
+    assert other.read_bytes() == before
+    assert not path.is_symlink()
+    assert [row["step"] for row in rows(path)] == ["4", "8"]
+
+
+def test_rows_that_are_left_out_at_a_resume_are_told(tmp_path, caplog):
+    path = tmp_path / "validation.csv"
+    for step in (4, 8):
+        add(ValidationLog(path), step)
+    path.write_text(path.read_text(encoding="utf-8").replace("\n4,", "\nt,"), encoding="utf-8")
+    ValidationLog(path).cut_after(8)
+    assert [row["step"] for row in rows(path)] == ["8"]
+    assert "1 of 2 rows are damaged" in caplog.text
 
 
 def test_an_empty_file_and_bytes_of_a_power_cut(tmp_path):

@@ -87,6 +87,23 @@ def test_bad_studies(tmp_path, changes, words):
         read(tmp_path, **changes)
 
 
+@pytest.mark.parametrize("name", ["a\nb", "\0", "\x1b[31m", "\u2028"])
+@pytest.mark.parametrize("key", ["arms", "models", "data"])
+def test_names_that_break_a_table(tmp_path, key, name):
+    blocks = {"arms": {"original": {}, name: {}}, "models": {name: {}}, "data": {name: {"sample": "ethanol"}}}
+    path = tmp_path / "study.yml"
+    path.write_text(yaml.safe_dump({"base": "b.yml", "arms": {"original": {}}, key: blocks[key]}))
+    with pytest.raises(UserError, match=f"{key}: got the name .* one line of printable characters"):
+        read_study(path)
+
+
+def test_names_in_any_script_are_fine(tmp_path):
+    path = tmp_path / "study.yml"
+    arms = {"original": {}, "ReLU³ / 6 – né\u00a0e": {}, "می\u200cخواهم": {}, "<b>": {}}
+    path.write_text(yaml.safe_dump({"base": "b.yml", "arms": arms}, allow_unicode=True, sort_keys=False))
+    assert [arm.name for arm in read_study(path).arms] == list(arms)
+
+
 def test_no_yaml(tmp_path):
     path = tmp_path / "study.yml"
     path.write_text("a: [")

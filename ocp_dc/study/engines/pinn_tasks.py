@@ -144,6 +144,8 @@ class PinnTasks:
 
     def of_training(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Return the last weighted sum of the loss terms, and the median time of an iteration."""
+        if not columns:  # of a run of an earlier version, whose file was lost
+            return {}
         times = columns["seconds_per_iteration"]  # NaN before the first iteration
         return {"train_loss": float(columns["train_loss"][-1]), "seconds_per_iteration": float(np.nanmedian(times))}
 
