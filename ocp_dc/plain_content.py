@@ -6,6 +6,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+
 from ocp_dc.errors import UnsafeDataError, UserError
 
 OWN_ATTRIBUTES = {"_metadata"}  # of a state_dict
@@ -16,7 +18,8 @@ MOST_ENTRIES = 100_000  # of a config, those that stand in several places counte
 def check_containers(content: Any, where: str) -> None:
     """Check that no mapping has attributes of its own: one named ``get`` would answer in the place of the method.
 
-    Python's mappings in order take attributes, and torch sets those that a file gives.
+    Python's mappings in order take attributes, and torch sets those that a file gives. So do parameters, which may have
+    attributes, but none in the place of a method of tensors.
 
     Raises:
         UnsafeDataError: one has.
@@ -25,6 +28,8 @@ def check_containers(content: Any, where: str) -> None:
     waiting = [content]
     while waiting:
         value = waiting.pop()
+        if isinstance(value, torch.Tensor):
+            _check_tensor(value, where)
         if id(value) in seen or not isinstance(value, dict | list | tuple | set):
             continue
         seen.add(id(value))
@@ -59,6 +64,13 @@ def check_tree(config: Any, where: str) -> None:
             )
         if isinstance(value, dict | list | tuple | set):
             waiting.append(_parts(value))
+
+
+def _check_tensor(tensor: torch.Tensor, where: str) -> None:
+    if hidden := [name for name in vars(tensor) if hasattr(torch.Tensor, name)]:
+        raise UnsafeDataError(
+            f"{where}: holds a tensor with an attribute {hidden[0]!r}, which could hide its numbers; it is refused"
+        )
 
 
 def _parts(value: Any) -> Iterator[Any]:

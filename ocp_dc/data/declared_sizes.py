@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import re
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ LARGEST_RATIO = 1000  # of unpacked to packed size; text of structures reaches 3
 ALWAYS_UNPACKED = 1 << 26  # bytes that any compressed file may unpack to
 BLOCK = 1 << 20
 LEAST_BYTES_OF_AN_ATOM = 2  # a symbol and the end of the line
+PROPERTIES = re.compile(rb"""Properties["']?\s*=\s*["']?([^\s"']+)""")  # of extended XYZ: name:type:columns, ...
 
 # Formats whose headers declare sizes, and in which ase finds no energies.
 WITHOUT_ENERGIES = {
@@ -90,5 +92,22 @@ def _check_atom_counts(path: Path, size: int) -> None:
                     f"{path}: frame {frame} declares {atoms} atoms, but {size - read} bytes of the file are left; is it"
                     " cut short, or is the number wrong?"
                 )
-            read += sum(len(atom) for atom in islice(file, atoms + 1))  # and the comment
+            comment = file.readline()
+            _check_columns(comment, size, f"{path}: frame {frame}")
+            read += len(comment) + sum(len(atom) for atom in islice(file, atoms))
             frame += 1
+
+
+def _check_columns(comment: bytes, size: int, where: str) -> None:
+    """Refuse columns that no line of the file can hold: ase makes a type with a field for each before it reads."""
+    for properties in PROPERTIES.findall(comment):
+        for columns in properties.split(b":")[2::3]:
+            try:
+                declared = int(columns)
+            except ValueError:  # which ase says better
+                continue
+            if 2 * declared > size:
+                raise UserError(
+                    f"{where} declares a property of {declared} columns, but the whole file has {size} bytes; is it "
+                    "cut short, or is the number wrong?"
+                )

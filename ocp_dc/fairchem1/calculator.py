@@ -15,7 +15,7 @@ from ocp_dc.data.lmdb_io import to_data
 from ocp_dc.data.structure_check import check_structure
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1.collate import collate
-from ocp_dc.fairchem1.inference import load_trainer
+from ocp_dc.fairchem1.inference import check_outputs, load_trainer
 
 
 class DCCalculator(Calculator):
@@ -34,6 +34,7 @@ class DCCalculator(Calculator):
         if not isinstance(cpu, bool):
             raise UserError(f"calculator: cpu: got {cpu!r}, expected True or False")
         self.trainer = load_trainer(checkpoint, cpu=cpu, trust_modules=trust_modules)
+        check_outputs(self.trainer, ("energy",), checkpoint)
 
     def calculate(
         self,

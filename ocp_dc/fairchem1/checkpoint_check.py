@@ -11,6 +11,7 @@ import torch
 from ocp_dc.errors import UserError
 
 PINN_KEYS = ({"config", "iteration", "scale", "state_dict"}, {"iteration", "net", "optimizer", "best_net"})
+LARGEST = 1e15  # of a weight or an energy in eV; squares of larger ones leave the range of float32
 MOST_ELEMENTS = 1000  # by atomic number; 119 are known
 NOT_FINITE = (
     "it was damaged, or saved by a training that diverged; take an older checkpoint, or train again with a lower "
@@ -51,6 +52,9 @@ def check_parts(checkpoint: Any, where: str) -> None:
     for part in ("normalizers", "elementrefs", "scale_dict", "ema", "label_rescaling"):
         if not isinstance(checkpoint.get(part) or {}, Mapping):
             raise UserError(f"{where}: its {part} is a {type(checkpoint[part]).__name__}, expected a mapping")
+    averages = (checkpoint.get("ema") or {"shadow_params": []}).get("shadow_params")
+    if checkpoint.get("ema") == {} or not isinstance(averages, list | tuple) or not all(map(torch.is_tensor, averages)):
+        raise UserError(f"{where}: its averaged weights (ema) are no list of tensors; it is damaged")
 
 
 def check_values(checkpoint: Mapping[str, Any], where: str) -> None:
@@ -79,7 +83,7 @@ def check_values(checkpoint: Mapping[str, Any], where: str) -> None:
             raise UserError(f"{where}: its label_rescaling lacks scale, mean or references; it is damaged")
         for name in ("scale", "mean"):
             value = rescaling[name]
-            if not (value.numel() == 1 if torch.is_tensor(value) else type(value) in (int, float)):
+            if not (_is_one_number(value) if torch.is_tensor(value) else type(value) in (int, float)):
                 raise UserError(
                     f"{where}: label rescaling: {name} is {value!r:.50}, expected one number; it is damaged"
                 )
@@ -116,6 +120,10 @@ def _averages(checkpoint: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     return ((f"averaged parameter {index} (ema)", value) for index, value in enumerate(averages))
 
 
+def _is_one_number(tensor: torch.Tensor) -> bool:
+    return tensor.numel() == 1 and tensor.dtype is not torch.bool and not tensor.is_complex()
+
+
 def _tensor(name: str, value: Any, where: str) -> torch.Tensor:
     """Return a value as an ordinary tensor, expanded dimensions at their true size of 1.
 
@@ -123,7 +131,8 @@ def _tensor(name: str, value: Any, where: str) -> torch.Tensor:
     """
     try:
         tensor = torch.as_tensor(value).detach()
-        if tensor.layout is torch.strided and tensor.device.type != "meta" and not tensor.is_quantized:
+        numbers = tensor.element_size() > 1 or not tensor.is_floating_point()  # torch cannot look at floats of 8 bits
+        if numbers and tensor.layout is torch.strided and tensor.device.type != "meta" and not tensor.is_quantized:
             tensor = tensor[tuple(slice(0, 1) if step == 0 else slice(None) for step in tensor.stride())]
             if tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes():
                 return tensor
@@ -142,16 +151,20 @@ def _check_finite(name: str, value: Any, where: str) -> None:
         raise UserError(
             f"{where}: {name} is not finite ({example}, {int(wrong.sum())} of {tensor.numel()}); {NOT_FINITE}"
         )
+    if tensor.numel() and (largest := tensor.abs().max().item()) > LARGEST:
+        raise UserError(f"{where}: {name} reaches {largest:.3g}, expected at most {LARGEST:g}; {NOT_FINITE}")
 
 
 def _check_scale(name: str, value: Any, where: str) -> None:
     _check_finite(name, value, where)
     tensor = _tensor(name, value, where)
+    if tensor.is_complex() or tensor.dtype is torch.bool:
+        raise UserError(f"{where}: {name} is of type {tensor.dtype}, expected a number above 0; it is damaged")
     if not bool((tensor > 0).all()):
         raise UserError(f"{where}: {name} is {tensor.min().item():g}, expected a number above 0; it is damaged")
 
 
 def _check_references(name: str, value: Any, where: str) -> None:
     tensor = _tensor(name, value, where)
-    if torch.isinf(tensor).any() or (tensor.numel() and torch.isnan(tensor).all()):
-        raise UserError(f"{where}: {name} are not finite; {NOT_FINITE}")
+    if (tensor.abs() > LARGEST).any() or (tensor.numel() and torch.isnan(tensor).all()):
+        raise UserError(f"{where}: {name} are not finite, or beyond {LARGEST:g}; {NOT_FINITE}")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ocp_dc.fairchem1.checkpoint_check import check_parts, check_values
+from ocp_dc.fairchem1.model_arguments import check_saved_arguments
 from ocp_dc.fairchem1.trust import check_config
 from ocp_dc.files import replacing
 from ocp_dc.labels import LabelRescaling
@@ -30,6 +31,7 @@ def read_checkpoint(path: Any, map_location: Any = None) -> dict[str, Any]:
     check_parts(checkpoint, where)
     check_tree(checkpoint["config"], where)
     check_config(checkpoint["config"], where)
+    check_saved_arguments(checkpoint["config"], where)
     check_values(checkpoint, where)
     return checkpoint
 

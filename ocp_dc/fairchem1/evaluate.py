@@ -16,7 +16,7 @@ from ocp_dc.data.sample_check import ENERGY_KEYS, FORCES_KEYS
 from ocp_dc.errors import UserError
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.fairchem1.collate import collate
-from ocp_dc.fairchem1.inference import load_trainer
+from ocp_dc.fairchem1.inference import check_outputs, load_trainer
 from ocp_dc.fairchem1.model_boundaries import has_boundaries
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
 from ocp_dc.fairchem1.transform import free_atoms
@@ -58,6 +58,7 @@ def predict_labels(
     if first_n is not None and not 1 <= first_n <= len(dataset):
         raise UserError(f"first_n: got {first_n}, expected 1 to {len(dataset)}, the structures of {lmdb}")
     trainer = load_trainer(checkpoint, cpu=cpu, trust_modules=trust_modules)
+    check_outputs(trainer, ("energy", "forces"), checkpoint)
     periodic = has_boundaries(trainer._unwrapped_model)
     columns: dict[str, list[Any]] = {name: [] for name in Predictions.__dataclass_fields__}
     hidden = None if progress else True

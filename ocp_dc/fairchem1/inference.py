@@ -50,7 +50,9 @@ def _usable(checkpoint_path: str | Path) -> Iterator[None]:
     """Turn what fairchem raises about a config that no training saved into an error for the user."""
     try:
         yield
-    except (KeyError, TypeError, AttributeError, IndexError, AssertionError, RecursionError) as error:
+    except UserError:
+        raise
+    except (LookupError, TypeError, AttributeError, AssertionError, RecursionError, ValueError, OverflowError) as error:
         raise UserError(
             f"checkpoint {checkpoint_path}: its config cannot be used ({type(error).__name__}: {error}); it is "
             "damaged, or another program's"
@@ -96,3 +98,24 @@ def silent_trainer(
         seed=seed,
         inference_only=inference_only,
     )
+
+
+def check_outputs(trainer: DCTrainer, needed: Sequence[str], checkpoint_path: str | Path) -> None:
+    """Check that a checkpoint's config asks for outputs, energies as one number a structure, and forces by the atom.
+
+    Raises:
+        UserError: one is missing, or of another level.
+    """
+    outputs = trainer.config["outputs"]
+    for name, level in (("energy", "system"), ("forces", "atom")):
+        found = (outputs.get(name) or {}).get("level", level)
+        if name in needed and name not in outputs:
+            raise UserError(
+                f"checkpoint {checkpoint_path}: predicts {', '.join(outputs) or 'nothing'}, and no {name}: its config "
+                "has no such output"
+            )
+        if found != level:
+            raise UserError(
+                f"checkpoint {checkpoint_path}: its config has outputs.{name}.level: {found!r}, expected {level!r}; it "
+                "is damaged"
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from numbers import Real
@@ -59,6 +60,39 @@ def check_arguments(model_class: type, block: Mapping[str, Any], path: str) -> N
                     name, count() if isinstance(block[name], int) and _is_count(parameter) else Number()
                 )
                 number.check(block[name], f"{path}.{name}")
+
+
+def check_saved_arguments(config: Mapping[str, Any], where: str) -> None:
+    """Check the arguments in the config of a checkpoint as those of a user's: a text ``"False"`` would count as true.
+
+    Args:
+        config: the config; its names are checked already, and none is imported here.
+        where: the file, for messages.
+
+    Raises:
+        UserError: an argument is of another type, or out of its range.
+    """
+    model, old = config.get("model"), config.get("model_attributes")
+    for block, path in _blocks({**old, "name": model} if isinstance(old, Mapping) else model, "model"):
+        for key in ("name", "model", "module"):  # of a model, a backbone, a head
+            found = _known_class(block.get(key))
+            if found is not None:
+                check_arguments(found, {k: v for k, v in block.items() if k != key}, f"{where}: {path}")
+
+
+def _blocks(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    if isinstance(value, Mapping):
+        yield value, path
+        for key, part in value.items():
+            yield from _blocks(part, f"{path}.{key}")
+
+
+def _known_class(name: Any) -> type | None:
+    if not isinstance(name, str):
+        return None
+    module, _, last = name.rpartition(".")
+    found = registry.mapping["model_name_mapping"].get(name) or getattr(sys.modules.get(module), last, None)
+    return found if isinstance(found, type) else None
 
 
 def _is_count(parameter: inspect.Parameter) -> bool:

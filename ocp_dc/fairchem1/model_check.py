@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from fairchem.core.common.registry import registry
 from torch import nn
 
@@ -77,9 +78,10 @@ def _flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _parameters(model: nn.Module, saved: Mapping[str, Any]) -> list[str]:
     """Return what differs between the parameters of model and checkpoint."""
-    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    given = {name.replace("module.", ""): tuple(value.shape) for name, value in saved.items()}
-    own = {name.replace("module.", ""): shape for name, shape in own.items()}
+    tensors = {name.replace("module.", ""): value for name, value in model.state_dict().items()}
+    theirs = {name.replace("module.", ""): value for name, value in saved.items()}
+    own = {name: tuple(value.shape) for name, value in tensors.items()}
+    given = {name: tuple(value.shape) for name, value in theirs.items()}
     missing = [f"{name} is missing in the checkpoint" for name in sorted(set(own) - set(given))]
     surplus = [f"{name} is not in the model" for name in sorted(set(given) - set(own))]
     shapes = [
@@ -87,7 +89,39 @@ def _parameters(model: nn.Module, saved: Mapping[str, Any]) -> list[str]:
         for name in sorted(set(own) & set(given))
         if own[name] != given[name]
     ]
-    return missing + surplus + shapes
+    kinds = [
+        f"{name} holds {theirs[name].dtype} in the checkpoint, {tensors[name].dtype} in the model"
+        for name in sorted(set(own) & set(given))
+        if not same_kind(theirs[name], tensors[name])
+    ]
+    repeated = [
+        f"{name} is one number or row in the checkpoint, repeated to the shape {own[name]}"
+        for name, _ in model.named_parameters(remove_duplicate=False)
+        if name in theirs
+        and any(n > 1 and step == 0 for n, step in zip(given[name], theirs[name].stride(), strict=True))
+    ]
+    return missing + surplus + shapes + kinds + repeated
+
+
+def same_kind(saved: torch.Tensor, own: torch.Tensor) -> bool:
+    """Whether saved numbers may be copied into a tensor: floats of any precision, but no others, into floats."""
+    return (saved.is_floating_point(), saved.is_complex()) == (own.is_floating_point(), own.is_complex())
+
+
+def check_complete(model: nn.Module, saved: Mapping[str, Any], path: str) -> None:
+    """Refuse a checkpoint that lacks parameters of its own model, which would be predicted with as they were drawn.
+
+    Raises:
+        UserError: it does.
+    """
+    given = {name.replace("module.", "") for name in saved}
+    own = [name for name, _ in model.named_parameters()]
+    missing = sorted({name.replace("module.", "") for name in own} - given)
+    if missing:
+        raise UserError(
+            f"checkpoint {path}: lacks {len(missing)} of the {len(own)} parameters of its own model, such as "
+            f"{missing[0]}, whatever its task.strict_load says; it is damaged"
+        )
 
 
 def _stock_name(name: str) -> type:

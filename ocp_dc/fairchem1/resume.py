@@ -18,7 +18,7 @@ from fairchem.core.modules.scaling.compat import load_scales_compat
 import ocp_dc
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1 import checkpoints, optimizer_state, scale_factors, schedule
-from ocp_dc.fairchem1.model_check import check_same_model
+from ocp_dc.fairchem1.model_check import check_complete, check_same_model, same_kind
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.resume_with import config_rules
 from ocp_dc.fairchem1.validation_log import ValidationLog
@@ -94,6 +94,8 @@ def load(trainer: Any, path: str, checkpoint: dict[str, Any] | None, inference_o
         checkpoint = checkpoints.read_checkpoint(path, device)
     strict = trainer.config["task"].get("strict_load", True)
     check_same_model(trainer._unwrapped_model, trainer.config["model"], checkpoint, path, strict)
+    if inference_only:
+        check_complete(trainer._unwrapped_model, checkpoint["state_dict"], path)
     scale_factors.reset(trainer._unwrapped_model)  # the checkpoint's belong to its weights
     trainer.model.load_state_dict(match_state_dict(trainer.model.state_dict(), checkpoint["state_dict"]), strict=strict)
     if checkpoint.get("scale_dict"):
@@ -147,7 +149,8 @@ def _load_averages(trainer: Any, checkpoint: dict[str, Any], inference_only: boo
     trainable = [p for p in trainer.model.parameters() if p.requires_grad]
     if averages is not None and (inference_only or trainer.ema is not None):
         shapes = [tuple(value.shape) for value in averages["shadow_params"]]
-        if shapes != [tuple(parameter.shape) for parameter in trainable]:  # copying would broadcast
+        fit = shapes == [tuple(parameter.shape) for parameter in trainable]  # copying would broadcast
+        if not fit or not all(map(same_kind, averages["shadow_params"], trainable)):
             raise UserError("the averaged weights (ema) of the checkpoint are not those of its model; it is damaged")
     if inference_only and averages is not None:
         with torch.no_grad():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from ocp_dc.pinn.task import COORDINATES
 from ocp_dc.pinn.tasks import task_class
 
 KEYS = ("config", "iteration", "scale", "state_dict")
+LARGEST = 1e15  # of a weight; squares of larger ones leave the range of float32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,15 +51,16 @@ class Trained:
         try:
             options = PinnOptions.from_config(json.loads(content["config"]))
             scale, iteration = finite_number("scale", content["scale"], positive=True), int(content["iteration"])
+            _check_weights(content["state_dict"], options, path)
             task = task_class(options.task)()
             # the caller's random numbers and default device stay out of it
             with torch.random.fork_rng(devices=[]), torch.device("cpu"):
                 net = build_network(task, options)
                 operate_on(net, options.dc)
             net.load_state_dict(content["state_dict"])
-            wrong = [name for name, values in net.state_dict().items() if not torch.isfinite(values).all()]
+            wrong = [name for name, values in net.state_dict().items() if not (values.abs() < LARGEST).all()]
             if wrong:
-                raise ValueError(f"{wrong[0]} holds NaN or infinities")
+                raise ValueError(f"{wrong[0]} holds NaN, or numbers beyond {LARGEST:g}")
         except (ValueError, TypeError, RuntimeError, AttributeError) as error:
             raise UserError(f"{path}: its weights do not fit its config: {error}") from error
         return cls(options, net.eval(), scale, iteration)
@@ -76,3 +80,20 @@ class Trained:
             raise UserError("points: got coordinates that are NaN or infinite, expected finite numbers")
         with torch.no_grad():
             return self.net(x).double().numpy() * self.scale
+
+
+def _check_weights(weights: Any, options: PinnOptions, path: Path) -> None:
+    """Check that weights are floats that the file holds, and enough for the network that its config describes.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if not isinstance(weights, Mapping) or not all(torch.is_tensor(each) for each in weights.values()):
+        raise ValueError("its state_dict holds something other than tensors")
+    for name, each in weights.items():
+        if each.is_complex() or (name.endswith(("weight", "bias")) and not each.is_floating_point()):
+            raise ValueError(f"{name} holds {each.dtype}, expected floats")
+    widest = max((size for each in weights.values() for size in each.shape), default=0)
+    network, size = options.network, sum(each.numel() * each.element_size() for each in weights.values())
+    if size > path.stat().st_size or network.width > widest or network.hidden_layers > len(weights):
+        raise ValueError(f"{network.hidden_layers} layers of width {network.width} are more than the file holds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,12 +112,20 @@ def _run_here(
 
 
 def _write(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str) -> None:
-    """Write what the study is, and every run that has no folder yet."""
+    """Write what the study is, and every run that has no folder yet, or one that says something else.
+
+    A config may name any code: what runs is the user's study, whoever made the folder that it goes on in.
+    """
     for run in plan.runs:
-        if folders[run.id].read("run.json") is None:
-            keys = ("id", "model", "data", "arm", "seed", "test", "fits_scales")
-            description = {"engine": plan.study.options.engine, **{key: getattr(run, key) for key in keys}}
-            folders[run.id].write(description, run.config)
+        folder = folders[run.id]
+        keys = ("id", "model", "data", "arm", "seed", "test", "fits_scales")
+        description = {"engine": plan.study.options.engine, **{key: getattr(run, key) for key in keys}}
+        is_new = folder.read("run.json") is None
+        if not is_new and (folder.read("result.json") is not None or folder.holds(description, run.config)):
+            continue
+        if not is_new:
+            logging.warning(f"{folder.path}: its config.yml or run.json is not what the study asks for: written anew")
+        folder.write(description, run.config)
     options = plan.study.options
     study = {
         "engine": options.engine,

@@ -17,6 +17,7 @@ OUT/runs/ID/failure.json       the last attempt that failed; the next start trie
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import math
 from collections.abc import Mapping
@@ -72,6 +73,16 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.path / "config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         write_record(self.path / "run.json", {**description, CONFIG: _digest(self.path / "config.yml")})
+
+    def holds(self, description: dict[str, Any], config: dict[str, Any]) -> bool:
+        """Whether the folder has the files that :meth:`write` would write."""
+        try:
+            written = (self.path / "config.yml").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return False
+        found = self.read("run.json") or {}
+        same = all(found.get(key) == value for key, value in json.loads(json.dumps(description)).items())
+        return same and written == yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return the content of a JSON file of the run, None where there is none, or one that is empty or cut off.

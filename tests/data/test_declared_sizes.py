@@ -36,6 +36,14 @@ def test_counts_that_are_wrong(tmp_path: Path, count: str) -> None:
         check_declared_sizes(tmp_path / "a.extxyz", "extxyz")
 
 
+@pytest.mark.parametrize("spelling", ["Properties={}", '"Properties" = "{}"', "energy=1 Properties='{}' pbc=T"])
+def test_columns_that_the_file_cannot_hold_are_refused_at_once(tmp_path: Path, spelling: str) -> None:
+    properties = spelling.format(f"species:S:1:pos:R:3:x:R:{10**9}")
+    (tmp_path / "a.xyz").write_text(f"{ONE}1\n{properties}\nH 0 0 0\n")
+    with pytest.raises(UserError, match=rf"frame 1 declares a property of {10**9} columns"):
+        AseSource(tmp_path / "a.xyz")
+
+
 @pytest.mark.parametrize("packed", PACK)
 def test_what_is_meant_passes(tmp_path: Path, packed: str) -> None:
     write(tmp_path / "a.xyz", [molecule("H2O"), molecule("CH4")], format="extxyz")

@@ -93,7 +93,7 @@ def test_cut_short_anywhere(tmp_path: Path) -> None:
             check_lmdb(path)
 
 
-@pytest.mark.parametrize("length", [10**9, 6, 4, -1, 2.0, "5", None, True])
+@pytest.mark.parametrize("length", [10**9, 6, -1, 2.0, "5", None, True])
 def test_wrong_length(tmp_path: Path, length: object) -> None:
     path = put(write(tmp_path / "a.lmdb"), length=pickle.dumps(length))
     with pytest.raises(UserError, match=r"a\.lmdb: 'length' is .*the file has 5 record"):

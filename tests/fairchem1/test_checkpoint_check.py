@@ -75,6 +75,13 @@ def test_good_ones():
             "no energies by atomic number",
         ),
         ("label_rescaling", {"scale": 1.0}, "lacks scale, mean or references"),
+        ("label_rescaling", {"scale": torch.tensor(True), "mean": 0.0, "references": None}, "expected one number"),
+        ("label_rescaling", {"scale": torch.tensor(1 + 1j), "mean": 0.0, "references": None}, "expected one number"),
+        ("label_rescaling", {"scale": 1.0, "mean": 1e30, "references": None}, r"mean reaches 1e\+30"),
+        ("label_rescaling", {"scale": 1.0, "mean": 0.0, "references": torch.tensor([1e30])}, "beyond 1e"),
+        ("normalizers", {"energy": {"mean": 0.0, "rmsd": torch.tensor(True)}}, r"rmsd is of type torch\.bool"),
+        ("state_dict", {"w": torch.tensor([1.0, -1e30])}, r"w reaches 1e\+30, expected at most 1e\+15"),
+        ("state_dict", {"w": torch.ones(2).to(torch.float8_e4m3fn)}, "w is no ordinary tensor"),
         ("scale_dict", {"block_1": 0.0}, "scale factor block_1 is 0"),
         ("scale_dict", {"block_1": torch.tensor(NAN)}, "scale factor block_1 is not finite"),
     ],
@@ -95,6 +102,9 @@ def test_numbers_that_cannot_be_meant(part, value, message):
         ({"state_dict": {}, "config": 3}, "names no model"),
         ({"state_dict": {"a": 3}, "config": {"model": "schnet"}}, "something other than tensors"),
         ({**GOOD, "normalizers": [1]}, "its normalizers is a list"),
+        ({**GOOD, "ema": {}}, "no list of tensors"),
+        ({**GOOD, "ema": {"decay": 0.9}}, "no list of tensors"),
+        ({**GOOD, "ema": {"shadow_params": [1.0]}}, "no list of tensors"),
     ],
 )
 def test_other_contents_are_named(checkpoint, message):
@@ -184,6 +194,7 @@ def test_a_model_that_is_larger_than_its_file(trained, tmp_path, key, value):
         lambda c: c["config"].update(outputs="x"),
         lambda c: c["config"].update(dataset="x"),
         lambda c: c["config"].update(optim=3),
+        lambda c: c["config"]["cmd"].update(seed=-1),
         lambda c: c["state_dict"].update({3: torch.ones(3)}),
         lambda c: c["label_rescaling"].update(scale=torch.ones(1).expand(10**11)),
         lambda c: c["label_rescaling"].update(references=torch.zeros(1).expand(10**11)),
@@ -197,3 +208,102 @@ def test_parts_that_no_training_saves(trained, tmp_path, spoil):
     torch.save(checkpoint, tmp_path / "x.pt")
     with pytest.raises(UserError, match=r"x\.pt"):
         ocp_dc.calculator(tmp_path / "x.pt", cpu=True)
+
+
+WEIGHT = "lin1.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: (w * 100).long(), r"holds torch\.int64 in the checkpoint, torch\.float32 in the model"),
+        (lambda w: w > 0, r"holds torch\.bool"),
+        (lambda w: torch.complex(w, w), r"holds torch\.complex64"),
+        (lambda w: w[:1].expand(w.shape), "one number or row in the checkpoint, repeated"),
+    ],
+)
+def test_weights_of_another_kind(trained, tmp_path, change, message):
+    """torch copies integers, booleans and the real part of complex numbers into floats without a word."""
+    checkpoint = trained.load("best_checkpoint.pt")
+    checkpoint["state_dict"][WEIGHT] = change(checkpoint["state_dict"][WEIGHT])
+    torch.save(checkpoint, tmp_path / "x.pt")
+    with pytest.raises(UserError, match=f"{WEIGHT} .*{message}"):
+        ocp_dc.calculator(tmp_path / "x.pt", cpu=True)
+
+
+def test_averages_of_another_kind(trained, tmp_path):
+    checkpoint = trained.load("checkpoint.pt")
+    checkpoint["ema"]["shadow_params"] = [value.long() for value in checkpoint["ema"]["shadow_params"]]
+    torch.save(checkpoint, tmp_path / "x.pt")
+    with pytest.raises(UserError, match=r"averaged weights \(ema\) of the checkpoint are not those of its model"):
+        ocp_dc.calculator(tmp_path / "x.pt", cpu=True)
+
+
+def test_weights_of_another_precision(trained, tmp_path):
+    checkpoint = trained.load("best_checkpoint.pt")
+    checkpoint["state_dict"][WEIGHT] = checkpoint["state_dict"][WEIGHT].half()
+    torch.save(checkpoint, tmp_path / "x.pt")
+    assert ocp_dc.calculator(tmp_path / "x.pt", cpu=True)
+
+
+def test_a_checkpoint_cannot_allow_itself_missing_weights(trained, tmp_path):
+    """They would be predicted with as they were drawn, other numbers in every process."""
+    checkpoint = trained.load("best_checkpoint.pt")
+    checkpoint["config"]["task"]["strict_load"] = False
+    del checkpoint["state_dict"][WEIGHT]
+    torch.save(checkpoint, tmp_path / "x.pt")
+    with pytest.raises(UserError, match=rf"lacks 1 of the \d+ parameters of its own model, such as {WEIGHT}"):
+        ocp_dc.calculator(tmp_path / "x.pt", cpu=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"use_pbc": "False"}, r"model\.use_pbc: got 'False', expected true or false"),
+        ({"cutoff": True}, r"model\.cutoff: got True, expected a finite number"),
+        ({"cutoff": torch.tensor(5.0)}, r"model\.cutoff: got tensor"),
+        ({"name": "dimenetplusplus", "num_spherical": 60}, r"model\.num_spherical: got 60"),
+        ({"name": "hydra", "backbone": {"model": "gemnet_t_backbone", "num_spherical": 60}}, "model.backbone.num_sph"),
+        (
+            {"name": "hydra", "backbone": {"model": "hydra", "backbone": {"model": "painn_backbone", "cutoff": 1e9}}},
+            "c",
+        ),
+    ],
+)
+def test_arguments_of_the_saved_model(trained, tmp_path, model, message):
+    """They are checked as those of a config are: a text counts as true, and deriving basis functions need not end."""
+    checkpoint = trained.load("best_checkpoint.pt")
+    checkpoint["config"]["model"] |= model
+    torch.save(checkpoint, tmp_path / "x.pt")
+    for read in (
+        lambda: ocp_dc.calculator(tmp_path / "x.pt", cpu=True),
+        lambda: OCPCalculator(checkpoint_path=tmp_path / "x.pt", cpu=True),
+        lambda: model_of_checkpoint(str(tmp_path / "x.pt")),
+    ):
+        with pytest.raises(UserError, match=message):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"forces": {"level": "atom"}}, "predicts forces, and no energy"),
+        ({}, "predicts nothing, and no energy"),
+        ({"energy": {"level": "atom"}}, "level: 'atom', expected 'system'"),
+        ({"energy": {"level": "system"}, "forces": {"level": "system"}}, "level: 'system', expected 'atom'"),
+    ],
+)
+def test_outputs_of_the_saved_config(trained, tmp_path, outputs, message):
+    checkpoint = trained.load("best_checkpoint.pt")
+    checkpoint["config"]["outputs"] = outputs
+    torch.save(checkpoint, tmp_path / "x.pt")
+    with pytest.raises(UserError, match=message):
+        ocp_dc.calculator(tmp_path / "x.pt", cpu=True)
+
+
+def test_an_evaluation_of_energies_alone(trained, ethanol, tmp_path, capsys):
+    checkpoint = trained.load("best_checkpoint.pt")
+    del checkpoint["config"]["outputs"]["forces"]
+    torch.save(checkpoint, tmp_path / "x.pt")
+    assert main(["evaluate", str(tmp_path / "x.pt"), str(ethanol / "test"), "--out", str(tmp_path / "e"), "--cpu"]) == 2
+    assert "predicts energy, and no forces" in capsys.readouterr().err

@@ -227,6 +227,21 @@ def test_a_mapping_that_hides_what_is_in_it(tmp_path, trained):
             ocp_dc.calculator(tmp_path / "x.pt", cpu=True)
 
 
+@pytest.mark.parametrize("name", ["detach", "is_floating_point"])
+def test_a_tensor_that_hides_its_numbers(tmp_path, trained, name):
+    """Parameters keep attributes that were set on them, which stand before the methods of tensors."""
+    checkpoint = trained.load("best_checkpoint.pt")
+    weight = torch.nn.Parameter(checkpoint["state_dict"]["lin1.weight"])
+    weight.note = "harmless"
+    checkpoint["state_dict"]["lin1.weight"] = weight
+    torch.save(checkpoint, tmp_path / "x.pt")
+    assert ocp_dc.calculator(tmp_path / "x.pt", cpu=True)
+    setattr(weight, name, OrderedDict)
+    torch.save(checkpoint, tmp_path / "x.pt")
+    with pytest.raises(UnsafeDataError, match=f"attribute '{name}'"):
+        ocp_dc.calculator(tmp_path / "x.pt", cpu=True)
+
+
 def test_a_config_that_is_no_tree(tmp_path, trained):
     """Lists that share their parts, or hold themselves, take forever or no end to go through."""
     bomb: list = []

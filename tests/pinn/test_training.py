@@ -142,6 +142,35 @@ def test_loss_terms_of_the_network_that_is_kept(tmp_path, batchnorm):
     assert all(kept[name] == pytest.approx(last[name], rel=1e-5) for name in kept) == (batchnorm == "none")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda c, w: {"state_dict": {**c["state_dict"], "linears.1.weight": w.long()}},
+            "holds torch.int64, expected f",
+        ),
+        (lambda c, w: {"state_dict": {**c["state_dict"], "linears.1.weight": w > 0}}, "holds torch.bool"),
+        (lambda c, w: {"state_dict": {**c["state_dict"], "linears.1.weight": w + 1j}}, "holds torch.complex64"),
+        (lambda c, w: {"state_dict": {**c["state_dict"], "linears.1.weight": w * 0 + 1e30}}, "numbers beyond 1e"),
+        (lambda c, w: {"state_dict": [w]}, "other than tensors"),
+        (lambda c, w: {"config": c["config"].replace('"width": 8', '"width": 20000')}, "more than the file holds"),
+        (
+            lambda c, w: {"config": c["config"].replace('"hidden_layers": 2', '"hidden_layers": 1000000')},
+            "more than the",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("no_pictures")
+def test_a_model_file_that_no_training_wrote(tmp_path, change, message):
+    pinn.train({**SMALL, "network": {"hidden_layers": 2, "width": 8}}, tmp_path, progress=False)
+    content = torch.load(tmp_path / "model.pt", weights_only=True)
+    changed = {**content, **change(content, content["state_dict"]["linears.1.weight"])}
+    assert str(changed) != str(content)
+    torch.save(changed, tmp_path / "x.pt")
+    with pytest.raises(UserError, match=message):
+        pinn.load(tmp_path / "x.pt")
+
+
 def _at(trained, points):
     """The (N,) field in double precision, which differences need."""
     with torch.no_grad():

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from ocp_dc.errors import UserError
+from ocp_dc.study.commands import _write
 from ocp_dc.study.engines.potentials import SMOKE
+from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.plan import Choices, make_plan
 from ocp_dc.study.spec import read_study
 
@@ -197,3 +199,29 @@ def test_the_studies_that_ship_hold_on_catalysts(out, slabs, path):
     assert configs["oc20"]["model"]["cutoff"] == 6.0
     assert all(config["model"]["use_pbc"] for config in configs.values())
     assert configs["oc20"]["optim"]["batch_size"] != configs["slabs"]["optim"]["batch_size"]
+
+
+@pytest.mark.parametrize("file", ["config.yml", "run.json"])
+def test_what_runs_is_the_study_whoever_made_the_folder(out, tmp_path, caplog, file):
+    """A downloaded folder has the right identifiers, and a config in it could name any code."""
+    made = plan(out, tmp_path)
+    folders = {run.id: RunFolder(tmp_path / "out" / "runs" / run.id) for run in made.runs}
+    _write(made, tmp_path / "out", folders, "a command")
+    first, done = (folders[run.id] for run in made.runs[:2])
+    description = first.description()
+    config = {**made.runs[0].config, "model": {"name": "subprocess.Popen", "args": "true"}}
+    for folder in (first, done):
+        if file == "config.yml":
+            (folder.path / file).write_text(json.dumps(config))
+        else:
+            folder.write({**folder.description(), "engine": "pinn"}, folder.config())
+    done.finish({"status": "done", "message": "", "test": {}})
+    before = (done.path / file).read_text()
+    _write(made, tmp_path / "out", folders, "a command")
+    assert first.config() == made.runs[0].config
+    assert first.description() == description
+    assert [record.message.split(":")[0] for record in caplog.records] == [str(first.path)]
+    assert (done.path / file).read_text() == before  # what has run is a record
+    caplog.clear()
+    _write(made, tmp_path / "out", folders, "a command")
+    assert not caplog.records
