@@ -25,7 +25,7 @@ from tqdm import tqdm
 from ocp_dc.errors import UserError
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1 import scale_factors
-from ocp_dc.fairchem1.inference import silent_trainer
+from ocp_dc.fairchem1.inference import quiet, silent_trainer
 from ocp_dc.fairchem1.model_boundaries import bounded
 from ocp_dc.fairchem1.plain import plain
 from ocp_dc.fairchem1.subnormals import flushed_subnormals
@@ -124,11 +124,11 @@ def table(fitted: Sequence[Fitted]) -> str:
 
 def make_trainer(config: dict[str, Any], cpu: bool) -> DCTrainer:
     """Return a trainer that writes nothing, with model and training set alone."""
-    logging.getLogger().setLevel(logging.ERROR)  # fairchem prints the whole config, and warns of every loader
     train = {key: value for key, value in config["dataset"]["train"].items() if key != "transforms"}
     model = {key: value for key, value in config["model"].items() if key != "scale_file"}
     blocks = {**config, "model": model}
-    return silent_trainer(blocks, copy.deepcopy(train), cpu=cpu, seed=config["seed"], inference_only=False)
+    with quiet(logging.ERROR):  # fairchem prints the whole config, and warns of every loader
+        return silent_trainer(blocks, copy.deepcopy(train), cpu=cpu, seed=config["seed"], inference_only=False)
 
 
 def _order(model: nn.Module, batch: Any) -> list[tuple[str, ScaleFactor]]:

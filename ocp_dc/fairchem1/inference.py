@@ -30,11 +30,23 @@ def load_trainer(checkpoint_path: str | Path, cpu: bool = False, trust_modules: 
     Raises:
         UserError: the file is missing, damaged or hostile.
     """
-    logging.getLogger().setLevel(logging.WARNING)  # the config was printed when the model was trained
-    setup_imports()
-    # both hold while the model is built too, which may start from another checkpoint
-    with trusting(trust_modules), bounded_by_checkpoint(checkpoint_path):
-        return _load_trainer(checkpoint_path, cpu)
+    with quiet(logging.WARNING):  # the config was printed when the model was trained
+        setup_imports()
+        # both hold while the model is built too, which may start from another checkpoint
+        with trusting(trust_modules), bounded_by_checkpoint(checkpoint_path):
+            return _load_trainer(checkpoint_path, cpu)
+
+
+@contextlib.contextmanager
+def quiet(level: int) -> Iterator[None]:
+    """Hold back messages below a level as long as the block lasts; the level is the user's again after it."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(max(level, before))
+    try:
+        yield
+    finally:
+        root.setLevel(before)
 
 
 def _load_trainer(checkpoint_path: str | Path, cpu: bool) -> DCTrainer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 import subprocess
 import sys
@@ -83,6 +84,18 @@ def test_keeps_float64(trained, frames):
     energy = atoms.get_potential_energy()
     assert isinstance(energy, float)
     assert energy != float(np.float32(energy))
+
+
+def test_the_level_of_logging_stays_the_users(trained):
+    root = logging.getLogger()
+    before = root.level
+    try:
+        for level in (logging.DEBUG, logging.ERROR):
+            root.setLevel(level)
+            ocp_dc.calculator(trained.checkpoint(), cpu=True)
+            assert root.level == level
+    finally:
+        root.setLevel(before)
 
 
 def test_training_checkpoints_predict_with_the_averaged_weights(trained, frames):
