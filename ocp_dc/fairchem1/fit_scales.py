@@ -74,7 +74,7 @@ def fit_config(
         raise UserError(f"--batches: got {batches}, expected 1 or more")
     args, rest = run_main.parse(["--mode", "train", "--config-yml", config_path, *overrides])
     config = run_main.resolve(args, rest)
-    run_main.check_mode(config)
+    run_main.check_source(config, "train", "fit-scales")
     trainer = make_trainer(config, cpu=cpu)
     fitted = fit(trainer.model, [b.to(trainer.device) for b in itertools.islice(trainer.train_loader, batches)])
     factors = {each.name: each.value for each in fitted}

@@ -127,10 +127,14 @@ def check_mode(config: dict[str, Any]) -> None:
     if checkpoint is not None and not Path(checkpoint).is_file():
         found = "is a folder; name a file in it" if Path(checkpoint).is_dir() else "no such file"
         raise UserError(f"--checkpoint {checkpoint}: {found}, such as checkpoints/ID/best_checkpoint.pt")
-    split = NEEDS_SPLIT[mode]
-    if not (config["dataset"].get(split) or {}).get("src"):
-        raise UserError(f"--mode {mode} needs dataset.{split}.src in the config or as an override")
-    source = config["dataset"][split]["src"]
+    check_source(config, NEEDS_SPLIT[mode], f"--mode {mode}")
+    check_held_out(config["dataset"], config["dataset"].get("train") or {})
+
+
+def check_source(config: dict[str, Any], split: str, needing: str) -> None:
+    """Refuse a config without the data of a split that ``needing``, such as ``--mode train``, needs."""
+    source = (config["dataset"].get(split) or {}).get("src")
+    if not source:
+        raise UserError(f"{needing} needs dataset.{split}.src in the config or as an override")
     if isinstance(source, str) and not Path(source).exists():
         raise UserError(f"dataset.{split}.src {source}: no such file or folder; `ocp-dc prepare` makes one")
-    check_held_out(config["dataset"], config["dataset"].get("train") or {})
