@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -108,7 +109,7 @@ def check_training_state(checkpoint: Mapping[str, Any], where: str) -> None:
     for index, state in (optimizer.get("state") or {}).items():
         for name, value in state.items():
             if torch.is_tensor(value):
-                _check_finite(f"the optimizer's {name} of parameter {index}", value, where)
+                _check_finite(f"the optimizer's {name} of parameter {index}", value, where, largest=math.inf)
 
 
 def _named(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -141,7 +142,7 @@ def _tensor(name: str, value: Any, where: str) -> torch.Tensor:
     raise UserError(f"{where}: {name} is no ordinary tensor or number; it is damaged")
 
 
-def _check_finite(name: str, value: Any, where: str) -> None:
+def _check_finite(name: str, value: Any, where: str, largest: float = LARGEST) -> None:
     tensor = _tensor(name, value, where)
     if not tensor.is_floating_point() and not tensor.is_complex():
         return
@@ -151,8 +152,8 @@ def _check_finite(name: str, value: Any, where: str) -> None:
         raise UserError(
             f"{where}: {name} is not finite ({example}, {int(wrong.sum())} of {tensor.numel()}); {NOT_FINITE}"
         )
-    if tensor.numel() and (largest := tensor.abs().max().item()) > LARGEST:
-        raise UserError(f"{where}: {name} reaches {largest:.3g}, expected at most {LARGEST:g}; {NOT_FINITE}")
+    if tensor.numel() and (reached := tensor.abs().max().item()) > largest:
+        raise UserError(f"{where}: {name} reaches {reached:.3g}, expected at most {largest:g}; {NOT_FINITE}")
 
 
 def _check_scale(name: str, value: Any, where: str) -> None:

@@ -119,6 +119,12 @@ def test_moments_matter_to_a_training_only():
         check_training_state(state, "here")
 
 
+def test_moments_of_large_gradients():
+    """Squares of gradients may be far larger than weights."""
+    moments = {"step": torch.tensor(1.0), "exp_avg_sq": torch.tensor([1.0e30])}
+    check_training_state({**GOOD, "optimizer": {"state": {0: moments}}}, "f")
+
+
 @pytest.mark.parametrize("value", ["one number", "fewer"])
 def test_averages_of_other_shapes_are_not_broadcast(value, trained, tmp_path):
     checkpoint = trained.load("checkpoint.pt")
