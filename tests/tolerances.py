@@ -17,6 +17,13 @@ SPHERICAL_GRID = 1e-2
 # Labels that went through float32 once (LMDB forces, batched energies after centring), in eV and eV/Å.
 FLOAT32_LABEL = (1e-6, 1e-5)
 
+# What a model computes in float32 of one structure in different batches: the sums run in another order.
+FLOAT32_BATCH = (2e-5, 1e-5)
+
+# Energies (eV) and forces (eV/Å) of atoms tens of Å from the origin: float32 rounds there to 4e-6 Å, and forces are
+# some 10 eV/Å.
+FLOAT32_SHIFTED = 2e-4
+
 
 def assert_close(actual: torch.Tensor, expected: torch.Tensor) -> None:
     """Compare at the rounding tolerance of the tensors' dtype."""

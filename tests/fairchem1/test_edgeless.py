@@ -13,7 +13,7 @@ from ase import Atoms
 from ocp_dc.fairchem1 import edgeless
 
 from every_model import CASES, batch_of, in_float64, structures, wrapper
-from tolerances import FLOAT32_LABEL
+from tolerances import FLOAT32_BATCH
 
 DC = {"activation": "irelu", "region": "output"}
 INTENSIVE = ("dc_cgcnn",)  # the mean over atoms
@@ -60,7 +60,7 @@ def test_atoms_out_of_reach(named):
     per_structure = model.energy_mlp.bias.item() if name == "dc_forcenet" else 0.0  # its last layer follows the sum
     energies = {symbol: energy.item() - per_structure for symbol, (energy, _) in alone.items()}
     energies |= {key: predict(model, atoms)[0].item() - per_structure for key, atoms in SPARSE.items()}
-    relative, absolute = FLOAT32_LABEL
+    relative, absolute = FLOAT32_BATCH
     assert energies["two atoms out of reach"] == pytest.approx(energies["O"] + energies["H"], relative, absolute)
     assert energies["dimer and atom"] == pytest.approx(energies["dimer"] + energies["C"], relative, absolute)
 
@@ -71,7 +71,7 @@ def test_company_changes_nothing(named, sparse):
     name, model = named
     lone, normal = SPARSE[sparse], structures("molecules")[0]
     (expected, forces), (other, other_forces) = predict(model, lone), predict(model, normal)
-    relative, absolute = FLOAT32_LABEL
+    relative, absolute = FLOAT32_BATCH
     for company in ([lone, normal], [normal, lone, normal], [lone, lone]):
         energies, found = predict(model, *company)
         energies_alone = [expected if atoms is lone else other for atoms in company]
@@ -105,7 +105,7 @@ def test_periodic_structures(name):
     lone, normal = Atoms([8], [[1.0, 1.0, 1.0]], cell=[30, 30, 30], pbc=True), structures("periodic")[0]
     (alone, forces), (other, _) = predict(model, lone), predict(model, normal)
     assert not forces.any()
-    np.testing.assert_allclose(predict(model, normal, lone)[0], np.concatenate([other, alone]), *FLOAT32_LABEL)
+    np.testing.assert_allclose(predict(model, normal, lone)[0], np.concatenate([other, alone]), *FLOAT32_BATCH)
 
 
 def test_forces_beside_an_atom_are_derivatives():

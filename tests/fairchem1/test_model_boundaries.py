@@ -26,7 +26,7 @@ from ocp_dc.fairchem1.model_boundaries import bounded
 
 from every_model import CASES, batch_of, build, forward, in_float64
 from runs import MODEL, run_main
-from tolerances import FINITE_DIFFERENCE
+from tolerances import FINITE_DIFFERENCE, FLOAT32_SHIFTED
 
 CONSERVATIVE = ("dc_schnet", "dc_dimenetplusplus", "dc_gemnet_t", "dc_painn", "dc_gemnet_oc")
 CUTOFF = 5.0
@@ -360,8 +360,10 @@ def test_the_calculator_does_not_see_where_the_box_begins(trained, trained_on_al
                 else:
                     atoms.positions[3:] += 2 * atoms.cell[1]
                 atoms.calc = calculator
-                assert atoms.get_potential_energy() == pytest.approx(reference.get_potential_energy(), abs=1e-5)
-                np.testing.assert_allclose(atoms.get_forces(), reference.get_forces(), rtol=1e-5, atol=1e-5)
+                assert atoms.get_potential_energy() == pytest.approx(
+                    reference.get_potential_energy(), abs=FLOAT32_SHIFTED
+                )
+                np.testing.assert_allclose(atoms.get_forces(), reference.get_forces(), rtol=0, atol=FLOAT32_SHIFTED)
 
 
 def test_fairchem_s_calculator_refuses_the_cell_that_it_makes_up(trained_on_all):
