@@ -123,6 +123,16 @@ def digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def file_digest(*paths: Path) -> str:
+    """Return the SHA-256 of the bytes of files, one file after another."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
 def read_json(path: str | Path, mend: str) -> dict[str, Any]:
     """Return the JSON object in a file, read strictly: no NaN, no infinity, no key twice.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -28,7 +27,7 @@ from ocp_dc.data.splits import random_split
 from ocp_dc.data.summary import Summary
 from ocp_dc.data.units import energy_in_ev, length_in_angstrom
 from ocp_dc.errors import UserError, unknown_name
-from ocp_dc.files import replacing_folder, write_json
+from ocp_dc.files import file_digest, replacing_folder, write_json
 
 logger = logging.getLogger(__name__)  # prints to the error stream unless the caller configures logging
 
@@ -105,7 +104,7 @@ def prepare(
         description: dict[str, Any] = {
             "source": ", ".join(map(str, sources)),
             "file": files[0].name if len(files) == 1 else None,
-            "sha256": _sha256(files),
+            "sha256": file_digest(*files),
             **source.describe(),
             **({} if energy_key is None else {"energy_key": energy_key}),
             **({} if forces_key is None else {"forces_key": forces_key}),
@@ -189,13 +188,3 @@ def _samples(
         summary.add(name, index, frame, check_frame(frame, source.where(index)))
         yield edged(to_data(frame, sid=index))
         bar.update()
-
-
-def _sha256(files: list[Path]) -> str:
-    """Return the digest of the files' bytes, one file after another."""
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

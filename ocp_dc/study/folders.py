@@ -16,7 +16,6 @@ OUT/runs/ID/failure.json       the last attempt that failed; the next start trie
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -28,7 +27,7 @@ from typing import Any
 import yaml
 
 from ocp_dc.errors import UserError
-from ocp_dc.files import is_cut_off, read_json, read_record, write_record, write_text
+from ocp_dc.files import file_digest, is_cut_off, read_json, read_record, write_record, write_text
 from ocp_dc.locks import only_one
 from ocp_dc.yaml_config import read_yaml
 
@@ -72,7 +71,7 @@ class RunFolder:
         """Write what the run is, once; a run's identifier says that both are as they were."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.path / "config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        write_record(self.path / "run.json", {**description, CONFIG: _digest(self.path / "config.yml")})
+        write_record(self.path / "run.json", {**description, CONFIG: file_digest(self.path / "config.yml")})
 
     def holds(self, description: dict[str, Any], config: dict[str, Any]) -> bool:
         """Whether the folder has the files that :meth:`write` would write."""
@@ -110,7 +109,7 @@ class RunFolder:
         """
         path, mend = self.path / "config.yml", f"remove {self.path} to make the run again"
         config = read_yaml(path, f"the config of a run; {mend}")
-        if (self.read("run.json") or {}).get(CONFIG, _digest(path)) != _digest(path):
+        if (self.read("run.json") or {}).get(CONFIG, file_digest(path)) != file_digest(path):
             raise UserError(f"{path}: its content does not fit run.json: it was damaged or edited; {mend}")
         return config
 
@@ -128,7 +127,7 @@ class RunFolder:
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result, whole, as the last file of the run."""
         (self.path / "failure.json").unlink(missing_ok=True)
-        found = {name: _digest(self.results / name) for name in REPORTED if (self.results / name).is_file()}
+        found = {name: file_digest(self.results / name) for name in REPORTED if (self.results / name).is_file()}
         write_record(self.path / "result.json", {**result, FILES: found})
 
     def check_files(self, result: Mapping[str, Any]) -> None:
@@ -139,7 +138,7 @@ class RunFolder:
         """
         for name, noted in result.get(FILES, {}).items():
             path = self.results / name
-            if not path.is_file() or _digest(path) != noted:
+            if not path.is_file() or file_digest(path) != noted:
                 raise UserError(
                     f"{path}: is not as it was at the end of the run: it was damaged, edited or removed; put it back, "
                     f"or remove {self.path} to make the run again"
@@ -173,10 +172,6 @@ def _problem(name: str, content: dict[str, Any]) -> str | None:
             if value is not None and not isinstance(value, dict) and not _is_number(value):
                 return f"test.{key}: got {value!r}, expected a finite number or null"
     return None
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _is_number(value: Any) -> bool:

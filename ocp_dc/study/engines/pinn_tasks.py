@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from ocp_dc import pinn
 from ocp_dc.errors import DivergenceError, UserError
+from ocp_dc.files import file_digest
 from ocp_dc.study.engines.engine import Config, Facts
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BudgetOptions, DataOptions
@@ -152,4 +152,4 @@ class PinnTasks:
 
 def _content(path: Path) -> str:
     """Return what a file is, or where it lies where it is too large to be read for that."""
-    return str(path) if path.stat().st_size > SMALL_FILE else hashlib.sha256(path.read_bytes()).hexdigest()
+    return str(path) if path.stat().st_size > SMALL_FILE else file_digest(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from ocp_dc.data.lmdb_check import check_lmdb
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path, slab_sample_path
 from ocp_dc.errors import UserError
+from ocp_dc.files import file_digest
 from ocp_dc.study.options import BudgetOptions, DataOptions
 
 SAMPLE_SIZES = {"ethanol": (600, 100, 300), "slabs": (200, 50, 50)}
@@ -61,7 +61,7 @@ def data_identity(src: str) -> str:
     description = path.parent / "dataset.json"
     if not description.is_file():
         return src
-    return f"{path.name} {hashlib.sha256(description.read_bytes()).hexdigest()}"
+    return f"{path.name} {file_digest(description)}"
 
 
 def _folder(name: str, options: DataOptions, limits: Mapping[str, int | None], out: Path) -> Path | None:
