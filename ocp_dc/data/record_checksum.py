@@ -9,7 +9,7 @@ import zlib
 
 from ocp_dc.errors import UserError
 
-MARK = b"crc-32: "  # then the checksum, 4 bytes, the highest first
+MARK = b"crc-32: "  # then the checksum in 4 bytes, big-endian
 
 
 def seal(key: bytes, record: bytes) -> bytes:
