@@ -20,8 +20,8 @@ from training_step import medians, stepper
 
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path
-from ocp_dc.fairchem1.collate import collate
-from ocp_dc.fairchem1.memory_dataset import LmdbInMemoryDataset
+from ocp_dc.fairchem1.train.collate import collate
+from ocp_dc.fairchem1.train.memory_dataset import LmdbInMemoryDataset
 
 BATCH = 20
 MODEL = {

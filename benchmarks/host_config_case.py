@@ -42,8 +42,8 @@ def write_data(folder: Path) -> None:
     import numpy as np
     from ase.calculators.singlepoint import SinglePointCalculator
 
-    from ocp_dc.data.ase_files import AseSource
-    from ocp_dc.data.lmdb_io import to_data, write_lmdb
+    from ocp_dc.data.oc20_lmdb.lmdb_io import to_data, write_lmdb
+    from ocp_dc.data.readers.ase_files import AseSource
     from ocp_dc.data.sample import slab_sample_path
 
     source, generator = AseSource(slab_sample_path()), np.random.default_rng(0)
@@ -182,8 +182,8 @@ def fallbacks_alone() -> None:
     package = ModuleType("ocp_dc.fairchem1")
     package.__path__ = [str(Path(ocp_dc.__file__).with_name("fairchem1"))]
     sys.modules["ocp_dc.fairchem1"] = package
-    importlib.import_module("ocp_dc.fairchem1.fallbacks").install()
-    importlib.import_module("ocp_dc.fairchem1.basis_cache").install()
+    importlib.import_module("ocp_dc.fairchem1.host_patches.fallbacks").install()
+    importlib.import_module("ocp_dc.fairchem1.host_patches.basis_cache").install()
     importlib.import_module("fairchem.core.common.utils").setup_imports()
     importlib.import_module("fairchem.core._cli")
 

@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 
 from host_config_case import TRAINS, case, fallbacks_alone, import_ours, write_data
 
-from ocp_dc.files import write_text
+from ocp_dc.core.files import write_text
 
 ARMS = ("stock", "ocp-dc main", "with dc:")
 K = TypeVar("K")

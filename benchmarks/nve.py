@@ -34,7 +34,7 @@ from ase.md.verlet import VelocityVerlet
 import ocp_dc
 from ocp_dc.cli import main as command_line
 from ocp_dc.demo import config_path
-from ocp_dc.fairchem1.calculator import DCCalculator
+from ocp_dc.fairchem1.infer.calculator import DCCalculator
 
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset  # isort: skip  # after the hooks, which let it import
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from training_step import medians
 
 from ocp_dc import pinn
-from ocp_dc.pinn.backend import dde
-from ocp_dc.pinn.collocation import Collocation
+from ocp_dc.pinn.deepxde.backend import dde
+from ocp_dc.pinn.deepxde.collocation import Collocation
+from ocp_dc.pinn.deepxde.setup import set_up
 from ocp_dc.pinn.options import PinnOptions
-from ocp_dc.pinn.setup import set_up
-from ocp_dc.pinn.tasks import task_names
+from ocp_dc.pinn.physics.tasks import task_names
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "pinn"
 PDEBENCH = {"diffusion_sorption": ("--data.size=1024", "--data.times=101")}

@@ -5,7 +5,7 @@ ethanol. Each run is one of fairchem's main in this process, with the model's ``
 ``dc:`` block given here; GemNet's scale factors are fitted for each case first, as its configs ask for. What was run
 before is taken from OUT. Writes ``OUT/stability.csv`` and prints it as the table of docs/stability.md.
 
-ocp_dc/fairchem1/stability.csv is such a file: `ocp-dc inspect` and every training warn from it.
+ocp_dc/training/stability.csv is such a file: `ocp-dc inspect` and every training warn from it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import numpy as np
 
 from ocp_dc.cli import main as ocp_dc
 from ocp_dc.demo import config_path
-from ocp_dc.fairchem1.stability import Measurement, table
-from ocp_dc.fairchem1.transform import iterate_labels
+from ocp_dc.fairchem1.train.transform import iterate_labels
+from ocp_dc.training.stability import Measurement, table
 
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset  # isort: skip  # after the hooks, which let it import
 

@@ -22,8 +22,8 @@ from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path
-from ocp_dc.fairchem1.collate import collate
-from ocp_dc.fairchem1.memory_dataset import LmdbInMemoryDataset
+from ocp_dc.fairchem1.train.collate import collate
+from ocp_dc.fairchem1.train.memory_dataset import LmdbInMemoryDataset
 
 BATCH = 32
 REPEATS = 15

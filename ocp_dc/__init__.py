@@ -22,8 +22,8 @@ def calculator(checkpoint: str | Path, cpu: bool = False, trust_modules: Sequenc
         trust_modules: dotted names of modules whose code the checkpoint may name, beside fairchem's and ours.
 
     Raises:
-        ocp_dc.errors.UserError: the file is missing, damaged or hostile.
+        ocp_dc.core.errors.UserError: the file is missing, damaged or hostile.
     """
-    from ocp_dc.fairchem1.calculator import DCCalculator  # fairchem takes seconds to import
+    from ocp_dc.fairchem1.infer.calculator import DCCalculator  # fairchem takes seconds to import
 
     return DCCalculator(checkpoint, cpu=cpu, trust_modules=trust_modules)

@@ -1,4 +1,4 @@
-"""The command line ``ocp-dc``: it parses and calls; errors end in :mod:`ocp_dc.failures`."""
+"""The command line ``ocp-dc``: it parses and calls; errors end in :mod:`ocp_dc.core.failures`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ocp_dc import __version__
-from ocp_dc.errors import UserError
-from ocp_dc.failures import exit_status
-from ocp_dc.files import is_cut_off
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.failures import exit_status
+from ocp_dc.core.files import is_cut_off
+from ocp_dc.core.search_path import share_with_children
 from ocp_dc.pinn.commands import add_pinn
-from ocp_dc.search_path import share_with_children
 
 DEBUG = "--debug"
 MAIN_HELP = "run fairchem's main with the plugin loaded: train, validate, predict, run-relaxations"
@@ -176,14 +176,14 @@ def _prepare(args: argparse.Namespace) -> int:
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    from ocp_dc.fairchem1.inspect_model import inspect_config
+    from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 
     print(inspect_config(args.config, args.overrides))
     return 0
 
 
 def _fit_scales(args: argparse.Namespace) -> int:
-    from ocp_dc.fairchem1.fit_scales import fit_config, table
+    from ocp_dc.fairchem1.train.fit_scales import fit_config, table
 
     out = args.out or Path(f"{Path(args.config).stem}-scales.json")
     print(table(fit_config(args.config, out, args.overrides, batches=args.batches, cpu=args.cpu)))
@@ -194,7 +194,7 @@ def _fit_scales(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     from ocp_dc.evaluation.report import write_report
     from ocp_dc.evaluation.tables import print_errors
-    from ocp_dc.fairchem1.evaluate import predict_labels
+    from ocp_dc.fairchem1.infer.evaluate import predict_labels
 
     before = args.out / "evaluation.json"
     if before.exists() and not args.overwrite and not is_cut_off(before):

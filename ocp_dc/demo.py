@@ -12,9 +12,9 @@ from pathlib import Path
 from rich.console import Console
 from tqdm import tqdm
 
+from ocp_dc.core.errors import UserError
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path
-from ocp_dc.errors import UserError
 
 RUNS = {"stock": "schnet-stock", "derivative-constrained": "schnet-dc"}
 TRAIN, VAL, TEST = 800, 100, 500
@@ -31,10 +31,10 @@ def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
     Raises:
         UserError: the folder exists, ``epochs`` is below 1, or a training failed.
     """
+    from ocp_dc.core.files import write_csv
     from ocp_dc.evaluation.plots import learning_curves
     from ocp_dc.evaluation.report import read_evaluation
     from ocp_dc.evaluation.tables import comparison_rows, comparison_table
-    from ocp_dc.files import write_csv
 
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise UserError(f"--epochs: got {epochs!r}, expected a whole number, 1 or more")

@@ -13,14 +13,14 @@ PACKAGE = Path(__file__).parents[1] / "ocp_dc"
 def text(path: str) -> str:
     """Return a file of ocp_dc with Python's ValueError in place of our own errors."""
     source = (PACKAGE / path).read_text(encoding="utf-8")
-    source = re.sub(r"^from ocp_dc\.errors import .+\n\n?", "", source, flags=re.MULTILINE)
+    source = re.sub(r"^from ocp_dc\.core\.errors import .+\n\n?", "", source, flags=re.MULTILINE)
     source = re.sub(
         r"unknown_name\(\"(\w+)\", (\w+), (\w+)\)",
         r"""ValueError(f"unknown \1 {\2!r}: expected one of {', '.join(\3)}")""",
         source,
     )
     source = source.replace("UserError", "ValueError")
-    if "ocp_dc.errors" in source or "unknown_name" in source:
+    if "ocp_dc.core.errors" in source or "unknown_name" in source:
         raise SystemExit(f"{path}: an error of ours is left in\n{source}")
     return re.sub(r"\n{4,}", "\n\n\n", source)
 

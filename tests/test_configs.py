@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ocp_dc.demo import config_path
-from ocp_dc.fairchem1 import inspect_model
 from ocp_dc.fairchem1 import main as run_main
-from ocp_dc.fairchem1.inspect_model import inspect_config
+from ocp_dc.fairchem1.infer import inspect_model
+from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 
 ROOT = Path(__file__).parents[1]
 inspect = functools.cache(inspect_config)

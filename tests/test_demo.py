@@ -7,7 +7,7 @@ import csv
 import pytest
 
 from ocp_dc import demo
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 from ocp_dc import pinn
 from ocp_dc.cli import _parser
 from ocp_dc.fairchem1 import main as fairchem_main
-from ocp_dc.fairchem1.inspect_model import inspect_config
+from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 
 ALWAYS_ALLOWED = 256 * 2**20  # bytes
 LARGEST_RATIO = 100

@@ -9,7 +9,7 @@ import torch
 from ase.neighborlist import primitive_neighbor_list
 from torch_geometric.data import Data
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 
 SHORTEST = 0.5  # Å; H-H has 0.74
 

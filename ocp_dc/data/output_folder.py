@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 
 
 def new_folder(path: Path | str) -> Path:

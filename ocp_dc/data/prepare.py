@@ -15,19 +15,19 @@ from torch_geometric.data import Data
 from tqdm import tqdm
 
 from ocp_dc import __version__
-from ocp_dc.data import md17_download
+from ocp_dc.core.errors import UserError, unknown_name
+from ocp_dc.core.files import file_digest, replacing_folder, write_json
+from ocp_dc.core.units import energy_in_ev, length_in_angstrom
 from ocp_dc.data.edges import add_edges, check_edges
 from ocp_dc.data.frames import FrameSource, check_frame
-from ocp_dc.data.label_keys import LabelKeys
-from ocp_dc.data.lmdb_io import to_data, write_lmdb
-from ocp_dc.data.npz import LAYOUTS, NpzSource
+from ocp_dc.data.oc20_lmdb.lmdb_io import to_data, write_lmdb
 from ocp_dc.data.output_folder import new_folder
 from ocp_dc.data.plausibility import warnings_of
+from ocp_dc.data.readers import md17_download
+from ocp_dc.data.readers.label_keys import LabelKeys
+from ocp_dc.data.readers.npz import LAYOUTS, NpzSource
 from ocp_dc.data.splits import random_split
 from ocp_dc.data.summary import Summary
-from ocp_dc.data.units import energy_in_ev, length_in_angstrom
-from ocp_dc.errors import UserError, unknown_name
-from ocp_dc.files import file_digest, replacing_folder, write_json
 
 logger = logging.getLogger(__name__)  # prints to the error stream unless the caller configures logging
 
@@ -155,7 +155,7 @@ def _resolve(
     paths = [Path(source) for source in sources]
     if format != "ase":
         return paths, units
-    from ocp_dc.data.trajectories import structure_files  # ase's readers take a while to import
+    from ocp_dc.data.readers.trajectories import structure_files  # ase's readers take a while to import
 
     return structure_files(paths), units
 
@@ -164,8 +164,8 @@ def _source(
     files: list[Path], format: str, units: str | None, length_units: str | None, keys: LabelKeys, one: bool
 ) -> FrameSource:
     if format == "ase":
-        from ocp_dc.data.ase_files import AseSource
-        from ocp_dc.data.trajectories import AseFiles
+        from ocp_dc.data.readers.ase_files import AseSource
+        from ocp_dc.data.readers.trajectories import AseFiles
 
         return AseSource(files[0], units, length_units, keys) if one else AseFiles(files, units, length_units, keys)
     return NpzSource(files[0], format, units, length_units, keys)

@@ -13,8 +13,8 @@ from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
+from ocp_dc.core.errors import UnsafeDataError, UserError
 from ocp_dc.data.archive_bounds import check_zip
-from ocp_dc.errors import UnsafeDataError, UserError
 
 
 def npz_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 
 
 class Split(NamedTuple):

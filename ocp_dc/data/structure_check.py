@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 
 LARGEST_COORDINATE = 1.0e4  # Å; beyond it single precision resolves less than 0.001 Å
 SHORTEST_DISTANCE = 0.1  # Å; no two nuclei come closer in data that electronic structure theory made

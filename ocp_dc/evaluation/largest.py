@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.evaluation.predictions import Predictions
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 
 
 @dataclass(eq=False)

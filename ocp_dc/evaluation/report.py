@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import is_cut_off, read_record, write_csv, write_record
 from ocp_dc.evaluation.largest import largest_errors
 from ocp_dc.evaluation.metrics import UNITS, error_metrics
 from ocp_dc.evaluation.plots import parity_plot
 from ocp_dc.evaluation.predictions import Predictions
-from ocp_dc.files import is_cut_off, read_record, write_csv, write_record
 
 
 def write_report(predictions: Predictions, out_dir: str | Path, title: str, overwrite: bool = False) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.whole_archive import write_npz
 from ocp_dc.data.safe_npz import load_npz
-from ocp_dc.errors import UserError
 from ocp_dc.evaluation.predictions import Predictions
-from ocp_dc.whole_archive import write_npz
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Predictions))
 

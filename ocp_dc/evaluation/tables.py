@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ocp_dc.data.units import energy_in_ev
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.units import energy_in_ev
 from ocp_dc.evaluation.metrics import ENERGY_THRESHOLD, FORCE_THRESHOLD
 
 Metrics = Mapping[str, Any]
@@ -64,7 +64,7 @@ def comparison_table(runs: Mapping[str, Sequence[Metrics]], title: str, unit: st
     Args:
         runs: the metrics of each seed of each run.
         title: the line above the table.
-        unit: the unit of energy, one that :func:`ocp_dc.data.units.energy_in_ev` knows.
+        unit: the unit of energy, one that :func:`ocp_dc.core.units.energy_in_ev` knows.
 
     Raises:
         UserError: there are no runs, a run has no seeds, or the unit is unknown.

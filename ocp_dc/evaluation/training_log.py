@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ocp_dc import row_table
-from ocp_dc.errors import UserError, nearest
+from ocp_dc.core import row_table
+from ocp_dc.core.errors import UserError, nearest
 
 EPOCH = "epoch"
 WHAT = "the validation CSV file of a run"

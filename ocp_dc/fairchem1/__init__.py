@@ -4,11 +4,11 @@ Importing it puts the fallbacks and the other hooks in force and registers the w
 label-rescaling transform and the trainer under their short names.
 """
 
-from ocp_dc.fairchem1 import hooks
+from ocp_dc.fairchem1.host_patches import hooks
 
 hooks.install()
 
 # These import fairchem, and register themselves with it, so they come after the hooks.
-import ocp_dc.fairchem1.memory_dataset  # noqa: E402
+import ocp_dc.fairchem1.train.memory_dataset  # noqa: E402
 import ocp_dc.fairchem1.trainer  # noqa: E402
 import ocp_dc.fairchem1.wrappers  # noqa: E402, F401

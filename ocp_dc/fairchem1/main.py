@@ -14,13 +14,14 @@ from fairchem.core.common import distutils
 from fairchem.core.common.flags import flags
 from fairchem.core.common.utils import setup_imports, setup_logging
 
-from ocp_dc.errors import UserError
-from ocp_dc.fairchem1 import machine_check, resume_with
-from ocp_dc.fairchem1.config_check import check_run_config
-from ocp_dc.fairchem1.held_out import check_held_out
-from ocp_dc.fairchem1.ranks import rank_errors
-from ocp_dc.fairchem1.run_config import build_config
-from ocp_dc.fairchem1.run_folder import check_names, run_folder
+from ocp_dc.core.errors import UserError
+from ocp_dc.fairchem1.checks import machine_check
+from ocp_dc.fairchem1.checks.config_check import check_run_config
+from ocp_dc.fairchem1.checks.held_out import check_held_out
+from ocp_dc.fairchem1.train import resume_with
+from ocp_dc.fairchem1.train.ranks import rank_errors
+from ocp_dc.fairchem1.train.run_config import build_config
+from ocp_dc.fairchem1.train.run_folder import check_names, run_folder
 
 DESCRIPTION = (
     "Train, validate, predict or relax with fairchem's main, the ocp_dc plugin loaded. Results go to "

@@ -15,30 +15,27 @@ from fairchem.core.common.registry import registry
 from fairchem.core.trainers import OCPTrainer
 from torch.utils.data import DataLoader
 
-from ocp_dc.data.lmdb_check import check_lmdb
-from ocp_dc.fairchem1 import (
-    batch_check,
-    config_check,
+from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
+from ocp_dc.fairchem1.checks import batch_check, config_check
+from ocp_dc.fairchem1.infer import prediction, relaxed_ids
+from ocp_dc.fairchem1.train import (
     label_fit,
+    loop,
     loss_and_metrics,
     norm_gains,
     padded_ranks,
-    prediction,
-    records,
-    relaxed_ids,
     resume,
     scale_factors,
-    schedule,
     swapped_weights,
-    training,
 )
-from ocp_dc.fairchem1.collate import collate
-from ocp_dc.fairchem1.environment import environment
-from ocp_dc.fairchem1.model_boundaries import bounded, has_boundaries
-from ocp_dc.fairchem1.running_means import RunningMeans
-from ocp_dc.fairchem1.transform import NAME, arm
+from ocp_dc.fairchem1.train.collate import collate
+from ocp_dc.fairchem1.train.environment import environment
+from ocp_dc.fairchem1.train.model_boundaries import bounded, has_boundaries
+from ocp_dc.fairchem1.train.transform import NAME, arm
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling
+from ocp_dc.training import records, schedule
+from ocp_dc.training.running_means import RunningMeans
 
 
 @registry.register_trainer("dc")
@@ -196,8 +193,8 @@ class DCTrainer(OCPTrainer):
         return loss_and_metrics.update_metrics(self, out, batch, evaluator, metrics)
 
     def train(self, disable_eval_tqdm: bool = False) -> None:
-        """Run the training; see :mod:`ocp_dc.fairchem1.training`."""
-        training.train(self, disable_eval_tqdm)
+        """Run the training; see :mod:`ocp_dc.fairchem1.train.loop`."""
+        loop.train(self, disable_eval_tqdm)
 
     def update_best(self, primary_metric: str, val_metrics: dict[str, Any], disable_eval_tqdm: bool = True) -> None:
         """Save the best weights so far; the test set waits for the end of the training."""
@@ -226,7 +223,7 @@ class DCTrainer(OCPTrainer):
     def predict(
         self, data_loader: Any, per_image: bool = True, results_file: str | None = None, disable_tqdm: bool = False
     ) -> dict[str, Any]:
-        """Return predictions in physical units; see :func:`ocp_dc.fairchem1.prediction.predict`."""
+        """Return predictions in physical units; see :func:`ocp_dc.fairchem1.infer.prediction.predict`."""
         with self.ema_weights():
             return prediction.predict(self, data_loader, per_image, results_file, disable_tqdm)
 
@@ -257,4 +254,4 @@ class DCTrainer(OCPTrainer):
     @staticmethod
     def _get_timestamp(device: torch.device, suffix: str | None) -> str:
         """Return a run identifier to the millisecond: fairchem's has a resolution of two minutes."""
-        return training.timestamp(device, suffix)
+        return loop.timestamp(device, suffix)

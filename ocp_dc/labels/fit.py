@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.labels.options import LabelOptions
 from ocp_dc.labels.rescaling import LabelRescaling
 

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from ocp_dc.data.units import positive_energy
-from ocp_dc.errors import UserError, nearest
-from ocp_dc.options import option, parse
+from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.core.options import option, parse
+from ocp_dc.core.units import positive_energy
 
 FORCES_RMS = "forces_rms"
 SMALLEST_SCALE, LARGEST_SCALE = 1e-12, 1e12  # eV

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

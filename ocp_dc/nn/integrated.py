@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ocp_dc.errors import UserError, nearest
+from ocp_dc.core.errors import UserError, nearest
 from ocp_dc.nn.moments import unit_moment_coefficient
 from ocp_dc.nn.settings import finite_number
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import nn
 
-from ocp_dc.errors import UserError, unknown_name
+from ocp_dc.core.errors import UserError, unknown_name
+from ocp_dc.core.options import check_keys
 from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU
 from ocp_dc.nn.settings import finite_number
 from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
-from ocp_dc.options import check_keys
 
 
 def _leaky_relu(negative_slope: float = 0.01) -> nn.Module:

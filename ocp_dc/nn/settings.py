@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from numbers import Real
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 
 
 def finite_number(name: str, value: object, *, positive: bool = False, words: str = "") -> float:

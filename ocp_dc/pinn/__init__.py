@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ocp_dc.pinn.trained import Trained
+    from ocp_dc.pinn.deepxde.trained import Trained
 
 __all__ = ["check", "load", "resolve", "train"]
 
@@ -29,9 +29,9 @@ def check(config: Mapping[str, Any], cpu: bool = False) -> str:
         cpu: stay on the CPU where there is a GPU.
 
     Raises:
-        ocp_dc.errors.UserError: what the training would raise before its first step.
+        ocp_dc.core.errors.UserError: what the training would raise before its first step.
     """
-    from ocp_dc.pinn.training import check
+    from ocp_dc.pinn.deepxde.training import check
 
     return check(config, cpu)
 
@@ -60,11 +60,11 @@ def train(
         the content of ``test.json``: MSE, RMSE and nRMSE over the last 20 time steps, in the units of the data.
 
     Raises:
-        ocp_dc.errors.UserError: a mistake in the config, the data or the folder; nothing has been trained then.
-        ocp_dc.errors.DivergenceError: a loss is not finite.
+        ocp_dc.core.errors.UserError: a mistake in the config, the data or the folder; nothing has been trained then.
+        ocp_dc.core.errors.DivergenceError: a loss is not finite.
         KeyboardInterrupt: Ctrl-C; the training is saved, and the same call goes on.
     """
-    from ocp_dc.pinn.training import train
+    from ocp_dc.pinn.deepxde.training import train
 
     return train(resolve(config, overrides, budget, seed), Path(out), cpu, progress)
 
@@ -76,8 +76,8 @@ def load(path: str | Path) -> Trained:
         path: a ``model.pt`` or ``best.pt``; it is read as data.
 
     Raises:
-        ocp_dc.errors.UserError: the file is missing, damaged or hostile.
+        ocp_dc.core.errors.UserError: the file is missing, damaged or hostile.
     """
-    from ocp_dc.pinn.trained import Trained
+    from ocp_dc.pinn.deepxde.trained import Trained
 
     return Trained.load(Path(path))

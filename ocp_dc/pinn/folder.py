@@ -29,9 +29,10 @@ import numpy as np
 import torch
 import yaml
 
-from ocp_dc import __version__, row_table
-from ocp_dc.errors import UserError
-from ocp_dc.files import is_cut_off, read_record, replacing, write_json, write_text
+from ocp_dc import __version__
+from ocp_dc.core import row_table
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import is_cut_off, read_record, replacing, write_json, write_text
 
 
 class Folder:

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ocp_dc.core.files import replacing
 from ocp_dc.evaluation.plots import COLOURS, DPI, log_scale
-from ocp_dc.files import replacing
-from ocp_dc.pinn.solution import Solution
+from ocp_dc.pinn.physics.solution import Solution
 
 COLUMNS = 4
 NO_CURVES = ("iteration", "lr", "scale", "seconds_per_iteration")

@@ -9,11 +9,11 @@ from typing import Any
 import submitit
 from submitit.helpers import DelayedSubmission
 
-from ocp_dc.errors import UserError
-from ocp_dc.files import write_json
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import write_json
+from ocp_dc.core.temporary import alive
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.worker import note_failure, work
-from ocp_dc.temporary import alive
 
 WAITING = ("PENDING", "RUNNING", "REQUEUED", "CONFIGURING", "COMPLETING", "SUSPENDED", "UNKNOWN")
 DEFAULTS = {"name": "ocp-dc-study", "timeout_min": 24 * 60, "cpus_per_task": 4}

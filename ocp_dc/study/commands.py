@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ocp_dc.errors import UserError
-from ocp_dc.files import write_record
-from ocp_dc.locks import only_one
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import write_record
+from ocp_dc.core.locks import only_one
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
 from ocp_dc.study.plan import Choices, Plan, Run, make_plan

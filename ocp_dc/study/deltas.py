@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 
 
 def changed(config: Mapping[str, Any], changes: Mapping[str, Any] | None, path: str) -> dict[str, Any]:

@@ -26,10 +26,10 @@ from typing import Any
 
 import yaml
 
-from ocp_dc.errors import UserError
-from ocp_dc.files import file_digest, is_cut_off, read_json, read_record, write_record, write_text
-from ocp_dc.locks import only_one
-from ocp_dc.yaml_config import read_yaml
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import file_digest, is_cut_off, read_json, read_record, write_record, write_text
+from ocp_dc.core.locks import only_one
+from ocp_dc.core.yaml_config import read_yaml
 
 NAME = "train"  # of the run in fairchem's folders
 ENDINGS = ("done", "diverged")

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ocp_dc.errors import UserError
-from ocp_dc.options import option, parse
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.options import option, parse
 
 Changes = Mapping[str, Any]
 ENGINES = ("fairchem", "pinn")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ocp_dc.errors import UserError, unknown_name
+from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.study.deltas import changed
 from ocp_dc.study.engines import engine
 from ocp_dc.study.engines.engine import Engine, Facts

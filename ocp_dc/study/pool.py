@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from ocp_dc.search_path import child_environment
+from ocp_dc.core.search_path import child_environment
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
 from ocp_dc.study.worker import FAILED, note_failure

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ocp_dc.errors import UserError
-from ocp_dc.files import read_record
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import read_record
 from ocp_dc.study.engines import engine
 from ocp_dc.study.engines.engine import Engine
 from ocp_dc.study.folders import RunFolder

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ocp_dc.errors import UserError, unknown_name
-from ocp_dc.options import check_containers, check_keys, parse
+from ocp_dc.core.errors import UserError, unknown_name
+from ocp_dc.core.options import check_containers, check_keys, parse
+from ocp_dc.core.yaml_config import check_kind, read_yaml
 from ocp_dc.study.options import StudyOptions, check_seeds
-from ocp_dc.yaml_config import check_kind, read_yaml
 
 MODEL = "model"  # the name of the models' axis in `exclude`
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # categories: control, surrogate, ends of lines and paragraphs

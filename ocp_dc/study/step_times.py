@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from ocp_dc.errors import UserError
-from ocp_dc.files import is_cut_off, read_json, write_json
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import is_cut_off, read_json, write_json
 from ocp_dc.study.engines.engine import Config, Engine
 
 

@@ -10,10 +10,10 @@ import sys
 import traceback
 from pathlib import Path
 
-from ocp_dc.errors import UserError
-from ocp_dc.failures import message
-from ocp_dc.files import write_json
-from ocp_dc.orphans import end_with_parent
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.failures import message
+from ocp_dc.core.files import write_json
+from ocp_dc.core.orphans import end_with_parent
 from ocp_dc.study.engines import engine
 from ocp_dc.study.folders import RunFolder
 

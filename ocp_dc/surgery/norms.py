@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.surgery.regularized import Regularized
 from ocp_dc.surgery.report import Removal
 

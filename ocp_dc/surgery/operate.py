@@ -6,7 +6,7 @@ from collections import Counter
 
 from torch import nn
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.nn import activation, same_activation
 from ocp_dc.surgery.insert import Forward, insert, make_norms
 from ocp_dc.surgery.norms import RemovedNorm, remove_norms

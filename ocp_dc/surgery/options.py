@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.options import option, parse
 from ocp_dc.nn.settings import finite_number
-from ocp_dc.options import option, parse
 
 REGION_NAMES = ("none", "output", "full", "paper")
 
@@ -64,7 +64,7 @@ class DCOptions:
 
     @classmethod
     def from_block(cls, block: Mapping[str, Any] | None, path: str = "model.dc") -> DCOptions:
-        """Read the block of a config; see :func:`ocp_dc.options.parse` for what is refused."""
+        """Read the block of a config; see :func:`ocp_dc.core.options.parse` for what is refused."""
         return parse(cls, block, path)
 
     @property

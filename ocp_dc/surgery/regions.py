@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-from ocp_dc.errors import UserError, nearest
+from ocp_dc.core.errors import UserError, nearest
 from ocp_dc.surgery.options import REGION_NAMES
 from ocp_dc.surgery.sites import Site
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 
 
 class Regularized(nn.Module):

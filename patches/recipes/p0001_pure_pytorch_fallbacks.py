@@ -75,8 +75,11 @@ def edit(tree: Tree) -> None:
     """Add the module and import from it everywhere."""
     tree.write(f"{PACKAGE}/__init__.py", INIT)
     for name in ("scatter", "sparse", "radius"):
-        source = ours.text(f"fairchem1/fallbacks/{name}.py")
-        tree.write(f"{PACKAGE}/_{name}.py", source.replace("ocp_dc.fairchem1.fallbacks.scatter", f"{MODULE}._scatter"))
+        source = ours.text(f"fairchem1/host_patches/fallbacks/{name}.py")
+        tree.write(
+            f"{PACKAGE}/_{name}.py",
+            source.replace("ocp_dc.fairchem1.host_patches.fallbacks.scatter", f"{MODULE}._scatter"),
+        )
     for path in tree.python_files():
         if IMPORT.search(tree.text(path)):
             tree.write(path, redirect(tree.text(path)))

@@ -62,7 +62,7 @@ METHODS = '''    def save_training_state(self) -> None:
 def edit(tree: Tree) -> None:
     """Move the saving, and keep the random states."""
     names = ("random_state", "set_random_state")
-    sources = {name: ours.function("fairchem1/checkpoints.py", name) for name in names}
+    sources = {name: ours.function("fairchem1/train/checkpoints.py", name) for name in names}
     tree.write("common/random_state.py", MODULE.format(**sources))
     _loop(tree, "trainers/ocp_trainer.py")
     _state(tree, "trainers/base_trainer.py")

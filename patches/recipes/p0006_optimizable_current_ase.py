@@ -17,7 +17,9 @@ PATH = "common/relaxation/optimizable.py"
 
 def edit(tree: Tree) -> None:
     """Add the methods that the plugin sets at run time."""
-    methods = textwrap.indent(ours.methods("fairchem1/relaxation_repairs.py", "relaxation_interface"), "    ")
+    methods = textwrap.indent(
+        ours.methods("fairchem1/host_patches/relaxation_repairs.py", "relaxation_interface"), "    "
+    )
     iterimages = "    def iterimages(self) -> Batch:\n"
     tree.replace(PATH, iterimages, f"{methods}\n{iterimages}")
     converged = "            max_forces = self.get_max_forces(forces)\n"

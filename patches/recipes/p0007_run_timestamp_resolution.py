@@ -29,6 +29,6 @@ STOCK = """        now = datetime.datetime.now().timestamp()
 
 def edit(tree: Tree) -> None:
     """Put the plugin's function in the place of the stock one."""
-    body = ours.body("fairchem1/training.py", "timestamp")
+    body = ours.body("fairchem1/train/loop.py", "timestamp")
     tree.replace(PATH, STOCK, textwrap.indent(body, " " * 8) + "\n")
     tree.replace(PATH, "import sys\nfrom abc", "import sys\nimport time\nfrom abc")

@@ -23,7 +23,7 @@ class UnsafeDataError(ValueError):
 def edit(tree: Tree) -> None:
     """Add the reader and use it in both LMDB data sets."""
     for name in FILES:
-        tree.write(f"datasets/{name}.py", _adapt(name, ours.text(f"data/{name}.py")))
+        tree.write(f"datasets/{name}.py", _adapt(name, ours.text(f"data/oc20_lmdb/{name}.py")))
     for path in ("datasets/lmdb_dataset.py", "datasets/oc22_lmdb_dataset.py"):
         text = tree.text(path).replace("pickle.loads(", "safe_pickle.loads(")
         text = text.replace("pickle.load(fp)", "safe_pickle.loads(fp.read())").replace("import pickle\n", "")
@@ -32,7 +32,7 @@ def edit(tree: Tree) -> None:
 
 
 def _adapt(name: str, source: str) -> str:
-    source = source.replace("ocp_dc.data.", "fairchem.core.datasets.")
+    source = source.replace("ocp_dc.data.oc20_lmdb.", "fairchem.core.datasets.")
     source = source.replace("to the layout that `ocp-dc prepare` writes", "to plain data")
     if name == "safe_storage":  # the one that is imported by the other
         return source.replace("_DTYPES = {", f"{ERROR}_DTYPES = {{", 1)

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ocp_dc.core.errors import UserError
 from ocp_dc.data import archive_bounds
 from ocp_dc.data.archive_bounds import check_declared_size, check_zip
 from ocp_dc.data.safe_npz import load_npz
-from ocp_dc.errors import UserError
 
 
 def test_what_is_small_or_compresses_moderately_passes() -> None:

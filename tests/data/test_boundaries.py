@@ -11,10 +11,10 @@ from ase import Atoms
 from ase.build import bulk, fcc111, graphene, molecule
 from numpy.typing import NDArray
 
-from ocp_dc.data.ase_files import atoms_frame
+from ocp_dc.core.errors import UserError
 from ocp_dc.data.boundaries import complete_cell, image_distance, make_whole, place, with_vacuum
-from ocp_dc.data.lmdb_io import to_data
-from ocp_dc.errors import UserError
+from ocp_dc.data.oc20_lmdb.lmdb_io import to_data
+from ocp_dc.data.readers.ase_files import atoms_frame
 
 BOXES = {
     "cubic": np.eye(3) * 12,

@@ -5,7 +5,7 @@ import pytest
 from ase.calculators.emt import EMT
 from ase.io import read
 
-from ocp_dc.data.npz import NpzSource
+from ocp_dc.data.readers.npz import NpzSource
 from ocp_dc.data.sample import sample_path, slab_sample_path
 
 

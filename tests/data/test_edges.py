@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
-from ocp_dc.data.ase_files import AseSource
+from ocp_dc.core.errors import UserError
 from ocp_dc.data.edges import add_edges, check_edges
-from ocp_dc.data.lmdb_io import to_data
+from ocp_dc.data.oc20_lmdb.lmdb_io import to_data
 from ocp_dc.data.prepare import prepare
+from ocp_dc.data.readers.ase_files import AseSource
 from ocp_dc.data.sample import slab_sample_path
-from ocp_dc.errors import UserError
 
-from tolerances import ROUNDING
+from tests.helpers.tolerances import ROUNDING
 
 
 def slab() -> Data:

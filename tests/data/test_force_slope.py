@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from ocp_dc.data.force_slope import FEWEST_PAIRS, ForceSlope
 from ocp_dc.data.frames import Frame, molecule
-from ocp_dc.data.npz import NpzSource
+from ocp_dc.data.readers.npz import NpzSource
 from ocp_dc.data.sample import sample_path
 
 AT_REST = np.array([[0, 0, 0], [1, 0, 0], [0, 1.2, 0], [0, 0.3, 1.1]])

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import replacing_folder
 from ocp_dc.data.output_folder import new_folder
-from ocp_dc.errors import UserError
-from ocp_dc.files import replacing_folder
 
 
 def test_links_are_followed(tmp_path: Path) -> None:

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.build import bulk, molecule
-from test_force_slope import tumbling
 
-from ocp_dc.data.ase_files import atoms_frame
 from ocp_dc.data.frames import Frame, check_frame
-from ocp_dc.data.npz import NpzSource
 from ocp_dc.data.plausibility import warnings_of
 from ocp_dc.data.prepare import prepare
+from ocp_dc.data.readers.ase_files import atoms_frame
+from ocp_dc.data.readers.npz import NpzSource
 from ocp_dc.data.sample import sample_path, slab_sample_path
 from ocp_dc.data.summary import Summary
 from ocp_dc.data.summary_table import summary_table
+
+from tests.data.test_force_slope import tumbling
 
 
 def ethanol(count: int = 30) -> list[Frame]:

@@ -14,14 +14,14 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.io import write as ase_write
 
-from ocp_dc.data import md17_download
+from ocp_dc.core.errors import UserError
 from ocp_dc.data import prepare as prepare_module
-from ocp_dc.data.lmdb_check import check_lmdb
+from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.prepare import prepare
+from ocp_dc.data.readers import md17_download
 from ocp_dc.data.splits import random_split
-from ocp_dc.errors import UserError
 
-from tolerances import FLOAT32_LABEL
+from tests.helpers.tolerances import FLOAT32_LABEL
 
 KCAL = units.kcal / units.mol
 FRAMES = 12

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ocp_dc.core.errors import UnsafeDataError, UserError
 from ocp_dc.data.safe_npz import load_npz, npz_shapes
-from ocp_dc.errors import UnsafeDataError, UserError
 
 
 class Touch:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocp_dc.core.errors import UserError
 from ocp_dc.data.splits import random_split
-from ocp_dc.errors import UserError
 
 
 @given(st.integers(1, 40), st.integers(0, 20), st.integers(0, 20), st.integers(0, 20), st.integers(0, 2**32))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from ase.build import bulk, fcc111, molecule
 
+from ocp_dc.core.errors import UserError
 from ocp_dc.data.structure_check import check_labels, check_structure, closest_pair
-from ocp_dc.errors import UserError
 
 WATER = molecule("H2O")
 CELL = 10.0 * np.eye(3)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.evaluation.largest import largest_errors
 
 

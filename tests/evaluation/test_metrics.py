@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from ocp_dc.evaluation.metrics import UNITS, cosines, error_metrics
 from ocp_dc.evaluation.predictions import Predictions
 
-from tolerances import ROUNDING
+from tests.helpers.tolerances import ROUNDING
 
 RELATIVE, ABSOLUTE = ROUNDING[torch.float64]
 

@@ -8,10 +8,10 @@ import math
 import numpy as np
 import pytest
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import read_record
 from ocp_dc.evaluation.metrics import UNITS, error_metrics
 from ocp_dc.evaluation.report import read_evaluation, write_report
-from ocp_dc.files import read_record
 
 
 def test_the_folder_holds_the_metrics_twice_the_largest_errors_and_the_plot(hand, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ocp_dc.errors import UnsafeDataError, UserError
+from ocp_dc.core.errors import UnsafeDataError, UserError
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.evaluation.saved_predictions import FIELDS, load_predictions, save_predictions
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.evaluation.metrics import UNITS
 from ocp_dc.evaluation.tables import comparison_rows, comparison_table, mean_and_spread, print_errors
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.evaluation.training_log import read_training_log
 
 HEADER = "step,epoch,learning_rate,train_loss,loss,energy_mae [eV],energy_per_atom_mae [eV],forces_mae [eV/Å],efwt"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runs import MODEL, Run, run_main
+from tests.helpers.runs import MODEL, Run, run_main
 
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset  # isort: skip  # after the hooks, which let it import
 

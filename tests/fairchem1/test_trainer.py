@@ -12,8 +12,8 @@ import yaml
 
 from ocp_dc.cli import main
 
-from runs import Run, run_main
-from tolerances import FLOAT32_LABEL
+from tests.helpers.runs import Run, run_main
+from tests.helpers.tolerances import FLOAT32_LABEL
 
 
 def evaluate(run: Run, data, out, checkpoint: str = "best_checkpoint.pt") -> dict[str, float]:
@@ -159,7 +159,7 @@ def test_the_best_weights_are_the_averaged_ones(trained):
 
 
 def _parameters(checkpoint):
-    from ocp_dc.fairchem1.inspect_model import build_model
+    from ocp_dc.fairchem1.infer.inspect_model import build_model
 
     return dict(build_model(checkpoint["config"]["model"]).named_parameters())
 
@@ -233,7 +233,7 @@ def test_only_energy_and_forces_are_rescaled(trained):
     """Another target's normalizer is undone as ever."""
     from fairchem.core.modules.normalization.normalizer import Normalizer
 
-    from ocp_dc.fairchem1.inference import load_trainer
+    from ocp_dc.fairchem1.infer.inference import load_trainer
 
     trainer = load_trainer(trained.checkpoint("best_checkpoint.pt"), cpu=True)
     trainer.normalizers["stress"] = Normalizer(mean=1.0, rmsd=5.0)
@@ -244,7 +244,7 @@ def test_a_preempted_job_goes_on_from_a_whole_step(trained):
     """Whatever the process was in the middle of, nothing is saved then."""
     from types import SimpleNamespace
 
-    from ocp_dc.fairchem1.runner import Runner
+    from ocp_dc.fairchem1.train.runner import Runner
 
     runner = Runner()
     runner.submitted = {"submit": True, "checkpoint": None, "timestamp_id": None}

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.labels import LabelOptions, Labels, fit, needs_data
 
-from tolerances import ROUNDING, assert_close
+from tests.helpers.tolerances import ROUNDING, assert_close
 
 WATER, METHANE, HYDROGEN = [8, 1, 1], [6, 1, 1, 1, 1], [1, 1]
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import grad, gradcheck, gradgradcheck
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU, activation
 
-from tolerances import assert_close
+from tests.helpers.tolerances import assert_close
 
 FLOATS = st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=20)
 POSITIVE = st.floats(0.01, 4)

@@ -10,7 +10,7 @@ from scipy.integrate import quad
 
 from ocp_dc.nn import IReLU, TwiceIntegratedReLU, activation, activation_names, second_moment, unit_moment_coefficient
 
-from tolerances import ROUNDING
+from tests.helpers.tolerances import ROUNDING
 
 RELATIVE = ROUNDING[torch.float64][0]
 

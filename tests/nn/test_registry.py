@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IntegratedLeakyReLU, IReLU, ShiftedSoftplus, activation, activation_names, same_activation
 
-from tolerances import ROUNDING, assert_close
+from tests.helpers.tolerances import ROUNDING, assert_close
 
 REFERENCE = {
     "elu": F.elu,

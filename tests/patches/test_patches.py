@@ -22,8 +22,8 @@ import yaml
 import ocp_dc
 import ocp_dc.fairchem1 as _plugin  # the fallbacks, for the models to compare with
 
-import patched_fairchem
-from tolerances import FINITE_DIFFERENCE, assert_close
+from tests.helpers import patched_fairchem
+from tests.helpers.tolerances import FINITE_DIFFERENCE, assert_close
 
 assert _plugin
 ROOT = Path(ocp_dc.__file__).parents[1]

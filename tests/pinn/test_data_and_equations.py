@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from ocp_dc.pinn import data
-from ocp_dc.pinn.solution import Solution
-from ocp_dc.pinn.task import Task
-from ocp_dc.pinn.tasks import task_class
+from ocp_dc.pinn.physics.solution import Solution
+from ocp_dc.pinn.physics.task import Task
+from ocp_dc.pinn.physics.tasks import task_class
 
 # cells and instants; shallow water is not among them, as its data lack the velocities
 COARSE = {

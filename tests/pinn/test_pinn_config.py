@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.pinn import resolve
 from ocp_dc.pinn.options import PinnOptions
 

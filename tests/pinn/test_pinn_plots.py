@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from ocp_dc.pinn import plots
-from ocp_dc.pinn.solution import Solution
+from ocp_dc.pinn.physics.solution import Solution
 
 
 @pytest.fixture

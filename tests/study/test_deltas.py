@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.study.deltas import changed
 
 CONFIG = {

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.study.folders import REPORTED, RunFolder
 
 DESCRIPTION = {"id": "a", "engine": "fairchem", "model": "m", "data": "d", "arm": "x", "seed": 0}

@@ -11,11 +11,11 @@ import yaml
 
 from ocp_dc import pinn
 from ocp_dc.cli import main
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.pinn.data import make_data
+from ocp_dc.pinn.deepxde.setup import set_up
 from ocp_dc.pinn.folder import read_losses, read_test
 from ocp_dc.pinn.options import PinnOptions
-from ocp_dc.pinn.setup import set_up
 from ocp_dc.study.engines.pinn_tasks import TERMS
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.plan import Choices, Plan, make_plan
@@ -23,7 +23,7 @@ from ocp_dc.study.results import read_results
 from ocp_dc.study.spec import read_study
 from ocp_dc.study.worker import work
 
-from small_study import CONFIGS
+from tests.helpers.small_study import CONFIGS
 
 BOTH = ["advection", "diffusion_sorption"]
 SMALL = {
@@ -121,7 +121,7 @@ def test_a_killed_run_goes_on_to_the_same_errors(finished, tmp_path, monkeypatch
         raise OSError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ocp_dc.pinn.training._test", killed)
+        patch.setattr("ocp_dc.pinn.deepxde.training._test", killed)
         with pytest.raises(OSError, match="killed"):
             work(path, cpu=True)
     assert not (path / "result.json").exists()

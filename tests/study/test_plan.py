@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.study.commands import _write
 from ocp_dc.study.engines.potentials import SMOKE
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.plan import Choices, make_plan
 from ocp_dc.study.spec import read_study
 
-from small_study import ARMS, CONFIGS, SMALL, write_study
+from tests.helpers.small_study import ARMS, CONFIGS, SMALL, write_study
 
 
 @pytest.fixture(scope="module")

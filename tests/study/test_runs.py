@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from ocp_dc.cli import main
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.evaluation.saved_predictions import load_predictions
 from ocp_dc.study import cluster
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.results import read_results
 
-from small_study import ARMS, write_study
+from tests.helpers.small_study import ARMS, write_study
 
 pytestmark = pytest.mark.slow
 # ends with NaN after its first validation: the weights leave the finite numbers within some steps

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.study.options import budget_from_text, budget_options
 from ocp_dc.study.spec import read_study
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.surgery import DCOptions
 
 NAMES = [field.name for field in dataclasses.fields(DCOptions)]

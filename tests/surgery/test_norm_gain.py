@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.surgery import FittedGain, fitting_gains, remove_norms
 
-from surgery_toys import swap
-from tolerances import assert_close
+from tests.helpers.surgery_toys import swap
+from tests.helpers.tolerances import assert_close
 
 
 def deep() -> nn.Sequential:

@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 from torch import nn
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.surgery import find_sites
 from ocp_dc.surgery.regions import is_gate, select
 
-from surgery_toys import BLOCK_PATHS, TABLE, ToyBlocks, ToyGated, ToyShared
+from tests.helpers.surgery_toys import BLOCK_PATHS, TABLE, ToyBlocks, ToyGated, ToyShared
 
 ALL = [first for first, _ in BLOCK_PATHS]
 WITHOUT_PAPER = dataclasses.replace(TABLE, paper=None)

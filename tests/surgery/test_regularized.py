@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IReLU
 from ocp_dc.surgery import Regularized
 
-from tolerances import assert_close
+from tests.helpers.tolerances import assert_close
 
 
 def test_the_order_is_activation_norm_dropout() -> None:

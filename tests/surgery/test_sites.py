@@ -11,7 +11,7 @@ from ocp_dc.nn import IReLU, activation, activation_names
 from ocp_dc.surgery import find_sites
 from ocp_dc.surgery.sites import ACTIVATION_TYPES, describe
 
-from surgery_toys import BLOCK_PATHS, ToyBlocks, ToyCallables, ToyGated, ToyShared
+from tests.helpers.surgery_toys import BLOCK_PATHS, ToyBlocks, ToyCallables, ToyGated, ToyShared
 
 
 def paths(model: nn.Module, *activation_types: str) -> list[tuple[str, ...]]:

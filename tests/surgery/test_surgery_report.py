@@ -8,7 +8,7 @@ from torch import nn
 
 from ocp_dc.surgery import DCOptions, Report, operate
 
-from surgery_toys import TABLE, ToyBlocks, swap
+from tests.helpers.surgery_toys import TABLE, ToyBlocks, swap
 
 
 def test_the_report_is_plain_data() -> None:

@@ -11,9 +11,10 @@ from fairchem.core.datasets.embeddings import KHOT_EMBEDDINGS, QMOF_KHOT_EMBEDDI
 from torch import Tensor, nn
 from torch_geometric.utils import scatter
 
-from ocp_dc.errors import unknown_name
-from ocp_dc.fairchem1.models.features import ElementTable, GaussianBasis
-from ocp_dc.fairchem1.models.potential import EdgeGraph, Potential, check_sizes
+from ocp_dc.core.errors import unknown_name
+from ocp_dc.fairchem1.models.potential import Potential
+from ocp_dc.models.features import ElementTable, GaussianBasis
+from ocp_dc.models.graph import EdgeGraph, check_sizes
 
 EMBEDDINGS = {"khot": KHOT_EMBEDDINGS, "qmof": QMOF_KHOT_EMBEDDINGS}
 

@@ -14,10 +14,11 @@ from fairchem.core.datasets.embeddings import ATOMIC_RADII, CONTINUOUS_EMBEDDING
 from torch import Tensor, nn
 from torch_geometric.utils import scatter
 
-from ocp_dc.errors import UserError
-from ocp_dc.fairchem1.models.features import ElementTable, GaussianBasis
-from ocp_dc.fairchem1.models.forcenet_layers import Interaction, force_decoder
-from ocp_dc.fairchem1.models.potential import EdgeGraph, Potential, check_sizes
+from ocp_dc.core.errors import UserError
+from ocp_dc.fairchem1.models.potential import Potential
+from ocp_dc.models.features import ElementTable, GaussianBasis
+from ocp_dc.models.forcenet_layers import Interaction, force_decoder
+from ocp_dc.models.graph import EdgeGraph, check_sizes
 from ocp_dc.nn import activation
 
 SHORTEST = 1e-3  # of the cutoff: distances less the radii of the atoms are cut off below, as published

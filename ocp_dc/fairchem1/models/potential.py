@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -10,30 +9,7 @@ import torch
 from fairchem.core.models.base import GraphModelMixin
 from torch import Tensor, nn
 
-from ocp_dc.errors import UserError
-
-
-@dataclasses.dataclass(frozen=True)
-class EdgeGraph:
-    """Edges j -> i of a batch. No gradient flows through it: it says who interacts with whom.
-
-    Args:
-        source: int64 [E], the atom j of each edge.
-        target: int64 [E], the atom i of each edge.
-        offsets: [E, 3], what periodic boundaries add to pos[j] - pos[i], in Å.
-        batch: int64 [N], the structure of each atom.
-        count: the number of structures, B.
-    """
-
-    source: Tensor
-    target: Tensor
-    offsets: Tensor
-    batch: Tensor
-    count: int
-
-    def vectors(self, positions: Tensor) -> Tensor:
-        """Return the vector from the target to the source of each edge, [E, 3], in Å."""
-        return positions.index_select(0, self.source) - positions.index_select(0, self.target) + self.offsets
+from ocp_dc.models.graph import EdgeGraph
 
 
 class Potential(nn.Module, GraphModelMixin, ABC):
@@ -98,18 +74,3 @@ class Potential(nn.Module, GraphModelMixin, ABC):
             positions: [N, 3], in Å.
             graph: the edges.
         """
-
-
-def check_sizes(smallest: int, **sizes: int) -> None:
-    """Refuse sizes of a model that make no model.
-
-    Args:
-        smallest: the smallest size that does.
-        sizes: the model's arguments by name.
-
-    Raises:
-        UserError: one is no whole number, or too small.
-    """
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < smallest:
-            raise UserError(f"model.{name}: got {size!r}, expected a whole number, at least {smallest}")

@@ -14,8 +14,8 @@ from fairchem.core.common.registry import registry
 from fairchem.core.models.base import HydraModel
 from fairchem.core.models.esen.esen import eSEN_Backbone
 
+from ocp_dc.core.options import check_keys
 from ocp_dc.fairchem1.wrappers.hydra import DCHydra
-from ocp_dc.options import check_keys
 
 # the head takes the forces as a gradient whatever the backbone's direct_forces says
 _PARAMETERS = [p for p in inspect.signature(eSEN_Backbone).parameters.values() if p.name != "direct_forces"]

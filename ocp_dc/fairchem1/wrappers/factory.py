@@ -9,10 +9,10 @@ from typing import Any
 from fairchem.core.common.registry import registry
 from torch import nn
 
-from ocp_dc.errors import UserError
-from ocp_dc.fairchem1.probe import forward_once
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.options import check_keys
 from ocp_dc.fairchem1.wrappers.direct_forces import check_direct
-from ocp_dc.options import check_keys
+from ocp_dc.fairchem1.wrappers.probe import forward_once
 from ocp_dc.surgery import DCOptions, RegionTable, Report, operate
 
 

@@ -2,7 +2,7 @@
 
 GemNet's activation is SiLU times 1/0.6, which keeps the variance of a normal input near 1. The factor belongs to that
 activation and goes with it where another one takes its place: what scales the features then are the fitted scale
-factors, which depend on the activations (see :mod:`ocp_dc.fairchem1.fit_scales`).
+factors, which depend on the activations (see :mod:`ocp_dc.fairchem1.train.fit_scales`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 from fairchem.core.common import gp_utils
 from fairchem.core.models.gemnet_gp.gemnet import GraphParallelGemNetT
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.wrappers.direct_forces import forces_are_gradients, refuse_direct_forces
 from ocp_dc.fairchem1.wrappers.factory import make_wrapper
 from ocp_dc.fairchem1.wrappers.gemnet_t import GEMNET_T_REGIONS

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.pinn.data.layouts import layout_of
 from ocp_dc.pinn.data.write import write_solution
-from ocp_dc.pinn.solution import Solution
+from ocp_dc.pinn.physics.solution import Solution
 
 SIZES = {2: 128, 3: 32}  # cells a direction, by the number of axes
 TIMES = {2: 41, 3: 21}

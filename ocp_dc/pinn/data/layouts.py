@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from ocp_dc.errors import unknown_name
+from ocp_dc.core.errors import unknown_name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.pinn.data.layouts import LAYOUTS, Layout, layout_of, sample_name
 from ocp_dc.pinn.data.safe_hdf5 import find, has, number_in, number_in_config, opened, read_numbers, text_in
-from ocp_dc.pinn.solution import Solution
+from ocp_dc.pinn.physics.solution import Solution
 
 
 def read_solution(task: str, path: Path | str, sample: int = 0) -> Solution:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ocp_dc.errors import UnsafeDataError, UserError, nearest
+from ocp_dc.core.errors import UnsafeDataError, UserError, nearest
 
 LARGEST_READ = 1 << 27  # values of one sample; the largest genuine one has 2 * 101 * 128 * 128
 SMALL_READ = 1 << 26  # bytes that are read however well they are packed

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ocp_dc import __version__
-from ocp_dc.errors import UserError
-from ocp_dc.files import replacing
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import replacing
 from ocp_dc.pinn.data.layouts import Layout, layout_of, sample_name
 from ocp_dc.pinn.data.safe_hdf5 import h5py
-from ocp_dc.pinn.solution import Solution
+from ocp_dc.pinn.physics.solution import Solution
 
 
 def write_solution(path: Path | str, solutions: Solution | Sequence[Solution]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ocp_dc import pinn
-from ocp_dc.errors import DivergenceError, UserError
-from ocp_dc.files import file_digest
+from ocp_dc.core.errors import DivergenceError, UserError
+from ocp_dc.core.files import file_digest
 from ocp_dc.study.engines.engine import Config, Facts
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BudgetOptions, DataOptions
@@ -89,10 +89,10 @@ class PinnTasks:
 
     def meaning(self, config: Config) -> str:
         """Return the network after surgery, whatever asked for its parts, and the rest of the config."""
-        from ocp_dc.pinn.network import operate_on
+        from ocp_dc.pinn.deepxde.network import operate_on
+        from ocp_dc.pinn.deepxde.setup import build_network
         from ocp_dc.pinn.options import PinnOptions
-        from ocp_dc.pinn.setup import build_network
-        from ocp_dc.pinn.tasks import task_class
+        from ocp_dc.pinn.physics.tasks import task_class
 
         options = PinnOptions.from_config(config)
         net = build_network(task_class(options.task)(), options)

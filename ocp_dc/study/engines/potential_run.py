@@ -28,9 +28,9 @@ def run(folder: RunFolder, cpu: bool) -> dict[str, Any]:
 
 def _train(folder: RunFolder, description: dict[str, Any], cpu: bool) -> dict[str, Any] | None:
     """Train to the end; return the result of a run that diverged, None else."""
-    from ocp_dc.fairchem1.divergence import DivergenceError
-    from ocp_dc.fairchem1.fit_scales import UnfittableError, fit_config
     from ocp_dc.fairchem1.main import main
+    from ocp_dc.fairchem1.train.fit_scales import UnfittableError, fit_config
+    from ocp_dc.training.finite_checks import DivergenceError
 
     config, seed = str(folder.path / "config.yml"), f"--seed={description['seed']}"
     scales = folder.path / "scales.json"
@@ -51,8 +51,8 @@ def _test(folder: RunFolder, description: dict[str, Any], cpu: bool) -> dict[str
     """Predict the test set with the best checkpoint, once, and return the result."""
     from ocp_dc.evaluation.metrics import error_metrics
     from ocp_dc.evaluation.saved_predictions import save_predictions
-    from ocp_dc.fairchem1.evaluate import predict_labels
-    from ocp_dc.fairchem1.trust import modules_of
+    from ocp_dc.fairchem1.checks.trust import modules_of
+    from ocp_dc.fairchem1.infer.evaluate import predict_labels
 
     test = description["test"]
     best = folder.checkpoints / "best_checkpoint.pt"

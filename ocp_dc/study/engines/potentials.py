@@ -56,7 +56,7 @@ class Potentials:
     def load(self, base: Path) -> Config:
         """Return the blocks of a config of fairchem, its includes resolved."""
         from ocp_dc.fairchem1 import main as run_main
-        from ocp_dc.fairchem1.records import BLOCKS
+        from ocp_dc.training.records import BLOCKS
 
         args, overrides = run_main.parse(["--mode", "train", "--config-yml", str(base)])
         config = run_main.resolve(args, overrides)
@@ -84,20 +84,20 @@ class Potentials:
 
     def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
         """Return seconds per training step, measured side by side."""
-        from ocp_dc.fairchem1.step_times import step_times
+        from ocp_dc.fairchem1.train.step_times import step_times
 
         return step_times(configs)
 
     def check(self, config: Config, changes: Iterable[str] = ()) -> Facts:
         """Check a config and build its model, so that what surgery cannot do is known before anything trains."""
-        from ocp_dc.fairchem1.config_check import check_run_config
+        from ocp_dc.fairchem1.checks.config_check import check_run_config
 
         check_run_config(config, changes)
         return _facts(json.dumps(config["model"], sort_keys=True))
 
     def meaning(self, config: Config) -> str:
         """Return a text that is equal for configs that ask for the same run, however they are spelled."""
-        from ocp_dc.fairchem1.model_check import meaning
+        from ocp_dc.fairchem1.checks.model_check import meaning
 
         model = {key: value for key, value in config["model"].items() if key != "dc"}
         dc = meaning(config["model"].get("dc"), gradients=True)
@@ -142,9 +142,9 @@ class Potentials:
 
 @functools.lru_cache(maxsize=256)
 def _facts(model_block: str) -> Facts:
-    from ocp_dc.fairchem1.inspect_model import build_model
-    from ocp_dc.fairchem1.model_check import GRADIENT_CHOICES
-    from ocp_dc.fairchem1.scale_factors import scale_factors
+    from ocp_dc.fairchem1.checks.model_check import GRADIENT_CHOICES
+    from ocp_dc.fairchem1.infer.inspect_model import build_model
+    from ocp_dc.fairchem1.train.scale_factors import scale_factors
 
     model = build_model(json.loads(model_block))
     chosen = [str(getattr(model, key)) for key in GRADIENT_CHOICES if hasattr(model, key)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.evaluation.plots import DPI
 from ocp_dc.study.record import STATUSES, StudyResults
 from ocp_dc.study.report.curves import curves_figure

@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 
-from ocp_dc.data.units import energy_in_ev
+from ocp_dc.core.units import energy_in_ev
 from ocp_dc.evaluation.tables import mean_and_spread
 from ocp_dc.study.record import Quantity, RunRecord
 from ocp_dc.study.report.statistics import value_of

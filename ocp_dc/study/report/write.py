@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ocp_dc.errors import UserError
-from ocp_dc.files import replacing, write_csv
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import replacing, write_csv
 from ocp_dc.study.record import StudyResults
 from ocp_dc.study.report.content import KINDS, content
 from ocp_dc.study.report.csv_rows import run_rows, table_rows

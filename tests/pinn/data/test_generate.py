@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.pinn.data import generate, make_data, read_solution
 from ocp_dc.pinn.data.generators import diffusion_reaction, shallow_water
 from ocp_dc.pinn.data.layouts import LAYOUTS

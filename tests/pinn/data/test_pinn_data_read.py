@@ -9,7 +9,7 @@ import pytest
 from ocp_dc.pinn.data import read_solution
 from ocp_dc.pinn.data.layouts import LAYOUTS
 
-from genuine_files import grouped, stacked
+from tests.helpers.genuine_files import grouped, stacked
 
 
 def test_advection_as_pdebench_writes_it(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocp_dc.errors import UnsafeDataError, UserError
+from ocp_dc.core.errors import UnsafeDataError, UserError
 from ocp_dc.pinn.data import read_solution
 from ocp_dc.pinn.data.safe_hdf5 import number_in_config
 
-from genuine_files import grouped, stacked
+from tests.helpers.genuine_files import grouped, stacked
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.pinn.data import read_solution, write_solution
 from ocp_dc.pinn.data.layouts import LAYOUTS
-from ocp_dc.pinn.solution import Solution
+from ocp_dc.pinn.physics.solution import Solution
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

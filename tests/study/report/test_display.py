@@ -6,7 +6,7 @@ from ocp_dc.study.report.changes import by, short, signed
 from ocp_dc.study.report.display import Shown, in_kcal, shown_in
 from ocp_dc.study.report.statistics import Comparison
 
-from studies import EFWT, ENERGY, FORCES, PER_ATOM, SECONDS, runs
+from tests.helpers.studies import EFWT, ENERGY, FORCES, PER_ATOM, SECONDS, runs
 
 NONE = Shown("")
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from ocp_dc.study.report.equal_terms import equal_terms
 from ocp_dc.study.report.groups import gather
 
-from studies import run, study
+from tests.helpers.studies import run, study
 
 
 def said(*arms):

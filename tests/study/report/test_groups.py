@@ -4,7 +4,7 @@ import math
 
 from ocp_dc.study.report.groups import gather
 
-from studies import EFWT, ENERGY, FORCES, SECONDS, run, runs, study
+from tests.helpers.studies import EFWT, ENERGY, FORCES, SECONDS, run, runs, study
 
 
 def test_a_group_for_each_model_and_data_set_that_has_runs():

@@ -6,7 +6,7 @@ import numpy as np
 
 from ocp_dc.study.report.reach import Reach, reach
 
-from studies import EFWT, ENERGY, FORCES, run, study
+from tests.helpers.studies import EFWT, ENERGY, FORCES, run, study
 
 X = [1, 2, 3, 4]
 BASE = {"epoch": X, "energy_mae": [4.0, 2.0, 1.0, 1.5], "forces_mae": [8.0, 7.0, 6.0, 5.0]}

@@ -8,7 +8,7 @@ from scipy import stats
 
 from ocp_dc.study.report.statistics import Comparison, compare, corrected
 
-from studies import EFWT, ENERGY, SECONDS, run, runs
+from tests.helpers.studies import EFWT, ENERGY, SECONDS, run, runs
 
 # Student's t at 97.5 % with 1, 2 and 4 degrees of freedom, from a printed table
 T = {1: 12.706, 2: 4.303, 4: 2.776}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import PathCollection, PolyCollection
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.evaluation.plots import COLOURS
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.evaluation.saved_predictions import save_predictions
@@ -16,7 +16,7 @@ from ocp_dc.study.report.groups import gather
 from ocp_dc.study.report.parity import parity_figure, predictions_of
 from ocp_dc.study.report.plots import errors_figure, plain, tradeoff_figure
 
-from studies import ENERGY, run, runs, study
+from tests.helpers.studies import ENERGY, run, runs, study
 
 
 def curve(arm, seed, values, status="done"):

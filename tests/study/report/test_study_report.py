@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from ocp_dc.errors import UserError
+from ocp_dc.core.errors import UserError
 from ocp_dc.study.report import print_report, write_report
 from ocp_dc.study.report.markdown import escaped
 
-from studies import run, runs, study
+from tests.helpers.studies import run, runs, study
 
 HOSTILE = '<script>alert("1")</script> | [bold]x[/bold] `$a_b$`'
 

@@ -8,7 +8,7 @@ from ocp_dc.study.report.csv_rows import run_rows, table_rows
 from ocp_dc.study.report.groups import gather
 from ocp_dc.study.report.tables import Table, primary_table, secondary_table
 
-from studies import COSINE, EFWT, ENERGY, FORCES, PER_ATOM, SECONDS, run, runs, study
+from tests.helpers.studies import COSINE, EFWT, ENERGY, FORCES, PER_ATOM, SECONDS, run, runs, study
 
 KCAL = 0.04336410390059322
 

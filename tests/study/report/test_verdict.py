@@ -6,7 +6,7 @@ from ocp_dc.study.report.groups import gather
 from ocp_dc.study.report.sentences import sentence
 from ocp_dc.study.report.verdict import Verdict, verdict
 
-from studies import EFWT, ENERGY, FORCES, run, runs, study
+from tests.helpers.studies import EFWT, ENERGY, FORCES, run, runs, study
 
 BASE = ([0.0100, 0.0110, 0.0120], [0.050, 0.055, 0.060])
 # Against BASE by hand: the logarithms of the ratios are their means and two equal steps about them, so that the

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ocp_dc.pinn.data.generators.grids import cell_centres, random_waves
-from ocp_dc.pinn.solution import Solution
+from ocp_dc.pinn.physics.solution import Solution
 
 BETA = 0.1
 DOMAIN = (0.0, 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ocp_dc.pinn.data.generators.grids import cell_centres, integrate, random_waves, refinement
-from ocp_dc.pinn.solution import Solution
+from ocp_dc.pinn.physics.solution import Solution
 
 GAMMA = 5 / 3
 ETA = ZETA = 1e-8

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.fft import dctn, idctn
 
 from ocp_dc.pinn.data.generators.grids import cell_centres, integrate
-from ocp_dc.pinn.solution import Solution
+from ocp_dc.pinn.physics.solution import Solution
 
 COEFFICIENTS = {"Du": 1e-3, "Dv": 5e-3, "k": 5e-3}  # PDEBench, data_gen/configs/diff-react.yaml
 DOMAIN = (-1.0, 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ocp_dc.pinn.data.generators.grids import cell_centres, integrate, refinement
-from ocp_dc.pinn.solution import Solution
+from ocp_dc.pinn.physics.solution import Solution
 
 # PDEBench, data_gen/configs/diff-sorp.yaml; sol is the value on the left wall
 COEFFICIENTS = {"D": 5e-4, "por": 0.29, "rho_s": 2880.0, "k_f": 3.5e-4, "n_f": 0.874, "sol": 1.0}

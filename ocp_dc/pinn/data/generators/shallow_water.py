@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ocp_dc.pinn.data.generators.grids import cell_centres
-from ocp_dc.pinn.solution import Solution
+from ocp_dc.pinn.physics.solution import Solution
 
 GRAVITY = 1.0
 INNER, OUTER = 2.0, 1.0  # depth inside and outside of the dam

@@ -1,0 +1,213 @@
+"""Writing results: a file appears whole or not at all. Reading JSON back: strictly, with a digest where it has one."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ocp_dc.core import temporary
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.write_errors import write_errors
+
+DIGEST = "sha256"  # key of the digest of all other entries of a record
+FORMULA = tuple("=+-@\t\n＝＋－＠")  # a spreadsheet takes a cell that begins so for a formula (OWASP)
+BLANKS = " \0\t\n\u00a0\u200b\u2060\ufeff"
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary file in the folder of ``path``; it takes the place of ``path`` when the block succeeds.
+
+    The folder is made where it does not exist. When the block fails, an older file at ``path`` stays as it was; after a
+    power cut there is the old file or the new one, whole. A link at ``path`` is replaced, and what it leads to is left
+    alone. Temporary files of ``path`` that a killed process left are taken away.
+
+    Args:
+        path: the file to write.
+
+    Raises:
+        WriteError: the file cannot be written: no space, no permission, something in the way.
+    """
+    path = Path(path)
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = temporary.new_file(path)
+        try:
+            yield new
+            _sync(new)
+            new.replace(path)
+        finally:
+            temporary.remove(new)
+
+
+@contextmanager
+def replacing_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path`` that becomes it when the block succeeds, and is gone when it fails.
+
+    Raises:
+        WriteError: something in it cannot be written, or ``path`` is there by then with something in it.
+    """
+    path = Path(path)
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = temporary.new_folder(path)
+        try:
+            yield new
+            new.replace(path)
+        finally:
+            temporary.remove(new)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the content is on the disk: else a power cut may leave the name without the content."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with replacing(path) as new:  # names of files may hold bytes that are no UTF-8
+        new.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def write_json(path: str | Path, data: Any) -> None:
+    """Write strict JSON: NaN and infinities, which JSON does not have, become null."""
+    write_text(path, json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_record(path: str | Path, data: Mapping[str, Any]) -> None:
+    """Write strict JSON with a digest, for numbers that later commands read and believe."""
+    content = json.loads(json.dumps(_finite(data), allow_nan=False))  # as it is read back
+    write_json(path, {**content, DIGEST: digest(content)})
+
+
+def read_record(path: str | Path, mend: str) -> dict[str, Any]:
+    """Return what :func:`write_record` wrote, as :func:`read_json` does, without the digest.
+
+    Records of earlier versions have no digest; they are read as they are.
+
+    Raises:
+        UserError: the file cannot be read, or its content is not what was written.
+    """
+    content = read_json(path, mend)
+    noted = content.pop(DIGEST, None)
+    if noted is not None and noted != digest(content):
+        raise UserError(
+            f"{path}: its content does not fit its {DIGEST}: the file was damaged or edited; {mend}. Where you edited "
+            f"it on purpose, remove the entry {DIGEST!r}"
+        )
+    return content
+
+
+def is_cut_off(path: str | Path) -> bool:
+    """Whether a JSON object is empty or ends too early, as a kill left it that was not written through this module."""
+    try:
+        text = Path(path).read_text(encoding="utf-8").rstrip(" \t\r\n\0")
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return not text or (text.startswith("{") and (not text.endswith("}") or error.pos >= len(text)))
+    except (OSError, UnicodeDecodeError, RecursionError):
+        return False
+    return False
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Return a digest of plain data that is independent of the order and the spacing of a JSON file."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def file_digest(*paths: Path) -> str:
+    """Return the SHA-256 of the bytes of files, one file after another."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def read_json(path: str | Path, mend: str) -> dict[str, Any]:
+    """Return the JSON object in a file, read strictly: no NaN, no infinity, no key twice.
+
+    Args:
+        path: the file.
+        mend: what the user can do about a damaged file, for the message.
+
+    Raises:
+        UserError: the file is missing, empty, damaged, or holds something other than an object.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(
+            path.read_text(encoding="utf-8"),
+            parse_constant=_no_constant,
+            parse_float=_finite_float,
+            object_pairs_hook=_unique_keys,
+        )
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error}); {mend}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: got a JSON {type(content).__name__}, expected an object; {mend}")
+    return content
+
+
+def _no_constant(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite_float(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"{text} is too large for a number")
+    return number
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return content
+
+
+def write_csv(path: str | Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows under a header that holds the keys of the first; floats keep every digit.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it: ``=1+1`` becomes ``'=1+1``.
+
+    Raises:
+        UserError: there are no rows, or their keys differ.
+    """
+    if not rows:
+        raise UserError(f"{path}: got no rows to write, expected at least one")
+    header = list(rows[0])
+    for row in rows:
+        if list(row) != header:
+            raise UserError(f"{path}: got a row with the columns {list(row)}, expected {header} as in the first")
+    with replacing(path) as new, new.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([[_cell(value) for value in row] for row in (header, *(row.values() for row in rows))])
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r\n", "\n").replace("\r", "\n")  # Python's writer does not quote these
+    with suppress(ValueError):
+        float(value)
+        return value  # a number, signed perhaps
+    visible = value.lstrip(BLANKS).lstrip()  # some programs drop blanks at the beginning
+    return f"'{value}" if value.startswith(FORMULA) or visible.startswith(FORMULA) else value
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data

@@ -1,0 +1,119 @@
+"""Blocks of options read from a config: a dataclass is the one source of name, type, default and documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ocp_dc.core.errors import UserError, nearest
+
+T = TypeVar("T")
+# the kinds of values that :func:`check_containers` looks at, in words
+_KINDS: dict[type, str] = {Mapping: "a block", Sequence: "a list", str: "a text", NoneType: ""}
+
+
+def option(default: Any, *, help: str, choices: Iterable[str] | None = None) -> Any:
+    """Declare one option as a dataclass field.
+
+    Args:
+        default: the value where the config is silent.
+        help: one line of documentation: meaning and unit.
+        choices: the valid strings, where only these are valid.
+    """
+    return dataclasses.field(
+        default=default, metadata={"help": help, "choices": None if choices is None else tuple(choices)}
+    )
+
+
+def parse(cls: type[T], block: Mapping[str, Any] | None, path: str) -> T:
+    """Build the options dataclass ``cls`` from a config block.
+
+    Args:
+        cls: a dataclass whose fields were made by :func:`option`.
+        block: the mapping that the config holds, or None for an absent block.
+        path: where the block stands in the config, for messages, for example ``"model.dc"``.
+
+    Raises:
+        UserError: the block is no mapping, has an unknown key, a value outside its choices, or something other than
+            true or false where the default is one of them.
+    """
+    if block is None:
+        block = {}
+    if not isinstance(block, Mapping):
+        raise UserError(f"{path}: got {block!r}, expected a block of options ({', '.join(_names(cls))})")
+    check_keys(block, _names(cls), path)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        choices = field.metadata.get("choices")
+        value = block.get(field.name, field.default)
+        if choices is not None and field.name in block and value not in choices:
+            raise UserError(
+                f"{path}.{field.name}: got {value!r}, expected one of {', '.join(choices)}.{nearest(value, choices)}"
+            )
+        if isinstance(field.default, bool) and not isinstance(value, bool):
+            raise UserError(f"{path}.{field.name}: got {value!r}, expected true or false")
+    return cls(**block)
+
+
+def check_keys(block: Mapping[str, Any], known: Iterable[str], path: str) -> None:
+    """Refuse keys of a config block that nothing reads.
+
+    Args:
+        block: the mapping that the config holds.
+        known: the valid keys.
+        path: where the block stands, for the message.
+
+    Raises:
+        UserError: a key is not among ``known``; the message names the nearest one.
+    """
+    known = sorted(known)
+    for key in block:
+        if key not in known:
+            raise UserError(f"{path}: unknown key {key!r}; expected {', '.join(known)}.{nearest(key, known)}")
+
+
+def check_containers(cls: type, block: Mapping[str, Any], path: str) -> None:
+    """Refuse options that are no block or no list where their type hints ask for one, at any depth.
+
+    Args:
+        cls: a dataclass of options; hints made of ``Mapping``, ``Sequence``, ``str`` and ``None`` are checked.
+        block: the mapping that the config holds.
+        path: where the block stands, for messages.
+
+    Raises:
+        UserError: a value has another kind; the message names it by its path.
+    """
+    hints = get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        if field.name in block:
+            _check_container(block[field.name], hints[field.name], f"{path}.{field.name}", field.metadata["help"])
+
+
+def _check_container(value: Any, hint: Any, path: str, help: str) -> None:
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    kinds = [get_origin(member) or member for member in members]
+    if not set(kinds) <= _KINDS.keys():
+        return  # numbers and the like have checks of their own
+    for member, kind in zip(members, kinds, strict=True):
+        if isinstance(value, kind) and (kind is str or not isinstance(value, str)):
+            if kind is Mapping:
+                for key, entry in value.items():
+                    _check_container(entry, get_args(member)[1], f"{path}.{key}", help)
+            elif kind is Sequence:
+                for number, entry in enumerate(value):
+                    _check_container(entry, get_args(member)[0], f"{path}[{number}]", help)
+            return
+    expected = " or ".join(words for kind, words in _KINDS.items() if kind in kinds and words)
+    raise UserError(f"{path}: got {value!r}, expected {expected} ({help})")
+
+
+def documentation(cls: type) -> str:
+    """Return one line per option: name, default and meaning."""
+    return "\n".join(
+        f"{field.name} (default: {field.default}): {field.metadata['help']}" for field in dataclasses.fields(cls)
+    )
+
+
+def _names(cls: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]

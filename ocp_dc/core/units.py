@@ -1,0 +1,120 @@
+"""Energy units in eV, length units in Å, and the parsing of energies such as ``"1e6 kcal/mol"``."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from ocp_dc.core.errors import UserError, nearest, unknown_name
+
+# CODATA 2014, the set that ase.units uses: written out so that the core needs no ase.
+ENERGY_UNITS = {
+    "eV": 1.0,
+    "meV": 1e-3,
+    "kcal/mol": 0.04336410390059322,
+    "kJ/mol": 0.010364269574711572,
+    "hartree": 27.211386024367243,
+    "Ha": 27.211386024367243,
+    "Ry": 13.605693012183622,
+}
+LENGTH_UNITS = {"Å": 1.0, "bohr": 0.5291772105638411, "nm": 10.0, "pm": 0.01}
+# What files and people write for the same units, without spaces and in lower case.
+_ENERGY_ALIASES = {
+    "kcal/mol": ("kcal", "kcal_mol", "kcalmol", "kcal/mole", "kcalmol-1", "kcalmol^-1", "kcal_per_mol"),
+    "kJ/mol": ("kj", "kj_mol", "kjmol", "kj/mole", "kjmol-1", "kjmol^-1", "kj_per_mol"),
+    "hartree": ("hartrees", "eh", "e_h", "au", "a.u."),
+    "Ry": ("rydberg", "rydbergs"),
+    "eV": ("electronvolt", "electron_volt"),
+}
+_LENGTH_ALIASES = {
+    "Å": ("a", "ang", "angstrom", "angstroms", "\u00c5ngstr\u00f6m", "\u212b", "1e-10m"),
+    "bohr": ("bohrs", "bohrradius", "a0", "a_0", "au", "a.u."),
+    "nm": ("nanometer", "nanometers", "nanometre"),
+    "pm": ("picometer", "picometers", "picometre"),
+}
+_ENERGY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\D.*?)?\s*")
+
+
+def energy_in_ev(unit: str) -> float:
+    """Return the value of one ``unit`` of energy in eV.
+
+    Args:
+        unit: a key of ``ENERGY_UNITS`` in any case, or another common spelling, such as ``kcal_mol``.
+
+    Raises:
+        UserError: the unit is unknown; the message lists the units and names the nearest.
+    """
+    try:
+        return _ENERGIES[_plain(unit)]
+    except (KeyError, AttributeError):
+        raise unknown_name("energy unit", unit, ENERGY_UNITS) from None
+
+
+def length_in_angstrom(unit: str) -> float:
+    """Return the value of one ``unit`` of length in Å.
+
+    Args:
+        unit: a key of ``LENGTH_UNITS`` in any case, or another common spelling, such as ``angstrom`` or ``a0``.
+
+    Raises:
+        UserError: the unit is unknown; the message lists the units and names the nearest.
+    """
+    try:
+        return _LENGTHS[_plain(unit)]
+    except (KeyError, AttributeError):
+        raise unknown_name("length unit", unit, LENGTH_UNITS) from None
+
+
+def _plain(unit: str) -> str:
+    return "".join(unit.split()).lower()
+
+
+def _spellings(units: Mapping[str, float], aliases: Mapping[str, tuple[str, ...]]) -> dict[str, float]:
+    """Return the value of every spelling of the units, as :func:`_plain` writes it."""
+    spelled = {_plain(name): value for name, value in units.items()}
+    return spelled | {_plain(alias): units[name] for name, names in aliases.items() for alias in names}
+
+
+_ENERGIES = _spellings(ENERGY_UNITS, _ENERGY_ALIASES)
+_LENGTHS = _spellings(LENGTH_UNITS, _LENGTH_ALIASES)
+
+
+def parse_energy(text: str | float) -> float:
+    """Return an energy in eV.
+
+    Args:
+        text: a number in eV, or a string of a number and an optional unit, for example ``"1e6 kcal/mol"``.
+
+    Raises:
+        UserError: the text is no number with an optional unit, or the unit is unknown.
+    """
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return float(text)
+    found = _ENERGY.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise UserError(
+            f"got {text!r}, expected an energy: a number in eV, or a number and a unit such as '1e6 kcal/mol'."
+            f" Units: {', '.join(ENERGY_UNITS)}.{nearest(text, ENERGY_UNITS)}"
+        )
+    number, unit = found.groups()
+    return float(number) * (energy_in_ev(unit) if unit else 1.0)
+
+
+def positive_energy(value: str | float, path: str) -> float:
+    """Return an energy that is used as a scale, in eV.
+
+    Args:
+        value: what :func:`parse_energy` takes.
+        path: where the value stands in the config, for messages.
+
+    Raises:
+        UserError: no energy, or zero, negative, infinite or not a number.
+    """
+    try:
+        energy = parse_energy(value)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    if not (math.isfinite(energy) and energy > 0):
+        raise UserError(f"{path}: got {value!r}, expected an energy above zero, for example '1e6 kcal/mol'")
+    return energy

@@ -1,0 +1,55 @@
+"""Writing an npz archive whole or not at all, and without complaints of zipfile where the disk is full."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ocp_dc.core.files import replacing
+
+
+def write_npz(path: str | Path, **arrays: Any) -> None:
+    """Write a compressed archive in the place of an older one; a link is replaced and not followed.
+
+    Raises:
+        WriteError: it cannot be written; an older one stays as it was.
+    """
+    with replacing(path) as new, new.open("wb") as file:
+        target = _UntilFull(file)
+        np.savez_compressed(target, **arrays)
+        target.check()
+
+
+class _UntilFull(io.RawIOBase):
+    """Keeps the first error of writing for later: a zip archive that is given up tries to write its end, and complains.
+
+    Args:
+        file: an open file.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: OSError | None = None
+
+    def writable(self) -> bool:
+        """Return True; it cannot be read, nor moved within."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write until it fails for the first time."""
+        try:
+            if self._error is None:
+                self._file.write(data)
+        except OSError as error:
+            self._error = error
+        return memoryview(data).nbytes
+
+    def check(self) -> None:
+        """Write what the file still holds back, and raise what failed."""
+        if self._error is None:
+            self._file.flush()
+        else:
+            raise self._error

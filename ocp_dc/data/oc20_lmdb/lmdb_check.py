@@ -1,0 +1,96 @@
+"""Checking an LMDB before anything trains on it: clear errors instead of a crash hours later."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import lmdb
+
+from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.data.oc20_lmdb.record_checksum import check_seal
+from ocp_dc.data.oc20_lmdb.safe_pickle import loads, loads_plain
+
+# What every model and collater reads. Labels may be absent, where a model only predicts.
+REQUIRED_KEYS = ("pos", "atomic_numbers", "natoms")
+
+
+def check_lmdb(path: Path | str) -> int:
+    """Check a data set in the OC20 layout and return its number of records.
+
+    Args:
+        path: one LMDB file, or a folder of ``*.lmdb`` files.
+
+    Raises:
+        UserError: it is missing, empty, cut short, no LMDB, or its first or last record cannot be read or lacks one of
+            ``REQUIRED_KEYS``. The message names the file.
+        UnsafeDataError: a record names something that could run code.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(path.glob("*.lmdb"))
+        if not files:
+            raise UserError(f"{path}: no *.lmdb file in this folder; expected at least one")
+        return sum(_check_file(file) for file in files)
+    if not path.exists():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = nearest(path.name, siblings) if siblings else f" Its folder {path.parent} does not exist either."
+        raise UserError(f"{path}: no such file; expected an LMDB file or a folder of *.lmdb files.{hint}")
+    return _check_file(path)
+
+
+def _check_file(path: Path) -> int:
+    size = path.stat().st_size
+    if size == 0:
+        raise UserError(f"{path}: the file is empty (0 bytes); expected an LMDB. Was it copied completely?")
+    try:
+        # The reader that fairchem's LmdbDataset opens.
+        env = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=True, max_readers=1)
+    except lmdb.Error as error:
+        raise UserError(
+            f"{path}: cannot be opened as an LMDB ({error}); expected what `ocp-dc prepare` writes"
+        ) from error
+    with env:
+        # Before any record is read: a read past the end of the memory map kills the process.
+        expected = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
+        if size < expected:
+            raise UserError(
+                f"{path}: cut short: {size} bytes, expected {expected}. Copy it again, or make it again with"
+                " `ocp-dc prepare`"
+            )
+        try:
+            with env.begin() as transaction:
+                return _check_records(transaction, env.stat()["entries"], path)
+        except lmdb.Error as error:
+            raise UserError(f"{path}: damaged ({error}); copy it again or make it again") from error
+
+
+def _check_records(transaction: lmdb.Transaction, entries: int, path: Path) -> int:
+    stored = transaction.get(b"length")
+    if stored is not None:
+        check_seal(b"length", stored, f"{path}: key 'length'")
+    records = entries - (stored is not None)
+    length = records if stored is None else loads_plain(stored, f"{path}: key 'length'")
+    if type(length) is not int or not 0 <= length <= records:
+        raise UserError(f"{path}: 'length' is {length!r}, but the file has {records} record(s); make it again")
+    if length < records:
+        logging.warning(f"{path}: 'length' is {length}: the first {length} of {records} records are read")
+    if length == 0:
+        raise UserError(f"{path}: holds no records; expected at least one")
+    for index in {0, length - 1}:
+        key = str(index).encode("ascii")
+        _check_record(key, transaction.get(key), f"{path}: record {index}")
+    return length
+
+
+def _check_record(key: bytes, stored: bytes | None, where: str) -> None:
+    if stored is None:
+        raise UserError(f"{where}: missing; expected the keys '0', '1', ... in order")
+    check_seal(key, stored, where)
+    record = loads(stored, where)
+    keys = record.keys() if hasattr(record, "keys") else None
+    if keys is None:
+        raise UserError(f"{where}: a {type(record).__name__}; expected a torch_geometric Data")
+    missing = [key for key in REQUIRED_KEYS if key not in keys]
+    if missing:
+        raise UserError(f"{where}: lacks {', '.join(missing)}; got {', '.join(keys)}")

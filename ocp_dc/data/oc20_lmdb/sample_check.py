@@ -1,0 +1,67 @@
+"""Refusing samples of data sets that cannot be meant, where they are read: for training, validation or prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch_geometric.data import Data
+
+from ocp_dc.core.errors import UserError
+from ocp_dc.data.oc20_lmdb.lmdb_check import REQUIRED_KEYS
+from ocp_dc.data.oc20_lmdb.sample_form import ENERGY_KEYS, FORCES_KEYS, RELAXATION_KEYS, as_array, bring_into_form
+from ocp_dc.data.structure_check import check_labels, check_structure
+
+__all__ = ["ENERGY_KEYS", "FORCES_KEYS", "RELAXATION_KEYS", "check_sample"]
+
+CHECKED_KEYS = ("pos", "atomic_numbers", "fixed", "tags", "cell", "pbc", *ENERGY_KEYS, *RELAXATION_KEYS, *FORCES_KEYS)
+
+
+def check_sample(data: object, where: str) -> Data:
+    """Return a sample that was read from a data set, its values in one form, or refuse it.
+
+    Args:
+        data: the sample; labels may be absent or None.
+        where: what messages call it: its file and its record.
+
+    Raises:
+        UserError: it is no sample, lacks positions, atomic numbers or natoms, its arrays do not fit each other, it is a
+            structure that :func:`~ocp_dc.data.structure_check.check_structure` refuses, or has labels that
+            :func:`~ocp_dc.data.structure_check.check_labels` refuses.
+    """
+    if not isinstance(data, Data):
+        raise UserError(f"{where}: a {type(data).__name__}; expected a torch_geometric Data")
+    values = data.to_dict()
+    missing = [key for key in REQUIRED_KEYS if values.get(key) is None]
+    if missing:
+        raise UserError(f"{where}: lacks {', '.join(missing)}; got {', '.join(values)}")
+    bring_into_form(data, where)
+    values = data.to_dict()
+    arrays = {key: as_array(values[key], key, where) for key in CHECKED_KEYS if key in values}
+    count = len(arrays["atomic_numbers"])
+    for key in ("natoms", "num_nodes"):
+        stated = values.get(key)
+        if stated is not None and not np.array_equal(as_array(stated, key, where).reshape(-1), [count]):
+            raise UserError(f"{where}: {key} is not {count}, the number of its atomic numbers; mend the file")
+    check_structure(arrays["atomic_numbers"], arrays["pos"], arrays.get("cell"), arrays.get("pbc"), where)
+    for key in ("fixed", "tags"):
+        if key in arrays and len(arrays[key]) != count:
+            raise UserError(f"{where}: {key} has {len(arrays[key])} entries, expected {count}, one for each atom")
+    _check_edges(values, count, where)
+    for key in ENERGY_KEYS + RELAXATION_KEYS:
+        if key in arrays:
+            check_labels(float(arrays[key]), None, where if key in ENERGY_KEYS else f"{where}: {key}")
+    for key in FORCES_KEYS:
+        if key in arrays:
+            if arrays[key].shape != (count, 3):
+                raise UserError(f"{where}: {key} has shape {arrays[key].shape}, expected ({count}, 3)")
+            check_labels(None, arrays[key], where)
+    return data
+
+
+def _check_edges(values: dict[str, Any], count: int, where: str) -> None:
+    if values.get("edge_index") is None:
+        return
+    edges = as_array(values["edge_index"], "edge_index", where)
+    if edges.ndim != 2 or len(edges) != 2 or (edges.size and not 0 <= edges.min() <= edges.max() < count):
+        raise UserError(f"{where}: edge_index of shape {edges.shape} names atoms that it does not have ({count})")

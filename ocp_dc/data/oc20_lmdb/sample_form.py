@@ -1,0 +1,119 @@
+"""One form for the values of a sample: other programs write the same numbers in many, which batches cannot mix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch_geometric.data import Data
+
+from ocp_dc.core.errors import UserError
+
+# OC20 and OC22 name their labels y and force; a key mapping, which transforms come before, names them anew
+ENERGY_KEYS = ("energy", "y")
+RELAXATION_KEYS = ("y_relaxed", "y_init")  # of IS2RE
+FORCES_KEYS = ("forces", "force")
+NUMBER_KEYS = (*ENERGY_KEYS, *RELAXATION_KEYS, "natoms")  # of a structure
+ATOM_KEYS = ("atomic_numbers", "fixed", "tags")  # a number for each atom
+VECTOR_KEYS = ("pos", *FORCES_KEYS)  # three for each
+OF_ONE_CELL = {"cell": (1, 3, 3), "pbc": (1, 3)}
+IDENTITIES = ("sid", "fid")
+FLAGS = ("fixed", "pbc")  # may be True and False
+
+
+def bring_into_form(data: Data, where: str) -> None:
+    """Give the values of a sample, in place, the types and shapes that those of ``ocp-dc prepare`` have.
+
+    A value that is None is taken out. Energies become Python floats, ``natoms``, ``sid`` and ``fid`` an int or what
+    else they hold; atomic numbers, fixed and tags tensors with one dimension; pos and forces tensors of real numbers,
+    in the precision that models compute in or, for forces, a higher one; cell (1, 3, 3) and pbc (1, 3) bool. Values of
+    that form stay the same objects.
+
+    Args:
+        data: the sample.
+        where: what messages call it: its file and its record.
+
+    Raises:
+        UserError: a value holds no numbers, or truth values in place of numbers, or not as many as there must be.
+    """
+    store = data._store
+    for key in IDENTITIES:
+        value = store.get(key)
+        if value is None:
+            store.pop(key, None)
+        elif type(value) not in (int, str) and (array := np.asarray(value)).size == 1:  # OC20 has tensors
+            store[key] = array.item()
+    for key in (*NUMBER_KEYS, *ATOM_KEYS, *VECTOR_KEYS, *OF_ONE_CELL):
+        value = store.get(key)
+        if value is None:
+            store.pop(key, None)
+        elif not _has_form(key, value):
+            store[key] = _formed(key, value, where)
+
+
+def as_array(value: Any, key: str, where: str) -> NDArray:
+    """Return a value as an array of numbers, without copying a tensor.
+
+    Raises:
+        UserError: it holds no numbers.
+    """
+    if isinstance(value, torch.Tensor):
+        value = value.detach()
+        if value.dtype is torch.bfloat16:  # numpy has none
+            value = value.float()
+        if value.layout is torch.strided and value.device.type == "cpu" and not value.is_complex():
+            return value.numpy()
+    else:
+        try:
+            array = np.asarray(value)
+        except ValueError:  # lists of different lengths
+            pass
+        else:
+            if array.dtype.kind in "biuf":
+                return array
+    raise UserError(f"{where}: {key} holds {type(value).__name__} {value!r:.50}; expected numbers")
+
+
+def _has_form(key: str, value: Any) -> bool:
+    if key in NUMBER_KEYS:
+        return type(value) is (int if key == "natoms" else float)
+    if type(value) is not torch.Tensor or value.requires_grad:
+        return False
+    if key in ATOM_KEYS:
+        return value.dim() == 1 and value.dtype in (torch.int64, torch.int32)
+    if key in VECTOR_KEYS:
+        return value.dtype is torch.get_default_dtype()
+    return value.shape == OF_ONE_CELL[key] and value.dtype is (
+        torch.bool if key == "pbc" else torch.get_default_dtype()
+    )
+
+
+def _formed(key: str, value: Any, where: str) -> Any:
+    array = as_array(value, key, where)
+    if array.dtype.kind == "b" and key not in FLAGS:
+        raise UserError(f"{where}: {key} holds True and False; expected numbers")
+    if key in NUMBER_KEYS:
+        if array.size != 1:
+            raise UserError(f"{where}: {key} has shape {array.shape}, expected one number, that of the structure")
+        number = array.item()
+        return float(number) if key != "natoms" else int(number) if number == np.round(number) else number
+    if key in OF_ONE_CELL:
+        shape = OF_ONE_CELL[key]
+        if array.size != np.prod(shape):
+            raise UserError(f"{where}: {key} has shape {array.shape}, expected {np.prod(shape)} numbers")
+        array = array.reshape(shape)
+    if key in ATOM_KEYS:
+        array = array.reshape(-1)
+    if key == "pbc" and not ((array == 0) | (array == 1)).all():
+        raise UserError(f"{where}: pbc is {array.ravel().tolist()}; expected True or False for each cell vector")
+    if key in ("fixed", "tags") and not (array == np.round(array)).all():
+        raise UserError(f"{where}: {key} holds {array[array != np.round(array)][0]}; expected whole numbers")
+    tensor = torch.from_numpy(np.array(array, order="C"))
+    if key == "pbc":
+        return tensor.bool()
+    if key in ATOM_KEYS:
+        return tensor.long() if (array == np.round(array)).all() else tensor
+    keeps = key in FORCES_KEYS and tensor.dtype is torch.float64
+    return tensor if keeps else tensor.to(torch.get_default_dtype())

@@ -1,0 +1,1 @@
+"""Readers of the formats that users bring: npz, ASE files, trajectories, downloads."""

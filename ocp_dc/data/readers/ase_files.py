@@ -1,0 +1,166 @@
+"""Reader of whatever ase.io reads with energies and forces: extended XYZ, traj, ase databases, and so on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.constraints import FixAtoms, FixCartesian, FixScaled
+
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.units import energy_in_ev, length_in_angstrom
+from ocp_dc.data.frames import Frame
+from ocp_dc.data.readers import stated_units
+from ocp_dc.data.readers.ase_readers import Table, open_reader, unreadable
+from ocp_dc.data.readers.label_keys import LabelKeys, doubtful_names, labels_of, other_labels
+from ocp_dc.data.structure_check import check_cell
+
+
+class AseSource:
+    """The structures of a file that ase.io reads. Labels are the raw ones: no constraint is applied to the forces.
+
+    Trajectories and databases are read by index; all else is read once into flat arrays, and ``in_memory`` is true.
+    Where ``info`` (in databases the key-value pairs or the data) holds whole numbers ``sid`` and ``fid``, so do the
+    frames.
+
+    Args:
+        path: the file.
+        unit: the energy unit of the file; None is eV, ase's own.
+        length_unit: the unit of positions and cells; None is Å. Forces are energies per this length.
+        keys: the names of energies and forces in the file.
+
+    Raises:
+        UserError: the file is missing or unreadable, has no structures, one without energy or forces, or one that
+            states another unit.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        unit: str | None = None,
+        length_unit: str | None = None,
+        keys: LabelKeys = LabelKeys(),  # noqa: B008 - immutable
+    ) -> None:
+        self.name = str(path)
+        self.unit, self.length_unit = unit or "eV", length_unit or "Å"
+        self._energy, self._length = energy_in_ev(self.unit), length_in_angstrom(self.length_unit)
+        self._keys = keys
+        self._notes: list[str] | None = None
+        if not Path(path).is_file():
+            raise UserError(f"{path}: no such file; expected a file that ase.io reads")
+        try:
+            self._reader = open_reader(Path(path), self._frame)
+            length = len(self._reader)
+        except UserError:
+            raise
+        except Exception as error:  # each of ase's readers raises its own kinds
+            raise unreadable(self.name, error) from error
+        if length == 0:
+            raise UserError(f"{path}: holds no structures; expected at least one")
+        self.in_memory = isinstance(self._reader, Table)
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def __getitem__(self, index: int) -> Frame:
+        try:
+            return self._reader[index]
+        except UserError:
+            raise
+        except Exception as error:
+            raise unreadable(self.where(index), error) from error
+
+    def where(self, index: int) -> str:
+        """Return file and number of a structure."""
+        return f"{self.name}: frame {index}"
+
+    def notes(self) -> list[str]:
+        """Return what other energies and forces the first structure holds."""
+        return self._notes or []
+
+    def describe(self) -> dict[str, object]:
+        """Return format and units."""
+        return {"format": "ase", "units": self.unit, "length_units": self.length_unit}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+    def _frame(self, atoms: Atoms, index: int) -> Frame:
+        where = self.where(index)
+        stated_units.energy_unit(atoms.info, self.unit, where)
+        stated_units.length_unit(atoms.info, self.length_unit, where)
+        stated_units.check_forces_unit(atoms.info, self.unit, self.length_unit, where)
+        energy, forces = labels_of(atoms, self._keys, where)
+        if self._notes is None:
+            self._notes = _notes(atoms, self._keys)
+        atoms.positions *= self._length
+        atoms.set_cell(atoms.cell.array * self._length)
+        check_cell(atoms.cell.array, atoms.pbc, where)
+        frame = atoms_frame(atoms, energy * self._energy, forces * (self._energy / self._length))
+        return replace(frame, **_identity(atoms.info))
+
+
+def atoms_frame(atoms: Atoms, energy: float, forces: np.ndarray) -> Frame:
+    """Return ase's atoms with labels as a frame.
+
+    Args:
+        atoms: the structure; FixAtoms constraints give ``fixed``, and those that fix an atom along all three axes.
+        energy: in eV.
+        forces: (n, 3), in eV/Å.
+    """
+    fixed = np.zeros(len(atoms), dtype=np.int64)
+    for constraint in atoms.constraints:
+        if _is_kept(constraint):
+            fixed[constraint.index] = 1
+    return Frame(
+        numbers=atoms.numbers.astype(np.int64),
+        positions=atoms.positions.astype(np.float64),
+        energy=energy,
+        forces=forces,
+        cell=np.array(atoms.cell, dtype=np.float64),
+        pbc=np.array(atoms.pbc, dtype=bool),
+        fixed=fixed,
+        tags=atoms.get_tags().astype(np.int64),
+    )
+
+
+def _is_kept(constraint: Any) -> bool:
+    return isinstance(constraint, FixAtoms) or _fixes_all_axes(constraint)
+
+
+def _fixes_all_axes(constraint: Any) -> bool:
+    """Tell whether atoms are fixed one by one, as in extended XYZ with a mask for each axis."""
+    return isinstance(constraint, FixCartesian | FixScaled) and bool(np.all(constraint.mask))
+
+
+def _notes(atoms: Atoms, keys: LabelKeys) -> list[str]:
+    """Return what the user may not know of the labels that a structure holds beside those that are read."""
+    notes = doubtful_names(keys)
+    results: dict[str, Any] = getattr(atoms.calc, "results", {})
+    if others := other_labels(atoms, keys):
+        notes.append(
+            f"energies and forces are read under the names energy and forces; the file has {', '.join(others)} as well:"
+            " --energy-key and --forces-key choose others"
+        )
+    if others := sorted({type(c).__name__ for c in atoms.constraints if not _is_kept(c)}):
+        notes.append(
+            f"constraints of the kind {', '.join(others)} are not kept: the atoms are free, and their forces count"
+        )
+    free = results.get("free_energy")
+    if keys.energy is None and free is not None and not np.isclose(free, results["energy"], rtol=0, atol=1e-4):
+        notes.append(
+            f"energy ({results['energy']:.6g}) is read, not free_energy ({free:.6g}), from which the forces derive"
+            " where electrons are smeared; --energy-key free_energy reads that"
+        )
+    return notes
+
+
+def _identity(info: dict[str, Any]) -> dict[str, int]:
+    """Return OC20's numbers of system and frame where a structure has both, as whole numbers from 0."""
+    found = {key: info.get(key) for key in ("sid", "fid")}
+    whole = {key: int(v) for key, v in found.items() if isinstance(v, int | np.integer) and v >= 0}
+    return whole if len(whole) == 2 else {}

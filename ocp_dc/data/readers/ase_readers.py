@@ -1,0 +1,157 @@
+"""Random access to the structures of one file that ase reads."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from ase.db import connect
+from ase.io import iread
+from ase.io.formats import UnknownFileTypeError, filetype
+from ase.io.trajectory import TrajectoryReader
+
+from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.data.frames import Frame
+from ocp_dc.data.readers.declared_sizes import check_declared_sizes
+
+SYMBOLS = chemical_symbols[1:]  # without the X of no element
+Convert = Callable[[Atoms, int], Frame]
+
+
+class Reader(Protocol):
+    """Random access to the frames of one kind of file."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Frame: ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+def open_reader(path: Path, convert: Convert) -> Reader:
+    """Open a file of structures: trajectories and databases are read by index, all else is read at once.
+
+    Args:
+        path: the file.
+        convert: what makes a frame of ase's atoms and their number in the file.
+
+    Raises:
+        UserError: the file cannot be meant, or what ``convert`` raises. ase's readers raise their own kinds.
+    """
+    try:
+        kind = filetype(str(path))
+    except UnknownFileTypeError:
+        kind = path.suffix.removeprefix(".")  # ase knows the backends of databases by their suffix only
+    if kind == "traj":
+        return _Trajectory(path, convert)
+    if kind in ("db", "aselmdb") or (kind == "json" and path.suffix == ".json"):
+        return _Database(path, convert)
+    check_declared_sizes(path, kind)
+    return Table(iread(str(path), ":", do_not_split_by_at_sign=True), convert, str(path))
+
+
+def unreadable(where: str, error: Exception) -> UserError:
+    """Return the message for what one of ase's readers raised."""
+    symbol = error.args[0] if isinstance(error, KeyError) and error.args else None
+    if isinstance(symbol, str) and symbol.isalpha() and len(symbol) <= 3 and symbol not in SYMBOLS:
+        return UserError(
+            f"{where}: unknown element symbol {symbol!r}; expected one of the periodic table.{nearest(symbol, SYMBOLS)}"
+        )
+    return UserError(f"{where}: ase cannot read it ({type(error).__name__}: {error})")
+
+
+class _Trajectory:
+    def __init__(self, path: Path, convert: Convert) -> None:
+        self._convert = convert
+        self._trajectory = TrajectoryReader(str(path))
+
+    def __len__(self) -> int:
+        return len(self._trajectory)
+
+    def __getitem__(self, index: int) -> Frame:
+        return self._convert(self._trajectory[index], index)
+
+    def close(self) -> None:
+        self._trajectory.close()
+
+
+class _Database:
+    def __init__(self, path: Path, convert: Convert) -> None:
+        self._convert = convert
+        self._database = connect(str(path), use_lock_file=False)
+        # Rows are numbered from 1, with gaps where some were deleted.
+        self._ids = [row.id for row in self._database.select(columns=["id"], include_data=False)]
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, index: int) -> Frame:
+        row = self._database.get(id=self._ids[index])
+        atoms = row.toatoms()
+        atoms.info.update({**row.get("data", {}), **row.key_value_pairs})
+        return self._convert(atoms, index)
+
+    def close(self) -> None:
+        close = getattr(self._database, "close", None)  # only some backends keep the file open
+        if close is not None:
+            close()
+
+
+class Table:
+    """Structures of any size in flat arrays, a quarter of what as many Frames take."""
+
+    def __init__(self, structures: Iterable[Atoms], convert: Convert, name: str) -> None:
+        self._ends = array("q", [0])  # where the atoms of each frame end
+        self._labels = array("d")  # 10 numbers a frame: energy, cell
+        self._pbc = array("b")  # 3 numbers a frame
+        self._vectors = array("d")  # 6 numbers an atom: position, forces
+        self._codes = array("i")  # 3 numbers an atom: atomic number, fixed, tag
+        self._identities = array("q")  # 2 numbers a frame: sid, -1 for none, and fid
+        try:
+            for index, atoms in enumerate(structures):
+                self._append(convert(atoms, index))
+        except UserError:
+            raise
+        except Exception as error:
+            raise unreadable(f"{name}: frame {len(self)}", error) from error
+
+    def _append(self, frame: Frame) -> None:
+        self._ends.append(self._ends[-1] + frame.natoms)
+        self._labels.extend([frame.energy, *frame.cell.ravel()])
+        self._pbc.extend(frame.pbc.tolist())
+        self._identities.extend([-1 if frame.sid is None else frame.sid, frame.fid])
+        self._vectors.frombytes(np.hstack([frame.positions, frame.forces]).tobytes())
+        codes = np.column_stack([frame.numbers, frame.fixed, frame.tags])
+        self._codes.frombytes(codes.astype(np.intc).tobytes())
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, index: int) -> Frame:
+        atoms = slice(self._ends[index], self._ends[index + 1])
+        label = np.frombuffer(self._labels).reshape(-1, 10)[index]
+        vectors = np.frombuffer(self._vectors).reshape(-1, 6)[atoms]
+        sid, fid = self._identities[2 * index : 2 * index + 2]
+        codes = np.frombuffer(self._codes, dtype=np.intc).reshape(-1, 3)[atoms].astype(np.int64)
+        return Frame(
+            numbers=codes[:, 0],
+            positions=vectors[:, :3].copy(),
+            energy=float(label[0]),
+            forces=vectors[:, 3:].copy(),
+            cell=label[1:].reshape(3, 3).copy(),
+            pbc=np.frombuffer(self._pbc, dtype=np.int8).reshape(-1, 3)[index].astype(bool),
+            fixed=codes[:, 1],
+            tags=codes[:, 2],
+            sid=None if sid < 0 else sid,
+            fid=fid,
+        )
+
+    def close(self) -> None:
+        """Nothing is open: the arrays are in memory."""

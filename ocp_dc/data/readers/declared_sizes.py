@@ -1,0 +1,113 @@
+"""Checking what a text file of structures declares against its size, before a reader loops over it or allocates."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import re
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from ocp_dc.core.errors import UserError
+
+OPENERS: dict[str, Callable[..., BinaryIO]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}  # type: ignore[dict-item]
+LARGEST_RATIO = 1000  # of unpacked to packed size; text of structures reaches 3 to 20
+ALWAYS_UNPACKED = 1 << 26  # bytes that any compressed file may unpack to
+BLOCK = 1 << 20
+LEAST_BYTES_OF_AN_ATOM = 2  # a symbol and the end of the line
+PROPERTIES = re.compile(rb"""Properties["']?\s*=\s*["']?([^\s"']+)""")  # of extended XYZ: name:type:columns, ...
+
+# Formats whose headers declare sizes, and in which ase finds no energies.
+WITHOUT_ENERGIES = {
+    "vasp": "a POSCAR",
+    "vasp-xdatcar": "an XDATCAR",
+    "lammps-dump-text": "a LAMMPS dump",  # where ase puts an energy of 0 for each structure
+    "lammps-dump-binary": "a LAMMPS dump",
+    "lammps-data": "a LAMMPS data file",
+    "cube": "a cube file",
+    "cfg": "an AtomEye cfg file",
+    "xsf": "an XSF file",
+}
+
+
+def check_declared_sizes(path: Path, kind: str) -> None:
+    """Refuse a file that unpacks to, or declares, more than it can hold, and formats that hold no energies.
+
+    Args:
+        path: the file; text may be compressed as ``.gz``, ``.bz2`` or ``.xz``.
+        kind: ase's name of its format.
+
+    Raises:
+        UserError: the file cannot be meant.
+    """
+    if kind in WITHOUT_ENERGIES:
+        raise UserError(
+            f"{path}: {WITHOUT_ENERGIES[kind]}, which holds no energies; expected a file with energies and forces, such"
+            " as extended XYZ, a trajectory of ase's, or the output of the calculation"
+        )
+    size = _unpacked_size(path)
+    if kind in ("xyz", "extxyz"):
+        _check_atom_counts(path, size)
+
+
+def _unpacked_size(path: Path) -> int:
+    packed = path.stat().st_size
+    if path.suffix not in OPENERS:
+        return packed
+    limit = max(ALWAYS_UNPACKED, LARGEST_RATIO * packed)
+    size = 0
+    try:
+        with OPENERS[path.suffix](path, "rb") as file:
+            while block := file.read(BLOCK):
+                size += len(block)
+                if size > limit:
+                    raise UserError(
+                        f"{path}: {packed} bytes unpack to more than {limit}; expected at most {LARGEST_RATIO} times as"
+                        " many. If that is meant, unpack it yourself"
+                    )
+    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path}: cannot be unpacked ({error}); is it damaged, or cut short?") from error
+    return size
+
+
+def _check_atom_counts(path: Path, size: int) -> None:
+    """Follow the counts of atoms through an XYZ file, as ase does; what else is wrong with it, ase finds."""
+    with OPENERS.get(path.suffix, open)(path, "rb") as file:
+        read, frame = 0, 0
+        while line := file.readline():
+            read += len(line)
+            try:
+                atoms = int(line)
+            except ValueError:
+                if line.lstrip().startswith(b"VEC"):  # cell vectors after the atoms
+                    continue
+                return
+            if not 0 <= LEAST_BYTES_OF_AN_ATOM * atoms <= size - read:
+                raise UserError(
+                    f"{path}: frame {frame} declares {atoms} atoms, but {size - read} bytes of the file are left; is it"
+                    " cut short, or is the number wrong?"
+                )
+            comment = file.readline()
+            _check_columns(comment, size, f"{path}: frame {frame}")
+            read += len(comment) + sum(len(atom) for atom in islice(file, atoms))
+            frame += 1
+
+
+def _check_columns(comment: bytes, size: int, where: str) -> None:
+    """Refuse columns that no line of the file can hold: ase makes a type with a field for each before it reads."""
+    for properties in PROPERTIES.findall(comment):
+        for columns in properties.split(b":")[2::3]:
+            try:
+                declared = int(columns)
+            except ValueError:  # which ase says better
+                continue
+            if 2 * declared > size:
+                raise UserError(
+                    f"{where} declares a property of {declared} columns, but the whole file has {size} bytes; is it "
+                    "cut short, or is the number wrong?"
+                )

@@ -1,0 +1,172 @@
+"""Finding energies and forces under whatever names a file gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from ocp_dc.core.errors import UserError, unknown_name
+
+_ENERGY_NAME = re.compile(r"energ|toten|^(e|u0?|e0|etot|e_tot)$", re.IGNORECASE)
+_FORCES_NAME = re.compile(r"force|^f$", re.IGNORECASE)
+_QUANTITY = re.compile(r"total|toten|tot|energ(y|ies)|forces?|[-_ .]|^[ef]$", re.IGNORECASE)
+_SPECIAL = re.compile(r"unit|free|kinetic|atomic|per_?atom|std|var|weight|mask", re.IGNORECASE)
+
+_PER_ATOM = re.compile(r"per_?-?atom|/atom|_pa$", re.IGNORECASE)
+_GRADIENT = re.compile(r"^(?!.*(neg|minus|^-)).*(grad|de_?dx|de_?dr)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class LabelKeys:
+    """The names under which a file holds its labels; None is the format's own."""
+
+    energy: str | None = None
+    forces: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no name.
+
+        Raises:
+            UserError: a name is empty or no text.
+        """
+        for option, name in (("energy_key", self.energy), ("forces_key", self.forces)):
+            if name is not None and (not isinstance(name, str) or not name):
+                raise UserError(f"{option}: got {name!r}, expected a name in the source, such as REF_energy")
+
+
+def labels_of(atoms: Atoms, keys: LabelKeys, where: str) -> tuple[float, NDArray[np.float64]]:
+    """Return energy and forces (n, 3) of ase's atoms, in the units of the file.
+
+    Names are looked up in the results of the calculator, then ``info``, then ``arrays``.
+
+    Args:
+        atoms: the structure; ``info`` holds the key-value pairs and the data of a row of a database.
+        keys: the names; None is ase's own, energy and forces, among the results.
+        where: what messages call the structure.
+
+    Raises:
+        UserError: a label is missing or of wrong shape; the message lists what there is and the likely names.
+    """
+    results: Mapping[str, Any] = getattr(atoms.calc, "results", {})
+    everything = {**atoms.arrays, **atoms.info, **{k: v for k, v in results.items() if v is not None}}
+    found = {
+        "energy": results.get("energy") if keys.energy is None else everything.get(keys.energy),
+        "forces": results.get("forces") if keys.forces is None else everything.get(keys.forces),
+    }
+    asked = {"energy": keys.energy, "forces": keys.forces}
+    for name, value in found.items():
+        key = asked[name]
+        if value is None and key is not None:
+            shown = shapes(_labels_only(everything))
+            raise UserError(f"{where}: --{name}-key: {unknown_name('name', key, shown)} It has {listed(shown)}")
+    missing = [name for name, value in found.items() if value is None]
+    if missing:
+        raise UserError(_missing(missing, _labels_only(everything), len(atoms), where))
+    return _energy(found["energy"], keys.energy or "energy", where), _forces(
+        found["forces"], keys.forces or "forces", len(atoms), where
+    )
+
+
+def other_labels(atoms: Atoms, keys: LabelKeys) -> list[str]:
+    """Return the names of further energies and forces of a structure, where no names were given."""
+    if keys != LabelKeys():
+        return []
+    held = shapes(_labels_only({**atoms.arrays, **atoms.info}))
+    return [name for name in held if name in _candidates(held, (), _ENERGY_NAME)] + [
+        name for name in held if name in _candidates(held, (len(atoms), 3), _FORCES_NAME)
+    ]
+
+
+def doubtful_names(keys: LabelKeys) -> list[str]:
+    """Return what names that the user gave say against what is read under them: energies per atom, and gradients."""
+    notes = []
+    if keys.energy is not None and _PER_ATOM.search(keys.energy):
+        notes.append(f"{keys.energy} sounds like energies per atom; it is read as the energy of each whole structure")
+    if keys.forces is not None and _GRADIENT.search(keys.forces):
+        notes.append(
+            f"{keys.forces} sounds like gradients of the energy; it is read as forces, which are their negatives. Turn "
+            "the sign in the file"
+        )
+    return notes
+
+
+def likely_pair(held: Mapping[str, tuple[int, ...]], energy: tuple[int, ...], forces: tuple[int, ...]) -> LabelKeys:
+    """Return the names that look most like those of an energy and of its forces, by name and shape.
+
+    Args:
+        held: the shape under each name.
+        energy: the shape of an energy; a last dimension of 1 is let pass.
+        forces: the shape of forces.
+    """
+    energies, all_forces = _candidates(held, energy, _ENERGY_NAME), _candidates(held, forces, _FORCES_NAME)
+    for e in energies:
+        for f in all_forces:
+            if _QUANTITY.sub("", e).lower() == _QUANTITY.sub("", f).lower():  # REF_energy and REF_forces
+                return LabelKeys(e, f)
+    return LabelKeys(energies[0] if energies else None, all_forces[0] if all_forces else None)
+
+
+def shapes(values: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each real number or array of them; what is no number is left out."""
+    arrays = {
+        key: np.asarray(value) for key, value in values.items() if isinstance(value, int | float | np.ndarray | list)
+    }
+    return {key: array.shape for key, array in arrays.items() if array.dtype.kind in "iuf"}
+
+
+def listed(held: Mapping[str, tuple[int, ...]]) -> str:
+    """Return names and shapes for a message."""
+    return ", ".join(f"{key} {shape}" if shape else f"{key} (a number)" for key, shape in held.items()) or "no numbers"
+
+
+def advice(pair: LabelKeys, missing: list[str]) -> str:
+    """Return the options that name a likely pair, as a sentence for a message; empty where nothing is likely."""
+    options = [f"--{name}-key {key}" for name in missing if (key := getattr(pair, name)) is not None]
+    return f". Likely meant: {' '.join(options)}" if options else ""
+
+
+def _missing(missing: list[str], values: Mapping[str, Any], atoms: int, where: str) -> str:
+    held = shapes(values)
+    pair = likely_pair(held, (), (atoms, 3))
+    return (
+        f"{where} has {' and '.join(f'no {name}' for name in missing)}; expected both on each structure, under the"
+        " names energy and forces, or those of --energy-key and --forces-key. It has"
+        f" {listed(held)}{advice(pair, missing)}"
+    )
+
+
+def _labels_only(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in ("numbers", "positions", "sid", "fid")}
+
+
+def _candidates(held: Mapping[str, tuple[int, ...]], shape: tuple[int, ...], name: re.Pattern[str]) -> list[str]:
+    return [
+        key
+        for key, found in held.items()
+        if name.search(key) and not _SPECIAL.search(key) and found in (shape, (*shape, 1))
+    ]
+
+
+def _energy(value: Any, key: str, where: str) -> float:
+    array = np.asarray(value)
+    if array.size != 1 or array.dtype.kind not in "iuf":
+        raise UserError(
+            f"{where}: {key} has shape {array.shape} and type {array.dtype}; expected one number, the energy"
+        )
+    return float(array.item())
+
+
+def _forces(value: Any, key: str, atoms: int, where: str) -> NDArray[np.float64]:
+    array = np.asarray(value)
+    if array.shape != (atoms, 3) or array.dtype.kind not in "iuf":
+        raise UserError(
+            f"{where}: {key} has shape {array.shape} and type {array.dtype}; expected the forces, real numbers of shape"
+            f" ({atoms}, 3)"
+        )
+    return array.astype(np.float64)

@@ -1,0 +1,105 @@
+"""Units that a file states of itself, compared with those that the user gave."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.units import energy_in_ev, length_in_angstrom
+
+# sGDML's files have e_unit and r_unit; the others are common.
+ENERGY_NAMES = ("e_unit", "energy_unit", "energy_units", "energies_unit", "units_energy", "unit_energy")
+LENGTH_NAMES = (
+    *("r_unit", "length_unit", "length_units", "distance_unit", "distance_units"),
+    *("position_unit", "positions_unit", "coord_unit", "coords_unit", "units_length", "unit_length"),
+)
+FORCES_NAMES = ("f_unit", *(f"{name}_{unit}" for name in ("force", "forces") for unit in ("unit", "units")))
+NAMES = frozenset((*ENERGY_NAMES, *LENGTH_NAMES, *FORCES_NAMES))
+
+
+def energy_unit(values: Mapping[str, Any], given: str | None, where: str) -> str | None:
+    """Return the energy unit of a file: the one given, else the one that the file states, else None.
+
+    Args:
+        values: what the file says beside the numbers; only texts under ``ENERGY_NAMES``, in any case, are looked at.
+        given: what the user gave, or the unit that counts where nobody gives one; None leaves it to the file.
+        where: what messages call the file.
+
+    Raises:
+        UserError: file and user disagree, or a unit is unknown.
+    """
+    return _agreed(_stated(values, ENERGY_NAMES), given, where, "--units", energy_in_ev)
+
+
+def length_unit(values: Mapping[str, Any], given: str | None, where: str) -> str | None:
+    """Return the length unit of a file; arguments and errors as for :func:`energy_unit`."""
+    return _agreed(_stated(values, LENGTH_NAMES), given, where, "--length-units", length_in_angstrom)
+
+
+def check_forces_unit(values: Mapping[str, Any], energy: str, length: str, where: str) -> None:
+    """Refuse forces whose unit, as the file states it, is not the energy unit per length unit that would be used.
+
+    A text that is not two known units with a slash between them says nothing.
+
+    Args:
+        values: what the file says beside the numbers; only texts under ``FORCES_NAMES``, in any case, are looked at.
+        energy: the energy unit that is used.
+        length: the length unit that is used.
+        where: what messages call the file.
+
+    Raises:
+        UserError: they differ.
+    """
+    stated = _stated(values, FORCES_NAMES)
+    if stated is None:
+        return
+    key, text = stated
+    of_energy, _, of_length = text.replace("(", "").replace(")", "").rpartition("/")
+    try:
+        own = energy_in_ev(of_energy) / length_in_angstrom(of_length)
+    except UserError:
+        return
+    if not math.isclose(own, energy_in_ev(energy) / length_in_angstrom(length), rel_tol=1e-4):
+        raise UserError(
+            f"{where}: its {key} says {text!r}, but {energy}/{length} would be used: --units and --length-units hold "
+            f"for energies, lengths and forces alike. Convert the forces or the others, or mend {key} in the file"
+        )
+
+
+def _stated(values: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return name and text of the unit that a file states, or None."""
+    for key, value in values.items():
+        if key.lower() in names:
+            array = np.asarray(value)
+            if array.size == 1 and array.dtype.kind in "US":
+                text = array.item()
+                return key, text.decode(errors="replace") if isinstance(text, bytes) else text
+    return None
+
+
+def _agreed(
+    stated: tuple[str, str] | None, given: str | None, where: str, option: str, value_of: Callable[[str], float]
+) -> str | None:
+    if given is not None:
+        value = value_of(given)
+    if stated is None:
+        return given
+    key, text = stated
+    try:
+        own = value_of(text)
+    except UserError as error:
+        if given is not None:
+            return given  # the file's text means nothing to us, so the user's word counts
+        raise UserError(f"{where}: {key}: {error} Say it with {option}") from None
+    if given is None:
+        return text
+    if not math.isclose(own, value, rel_tol=1e-4):
+        raise UserError(
+            f"{where}: its {key} says {text!r}, but {given!r} would be used; expected the same. Give {option} {text!r},"
+            f" or mend {key} in the file"
+        )
+    return given

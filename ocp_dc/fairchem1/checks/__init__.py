@@ -1,0 +1,1 @@
+"""Checks of configs, checkpoints and batches before fairchem sees them."""

@@ -1,0 +1,249 @@
+"""Checks of a resolved config before anything is built: what nothing would read is refused, with the nearest name."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from fairchem.core.common.registry import registry
+from torch import nn
+
+from ocp_dc.core.errors import UserError, unknown_name
+from ocp_dc.core.options import check_keys
+from ocp_dc.fairchem1.checks import model_arguments
+from ocp_dc.fairchem1.checks.block_check import check_blocks
+from ocp_dc.fairchem1.checks.dataset_check import check_split
+from ocp_dc.fairchem1.checks.known_keys import is_ours
+from ocp_dc.fairchem1.checks.loss_trial import metric_names, try_loss, try_metric
+from ocp_dc.fairchem1.checks.name_check import check_names, find, model_class, trainer_class
+from ocp_dc.fairchem1.checks.optim_check import check_optim
+from ocp_dc.fairchem1.checks.schedule_check import check_plateau
+from ocp_dc.fairchem1.checks.unknown_keys import check_unknown_keys
+from ocp_dc.fairchem1.checks.value_check import check_values
+from ocp_dc.fairchem1.train.scale_factors import read_scale_file
+from ocp_dc.fairchem1.train.transform import NAME
+from ocp_dc.labels import LabelOptions
+from ocp_dc.surgery import DCOptions
+
+WITH_PRIMARY_METRIC = ("forces", "energy", "equiformerv2_forces", "equiformerv2_energy")  # trainers that have one
+TRANSFORMS = ("normalizer", "element_references", "decompose_tensor", NAME)
+
+
+def check_run_config(config: Mapping[str, Any], overrides: Iterable[str] = ()) -> None:
+    """Check the config of a run, as fairchem's main resolves it from file and overrides.
+
+    Args:
+        config: the config.
+        overrides: the dotted keys that the command line gave, of which none may be without effect.
+
+    Raises:
+        UserError: a key or name that nothing reads, a value of the wrong kind, or blocks that contradict each other.
+    """
+    check_blocks(config)
+    trainer = trainer_class(config)
+    check_unknown_keys(config, trainer, overrides)
+    for block in ("model", "dataset", "optim", "loss_functions", "outputs"):
+        if not config.get(block):
+            raise UserError(f"config: the block '{block}' is missing; see the configs that ship with ocp_dc")
+    check_model(config["model"])
+    check_names(config)
+    check_optim(config["optim"], trainer)
+    check_losses(config["loss_functions"], config["outputs"])
+    check_values(config)
+    check_metrics(config.get("evaluation_metrics") or {})
+    check_targets_of_metrics(config.get("evaluation_metrics") or {}, config["outputs"])
+    for target, names in ((config.get("evaluation_metrics") or {}).get("metrics") or {}).items():
+        for name in names:
+            try_metric(target, name, config["outputs"])
+    if not is_ours(trainer):  # the trainer dc reads them itself
+        read_scale_file(config["model"])
+    dataset = config["dataset"]
+    for split, block in dataset.items():
+        if is_ours(trainer):  # elsewhere a warning: fairchem's own configs have it
+            check_references(block or {}, dataset.get("train") or {}, f"dataset.{split}")
+        transforms = (block or {}).get("transforms") or {}
+        check_transforms(transforms, f"dataset.{split}.transforms")
+        check_split(block or {}, f"dataset.{split}", _format(block or {}, dataset.get("train") or {}))
+        if (
+            split != "train"
+            and NAME in transforms
+            and NAME not in ((dataset.get("train") or {}).get("transforms") or {})
+        ):
+            raise UserError(
+                f"dataset.{split}.transforms.{NAME}: it is fitted on the training set; move it to "
+                f"dataset.train.transforms, from where the other splits take it"
+            )
+    if NAME in ((dataset.get("train") or {}).get("transforms") or {}) and not is_ours(trainer):
+        raise UserError(
+            f"dataset.train.transforms.{NAME}: trainer {config.get('trainer', 'ocp')!r} cannot bring predictions back "
+            "to eV; set 'trainer: dc'"
+        )
+    check_primary_metric(config, trainer)
+    check_plateau(config)
+
+
+def _format(block: Mapping[str, Any], train: Mapping[str, Any]) -> str:
+    return str(block.get("format", train.get("format", "lmdb")))
+
+
+def check_references(block: Mapping[str, Any], train: Mapping[str, Any], path: str) -> None:
+    """Refuse linear references where fairchem reads them and then leaves the energies as they are."""
+    file_format = _format(block, train)
+    if block.get("lin_ref") and not file_format.startswith("ase"):
+        raise UserError(
+            f"{path}.lin_ref: fairchem 1.10 reads it for format {file_format!r} and subtracts nothing; for references "
+            "per element set transforms: {label_rescaling: {center: composition}}"
+        )
+
+
+def check_trainer_config(config: Mapping[str, Any], trainer: type) -> None:
+    """Check what the trainer was built with: the same, however the process was started."""
+    check_model(config["model"])
+    check_optim(config["optim"], trainer)
+    for name in ("dataset", "val_dataset", "test_dataset"):
+        check_transforms((config[name] or {}).get("transforms") or {}, f"{name}.transforms")
+
+
+def check_model(model: Mapping[str, Any]) -> type:
+    """Return the class of a model block, after checking its name and arguments."""
+    name = model.get("name")
+    if not isinstance(name, str):
+        raise UserError("model.name: missing; give a registered name such as dc_schnet")
+    found = model_class(name, "model")
+    if model.get("dc") is not None and "stock_class" not in vars(found):
+        wrapper = f"dc_{name}" in registry.mapping["model_name_mapping"]
+        mend = f"use 'dc_{name}'" if wrapper else "the names that begin with dc_ take one"
+        raise UserError(f"model.dc: {name!r} is a stock model and takes no dc: block; {mend}")
+    _check_arguments(found, model, "model", "name")
+    if "heads" in inspect.signature(found).parameters:
+        check_hydra(model)
+    DCOptions.from_block(model.get("dc"))
+    return found
+
+
+def check_hydra(model: Mapping[str, Any]) -> None:
+    """Check the names and the arguments of a hydra's backbone and heads."""
+    heads = model.get("heads") or {}
+    if not heads and not model.get("finetune_config"):
+        raise UserError("model.heads: missing; give one or more, such as {energy: {module: esen_mlp_energy_head}}")
+    parts = [("model.backbone", "model", model.get("backbone"), "backbone")]
+    parts += [(f"model.heads.{name}", "module", block, "head") for name, block in heads.items()]
+    for path, key, block, kind in parts:
+        if block is None and model.get("finetune_config"):
+            continue  # it comes from the checkpoint
+        if not isinstance(block, Mapping) or not isinstance(block.get(key), str):
+            raise UserError(f"{path}.{key}: missing; give a registered name, as in configs/md17/_esen.yml")
+        part = model_class(block[key], f"{path}.{key}", kind)
+        _check_arguments(part, block, path, key, given=("backbone",))
+
+
+def _check_arguments(found: type, block: Mapping[str, Any], path: str, key: str, given: tuple[str, ...] = ()) -> None:
+    """Refuse what a class does not take; ``key`` names the class, and ``given`` comes from elsewhere."""
+    parameters = inspect.signature(found).parameters
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        check_keys(block, [key, *(name for name in parameters if name not in given)], path)
+    model_arguments.check_arguments(found, block, path)
+
+
+def check_targets_of_metrics(metrics: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
+    """Refuse a metric of energy and forces where the model has not both of them: fairchem stops with a KeyError."""
+    missing = [name for name in ("energy", "forces") if name not in outputs]
+    for target, names in (metrics.get("metrics") or {}).items():
+        if missing and "energy_forces_within_threshold" in (names or ()):
+            raise UserError(
+                f"evaluation_metrics.metrics.{target}: energy_forces_within_threshold needs {' and '.join(missing)} in "
+                "outputs; remove the metric"
+            )
+
+
+def check_primary_metric(config: Mapping[str, Any], trainer: type) -> None:
+    """Refuse a validation without a metric that says which weights are best: fairchem's ``ocp`` stops there."""
+    has_one = is_ours(trainer) or config.get("trainer", "ocp") in WITH_PRIMARY_METRIC
+    validates = (config["dataset"].get("val") or {}).get("src")
+    if validates and not has_one and not (config.get("evaluation_metrics") or {}).get("primary_metric"):
+        raise UserError(
+            f"evaluation_metrics.primary_metric: missing; trainer {config.get('trainer', 'ocp')!r} needs it to tell "
+            "which weights are best, for example forces_mae"
+        )
+
+
+@contextlib.contextmanager
+def subset_errors() -> Iterator[None]:
+    """Turn what fairchem says of first_n and its like, once the data are open, into an error for the user.
+
+    Raises:
+        UserError: more structures are asked for than there are, two of the keys are given at once, or the data have
+            no metadata to choose by.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except ValueError as error:
+        if "metadata" in str(error):
+            raise UserError(
+                f"dataset: {' '.join(str(error).split())}; fairchem reads it from metadata.npz beside the data, or "
+                "from metadata_path"
+            ) from error
+        if "mode='neighbors'" in str(error):  # of configs from before fairchem 1.0
+            raise UserError(
+                "optim.load_balancing: got neighbors, and fairchem 1.10 balances ranks by atoms alone; write atoms, or "
+                "false"
+            ) from error
+        if "first_n" not in str(error):
+            raise
+        raise UserError(
+            f"dataset: {' '.join(str(error).split())} val and test take these keys from dataset.train where they do "
+            "not state their own"
+        ) from error
+
+
+def check_transforms(transforms: Mapping[str, Any], path: str) -> None:
+    """Check names of transforms, the label-rescaling block, and that labels are scaled once only."""
+    check_keys(transforms, TRANSFORMS, path)
+    if NAME not in transforms:
+        return
+    if isinstance(transforms[NAME], Mapping) or transforms[NAME] is None:
+        LabelOptions.from_block(transforms[NAME], f"{path}.{NAME}")
+    for other in ("normalizer", "element_references"):
+        block = transforms.get(other) or {}
+        targets = {*block, *((block.get("fit") or {}).get("targets") or ())}
+        if targets & {"energy", "forces", "y", "force", "file"}:
+            raise UserError(
+                f"{path}: both {NAME} and {other} act on energy or forces, and the labels would be scaled twice; "
+                f"remove {other} ({NAME} has center: composition for per-element references)"
+            )
+
+
+def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:
+    """Check that every loss has a known function, a coefficient and an output of the model."""
+    parts = [part for block in outputs.values() for part in (block or {}).get("decomposition") or ()]
+    for loss in losses:
+        for target, settings in loss.items():
+            if target not in outputs and target not in parts:
+                raise unknown_name("target in loss_functions", target, [*outputs, *parts])
+            for key in ("fn", "coefficient"):
+                if key not in settings:
+                    raise UserError(f"loss_functions.{target}.{key}: missing")
+            known = registry.mapping["loss_name_mapping"]
+            kind = f"loss function in loss_functions.{target}"
+            if not isinstance(settings["fn"], str) or (settings["fn"] not in known and "." not in settings["fn"]):
+                raise unknown_name(kind, settings["fn"], known)
+            find(kind, settings["fn"], "loss_name_mapping", registry.get_loss_class, nn.Module)
+            try_loss(target, settings["fn"])
+
+
+def check_metrics(metrics: Mapping[str, Any]) -> None:
+    """Check the names of metrics against those that fairchem's evaluator has."""
+    known = metric_names()
+    computed = ["loss"]
+    for target, names in (metrics.get("metrics") or {}).items():
+        for name in names:
+            if name not in known:
+                raise unknown_name(f"metric in evaluation_metrics.metrics.{target}", name, known)
+            computed.append(name if target in name or target == "misc" else f"{target}_{name}")  # as the evaluator does
+    primary = metrics.get("primary_metric", "loss")
+    if not isinstance(primary, str) or (metrics.get("metrics") and primary not in computed):
+        raise unknown_name("evaluation_metrics.primary_metric", primary, computed)

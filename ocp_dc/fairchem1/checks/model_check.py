@@ -1,0 +1,152 @@
+"""Whether a checkpoint belongs to the model that a config builds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from fairchem.core.common.registry import registry
+from torch import nn
+
+from ocp_dc.core.errors import UserError
+from ocp_dc.nn import activation
+from ocp_dc.surgery import DCOptions
+
+# arguments that say how the graph is built or held, and do not change what the weights mean
+INDIFFERENT = ("name", "dc", "otf_graph", "use_pbc", "use_pbc_single", "scale_file", "regress_forces")
+# of models that compute their forces in two ways: the key of the dc: block, and the attribute that says which
+GRADIENT_CHOICES = ("angle_gradients", "force_gradients")
+
+
+def check_same_model(
+    model: nn.Module, config: Mapping[str, Any], checkpoint: Mapping[str, Any], path: str, strict: bool
+) -> None:
+    """Refuse a checkpoint of another model.
+
+    A stock checkpoint fits into the wrapper of its model, and the other way round. A checkpoint whose ``dc:`` block
+    differs has the same parameter names but means another function, and is refused too, unless ``strict`` is off or
+    it was a stock model's, whose weights may start a derivative-constrained training.
+
+    Args:
+        model: the model that the config builds.
+        config: its ``model`` block.
+        checkpoint: what the file holds.
+        path: the file, for messages.
+        strict: ``task.strict_load``; where it is False, differences are only logged.
+
+    Raises:
+        UserError: the models differ.
+    """
+    saved = checkpoint["config"]["model"]
+    if not isinstance(saved, Mapping):  # before fairchem 1.0 the arguments stood elsewhere
+        saved = {"name": saved, **checkpoint["config"].get("model_attributes", {})}
+    differences = _parameters(model, checkpoint["state_dict"])
+    if _stock_name(saved["name"]) != _stock_name(config["name"]):
+        differences.insert(0, f"the checkpoint is of {saved['name']!r}, the config builds {config['name']!r}")
+    elif not differences:
+        theirs_by_key, ours_by_key = _flat(saved), _flat(config)
+        for key in sorted(set(theirs_by_key) & set(ours_by_key)):
+            if theirs_by_key[key] != ours_by_key[key]:
+                there, here = theirs_by_key[key], ours_by_key[key]
+                differences.append(f"model.{key}: {there!r} in the checkpoint, {here!r} in the config")
+        gradients = any(hasattr(model, name) for name in GRADIENT_CHOICES)
+        ours, theirs = meaning(config.get("dc"), gradients), meaning(saved.get("dc"), gradients)
+        if ours != theirs and theirs != meaning(None, gradients):
+            differences.append(f"model.dc: {saved.get('dc')!r} in the checkpoint, {config.get('dc')!r} in the config")
+        elif ours != theirs:
+            logging.warning(f"checkpoint {path} is of a stock model; its weights go into one with dc: {config['dc']}")
+    if not differences:
+        return
+    message = f"checkpoint {path} belongs to another model:\n  " + "\n  ".join(differences[:8])
+    if strict:
+        raise UserError(f"{message}\nUse the config that lies with the run (results/ID/config.yml)")
+    logging.warning(message)
+
+
+def _flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the arguments that matter. A hydra's heads go under dotted keys, its backbone as a model by itself."""
+    flat: dict[str, Any] = {}
+    for key, value in block.items():
+        if key in INDIFFERENT:
+            continue
+        path = "" if key == "backbone" else f"{prefix}{key}"
+        flat |= _flat(value, path and f"{path}.") if isinstance(value, Mapping) else {path: value}
+    return flat
+
+
+def _parameters(model: nn.Module, saved: Mapping[str, Any]) -> list[str]:
+    """Return what differs between the parameters of model and checkpoint."""
+    tensors = {name.replace("module.", ""): value for name, value in model.state_dict().items()}
+    theirs = {name.replace("module.", ""): value for name, value in saved.items()}
+    own = {name: tuple(value.shape) for name, value in tensors.items()}
+    given = {name: tuple(value.shape) for name, value in theirs.items()}
+    missing = [f"{name} is missing in the checkpoint" for name in sorted(set(own) - set(given))]
+    surplus = [f"{name} is not in the model" for name in sorted(set(given) - set(own))]
+    shapes = [
+        f"{name} has shape {given[name]} in the checkpoint, {own[name]} in the model"
+        for name in sorted(set(own) & set(given))
+        if own[name] != given[name]
+    ]
+    kinds = [
+        f"{name} holds {theirs[name].dtype} in the checkpoint, {tensors[name].dtype} in the model"
+        for name in sorted(set(own) & set(given))
+        if not same_kind(theirs[name], tensors[name])
+    ]
+    repeated = [
+        f"{name} is one number or row in the checkpoint, repeated to the shape {own[name]}"
+        for name, _ in model.named_parameters(remove_duplicate=False)
+        if name in theirs
+        and any(n > 1 and step == 0 for n, step in zip(given[name], theirs[name].stride(), strict=True))
+    ]
+    return missing + surplus + shapes + kinds + repeated
+
+
+def same_kind(saved: torch.Tensor, own: torch.Tensor) -> bool:
+    """Whether saved numbers may be copied into a tensor: floats of any precision, but no others, into floats."""
+    return (saved.is_floating_point(), saved.is_complex()) == (own.is_floating_point(), own.is_complex())
+
+
+def check_complete(model: nn.Module, saved: Mapping[str, Any], path: str) -> None:
+    """Refuse a checkpoint that lacks parameters of its own model, which would be predicted with as they were drawn.
+
+    Raises:
+        UserError: it does.
+    """
+    given = {name.replace("module.", "") for name in saved}
+    own = [name for name, _ in model.named_parameters()]
+    missing = sorted({name.replace("module.", "") for name in own} - given)
+    if missing:
+        raise UserError(
+            f"checkpoint {path}: lacks {len(missing)} of the {len(own)} parameters of its own model, such as "
+            f"{missing[0]}, whatever its task.strict_load says; it is damaged"
+        )
+
+
+def _stock_name(name: str) -> type:
+    try:
+        model_class = registry.get_model_class(name)
+    except RuntimeError:
+        return type(None)
+    return getattr(model_class, "stock_class", model_class)
+
+
+def meaning(block: Mapping[str, Any] | None, gradients: bool = False) -> tuple[Any, ...]:
+    """Return what a ``dc:`` block asks for, so that two spellings of one thing are equal.
+
+    Args:
+        block: the block.
+        gradients: whether ``angle_gradients`` or ``force_gradients`` means something for the model.
+    """
+    options = DCOptions.from_block(block)
+    chosen = (options.wanted_gradients,) if gradients else ()
+    if options.asks_for_nothing:
+        return chosen
+    inside, elsewhere = (
+        wanted if wanted == "original" else repr(activation(wanted))  # settings filled in, whatever their order
+        for wanted in (options.wanted_activation, options.elsewhere)
+    )
+    activations = (inside, str(options.wanted_region), elsewhere)
+    inserted = (float(options.dropout), options.insert_norm, str(options.wanted_insert_region))
+    return (*chosen, *activations, options.denormalize, options.norm_gain, *inserted)

@@ -1,0 +1,192 @@
+"""The names in a run config, each against what there is: trainer, logger, data formats, outputs and their labels."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fairchem.core.common.registry import registry
+from fairchem.core.models.base import BackboneInterface, HeadInterface
+from fairchem.core.trainers.base_trainer import BaseTrainer
+from torch import nn
+from torch.utils.data import Dataset
+
+from ocp_dc.core.errors import UserError, nearest, unknown_name
+
+OURS = ("fairchem.core.models.", "ocp_dc.fairchem1.")  # whose models have no other outputs, hydras aside
+# what may stand where: fairchem's classes do not all say that they are backbones
+PARTS = {"model": ("model",), "backbone": ("backbone", "model"), "head": ("head",)}
+STRUCTURAL = ("pos", "atomic_numbers", "cell", "natoms", "pbc")  # of a sample: no labels
+BALANCING = ("atoms", "neighbors", False)  # fairchem's own configs say neighbors, which only several ranks read
+BALANCING_ON_ERROR = ("warn_and_balance", "warn_and_no_balance", "raise")
+
+
+def check_names(config: Mapping[str, Any]) -> None:
+    """Check the names of a run config outside ``optim`` and ``model``.
+
+    Args:
+        config: the resolved config; its structure holds.
+
+    Raises:
+        UserError: a name that nothing has, or that does not fit where it stands.
+    """
+    trainer_class(config)
+    logger = config.get("logger", "wandb")
+    name = logger if isinstance(logger, str) else logger["name"]
+    if name != "wandb_singleton":  # of fairchem's trainers, and registered nowhere
+        find("logger", name, "logger_name_mapping", registry.get_logger_class, object)
+    for split, block in config["dataset"].items():
+        if "format" in (block or {}):
+            path = f"data format in dataset.{split}.format"
+            find(path, block["format"], "dataset_name_mapping", registry.get_dataset_class, Dataset)
+    for key, choices in (("load_balancing", BALANCING), ("load_balancing_on_error", BALANCING_ON_ERROR)):
+        value = config["optim"].get(key)
+        if value is not None and value not in choices:
+            raise UserError(f"optim.{key}: got {value!r}, expected one of {', '.join(map(str, choices))}")
+    _check_outputs(config)
+    _check_key_mappings(config)
+    _warn_of_one_set_for_two(config["dataset"])
+
+
+def trainer_class(config: Mapping[str, Any]) -> type:
+    """Return the class of a config's trainer.
+
+    Raises:
+        UserError: no such trainer, or one that is no trainer by itself.
+    """
+    name = config.get("trainer", "ocp")
+    return find("trainer", name, "trainer_name_mapping", registry.get_trainer_class, BaseTrainer)
+
+
+def find(kind: str, name: Any, table: str, get: Callable[[str], type], base: type) -> type:
+    """Return what a name stands for in fairchem's registry, or a dotted path.
+
+    Args:
+        kind: what is named, for messages.
+        name: the name.
+        table: the registry's table, for the names that there are.
+        get: the registry's function.
+        base: the class that it must be a subclass of.
+
+    Raises:
+        UserError: no such name, a module that cannot be imported, or something of another kind.
+    """
+    known = [each for each, found in registry.mapping[table].items() if not inspect.isabstract(found)]
+    if not isinstance(name, str):
+        raise UserError(f"{kind}: got {name!r}, expected one of {', '.join(sorted(known))}")
+    try:
+        found = get(name)
+    except RuntimeError as error:
+        if "." not in name:
+            raise unknown_name(kind, name, known) from None
+        raise UserError(f"{kind}: {name} is no class that can be imported ({error.__cause__ or error})") from error
+    except Exception as error:  # what a module does at its import is anything
+        raise UserError(f"{kind}: {name} cannot be imported ({type(error).__name__}: {error})") from error
+    if not isinstance(found, type) or not issubclass(found, base):
+        raise UserError(f"{kind}: {name} is no {base.__name__}; expected one of {', '.join(sorted(known))}")
+    if inspect.isabstract(found):
+        raise UserError(f"{kind}: {name!r} is abstract and the base of others; expected one of {', '.join(known)}")
+    return found
+
+
+def model_class(name: str, path: str, part: str = "model") -> type:
+    """Return the class that a name stands for in a ``model`` block.
+
+    Args:
+        name: a registered name or a dotted path.
+        path: its place in the config.
+        part: ``model``, or ``backbone`` or ``head`` of a hydra.
+
+    Raises:
+        UserError: no such model, or one of the other parts.
+    """
+    names = registry.mapping["model_name_mapping"]
+    if "." not in name and name not in names:
+        raise unknown_name(path, name, [each for each, found in names.items() if _part(found) == part])
+    found = find(path, name, "model_name_mapping", registry.get_model_class, nn.Module)
+    kind = _part(found)
+    if kind not in PARTS[part]:
+        place = f"it goes under model.{'heads' if kind == 'head' else kind} of a hydra, as in configs/md17/_esen.yml"
+        mend = (
+            place if kind != "model" else f"such as {', '.join(n for n, each in names.items() if _part(each) == part)}"
+        )
+        raise UserError(f"{path}: {name!r} is a {kind}, no {part}; {mend}")
+    return found
+
+
+def _part(found: type) -> str:
+    names = [name for name, each in registry.mapping["model_name_mapping"].items() if each is found]
+    parameter = inspect.signature(found).parameters.get("backbone")
+    if issubclass(found, HeadInterface) or (parameter is not None and parameter.default is parameter.empty):
+        return "head"
+    is_backbone = issubclass(found, BackboneInterface) or any("_backbone" in name for name in names)
+    return "backbone" if is_backbone else "model"
+
+
+def _check_outputs(config: Mapping[str, Any]) -> None:
+    """Check that the model gives the outputs, and that metrics are of outputs."""
+    outputs, model = config["outputs"], config["model"]
+    parts = [part for block in outputs.values() for part in block.get("decomposition") or ()]
+    given = _given_outputs(model)
+    for name, block in outputs.items() if given else ():
+        for needed in block.get("decomposition") or [name]:
+            if needed not in given:
+                raise UserError(
+                    f"outputs: {needed!r} is none of the model's: {model['name']} gives {' and '.join(given)}; remove "
+                    f"it, or take a model with a head for it.{nearest(needed, given)}"
+                )
+    if "forces" in outputs and model.get("regress_forces") is False:
+        raise UserError(
+            "model.regress_forces: false, so that the model gives no forces, which outputs and loss_functions ask for; "
+            "set it to true, or remove forces there"
+        )
+    for target in (config.get("evaluation_metrics") or {}).get("metrics") or {}:
+        known = [*outputs, *parts, "misc"]
+        if target not in known:
+            raise unknown_name("target in evaluation_metrics.metrics", target, known)
+
+
+def _given_outputs(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the outputs of one of fairchem's models or ours; nothing for those with heads, and for others' models."""
+    if "backbone" in model or "heads" in model or not model_class(model["name"], "model").__module__.startswith(OURS):
+        return ()
+    return ("energy", "forces", *(["stress"] if model.get("regress_stress") else []))
+
+
+def _check_key_mappings(config: Mapping[str, Any]) -> None:
+    """Refuse a mapping the wrong way round: it goes from the name in the data to that of the output."""
+    for split, block in config["dataset"].items():
+        mapping = (block or {}).get("key_mapping") or {}
+        if structural := [key for key in STRUCTURAL if key in mapping]:
+            raise UserError(
+                f"dataset.{split}.key_mapping: got {structural[0]!r}, of which the model makes its graph; expected the "
+                "names of labels, such as {y: energy, force: forces}"
+            )
+        new = {name for value in mapping.values() for name in (value if isinstance(value, list) else [value])}
+        turned = sorted(key for key in mapping if key in config["outputs"] and key not in new)
+        if turned and not new & set(config["outputs"]):
+            pairs = ", ".join(f"{value}: {key}" for key, value in mapping.items())
+            raise UserError(
+                f"dataset.{split}.key_mapping: got {dict(mapping)}, the wrong way round; expected the names in the "
+                f"data first: {{{pairs}}}"
+            )
+
+
+def _warn_of_one_set_for_two(dataset: Mapping[str, Any]) -> None:
+    training = _sources(dataset.get("train"))
+    same = [split for split in ("val", "test") if training & _sources(dataset.get(split))]
+    if same:
+        both = " and ".join(f"dataset.{split}" for split in same)
+        shared = ", ".join(sorted({path for split in same for path in training & _sources(dataset[split])}))
+        logging.warning(
+            f"{both} and dataset.train are the same data ({shared}): errors there say nothing of structures that the "
+            "model has not seen"
+        )
+
+
+def _sources(block: Mapping[str, Any] | None) -> set[str]:
+    source = (block or {}).get("src") or []
+    return {str(Path(path).resolve()) for path in ([source] if isinstance(source, str) else source)}

@@ -1,0 +1,76 @@
+"""Checks of the ``optim`` block: schedule, optimizer and numbers."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from fairchem.core.trainers import OCPTrainer
+
+from ocp_dc.core.errors import UserError, unknown_name
+from ocp_dc.core.options import check_keys
+from ocp_dc.fairchem1.checks.known_keys import is_ours
+from ocp_dc.fairchem1.checks.optim_trial import try_optim
+from ocp_dc.fairchem1.checks.schedule_check import check_schedule
+from ocp_dc.fairchem1.checks.value_check import Number, check_optim_numbers
+
+
+def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
+    """Check the names, the numbers, the schedule and the optimizer of the ``optim`` block.
+
+    Args:
+        optim: the block.
+        trainer: the class of the trainer that reads it.
+
+    Raises:
+        UserError: a name that torch does not have, something missing, or a value of the wrong kind.
+    """
+    check_schedule(optim, trainer)
+    optimizers = [n for n, value in vars(torch.optim).items() if isinstance(value, type) and n != "Optimizer"]
+    if optim.get("optimizer", "AdamW") not in optimizers:
+        raise unknown_name("optim.optimizer", optim["optimizer"], optimizers)
+    _check_optimizer(optim, trainer)
+    for key in ("lr_initial", "max_epochs"):
+        if key not in optim:
+            raise UserError(f"optim.{key}: missing")
+    check_optim_numbers(optim)
+    try_optim(optim, fills_length=is_ours(trainer))
+
+
+def _check_optimizer(optim: Mapping[str, Any], trainer: type) -> None:
+    """Check the optimizer's own arguments, and that a weight decay of 0 is one.
+
+    With fairchem's own trainers a weight decay that is not 0 is warned about: stock fairchem trains with it.
+    """
+    name, given = optim.get("optimizer", "AdamW"), optim.get("optimizer_params") or {}
+    known = dict(inspect.signature(getattr(torch.optim, name)).parameters)
+    check_keys(given, [key for key in known if key not in ("params", "lr")], f"optim.optimizer_params ({name})")
+    for key, value in given.items():
+        if isinstance(known[key].default, bool) and not isinstance(value, bool):
+            raise UserError(f"optim.optimizer_params.{key}: got {value!r}, expected true or false")
+        if isinstance(known[key].default, tuple):
+            _check_pair(value, known[key].default, f"optim.optimizer_params.{key}")
+        elif isinstance(known[key].default, float) and not isinstance(value, str):
+            Number(nullable=False).check(value, f"optim.optimizer_params.{key}")
+        if isinstance(value, str):
+            raise UserError(f"optim.optimizer_params.{key}: got {value!r}, a text (in YAML write 1.0e-3, not 1e-3)")
+    instead = given.get("weight_decay", known["weight_decay"].default if "weight_decay" in known else 0)
+    if optim.get("weight_decay") == 0 and instead != 0:
+        message = (
+            f"optim.weight_decay: fairchem takes 0 for an absent key, and {name} decays weights by {instead} then; "
+            "write optimizer_params: {weight_decay: 0}"
+        )
+        if is_ours(trainer):
+            raise UserError(message)
+        logging.warning(message)
+
+
+def _check_pair(value: Any, default: tuple[float, ...], path: str) -> None:
+    """Check numbers that stand together, such as ``betas``."""
+    if not isinstance(value, list | tuple) or len(value) != len(default):
+        raise UserError(f"{path}: got {value!r}, expected {len(default)} numbers, such as {list(default)}")
+    for each in value:
+        Number(nullable=False).check(each, path)

@@ -1,0 +1,103 @@
+"""Keys of a config that nothing reads: what looks like a typing error is refused, one line of warning names the rest.
+
+Fairchem ignores every key that it does not read, and some of its own configs have such keys. So a key is refused only
+where it is likely to be a mistake. Blocks of ocp_dc's own (``dc``, ``label_rescaling``) and the arguments of models and
+optimizers are checked elsewhere, and refuse everything that is unknown.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.fairchem1.checks import known_keys
+from ocp_dc.fairchem1.checks.known_keys import (
+    dataset_keys,
+    has_own_schedule,
+    is_ours,
+    optim_keys,
+    scheduler_params_keys,
+)
+
+ALIKE = 0.8  # of difflib: 'lr_inital' and 'lr_initial' have 0.95, 'source' and 'src' 0.67
+
+Block = tuple[str, Mapping[str, Any], Iterable[str], Mapping[str, str]]
+
+
+def check_unknown_keys(config: Mapping[str, Any], trainer: type, overrides: Iterable[str] = ()) -> None:
+    """Refuse keys that nothing reads and that look like a typing error; name the others in one line of warning.
+
+    Args:
+        config: the config of a run, as fairchem's main resolves it from file and overrides.
+        trainer: the class of its trainer, which decides on what is read.
+        overrides: the dotted keys that the command line gave: those are meant to have an effect.
+
+    Raises:
+        UserError: a key is nearly a known one that is absent; it is a block and nearly has the name of a known one; it
+            is nearly a known one, and the trainer is ours; or it comes from the command line.
+    """
+    overrides, unread = frozenset(overrides), []
+    for path, block, read, idle in _blocks(config, trainer):
+        known = sorted({*read, *idle})
+        for key in block:
+            if key in read:
+                continue
+            dotted = key if path == "config" else f"{path}.{key}"
+            if key in idle:
+                unread.append(f"{dotted} ({idle[key]})")
+                continue
+            meant = difflib.get_close_matches(str(key).lower(), known, n=1, cutoff=ALIKE)
+            sure = meant and (meant[0] not in block or isinstance(block[key], Mapping) or is_ours(trainer))
+            if sure or any(f"{given}.".startswith(f"{dotted}.") for given in overrides):
+                both = f" {meant[0]!r} is there too: remove one of them" if meant and meant[0] in block else ""
+                raise UserError(f"{path}: unknown key {key!r}; expected {', '.join(known)}.{nearest(key, known)}{both}")
+            unread.append(f"{dotted} (nearly {meant[0]}, which is there)" if meant else dotted)
+    if unread:
+        warn_once(f"keys of the config that nothing reads, and that change nothing: {', '.join(unread)}")
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    """Warn; the trainer looks at the same config as main did before it."""
+    logging.warning(message)
+
+
+def _blocks(config: Mapping[str, Any], trainer: type) -> Iterator[Block]:
+    """Yield the blocks that are there: path, block, the keys that are read, and known ones that are not, with why."""
+    yield "config", config, known_keys.MAIN_KEYS, {}
+    yield "task", _block(config, "task"), known_keys.TASK_KEYS, known_keys.OLD_TASK
+    yield "task.relax_opt", _block(_block(config, "task"), "relax_opt"), known_keys.RELAXATION_KEYS, {}
+    for name, output in _blocks_in(config, "outputs"):
+        yield f"outputs.{name}", output, known_keys.OUTPUT_KEYS, {}
+        for part, settings in _blocks_in(output, "decomposition"):
+            yield f"outputs.{name}.decomposition.{part}", settings, known_keys.OUTPUT_KEYS, {}
+    losses = config.get("loss_functions")
+    for loss in losses if isinstance(losses, list) else ():
+        for name, settings in _blocks_in({"": loss}, ""):
+            yield f"loss_functions.{name}", settings, known_keys.LOSS_KEYS, {}
+    yield "evaluation_metrics", _block(config, "evaluation_metrics"), known_keys.METRIC_KEYS, {}
+    optim = _block(config, "optim")
+    yield "optim", optim, *optim_keys(optim, trainer)
+    if has_own_schedule(trainer):
+        known = scheduler_params_keys(optim.get("scheduler"))
+        yield "optim.scheduler_params", _block(optim, "scheduler_params"), known, {}
+    dataset = _block(config, "dataset")
+    yield "dataset", dataset, known_keys.SPLITS, {}
+    for split, block in _blocks_in(config, "dataset"):
+        yield f"dataset.{split}", block, *dataset_keys(block, _block(dataset, "train"))
+
+
+def _block(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a block of the config; an empty one where it is something else, which others refuse."""
+    block = config.get(key)
+    return block if isinstance(block, Mapping) else {}
+
+
+def _blocks_in(config: Mapping[str, Any], key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name in (block := _block(config, key)):
+        if isinstance(block[name], Mapping):
+            yield name, block[name]

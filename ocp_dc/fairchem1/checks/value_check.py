@@ -1,0 +1,241 @@
+"""The numbers of a run config: one table of what each may be."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.core.options import check_keys
+from ocp_dc.fairchem1.checks.known_keys import RELAXATION_KEYS
+
+MEND = " (in YAML write 1.0e-3, not 1e-3)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """What a number may be.
+
+    Args:
+        least: the smallest value.
+        most: the largest value.
+        above: whether ``least`` itself is too small.
+        below: whether ``most`` itself is too large.
+        whole: whether it counts something.
+        as_float: whether a whole number may be written as a float, such as 5.0e+3.
+        nullable: whether null may stand for it.
+        unit: its unit, for the message.
+    """
+
+    least: float = -math.inf
+    most: float = math.inf
+    above: bool = False
+    below: bool = False
+    whole: bool = False
+    as_float: bool = False
+    nullable: bool = True
+    unit: str = ""
+
+    def check(self, value: Any, path: str) -> None:
+        """Raise UserError where ``value`` is something else; ``path`` is its place in the config."""
+        if value is None and self.nullable:
+            return
+        kind = int if self.whole and not (self.as_float and is_whole(value)) else Real
+        good = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+        good = good and (value > self.least if self.above else value >= self.least)
+        if not (good and (value < self.most if self.below else value <= self.most)):
+            raise UserError(
+                f"{path}: got {value!r}, expected {self}{MEND if isinstance(value, str) and not self.whole else ''}"
+            )
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a finite number"
+        lower = f"above {self.least:g}" if self.above else f"at least {self.least:g}"
+        upper = f"below {self.most:.12g}" if self.below else f"at most {self.most:.12g}"
+        limits = [text for text, limit in ((lower, self.least), (upper, self.most)) if math.isfinite(limit)]
+        return ", ".join([kind, " and ".join(limits)] if limits else [kind]) + (f" {self.unit}" if self.unit else "")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, be it an int or a float."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and float(value).is_integer()
+
+
+def count(least: int = 1, most: float = math.inf, nullable: bool = True) -> Number:
+    """Return what a whole number may be."""
+    return Number(least, most, whole=True, nullable=nullable)
+
+
+POSITIVE = Number(0, above=True)
+NOT_NEGATIVE = Number(0)
+OPTIM = {
+    "lr_initial": Number(0, above=True, nullable=False),
+    "max_lr": POSITIVE,
+    "clip_grad_norm": NOT_NEGATIVE,  # 0 is no clipping, as in fairchem
+    "ema_decay": Number(0, 1, below=True),
+    "weight_decay": NOT_NEGATIVE,
+    "energy_coefficient": NOT_NEGATIVE,
+    "force_coefficient": NOT_NEGATIVE,
+    "batch_size": count(nullable=False),
+    "eval_batch_size": count(nullable=False),
+    "max_epochs": count(nullable=False),
+    "eval_every": Number(1, whole=True, as_float=True, nullable=False),  # the step is divided by it
+    "early_stopping_patience": count(nullable=False),
+    "num_workers": count(0, nullable=False),
+}
+TOP = {"seed": count(0, 2**32 - 1), "print_every": count(nullable=False), "timeout": POSITIVE}
+TASK = {"relaxation_steps": count(), "relaxation_fmax": POSITIVE, "num_relaxation_batches": count()}
+SPLIT = {"first_n": count(), "sample_n": count(), "max_atoms": count(), "seed": count(0)}
+NORMALIZER = {"mean": Number(), "stdev": POSITIVE, "rmsd": POSITIVE}
+# keys that are true or false; a text is always true to Python, 'no' too
+SWITCHES = {
+    "": "amp cpu is_debug submit summit hide_eval_progressbar",
+    "task": "train_on_free_atoms eval_on_free_atoms strict_load eval_relaxations relax_cell relax_volume write_pos "
+    "set_deterministic_scatter save_full_traj",
+    "dataset": "no_shuffle use_train_settings keep_in_memory include_relaxed_energy use_tqdm total_energy",
+    "optim": "load_datasets_and_model_then_exit use_denoising_pos",
+    "outputs": "train_on_free_atoms eval_on_free_atoms",
+}
+FORMATS = ("pt", "dcp")  # of checkpoints
+LEVELS = ("system", "atom")
+LEVEL_OF = {"energy": "system", "forces": "atom", "stress": "system"}
+DTYPES = ("float16", "float32")  # of predictions in fairchem's files, which takes any other for the first
+RELAXATION = {"maxstep": POSITIVE, "memory": count(), "damping": POSITIVE, "alpha": POSITIVE}
+
+
+def check_numbers(block: Mapping[str, Any], table: Mapping[str, Number], path: str) -> None:
+    """Check those numbers of a block that a table knows.
+
+    Raises:
+        UserError: one is not what it may be.
+    """
+    for key, number in table.items():
+        if key in block:
+            number.check(block[key], f"{path}.{key}".lstrip("."))
+
+
+def check_switches(block: Mapping[str, Any], kind: str, path: str) -> None:
+    """Check that what is true or false in a block is no text.
+
+    Raises:
+        UserError: it is something else.
+    """
+    for key in SWITCHES[kind].split():
+        if block.get(key) is not None and not isinstance(block[key], bool):
+            raise UserError(f"{path}.{key}: got {block[key]!r}, expected true or false".removeprefix("."))
+
+
+def check_optim_numbers(optim: Mapping[str, Any]) -> None:
+    """Check the numbers of the ``optim`` block.
+
+    Raises:
+        UserError: one is not what it may be.
+    """
+    rates = optim.get("max_lr")
+    for number, rate in enumerate(rates if isinstance(rates, list) else ()):  # one for each group of parameters
+        OPTIM["max_lr"].check(rate, f"optim.max_lr.{number}")
+    check_numbers({k: v for k, v in optim.items() if not (k == "max_lr" and isinstance(v, list))}, OPTIM, "optim")
+    if optim.get("checkpoint_format", "pt") not in FORMATS:
+        raise UserError(f"optim.checkpoint_format: got {optim['checkpoint_format']!r}, expected {' or '.join(FORMATS)}")
+    check_switches(optim, "optim", "optim")
+    every = optim.get("checkpoint_every", -1)
+    if not is_whole(every) or (every < 1 and every != -1):
+        raise UserError(
+            f"optim.checkpoint_every: got {every!r}, expected a whole number, at least 1, or -1 for every epoch"
+        )
+
+
+def check_values(config: Mapping[str, Any]) -> None:
+    """Check the numbers and switches of a run config outside ``optim`` and ``model``.
+
+    Args:
+        config: the resolved config; its structure holds.
+
+    Raises:
+        UserError: a value is not what it may be.
+    """
+    check_numbers(config, TOP, "")
+    check_switches(config, "", "")
+    task = config.get("task") or {}
+    check_numbers(task, TASK, "task")
+    check_switches(task, "task", "task")
+    _check_texts(task, ("dataset",), "task")
+    _check_dtype(task, "task")
+    _check_relaxation(task.get("relax_opt"), runs=config.get("mode") == "run-relaxations")
+    for key in ("relax_cell", "relax_volume"):
+        if task.get(key) and config.get("mode") == "run-relaxations" and "stress" not in config["outputs"]:
+            raise UserError(f"task.{key}: true, and the model gives no stress (outputs), which a cell relaxes by")
+    for name, output in config["outputs"].items():
+        check_switches(output, "outputs", f"outputs.{name}")
+        if output.get("level") not in LEVELS:
+            raise UserError(
+                f"outputs.{name}.level: got {output.get('level')!r}, expected system or atom"
+                f"{nearest(output.get('level'), LEVELS)}"
+            )
+        if output["level"] != LEVEL_OF.get(name, output["level"]):
+            raise UserError(f"outputs.{name}.level: got {output['level']}, expected {LEVEL_OF[name]} for {name}")
+        _check_texts(output, ("property", "parent"), f"outputs.{name}")
+        _check_dtype(output, f"outputs.{name}")
+        check_numbers(output, {"irrep_dim": count(0)}, f"outputs.{name}")
+    for split, block in config["dataset"].items():
+        check_numbers(block or {}, SPLIT, f"dataset.{split}")
+        check_switches(block or {}, "dataset", f"dataset.{split}")
+        for target, numbers in (((block or {}).get("transforms") or {}).get("normalizer") or {}).items():
+            if isinstance(numbers, Mapping):
+                whole = "file" in numbers or ("mean" in numbers and {"stdev", "rmsd"} & set(numbers))
+                if target not in ("fit", "file") and not whole:
+                    raise UserError(
+                        f"dataset.{split}.transforms.normalizer.{target}: got {dict(numbers)}, expected such as "
+                        "{mean: 0.0, stdev: 1.0}"
+                    )
+                check_numbers(numbers, NORMALIZER, f"dataset.{split}.transforms.normalizer.{target}")
+    check_coefficients(config["loss_functions"])
+
+
+def _check_texts(block: Mapping[str, Any], keys: tuple[str, ...], path: str) -> None:
+    for key in keys:
+        if not isinstance(block.get(key, ""), str):
+            raise UserError(f"{path}.{key}: got {block[key]!r}, expected a name")
+
+
+def _check_dtype(block: Mapping[str, Any], path: str) -> None:
+    dtype = block.get("prediction_dtype", DTYPES[0])
+    if dtype not in DTYPES:
+        raise UserError(
+            f"{path}.prediction_dtype: got {dtype!r}, expected {' or '.join(DTYPES)}.{nearest(dtype, DTYPES)}"
+        )
+
+
+def _check_relaxation(block: Any, runs: bool) -> None:
+    """Check the arguments of fairchem's L-BFGS; where no relaxation runs, unknown ones are told of elsewhere."""
+    if block is None:
+        return
+    if not isinstance(block, Mapping):
+        raise UserError(f"task.relax_opt: got {block!r}, expected a block such as {{maxstep: 0.04, memory: 50}}")
+    if runs:
+        check_keys(block, RELAXATION_KEYS, "task.relax_opt")
+    check_numbers(block, RELAXATION, "task.relax_opt")
+    _check_texts({k: v for k, v in block.items() if v is not None}, ("traj_dir",), "task.relax_opt")
+
+
+def check_coefficients(losses: list[Mapping[str, Mapping[str, Any]]]) -> None:
+    """Check the weights of the loss: none negative, one at least above zero.
+
+    Raises:
+        UserError: a coefficient is negative or no finite number, or all are zero.
+    """
+    weights = []
+    for loss in losses:
+        for target, settings in loss.items():
+            if "coefficient" in settings:  # that it is there is checked with the keys
+                Number(0, 1e12, nullable=False).check(settings["coefficient"], f"loss_functions.{target}.coefficient")
+                weights.append(settings["coefficient"])
+            reduction = settings.get("reduction")
+            if reduction not in (None, "mean", "sum"):
+                raise UserError(f"loss_functions.{target}.reduction: got {reduction!r}, expected mean or sum")
+    if weights and not any(weights):
+        raise UserError("loss_functions: all coefficients are 0, so that nothing would be learned")

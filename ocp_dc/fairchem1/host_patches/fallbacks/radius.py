@@ -1,0 +1,94 @@
+"""Stand-in for torch_geometric.nn.radius_graph, which needs a compiled package (pyg-lib, or torch_cluster)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ocp_dc.core.errors import UserError
+
+FLOWS = ("source_to_target", "target_to_source")
+
+
+@torch.no_grad()
+def radius_graph(
+    x: Tensor,
+    r: float,
+    batch: Tensor | None = None,
+    loop: bool = False,
+    max_num_neighbors: int | None = 32,
+    flow: str = "source_to_target",
+    num_workers: int = 1,
+    batch_size: int | None = None,
+) -> Tensor:
+    """Return the edges between all points of one graph that are at most ``r`` apart.
+
+    All pairs within each graph are looked at, so time and memory grow with the sum of the squared graph sizes: meant
+    for molecules and slabs, not for one system of 10,000 atoms. No gradient flows through it.
+
+    Args:
+        x: positions, shape [N, D] or [N], in the unit of ``r``.
+        r: the cutoff; a pair at exactly this distance is an edge.
+        batch: int64 [N], ascending: the graph of each point. One graph where None; numbers may be left out.
+        loop: whether a point is its own neighbour.
+        max_num_neighbors: a point that has more keeps its nearest ones, of equal distances those of lowest index. A
+            loop counts as one of them (its distance is 0). None for no limit.
+        flow: ``source_to_target`` puts the point whose neighbours are sought into the second row of the result,
+            ``target_to_source`` into the first.
+        num_workers: has no effect; the compiled versions take it.
+        batch_size: has no effect; the compiled versions take it.
+
+    Returns:
+        int64 [2, E], sorted by the point whose neighbours are sought, then by neighbour.
+
+    Raises:
+        UserError: ``flow`` is unknown, ``r`` is negative, or ``batch`` is not ascending or not one number a point.
+    """
+    if flow not in FLOWS:
+        raise UserError(f"radius_graph: got flow={flow!r}, expected one of {', '.join(FLOWS)}")
+    if not r >= 0:
+        raise UserError(f"radius_graph: got r={r}, expected a distance of at least 0")
+    if x.dim() == 1:
+        x = x[:, None]
+    source, target = _pairs(len(x), batch, x.device)
+    squared = (x[source] - x[target]).square_().sum(-1)  # [P]
+    near = squared <= r * r
+    if not loop:
+        near &= source != target
+    source, target, squared = source[near], target[near], squared[near]  # [E]
+    if max_num_neighbors is not None:
+        kept = _nearest(target, squared, len(x), max_num_neighbors)
+        source, target = source[kept], target[kept]
+    return torch.stack([source, target] if flow == "source_to_target" else [target, source])
+
+
+def _pairs(n: int, batch: Tensor | None, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return source and target, [P] each, of every pair of points of one graph, sorted by target, then source."""
+    points = torch.arange(n, device=device)
+    if batch is None:
+        return points.repeat(n), points.repeat_interleave(n)
+    if batch.shape != (n,) or (batch.diff() < 0).any():
+        raise UserError(
+            f"radius_graph: got a batch of shape {tuple(batch.shape)}, expected {n} graph numbers, one a point, "
+            "in ascending order. Sort the points by graph, as Batch.from_data_list does."
+        )
+    size = torch.bincount(batch)  # [graphs]
+    start = size.cumsum(0) - size  # [graphs]: the first point of each graph
+    count = size[batch]  # [N]: the pairs that each target has
+    target = points.repeat_interleave(count)
+    # A pair's number within its target, counted from the first point of the graph.
+    offset = start[batch] - (count.cumsum(0) - count)  # [N]
+    return torch.arange(len(target), device=device) + offset[target], target
+
+
+def _nearest(target: Tensor, squared: Tensor, n: int, limit: int) -> Tensor | slice:
+    """Return which edges stay when each target keeps its ``limit`` nearest; edges come sorted by target, source."""
+    degree = torch.bincount(target, minlength=n)  # [N]
+    if not len(target) or int(degree.max()) <= limit:
+        return slice(None)
+    # Stable sorts, the last key first: by distance, then by target; equal ones stay in the order of their source.
+    order = torch.argsort(squared, stable=True)
+    order = order[torch.argsort(target[order], stable=True)]
+    first = degree.cumsum(0) - degree  # [N]: where each target's edges begin
+    rank = torch.arange(len(order), device=order.device) - first[target[order]]
+    return order[rank < limit].sort().values

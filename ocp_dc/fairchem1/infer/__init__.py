@@ -1,0 +1,1 @@
+"""Predictions from checkpoints: the calculator, evaluation, relaxations."""

@@ -1,0 +1,1 @@
+"""The training run: configs, data sets, the loop, checkpoints, resuming."""

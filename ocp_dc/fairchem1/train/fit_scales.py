@@ -1,0 +1,167 @@
+"""``ocp-dc fit-scales``: fit the scale factors of a GemNet for its surgery, on a few batches, without a prompt.
+
+A scale factor multiplies what it gets by a constant, chosen so that the variance there, over a fitting set, is that of
+a reference: the layer's input where the model names one, else 1. Factors are fitted one by one in the order in which
+data reach them, since each changes what the next one sees (arXiv 2106.08903, section 6; fairchem's
+modules/scaling/fit.py asks questions on the way).
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import itertools
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairchem.core.modules.scaling import ScaleFactor
+from torch import nn
+from tqdm import tqdm
+
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import DIGEST, digest, is_cut_off, write_json
+from ocp_dc.fairchem1 import main as run_main
+from ocp_dc.fairchem1.infer.inference import quiet, silent_trainer
+from ocp_dc.fairchem1.train import scale_factors
+from ocp_dc.fairchem1.train.model_boundaries import bounded
+from ocp_dc.fairchem1.trainer import DCTrainer
+from ocp_dc.surgery import batch_statistics, fitting_gains
+from ocp_dc.training.plain import plain
+from ocp_dc.training.subnormals import flushed_subnormals
+
+
+class UnfittableError(UserError):
+    """Features before a scale factor have no finite, positive variance: they die out or overflow before it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """One fitted factor: its name, its value, and the variances before it (squared features, mean over channels)."""
+
+    name: str
+    value: float
+    variance: float
+    reference: float
+
+
+def fit_config(
+    config_path: str, out: Path, overrides: Sequence[str] = (), *, batches: int = 16, cpu: bool = False
+) -> list[Fitted]:
+    """Fit the factors of a config's model on its training set, and write them as a file for ``model.scale_file``.
+
+    The weights are those that a training with the same seed starts from. Labels play no part.
+
+    Args:
+        config_path: the YAML file.
+        out: the JSON file to write.
+        overrides: changes such as ``--dataset.train.src=data/ethanol/train`` or ``--seed=1``.
+        batches: how many batches of ``optim.batch_size`` to fit on.
+        cpu: stay on the CPU where there is a GPU.
+
+    Raises:
+        UserError: the config does not hold, the file exists, there is no training set, the model has no scale
+            factors, or one cannot be fitted.
+    """
+    if out.suffix != ".json":
+        raise UserError(f"--out {out}: expected a name that ends in .json, which model.scale_file reads")
+    if out.exists() and not is_cut_off(out):
+        raise UserError(f"--out {out} exists; name another file, or remove it")
+    if batches < 1:
+        raise UserError(f"--batches: got {batches}, expected 1 or more")
+    args, rest = run_main.parse(["--mode", "train", "--config-yml", config_path, *overrides])
+    config = run_main.resolve(args, rest)
+    run_main.check_source(config, "train", "fit-scales")
+    trainer = make_trainer(config, cpu=cpu)
+    fitted = fit(trainer.model, [b.to(trainer.device) for b in itertools.islice(trainer.train_loader, batches)])
+    factors = {each.name: each.value for each in fitted}
+    comment = {"model": config["model"]["name"], "dc": config["model"].get("dc"), "batches": batches}
+    record = {scale_factors.COMMENT: {**plain(comment), DIGEST: digest(factors)}, **factors}
+    write_json(out, record)
+    return fitted
+
+
+def fit(model: nn.Module, batches: Sequence[Any]) -> list[Fitted]:
+    """Fit every scale factor of ``model``, in place and afresh.
+
+    Args:
+        model: the model; energies alone are computed, since forces see no further factor.
+        batches: the batches to fit on, on the model's device.
+
+    Returns:
+        the factors in the order in which data reach them.
+
+    Raises:
+        UserError: the model has no scale factors.
+        UnfittableError: features before one have no finite, positive variance.
+    """
+    if not scale_factors.scale_factors(model):
+        raise UserError(
+            f"{type(model).__name__} has no scale factors, and needs no fit; those of the GemNet family have them"
+        )
+    batches = [bounded(model, batch) for batch in batches]
+    model.eval()
+    scale_factors.reset(model)
+    regress_forces, model.regress_forces = model.regress_forces, False
+    try:
+        with flushed_subnormals(), batch_statistics(model), fitting_gains(model):  # gains follow, as the norms did
+            order = _order(model, batches[0])
+            bar = tqdm(order, desc="fitting scale factors", unit="factor", disable=None)
+            return [_fit_one(name, factor, model, batches) for name, factor in bar]
+    finally:
+        model.regress_forces = regress_forces
+
+
+def table(fitted: Sequence[Fitted]) -> str:
+    """Return the factors and the variances that they bring together, as a table in text."""
+    width = max(len(each.name) for each in fitted)
+    rows = [f"{each.name:{width}}  {each.value:8.4f}  {each.variance:9.3e}  {each.reference:9.3e}" for each in fitted]
+    return "\n".join([f"{'scale factor':{width}}  {'value':>8}  {'variance':>9}  {'reference':>9}", *rows])
+
+
+def make_trainer(config: dict[str, Any], cpu: bool) -> DCTrainer:
+    """Return a trainer that writes nothing, with model and training set alone."""
+    train = {key: value for key, value in config["dataset"]["train"].items() if key != "transforms"}
+    model = {key: value for key, value in config["model"].items() if key != "scale_file"}
+    blocks = {**config, "model": model}
+    with quiet(logging.ERROR):  # fairchem prints the whole config, and warns of every loader
+        return silent_trainer(blocks, copy.deepcopy(train), cpu=cpu, seed=config["seed"], inference_only=False)
+
+
+def _order(model: nn.Module, batch: Any) -> list[tuple[str, ScaleFactor]]:
+    """Return the factors in the order in which one pass reaches them."""
+    factors = scale_factors.scale_factors(model)
+    reached: dict[str, None] = {}
+    for name, factor in factors.items():
+        factor.initialize_(index_fn=lambda name=name: reached.setdefault(name))
+    _observe(model, [batch])
+    for factor in factors.values():
+        factor.initialize_(index_fn=None)
+    if missing := sorted(set(factors) - set(reached)):
+        raise UserError(f"scale factors {', '.join(missing)}: no data reach them, so that they cannot be fitted")
+    return [(name, factors[name]) for name in reached]
+
+
+def _fit_one(name: str, factor: ScaleFactor, model: nn.Module, batches: Sequence[Any]) -> Fitted:
+    with factor.fit_context_():
+        _observe(model, batches)
+        assert factor.stats is not None  # within its fit_context_
+        variance = factor.stats["variance_out"] / factor.stats["n_samples"]
+        reference = factor.stats["variance_in"] / factor.stats["n_samples"]
+        if not all(math.isfinite(v) and v > 0 for v in (variance, reference)):
+            raise UnfittableError(
+                f"scale factor {name}: the features there have variance {variance:g} and their reference {reference:g};"
+                " with these activations they die out or overflow before it; take a smaller region or another "
+                "coefficient"
+            )
+        _, _, value = factor.fit_()
+    return Fitted(name, float(value), variance, reference)
+
+
+@torch.no_grad()
+def _observe(model: nn.Module, batches: Iterable[Any]) -> None:
+    for batch in batches:
+        model(batch)

@@ -1,0 +1,31 @@
+"""Fitting label rescaling on a training set: once, on the first rank, with the same numbers for every rank."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from fairchem.core.common import distutils
+from tqdm import tqdm
+
+from ocp_dc.fairchem1.train.transform import iterate_labels
+from ocp_dc.labels import LabelOptions, LabelRescaling, fit, needs_data
+
+
+def fit_on(dataset: Any, options: LabelOptions, device: torch.device) -> LabelRescaling:
+    """Return the center and the scale of a training set.
+
+    Args:
+        dataset: the training set, of fairchem's.
+        options: what is fitted, and what is given.
+        device: where ranks exchange numbers.
+    """
+    fitted: list[Any] = [None]
+    if distutils.is_master():
+        labels: Any = ()
+        if needs_data(options):
+            title = "fitting label rescaling"
+            labels = tqdm(iterate_labels(dataset), total=len(dataset), desc=title, disable=None)
+        fitted = [fit(options, labels).state_dict()]
+    distutils.broadcast_object_list(fitted, src=0, device=device)
+    return LabelRescaling.from_state_dict(fitted[0])

@@ -1,0 +1,108 @@
+"""The folders of a run: names that cannot leave them, and one training at a time in each."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.failures import message
+from ocp_dc.core.locks import only_one
+from ocp_dc.core.temporary import remove, remove_leftovers
+from ocp_dc.core.write_errors import FULL, WriteError, reason, write_errors
+
+LONGEST = 200  # bytes; file systems allow 255
+FLAGS = {"timestamp_id": "--timestamp-id", "identifier": "--identifier"}
+JOB_PATIENCE = 60.0  # seconds that a requeued job waits for the process that was preempted
+
+
+def check_names(config: Mapping[str, Any]) -> None:
+    """Check what the names of a run's folders are made of.
+
+    Args:
+        config: the resolved config: ``timestamp_id`` may be None, ``identifier`` is empty by default.
+
+    Raises:
+        UserError: a name is empty, too long, or more than the name of one folder.
+    """
+    for key, flag in FLAGS.items():
+        name = config.get(key)
+        if name is None or (key == "identifier" and name == ""):
+            continue
+        expected = "the name of one folder, such as schnet-1: letters, digits, dots, underscores and hyphens"
+        if not isinstance(name, str) or not name.strip():
+            raise UserError(f"{flag}: got {name!r}, expected {expected}")
+        if name in (".", "..") or "/" in name or "\\" in name or not name.isprintable():
+            raise UserError(f"{flag}: got {name!r}, which leaves the run's folder or is no name; expected {expected}")
+        if (size := len(os.fsencode(name))) > LONGEST:
+            raise UserError(f"{flag}: got a name of {size} bytes, expected at most {LONGEST}")
+
+
+@contextlib.contextmanager
+def run_folder(config: Mapping[str, Any], patience: float = 2.0) -> Iterator[None]:
+    """Make the run's folders and, for a training with a name, be the only one that trains there.
+
+    Several ranks are one owner: the process that starts them holds the lock. A training that is named after the time
+    shares its folder with nobody.
+
+    Args:
+        config: the resolved config.
+        patience: seconds to wait for a process that is about to end.
+
+    Raises:
+        UserError: another training has the folder, or it cannot be made.
+    """
+    folder, name = Path(config["run_dir"]), config.get("timestamp_id")
+    if config.get("is_debug"):  # writes nothing
+        yield
+        return
+    with write_errors(folder, "It is the run's folder, --run-dir"):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with _owned(folder, name, patience) if config["mode"] == "train" and name else contextlib.nullcontext():
+            yield
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:  # a library did not say which file
+            raise WriteError(f"{folder}: cannot be written: {reason(error)}") from error
+        raise
+
+
+@contextlib.contextmanager
+def _owned(folder: Path, name: str, patience: float) -> Iterator[None]:
+    checkpoints, results = folder / "checkpoints" / name, folder / "results" / name
+    with only_one(checkpoints, "another training with this --timestamp-id", patience):
+        for each in (checkpoints, results):
+            remove_leftovers(each)
+            for partial in each.glob("*.partial"):  # of earlier versions, which named no process
+                remove(partial)
+        yield
+
+
+@contextlib.contextmanager
+def checkpoint_named(path: Path) -> Iterator[None]:
+    """Where a training cannot write a file any longer, say in which state its last checkpoint is.
+
+    Args:
+        path: the checkpoint, which may not have been written yet.
+    """
+    try:
+        yield
+    except (OSError, WriteError) as error:
+        why = message(error)
+        if why is None:
+            raise
+        state = "no checkpoint was written before"
+        if path.is_file():
+            state = f"the last checkpoint, {path}, is whole, and the same command goes on from it"
+        raise WriteError(f"{why}; {state}") from error
+
+
+@contextlib.contextmanager
+def job_folder(config: Mapping[str, Any]) -> Iterator[None]:
+    """Do as :func:`run_folder` in a submitted job, of which the first rank is the owner."""
+    rank = int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0)
+    with run_folder(config, JOB_PATIENCE) if rank == 0 else contextlib.nullcontext():
+        yield

@@ -1,0 +1,43 @@
+"""One small structure that every model can compute, for what only a forward pass tells of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from ocp_dc.data.edges import add_edges
+from ocp_dc.data.frames import Frame
+from ocp_dc.data.oc20_lmdb.lmdb_io import to_data
+from ocp_dc.fairchem1.train.collate import collate
+
+# H-O-O-H, twisted: the fewest atoms that make the quadruplets of GemNet-OC. No three are on a line, the four not in a
+# plane, and no bond is along an axis, of which some models take frames. In Å.
+_NUMBERS = (1, 8, 8, 1)
+_POSITIONS = ((0.31, 0.93, 0.08), (0.12, 0.03, 0.33), (1.38, -0.33, 0.93), (1.97, -0.21, 0.17))
+_CELL = 30.0  # Å; so far from its images that periodic models see one molecule too
+_EDGES = 3.0  # Å; the atoms furthest apart are 2.02 Å from each other
+
+
+def forward_once(model: nn.Module) -> None:
+    """Compute a molecule of four atoms in a large cell; whoever calls sees to the mode and the random states.
+
+    Args:
+        model: a model of fairchem's, or one of :mod:`ocp_dc.fairchem1.models`.
+    """
+    count = len(_NUMBERS)
+    frame = Frame(
+        numbers=np.array(_NUMBERS),
+        positions=np.array(_POSITIONS) + _CELL / 2,  # nothing of it is wrapped around
+        energy=0.0,
+        forces=np.zeros((count, 3)),
+        cell=_CELL * np.eye(3),
+        pbc=np.ones(3, dtype=bool),
+        fixed=np.zeros(count, dtype=np.int64),
+        tags=np.full(count, 2),
+    )
+    # with edges between all pairs, for models that read them (otf_graph: false)
+    batch = collate([add_edges(to_data(frame, sid=0), _EDGES, count)], otf_graph=False)
+    parameter = next(model.parameters())
+    batch = batch.to(parameter.device)
+    batch.pos, batch.cell = batch.pos.to(parameter.dtype), batch.cell.to(parameter.dtype)
+    model(batch)

@@ -1,0 +1,1 @@
+"""The potentials themselves: numbers, positions and a graph in, energies out."""

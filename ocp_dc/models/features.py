@@ -1,0 +1,82 @@
+"""Input features: properties of elements, and numbers spread over Gaussians."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from ase.data import chemical_symbols
+from torch import Tensor, nn
+
+from ocp_dc.core.errors import UserError
+
+
+class ElementTable(nn.Module):
+    """Properties of elements by atomic number; no parameters, and not in the state dict.
+
+    Args:
+        rows: atomic number -> properties, as long for each element; NaN where a property is not known.
+        unit_range: whether each property is brought to [0, 1] over the elements of which all are known.
+    """
+
+    rows: Tensor
+    known: Tensor
+
+    def __init__(self, rows: Mapping[int, Sequence[float]], *, unit_range: bool = False) -> None:
+        super().__init__()
+        unknown = [math.nan] * len(rows[1])
+        table = torch.tensor(
+            [rows.get(number, unknown) for number in range(len(chemical_symbols))], dtype=torch.float32
+        )
+        known = ~table.isnan().any(dim=1)  # [119]
+        if unit_range:
+            low, high = table[known].amin(dim=0), table[known].amax(dim=0)
+            table = (table - low) / (high - low)
+        self.register_buffer("rows", table, persistent=False)
+        self.register_buffer("known", known, persistent=False)
+
+    @property
+    def width(self) -> int:
+        """The number of properties."""
+        return self.rows.shape[1]
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Return the properties [N, width] of atomic numbers [N]."""
+        return self.rows.index_select(0, numbers)
+
+    def check(self, numbers: Tensor) -> None:
+        """Refuse elements with an unknown property.
+
+        Raises:
+            UserError: there is one; the message names it.
+        """
+        unknown = numbers[~self.known[numbers]].unique().tolist()
+        if unknown:
+            names = ", ".join(chemical_symbols[number] for number in unknown)
+            raise UserError(
+                f"the model's table of elements has no entry, or an incomplete one, for {names}; leave structures with "
+                "them out, or take a model that learns its elements, such as dc_schnet"
+            )
+
+
+class GaussianBasis(nn.Module):
+    """Numbers spread over Gaussians: exp(-(x - μ)² / 2Δ²), with centres μ at a distance of Δ.
+
+    Args:
+        start: the first centre.
+        stop: the last centre.
+        count: how many there are, 2 at least.
+    """
+
+    offset: Tensor
+
+    def __init__(self, start: float, stop: float, count: int) -> None:
+        super().__init__()
+        self.coefficient = -0.5 * ((count - 1) / (stop - start)) ** 2
+        self.register_buffer("offset", torch.linspace(start, stop, count))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [M, K * count] for ``x`` [M, K], the centre varying fastest."""
+        distances = x[:, :, None] - self.offset  # [M, K, count]
+        return torch.exp(self.coefficient * distances.square()).flatten(1)

@@ -1,0 +1,1 @@
+"""The tasks on DeepXDE: networks, sampling, training."""

@@ -1,0 +1,79 @@
+"""Checkpoints of a training: what it needs to go on exactly, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import replacing
+from ocp_dc.training.safe_torch import load_torch
+
+
+@dataclasses.dataclass
+class State:
+    """Where a training is.
+
+    Args:
+        iteration: updates so far.
+        net: the network's state.
+        optimizer: the optimizer's state.
+        rng: torch's random state on the CPU, which dropout draws from.
+        cuda_rng: that of the GPU, None without one.
+        best_net: the network's state at the lowest total loss that was reported.
+        best_loss: that loss.
+        best_iteration: its iteration.
+        data_digest: of the sampled points, the data and C.
+    """
+
+    iteration: int
+    net: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    rng: torch.Tensor
+    cuda_rng: torch.Tensor | None
+    best_net: dict[str, torch.Tensor]
+    best_loss: float
+    best_iteration: int
+    data_digest: str
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint, whole."""
+        with replacing(path) as temporary:
+            torch.save({field.name: getattr(self, field.name) for field in dataclasses.fields(self)}, temporary)
+
+
+def load_state(path: Path) -> State:
+    """Read a checkpoint as data.
+
+    Raises:
+        UserError: the file is damaged, or holds something else.
+    """
+    state = State(**load_plain(path, tuple(field.name for field in dataclasses.fields(State))))
+    if not isinstance(state.iteration, int) or state.iteration < 1 or not state.best_net:
+        raise UserError(f"{path}: got iteration {state.iteration!r}, which no training saves at; is it damaged?")
+    return state
+
+
+def load_plain(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Read a mapping of tensors and plain values with ``weights_only``, on the CPU.
+
+    Raises:
+        UserError: there is no such file, it is damaged, hostile, or has other keys.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: got no such file, expected one that `ocp-dc pinn train` wrote")
+    content = load_torch(path, "file")
+    if not isinstance(content, dict) or set(content) != set(keys):
+        raise UserError(
+            f"{path}: is no file of `ocp-dc pinn train`; expected the entries {', '.join(keys)}{_instead(content)}"
+        )
+    return content
+
+
+def _instead(content: Any) -> str:
+    if isinstance(content, dict) and isinstance(content.get("config"), dict) and "state_dict" in content:
+        return ". It is the checkpoint of a potential, which `ocp-dc evaluate` and ocp_dc.calculator read"
+    return ""

@@ -1,0 +1,64 @@
+"""Test errors of the physics-informed tasks, in the units of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from ocp_dc.pinn.deepxde.network import FullyConnected
+from ocp_dc.pinn.physics.solution import Solution
+from ocp_dc.pinn.physics.task import Task
+
+LAST = 20  # time steps that are scored
+CHUNK = 65536  # points at a time
+
+
+def predict(net: FullyConnected, task: Task, solution: Solution) -> dict[str, np.ndarray]:
+    """Return what a network says of every observed field on the grid of the data, in physical units.
+
+    Args:
+        net: the network; it evaluates afterwards.
+        task: of it, with its scale.
+        solution: the data, whose grid counts.
+
+    Returns:
+        float64 (T, X[, Y]) by field.
+    """
+    parameter = next(net.parameters())
+    net.eval()
+    points = torch.as_tensor(solution.points, dtype=parameter.dtype, device=parameter.device)
+    with torch.no_grad():
+        scaled = torch.cat([net(chunk) for chunk in points.split(CHUNK)])  # (T * X[* Y], fields)
+    values = scaled.double().cpu().numpy() * task.scale
+    shape = tuple(len(axis) for axis in solution.axes.values())
+    return {name: values[:, task.fields.index(name)].reshape(shape) for name in solution.fields}
+
+
+def solution_errors(predicted: Mapping[str, np.ndarray], solution: Solution, last: int = LAST) -> dict[str, Any]:
+    """Return MSE, RMSE and nRMSE over the last time steps, of each field and their mean over the fields.
+
+    As PDEBench has them (arXiv 2210.07182, its ``metrics.py``): RMSE and nRMSE are taken in space at each time and
+    then averaged over times; nRMSE is that RMSE over the root mean square of the data at this time. MSE is the mean
+    over space and time.
+
+    Args:
+        predicted: (T, X[, Y]) by field.
+        solution: the data.
+        last: how many time steps; all where there are fewer.
+    """
+    fields = {name: _errors(predicted[name][-last:], true[-last:]) for name, true in solution.fields.items()}
+    overall = {key: float(np.mean([errors[key] for errors in fields.values()])) for key in ("MSE", "RMSE", "nRMSE")}
+    times = solution.axes["t"][-last:]
+    return {"overall": overall, "fields": fields, "time_steps": len(times), "from": times[0], "to": times[-1]}
+
+
+def _errors(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    space = tuple(range(1, true.ndim))
+    squares = np.square(predicted - true).mean(axis=space)  # (T,)
+    size = np.sqrt(np.square(true).mean(axis=space))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.sqrt(squares) / size
+    return {"MSE": float(squares.mean()), "RMSE": float(np.sqrt(squares).mean()), "nRMSE": float(relative.mean())}

@@ -1,0 +1,73 @@
+"""The network of the physics-informed tasks: DeepXDE's fully connected one, its parts within reach of surgery."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ocp_dc.core.errors import UserError
+from ocp_dc.nn import activation
+from ocp_dc.pinn.deepxde.backend import dde
+from ocp_dc.pinn.options import NetworkOptions
+from ocp_dc.surgery import DCOptions, RegionTable, Report, operate
+
+
+class FullyConnected(dde.nn.NN):
+    """Linear layers with an activation between each two: the numbers and the parameter names of ``dde.nn.FNN``.
+
+    Args:
+        inputs: coordinates.
+        outputs: fields.
+        options: layers, activation, initializer and batch normalization.
+        final: the activation of the output, None for none; no surgery touches it.
+
+    Raises:
+        UserError: an activation that does not exist.
+    """
+
+    def __init__(self, inputs: int, outputs: int, options: NetworkOptions, final: str | None = None) -> None:
+        super().__init__()
+        widths = [inputs, *[options.width] * options.hidden_layers, outputs]
+        self.linears = nn.ModuleList(map(nn.Linear, widths[:-1], widths[1:]))
+        initialize = dde.nn.initializers.get(options.initializer)
+        for linear in self.linears:
+            initialize(linear.weight)
+            nn.init.zeros_(linear.bias)
+        self.activations = nn.ModuleList(activation(options.activation) for _ in range(options.hidden_layers))
+        normed = options.hidden_layers if options.batchnorm != "none" else 0
+        self.norms = nn.ModuleList(nn.BatchNorm1d(options.width) for _ in range(normed))
+        self.norm_first = options.batchnorm == "before"
+        self.final = None if final is None else activation(final)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the (N, outputs) scaled fields at (N, inputs) coordinates."""
+        for i, function in enumerate(self.activations):
+            x = self.linears[i](x)  # (N, width)
+            parts = [function, *self.norms[i : i + 1]]
+            for part in reversed(parts) if self.norm_first else parts:
+                x = part(x)
+        x = self.linears[-1](x)
+        return x if self.final is None else self.final(x)
+
+
+def region_table(hidden_layers: int) -> RegionTable:
+    """Return what the named regions mean: ``output`` is the last hidden activation, ``paper`` and ``full`` all."""
+    return RegionTable(
+        output=(rf"^activations\.{hidden_layers - 1}$",),
+        paper=(r"^activations\.",),
+        gates=("^final$",),  # it keeps a concentration from falling below zero
+        source="arXiv 2310.01649, section 5: all hidden layers of the physics-informed networks",
+    )
+
+
+def operate_on(net: FullyConnected, options: DCOptions) -> Report:
+    """Change the network in place as the ``dc:`` block asks, and return what was done.
+
+    Raises:
+        UserError: as :func:`ocp_dc.surgery.operate`.
+    """
+    inputs = net.linears[0].in_features
+    try:
+        return operate(net, options, region_table(len(net.activations)), forward=lambda n: n(torch.zeros(2, inputs)))
+    except UserError as error:  # the block stands at the top of these configs
+        raise UserError(str(error).replace("model.dc", "dc")) from error

@@ -1,0 +1,104 @@
+"""One training, from a resolved config to test errors. DeepXDE trains; this arranges what stands around it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ocp_dc.core.errors import DivergenceError, UserError
+from ocp_dc.core.files import write_record
+from ocp_dc.core.interrupts import finishing_the_step
+from ocp_dc.core.locks import only_one
+from ocp_dc.pinn.deepxde.backend import default_device
+from ocp_dc.pinn.deepxde.checkpoint import load_state
+from ocp_dc.pinn.deepxde.metrics import predict, solution_errors
+from ocp_dc.pinn.deepxde.monitor import ADVICE, Monitor
+from ocp_dc.pinn.deepxde.setup import Setup, set_up
+from ocp_dc.pinn.folder import Folder, read_losses
+from ocp_dc.pinn.options import PinnOptions
+from ocp_dc.pinn.plots import learning_curves, solution_images
+from ocp_dc.training.initial_weights import initial_weights
+
+EVALUATED = "the network while evaluating, with the batch statistics of training,"
+
+
+def check(config: Mapping[str, Any], cpu: bool = False) -> str:
+    """See :func:`ocp_dc.pinn.check`."""
+    with default_device(cpu):
+        return str(set_up(PinnOptions.from_config(config)).report)
+
+
+def train(config: Mapping[str, Any], out: Path, cpu: bool = False, progress: bool = True) -> dict[str, Any]:
+    """See :func:`ocp_dc.pinn.train`; the config is a resolved one."""
+    options, folder = PinnOptions.from_config(config), Folder(out)
+    with only_one(folder.path, "another training"), default_device(cpu) as where:
+        folder.check(config)
+        setup = set_up(options)
+        folder.begin(config)
+        folder.describe(setup.report.to_dict(), initial_weights(setup.net), where)
+        print(setup.report)
+        monitor = _train(setup, options, folder, progress)
+        if monitor.stopped:
+            raise KeyboardInterrupt(f"saved after {monitor.iteration} iterations; the same command goes on")
+        folder.save_weights("model.pt", config, monitor.iteration, setup.task.scale, setup.net.state_dict())
+        folder.save_weights("best.pt", config, monitor.best_iteration, setup.task.scale, monitor.best_net)
+        return _test(setup, options, folder)
+
+
+def _train(setup: Setup, options: PinnOptions, folder: Folder, progress: bool) -> Monitor:
+    state = load_state(folder.checkpoint) if folder.checkpoint.is_file() else None
+    if state is not None and state.data_digest != setup.data_digest:
+        raise UserError(
+            f"{folder.checkpoint}: was trained on other points or values than this config gives now, with another "
+            "version of DeepXDE or a file that changed perhaps; give another --out"
+        )
+    done = 0 if state is None else state.iteration
+    folder.drop_losses_after(None if state is None else done)
+    # DeepXDE prints remarks on corners and the like, which nobody can act on
+    with finishing_the_step() as stop, contextlib.redirect_stdout(io.StringIO()):
+        monitor = Monitor(setup, options, folder, state, stop, progress)
+        setup.model.train(
+            iterations=options.optim.iterations - done,
+            display_every=options.report_every,
+            callbacks=[monitor],
+            verbose=0,
+        )
+    if monitor.iteration < options.optim.iterations and not monitor.stopped:  # DeepXDE stops at a loss that is NaN
+        raise DivergenceError(monitor.iteration, EVALUATED, ADVICE)
+    return monitor
+
+
+def _test(setup: Setup, options: PinnOptions, folder: Folder) -> dict[str, Any]:
+    """Take the errors of the last weights, draw, and write the errors as the last file."""
+    predicted = predict(setup.net, setup.task, setup.solution)
+    if not all(np.isfinite(values).all() for values in predicted.values()):
+        raise DivergenceError(options.optim.iterations, EVALUATED, ADVICE)
+    errors = solution_errors(predicted, setup.solution)
+    title = f"{options.task}, {options.optim.iterations} iterations"
+    learning_curves(read_losses(folder.path), folder.path / "learning_curves.png", title)
+    solution_images(setup.solution, predicted, options.times, folder.path, title)
+    record = {
+        **errors,
+        "losses": evaluated_losses(setup),
+        "units": "of the data",
+        "weights": "last",
+        "iteration": options.optim.iterations,
+    }
+    write_record(folder.test, record)
+    return record
+
+
+def evaluated_losses(setup: Setup) -> dict[str, float]:
+    """Return each loss term of the network as it is kept, evaluating, in the units of the data.
+
+    With batch normalization they are not those of training: see
+    :func:`ocp_dc.pinn.deepxde.collocation.takes_batch_statistics`.
+    """
+    data = setup.model.data
+    setup.model.outputs_losses_test(data.train_x, data.train_y, None)
+    return {name: value * setup.task.scale**2 for name, value in setup.losses.values(training=False).items()}

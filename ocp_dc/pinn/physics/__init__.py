@@ -1,0 +1,1 @@
+"""The equations, initial and boundary conditions of the tasks, without DeepXDE."""

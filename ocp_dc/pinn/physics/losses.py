@@ -1,0 +1,58 @@
+"""Loss terms under their names: DeepXDE has them in a list, residuals first, then conditions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import nn
+
+from ocp_dc.core.errors import UserError, unknown_name
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class NamedLosses:
+    """The mean squared error of each term, which remembers its last values, before any weight.
+
+    Args:
+        names: of the terms, in DeepXDE's order.
+        weights: by name, of those that do not have 1.
+        net: the network, which tells training from evaluating.
+
+    Raises:
+        UserError: a weight for a term that the task does not have, or no term with one.
+    """
+
+    def __init__(self, names: Sequence[str], weights: Mapping[str, float], net: nn.Module) -> None:
+        for name in weights:
+            if name not in names:
+                raise unknown_name("loss term in loss_weights", name, names)
+        if not any(weights.get(name, 1.0) for name in names):
+            raise UserError("loss_weights: got 0 for every term, which trains nothing; give one of them a weight")
+        self.names = tuple(names)
+        self.weights = [float(weights.get(name, 1.0)) for name in names]
+        self._net = net
+        self._last: dict[bool, dict[str, torch.Tensor]] = {True: {}, False: {}}  # while training, while evaluating
+
+    def functions(self) -> list[Loss]:
+        """Return the losses as DeepXDE's ``compile`` takes them."""
+        return [self._function(name) for name in self.names]
+
+    def values(self, training: bool = True) -> dict[str, float]:
+        """Return the last value of each term, while training or while evaluating."""
+        numbers = torch.stack([self._last[training][name] for name in self.names]).tolist()
+        return dict(zip(self.names, numbers, strict=True))
+
+    def total(self) -> float:
+        """Return the weighted sum of the last values, which is what training lowers."""
+        return math.fsum(w * value for w, value in zip(self.weights, self.values().values(), strict=True) if w)
+
+    def _function(self, name: str) -> Loss:
+        def mean_squared_error(true: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
+            loss = (true - predicted).square().mean()
+            self._last[self._net.training][name] = loss.detach()
+            return loss
+
+        return mean_squared_error

@@ -1,0 +1,133 @@
+"""What a physics-informed task is: equations, domain, conditions, each loss term under its name."""
+
+from __future__ import annotations
+
+import abc
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from ocp_dc.core.errors import UserError
+from ocp_dc.nn.settings import finite_number
+from ocp_dc.pinn.data.layouts import layout_of
+from ocp_dc.pinn.physics.solution import Solution
+
+COORDINATES = {1: ("x", "t"), 2: ("x", "y", "t")}  # by the number of dimensions in space
+
+
+class Task(abc.ABC):
+    """One task of the published runs: its physics, independent of network and training.
+
+    Coordinates of points are x, [y,] t in this order; outputs y of the network are the fields in the order of
+    :attr:`fields`, divided by one constant C, :attr:`scale` (label rescaling).
+
+    A task writes its equations in physical fields. :meth:`residuals` puts C y into them and divides what comes out by
+    C, once for every equation: a linear equation keeps its form, a term of degree n carries C^(n - 1), and a residual
+    means what it did, in units of C. Conditions are divided by C too, so no weight between loss terms depends on it.
+
+    Args:
+        scale: the constant C that targets and conditions are divided by; 1 for none.
+        as_published: the published form of equations and conditions, mistakes included: the class lists them.
+        data_share: the share of the data's points that ``L_data`` takes, in tasks with that term.
+
+    Raises:
+        UserError: the scale is no finite positive number, or the share not above 0 and at most 1.
+    """
+
+    name: ClassVar[str]
+    fields: ClassVar[tuple[str, ...]]
+    domain: ClassVar[tuple[tuple[float, float], ...]]  # (from, to) of each coordinate in space
+    duration: ClassVar[float]  # times run from 0 to this
+    coefficients: ClassVar[Mapping[str, float]]
+    derivative_order: int  # the highest derivative by a coordinate that the equations hold
+    observed: ClassVar[tuple[str, ...]]  # the fields that data files hold and errors are taken of
+    final_activation: ClassVar[str | None] = None  # of the network's output: a ReLU in diffusion-sorption
+
+    def __init__(self, scale: float = 1.0, as_published: bool = False, data_share: float = 0.3) -> None:
+        self.scale = finite_number("scale", scale, positive=True)
+        self.as_published = as_published
+        self.data_share = finite_number("data_share", data_share, positive=True)
+        if self.data_share > 1:
+            raise UserError(f"data_share: got {data_share!r}, expected a share of the points: above 0 and at most 1")
+
+    @property
+    def spatial_dimensions(self) -> int:
+        """1 or 2."""
+        return len(self.domain)
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """Names of the columns of points."""
+        return COORDINATES[len(self.domain)]
+
+    def geometry(self) -> Any:
+        """Return the domain as DeepXDE's ``GeometryXTime``."""
+        from ocp_dc.pinn.deepxde.conditions import space_time
+
+        return space_time(self.domain, self.duration)
+
+    def residuals(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the residual of each equation by the name of its loss term (``L_f`` for one equation).
+
+        Args:
+            x: (N, d) coordinates that require gradients.
+            y: (N, fields) scaled fields, computed from ``x``.
+
+        Returns:
+            (N, 1) tensors: the physical residuals divided by :attr:`scale`. Those of ``as_published`` are the
+            published sums.
+        """
+        fields = (self.scale * y).split(1, dim=1)
+        equations = self.published_equations if self.as_published else self.equations
+        return {name: residual / self.scale for name, residual in equations(x, *fields).items()}
+
+    @abc.abstractmethod
+    def equations(self, x: torch.Tensor, *fields: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the residual of each equation in physical fields, each (N, 1)."""
+
+    def published_equations(self, x: torch.Tensor, *fields: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the published residual: the equations' sum, so that they can cancel."""
+        return {"L_f": torch.stack(list(self.equations(x, *fields).values())).sum(0)}
+
+    @abc.abstractmethod
+    def conditions(self, solution: Solution, seed: int) -> Mapping[str, Any]:
+        """Return DeepXDE's conditions by the name of their loss term (``L_IC``, ``L_BC``, ``L_data``, ...).
+
+        Args:
+            solution: the data, in physical units; initial values and training points are taken from it.
+            seed: of the choice of training points, where the task takes a share of the data.
+
+        Raises:
+            UserError: the data are of another task, domain or coefficient.
+        """
+
+    def check(self, solution: Solution) -> None:
+        """Refuse data that these equations do not describe, and warn of coefficients that they do not tell.
+
+        Raises:
+            UserError: another task, a field is missing, the grid is not that of the domain, or a coefficient differs.
+        """
+        if solution.task != self.name:
+            raise UserError(f"task {self.name}: got data of the task {solution.task!r}; give data of {self.name}")
+        if missing := [name for name in self.observed if name not in solution.fields]:
+            raise UserError(f"task {self.name}: the data lack {', '.join(missing)}; they have {list(solution.fields)}")
+        for name, (low, high) in zip(self.coordinates, (*self.domain, (0.0, self.duration)), strict=True):
+            axis, slack = solution.axes[name], 1e-5 * (high - low)  # files hold float32
+            cell = np.diff(axis).max() + slack  # values stand in the middle of cells; data may end early, not late
+            short = axis.min() > low + cell or (axis.max() < high - cell and name != "t")
+            if short or axis.min() < low - slack or axis.max() > high + slack:
+                raise UserError(
+                    f"task {self.name}: the data's {name} runs from {axis.min():g} to {axis.max():g}, "
+                    f"expected {low:g} to {high:g}"
+                )
+        told = layout_of(self.name).parameters  # what a file of this task can tell
+        if unknown := [name for name in self.coefficients if name in told and name not in solution.parameters]:
+            taken = ", ".join(f"{name} = {self.coefficients[name]:g}" for name in unknown)
+            logging.warning(f"task {self.name}: the data do not tell {', '.join(unknown)}; taken to be {taken}")
+        for name, value in self.coefficients.items():
+            got = solution.parameters.get(name, value)
+            if abs(got - value) > 1e-6 * abs(value):
+                raise UserError(f"task {self.name}: the data have {name} = {got:g}, the equations {value:g}")

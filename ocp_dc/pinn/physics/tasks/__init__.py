@@ -1,0 +1,31 @@
+"""The five tasks of the published runs, by name."""
+
+from __future__ import annotations
+
+from ocp_dc.core.errors import unknown_name
+from ocp_dc.pinn.physics.task import Task
+from ocp_dc.pinn.physics.tasks.advection import Advection
+from ocp_dc.pinn.physics.tasks.compressible_flow import CompressibleFlow
+from ocp_dc.pinn.physics.tasks.diffusion_reaction import DiffusionReaction
+from ocp_dc.pinn.physics.tasks.diffusion_sorption import DiffusionSorption
+from ocp_dc.pinn.physics.tasks.shallow_water import ShallowWater
+
+_TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (Advection, CompressibleFlow, DiffusionSorption, DiffusionReaction, ShallowWater)
+}
+
+
+def task_names() -> list[str]:
+    """Return the names that :func:`task_class` knows, one-dimensional tasks first."""
+    return list(_TASKS)
+
+
+def task_class(name: str) -> type[Task]:
+    """Return the task of a name.
+
+    Raises:
+        UserError: there is no such task.
+    """
+    if name not in _TASKS:
+        raise unknown_name("task", name, _TASKS)
+    return _TASKS[name]

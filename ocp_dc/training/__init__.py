@@ -1,0 +1,1 @@
+"""What the run of any host needs: checks, means, logs, schedules, records, checkpoints as data."""

@@ -1,0 +1,79 @@
+"""Checks of what was read from an untrusted file: containers that behave as they look, and no larger than they are."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from ocp_dc.core.errors import UnsafeDataError, UserError
+
+OWN_ATTRIBUTES = {"_metadata"}  # of a state_dict
+DEEPEST = 50  # levels of a config
+MOST_ENTRIES = 100_000  # of a config, those that stand in several places counted in each
+
+
+def check_containers(content: Any, where: str) -> None:
+    """Check that no mapping has attributes of its own: one named ``get`` would answer in the place of the method.
+
+    Python's mappings in order take attributes, and torch sets those that a file gives. So do parameters, which may have
+    attributes, but none in the place of a method of tensors.
+
+    Raises:
+        UnsafeDataError: one has.
+    """
+    seen: set[int] = set()
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, torch.Tensor):
+            _check_tensor(value, where)
+        if id(value) in seen or not isinstance(value, dict | list | tuple | set):
+            continue
+        seen.add(id(value))
+        attributes = getattr(value, "__dict__", {}) if type(value) in (OrderedDict, Counter) else {}
+        if others := [str(name) for name in attributes if name not in OWN_ATTRIBUTES]:
+            raise UnsafeDataError(
+                f"{where}: holds a mapping with an attribute {others[0]!r}, which could hide its entries; it is refused"
+            )
+        waiting += [*attributes.values(), *_parts(value)]
+
+
+def check_tree(config: Any, where: str) -> None:
+    """Check that a config is what YAML could hold: of bounded depth and size, and nothing within itself.
+
+    A few hundred bytes of lists that share their parts are a config of any size to whoever goes through it.
+
+    Raises:
+        UserError: it is deeper or larger, or holds itself.
+    """
+    count = 0
+    waiting = [iter([config])]
+    while waiting:
+        value = next(waiting[-1], waiting)
+        if value is waiting:
+            waiting.pop()
+            continue
+        count += 1
+        if len(waiting) > DEEPEST or count > MOST_ENTRIES:
+            raise UserError(
+                f"{where}: its config has more than {DEEPEST} levels or {MOST_ENTRIES} entries, or holds itself; no "
+                "config is like that, and the file is refused"
+            )
+        if isinstance(value, dict | list | tuple | set):
+            waiting.append(_parts(value))
+
+
+def _check_tensor(tensor: torch.Tensor, where: str) -> None:
+    if hidden := [name for name in vars(tensor) if hasattr(torch.Tensor, name)]:
+        raise UnsafeDataError(
+            f"{where}: holds a tensor with an attribute {hidden[0]!r}, which could hide its numbers; it is refused"
+        )
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    if not isinstance(value, dict):
+        return iter(value)
+    return (part for pair in dict.items(value) for part in pair)

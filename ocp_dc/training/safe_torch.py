@@ -1,0 +1,175 @@
+"""Files of torch.save, read as data: checked against their own checksums and sizes before anything is unpickled."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ocp_dc.core.errors import UnsafeDataError, UserError
+from ocp_dc.training.plain_content import check_containers
+from ocp_dc.training.torch_pickle import check_pickle
+
+ZIP = b"PK\x03\x04"
+LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6: its magic number, pickled
+BEGINNINGS = {  # what else may lie under the name of a checkpoint
+    b"\x93NUMPY": "a NumPy array (.npy)",
+    b"\x89HDF": "an HDF5 file",
+    b"SQLite format 3": "an SQLite database, such as ASE's .db",
+    b"version https://git-lfs": "a pointer of Git LFS, which `git lfs pull` replaces by the file itself",
+    b"\x1f\x8b": "a gzip archive",
+    b"- of Ulm": "an ASE trajectory",
+    b"<": "an HTML or XML page, as a failed download leaves it",
+    b"{": "a JSON file",
+}
+LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16
+DOS_FOLDER = 0x10
+LARGEST_PICKLE = 16 << 20  # bytes of the record that is unpickled; weights lie in records of their own
+DAMAGED = "it is truncated or damaged: copy or download it again, or take an older checkpoint"
+
+
+def load_torch(path: str | Path, kind: str = "checkpoint", map_location: Any = "cpu") -> Any:
+    """Return what a file of torch.save holds: tensors and plain values, and nothing that could run code.
+
+    torch.load does not look at the CRC-32 that torch.save writes for each record, so that a changed byte would become
+    a changed weight. They are verified first, as are the sizes that the file declares.
+
+    Args:
+        path: the file; torch's older format, which has no checksums, is read too.
+        kind: what the file should be, for messages.
+        map_location: device of the tensors.
+
+    Raises:
+        UnsafeDataError: the file holds more than tensors and plain values.
+        UserError: there is no such file, it is damaged, or it is another kind of file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{kind} {path}: is a folder, expected a file such as {path / 'best_checkpoint.pt'}")
+    if not path.is_file():
+        raise UserError(f"{kind} {path}: no such file")
+    try:
+        if not is_torch_file(path):
+            raise UserError(f"{kind} {path}: is {describe(path)}, expected a file that torch.save wrote")
+        if _begins_with(path, ZIP):
+            _check_archive(path, kind)
+        else:
+            _check_legacy(path, kind)
+        content = torch.load(path, map_location=map_location, weights_only=True)
+        check_containers(content, f"{kind} {path}")
+        return content
+    except UserError:
+        raise
+    except pickle.UnpicklingError as error:
+        if any(word in str(error) for word in ("Unsupported global", "Unsupported class", "GLOBAL", "not allowed")):
+            raise UnsafeDataError(
+                f"{kind} {path}: holds something other than tensors and plain values, and reading it could run code "
+                f"from it; it is refused ({str(error).splitlines()[0]})"
+            ) from error
+        raise UserError(f"{kind} {path}: {DAMAGED}") from error
+    except Exception as error:  # a file of any content: what torch raises is not one kind
+        raise UserError(f"{kind} {path}: {DAMAGED} ({type(error).__name__}: {error})") from error
+
+
+def is_torch_file(path: Path) -> bool:
+    """Whether a file begins as those of torch.save do, whole or not."""
+    return _begins_with(path, ZIP, LEGACY) or (_begins_with(path, b"\x80") and not _begins_with(path, *BEGINNINGS))
+
+
+def describe(path: Path) -> str:
+    """Return what a file seems to be, in words such as "a JSON file"."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if not head:
+        return "empty"
+    if head.startswith((ZIP, LEGACY)):
+        return "a file of torch.save, such as a checkpoint, or another zip archive"
+    if head[16:20] == LMDB_MAGIC:
+        return "an LMDB"
+    for beginning, words in BEGINNINGS.items():
+        if head.lstrip().startswith(beginning):
+            return words
+    if head.startswith(b"\x80"):
+        return "a pickle"
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 4:  # not merely a character that the 512 bytes cut
+            return "a file of another program"
+    return "a text file" if b"\0" not in head else "a file of another program"
+
+
+def _begins_with(path: Path, *beginnings: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).startswith(beginnings)
+
+
+def _check_archive(path: Path, kind: str) -> None:
+    """Verify sizes and checksums of the zip archive that torch.save wrote.
+
+    Raises:
+        UserError: it is damaged, or another program's.
+    """
+    problems = (
+        zipfile.BadZipFile,
+        struct.error,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        OverflowError,
+        EOFError,
+        OSError,
+    )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_entries(archive, path, kind)
+            damaged = archive.testzip()
+            if damaged is None:
+                with archive.open(_pickle_of(archive)) as file:
+                    check_pickle(file, path.stat().st_size, f"{kind} {path}")
+    except UserError:
+        raise
+    except problems as error:  # RuntimeError: NotImplementedError too
+        raise UserError(f"{kind} {path}: {DAMAGED} ({error})") from error
+    if damaged is not None:
+        raise UserError(f"{kind} {path}: the checksum of its record {damaged} does not fit; {DAMAGED}")
+
+
+def _check_entries(archive: zipfile.ZipFile, path: Path, kind: str) -> None:
+    entries = archive.infolist()
+    names = [entry.filename for entry in entries]
+    if not any(name.endswith("/data.pkl") for name in names):
+        content = "arrays of NumPy (.npz)" if all(name.endswith(".npy") for name in names) else ", ".join(names[:4])
+        raise UserError(f"{kind} {path}: is a zip archive of {content}, expected a file that torch.save wrote")
+    if any(name.split("/", 1)[-1].startswith("code/") for name in names):
+        raise UserError(f"{kind} {path}: is a TorchScript model, expected a file that torch.save wrote")
+    stored = all(e.compress_type == zipfile.ZIP_STORED and e.file_size == e.compress_size for e in entries)
+    if not stored or sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise UserError(
+            f"{kind} {path}: it declares more content than it has bytes, which torch.save never does; it is refused"
+        )
+    # torch reads a record that is marked as a folder as whatever lies in memory
+    if len(set(names)) < len(names) or any(entry.external_attr & DOS_FOLDER for entry in entries):
+        raise UserError(f"{kind} {path}: holds a record twice, or one that is marked as a folder; {DAMAGED}")
+    size = _pickle_of(archive).file_size
+    if size > LARGEST_PICKLE:
+        raise UserError(
+            f"{kind} {path}: its pickle has {size >> 20} MiB, expected at most {LARGEST_PICKLE >> 20}; it is refused"
+        )
+
+
+def _pickle_of(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """Return the largest record that torch might unpickle; its own files have one."""
+    pickles = [entry for entry in archive.infolist() if entry.filename.endswith("data.pkl")]
+    return max(pickles, key=lambda entry: entry.file_size)
+
+
+def _check_legacy(path: Path, kind: str) -> None:
+    """Check the five pickles at the beginning of torch's format before 1.6: marks, versions, content, names."""
+    with path.open("rb") as file:
+        for _ in range(5):
+            check_pickle(file, path.stat().st_size, f"{kind} {path}")

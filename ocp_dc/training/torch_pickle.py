@@ -1,0 +1,81 @@
+"""Bounds for the pickle inside a file of torch.save, checked before torch runs it.
+
+torch's weights_only unpickler runs no code, but a few hundred bytes can keep it busy forever (nested tuples that share
+their parts, as the key of a dict) or make it fill the memory (objects made again and again from two bytes each).
+"""
+
+from __future__ import annotations
+
+import pickletools
+import re
+from typing import IO, Any
+
+from ocp_dc.core.errors import UserError
+
+MOST_HASH_WORK = 1000  # parts of a tuple, shared ones counted each time; what torch.save writes has some twenty
+# names that torch allows and that make buffers of any size
+BUFFERS = re.compile(r"(builtins|__builtin__)\.bytearray|torch\.(\w+\.)*\w+Tensor")
+# bytes of memory for what an opcode makes, roughly
+COSTS = {"REDUCE": 1000, "NEWOBJ": 1000, "EMPTY_SET": 216, "EMPTY_DICT": 64, "EMPTY_LIST": 56, "BUILD": 64}
+OTHER_COST = 32
+FREE_MEMORY = 64 << 20
+MEMORY_PER_BYTE = 20  # of the file
+
+
+def check_pickle(file: IO[bytes], size: int, where: str) -> None:
+    """Check one pickle, and leave the file after it.
+
+    Args:
+        file: at the beginning of the pickle.
+        size: bytes of the whole file.
+        where: the file, for messages.
+
+    Raises:
+        UserError: it would take more time or memory than a file of this size can need.
+        ValueError, IndexError, KeyError: it is no pickle.
+    """
+    stack: list[int | None] = []  # of each object the work of hashing it; None is a mark
+    memo: dict[int, int | None] = {}
+    spent = 0
+    for opcode, argument, _ in pickletools.genops(file):
+        spent += COSTS.get(opcode.name, OTHER_COST) + (len(argument) if isinstance(argument, (str, bytes)) else 0)
+        if spent > FREE_MEMORY + MEMORY_PER_BYTE * size:
+            raise UserError(f"{where}: would take far more memory than its {size} bytes can need; it is refused")
+        name = str(argument).replace(" ", ".")
+        if opcode.name in ("GLOBAL", "INST") and BUFFERS.fullmatch(name):
+            raise UserError(f"{where}: names {name}, which no checkpoint holds; it is refused")
+        _step(opcode, argument, stack, memo)
+        if stack and (stack[-1] or 0) > MOST_HASH_WORK:
+            raise UserError(
+                f"{where}: holds a tuple of {stack[-1]} nested parts, which no checkpoint does; it is refused"
+            )
+
+
+def _step(opcode: pickletools.OpcodeInfo, argument: Any, stack: list[int | None], memo: dict[int, int | None]) -> None:
+    """Do what an opcode does to the stack."""
+    name = opcode.name
+    if name in ("PUT", "BINPUT", "LONG_BINPUT"):
+        memo[argument] = stack[-1]
+    elif name == "MEMOIZE":
+        memo[len(memo)] = stack[-1]
+    elif name in ("GET", "BINGET", "LONG_BINGET"):
+        stack.append(memo[argument])
+    elif name == "DUP":
+        stack.append(stack[-1])
+    elif name == "MARK":
+        stack.append(None)
+    else:
+        popped = _pop(opcode, stack)
+        made = 1 + sum(part or 0 for part in popped) if name.startswith("TUPLE") else 1
+        stack.extend(made for _ in opcode.stack_after)
+
+
+def _pop(opcode: pickletools.OpcodeInfo, stack: list[int | None]) -> list[int | None]:
+    popped: list[int | None] = []
+    below = len(opcode.stack_before)
+    if pickletools.markobject in opcode.stack_before:  # everything down to the mark, and what the opcode wants below it
+        below = opcode.stack_before.index(pickletools.markobject)
+        while (part := stack.pop()) is not None:
+            popped.append(part)
+    popped.extend(stack.pop() for _ in range(below))
+    return popped

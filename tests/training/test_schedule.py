@@ -1,0 +1,60 @@
+"""Schedules that go on at another step than they stopped at."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+from ocp_dc.training import schedule
+
+MAKERS = {
+    "OneCycleLR": lambda o: lr_scheduler.OneCycleLR(o, max_lr=0.1, total_steps=20),
+    "CosineAnnealingLR": lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=20),
+    "StepLR": lambda o: lr_scheduler.StepLR(o, step_size=3, gamma=0.5),
+    "LambdaLR": lambda o: lr_scheduler.LambdaLR(o, lambda step: 1 / (1 + step)),
+}
+
+
+def make(name, lr=0.01):
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=lr)
+    return optimizer, MAKERS[name](optimizer)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("step", [0, 1, 7, 19, 30])
+def test_move_to_gives_the_rates_of_a_run_that_came_that_far(name, step):
+    optimizer, scheduler = make(name)
+    for _ in range(min(step, 19) if name == "OneCycleLR" else step):
+        optimizer.step()
+        scheduler.step()
+    other, moved = make(name)
+    state = other.state_dict()
+    state["param_groups"][0]["lr"] = 0.123  # where the old run stood
+    other.load_state_dict(state)
+    schedule.move_to(moved, step)
+    assert other.param_groups[0]["lr"] == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+    assert other.param_groups[0]["betas"] == pytest.approx(optimizer.param_groups[0]["betas"], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "message"),
+    [
+        ("CosineAnnealingLR", "T_max", "rises again after it"),
+        ("OneCycleLR", "total_steps", "at its last learning rate after it"),
+    ],
+)
+def test_another_length_says_what_follows_the_schedule(name, length, message, caplog):
+    optimizer, scheduler = make(name)
+    schedule.warn_of_other_length(scheduler, {**scheduler.state_dict(), length: 10})
+    assert message in caplog.text
+    if name == "CosineAnnealingLR":
+        schedule.move_to(scheduler, 30)
+        assert optimizer.param_groups[0]["lr"] > 0
+
+
+def test_plateaus_stay():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.01)
+    optimizer.param_groups[0]["lr"] = 0.002
+    schedule.move_to(lr_scheduler.ReduceLROnPlateau(optimizer), 5)
+    assert optimizer.param_groups[0]["lr"] == 0.002
