@@ -114,6 +114,30 @@ def test_only_one_file_imports_deepxde() -> None:
     assert importers == {"pinn/deepxde/backend.py"}
 
 
+@pytest.mark.parametrize("room", ["physics", "data"])
+def test_physics_and_data_of_pinn_know_no_trainer(room: str) -> None:
+    files = sorted((ROOT / "pinn" / room).rglob("*.py"))
+    assert files
+    trainers = ("ocp_dc.pinn.deepxde", "deepxde")
+    assert [relative(path) for path in files if any(within(name, trainers) for name in imports_of(path))] == []
+
+
+def test_physics_of_pinn_without_deepxde() -> None:
+    code = """import sys
+sys.modules["deepxde"] = None  # so that importing it fails
+from ocp_dc.pinn.data import generate
+from ocp_dc.pinn.physics.tasks import task_class, task_names
+for name in task_names():
+    task = task_class(name)()
+    task.check(generate(name, 8, 3))
+    print(name, len(task.loss_terms()) == len(task.conditions()) + len(task.fields))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent, capture_output=True, text=True, check=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len(lines) == 5
+    assert {words[1] for words in lines} == {"True"}
+
+
 def test_studies_sit_on_top() -> None:
     importers = {relative(path) for path in FILES if any(within(n, ("ocp_dc.study",)) for n in imports_of(path))}
     assert {name for name in importers if not name.startswith("study/")} == {"cli.py"}

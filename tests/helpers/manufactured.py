@@ -9,6 +9,7 @@ import numpy as np
 import sympy
 import torch
 
+from ocp_dc.pinn.deepxde.conditions import build_geometry
 from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
 
@@ -55,7 +56,7 @@ def solution(task: Task, fields: Sequence[Any], size: int = 6, times: int = 5) -
 def errors(task: Task, condition: Any, fields: Sequence[Any]) -> torch.Tensor:
     """The condition's errors for physical fields, at points that DeepXDE draws: the same ones, as it keeps normals."""
     np.random.seed(0)
-    geometry = task.geometry()
+    geometry = build_geometry(task)
     drawn = [geometry.random_points(20), geometry.random_boundary_points(40), geometry.random_initial_points(20)]
     where = condition.collocation_points(np.vstack(drawn))
     assert len(where)

@@ -16,7 +16,7 @@ from ocp_dc.pinn.data import make_data
 from ocp_dc.pinn.deepxde.setup import set_up
 from ocp_dc.pinn.folder import read_losses, read_test
 from ocp_dc.pinn.options import PinnOptions
-from ocp_dc.study.engines.pinn_tasks import TERMS
+from ocp_dc.study.engines.pinn_tasks import PinnTasks
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.plan import Choices, Plan, make_plan
 from ocp_dc.study.results import read_results
@@ -192,5 +192,6 @@ def test_the_studies_that_ship_hold(tmp_path, name):
 def test_the_terms_of_all_tasks_are_known(path, as_published):
     config = pinn.resolve(path, [f"--as_published={str(as_published).lower()}"], "smoke")
     names = set_up(PinnOptions.from_config(config)).losses.names
-    assert set(names) <= set(TERMS)
+    assert set(names) <= {quantity.key for quantity in PinnTasks().quantities}
+    assert set(names) <= {curve.key for curve in PinnTasks().curves}
     assert not np.isin(["nRMSE", "train_loss"], names).any()

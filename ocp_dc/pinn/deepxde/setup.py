@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ocp_dc.nn import activation, smoothness
 from ocp_dc.pinn.data import generate, read_solution
 from ocp_dc.pinn.deepxde.backend import dde
 from ocp_dc.pinn.deepxde.collocation import Collocation, takes_batch_statistics
+from ocp_dc.pinn.deepxde.conditions import build_conditions, build_geometry
 from ocp_dc.pinn.deepxde.network import FullyConnected, operate_on
 from ocp_dc.pinn.options import INITIAL_RMS, DataOptions, PinnOptions
 from ocp_dc.pinn.physics.losses import NamedLosses
@@ -77,16 +79,16 @@ def set_up(options: PinnOptions) -> Setup:
             "with batch normalization the derivatives that are trained hold the statistics of the points, and those of "
             "the network that is kept do not: it may be far from its equations; dc.denormalize: batchnorm takes it out"
         )
-    conditions = task.conditions(solution, options.seed)
+    conditions = build_conditions(task, solution, options.seed)
     data = Collocation(
-        task.geometry(),
+        build_geometry(task),
         lambda x, y: list(task.residuals(x, y).values()),
         list(conditions.values()),
         num_domain=options.sampling.domain,
         num_boundary=options.sampling.boundary,
         num_initial=options.sampling.initial,
     )
-    names = [*_residual_names(task, net), *conditions]
+    names = task.loss_terms()
     losses = NamedLosses(names, options.loss_weights, net)
     _check_points(data, names)
     with fitting_gains(net) as gains:
@@ -124,16 +126,6 @@ def rescaling_constant(scale: float | str, solution: Solution) -> float:
     return rms
 
 
-def _residual_names(task: Task, net: FullyConnected) -> list[str]:
-    """Return the names of the residuals, which only a call tells."""
-    x = torch.zeros(2, len(task.coordinates), requires_grad=True)
-    modes = net.training
-    names = list(task.residuals(x, net.eval()(x)))
-    net.train(modes)
-    dde.grad.clear()
-    return names
-
-
 def _check_times(times: tuple[float, ...] | None, solution: Solution) -> None:
     """Refuse times that are further than half a step from those of the data."""
     grid = solution.axes["t"]
@@ -144,7 +136,7 @@ def _check_times(times: tuple[float, ...] | None, solution: Solution) -> None:
             raise UserError(f"times: got {time:g}, expected times of the data, from {first:g} to {last:g}")
 
 
-def _check_points(data: Any, names: list[str]) -> None:
+def _check_points(data: Any, names: Sequence[str]) -> None:
     """Refuse a sampling that leaves a term without points, so that its mean would be NaN."""
     conditions = names[len(names) - len(data.num_bcs) :]
     empty = [name for name, points in zip(conditions, data.num_bcs, strict=True) if not points]

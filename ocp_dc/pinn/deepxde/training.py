@@ -16,11 +16,11 @@ from ocp_dc.core.interrupts import finishing_the_step
 from ocp_dc.core.locks import only_one
 from ocp_dc.pinn.deepxde.backend import default_device
 from ocp_dc.pinn.deepxde.checkpoint import load_state
-from ocp_dc.pinn.deepxde.metrics import predict, solution_errors
 from ocp_dc.pinn.deepxde.monitor import ADVICE, Monitor
 from ocp_dc.pinn.deepxde.setup import Setup, set_up
 from ocp_dc.pinn.folder import Folder, read_losses
 from ocp_dc.pinn.options import PinnOptions
+from ocp_dc.pinn.physics.metrics import predict, solution_errors
 from ocp_dc.pinn.plots import learning_curves, solution_images
 from ocp_dc.training.initial_weights import initial_weights
 

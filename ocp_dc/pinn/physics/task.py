@@ -1,11 +1,11 @@
-"""What a physics-informed task is: equations, domain, conditions, each loss term under its name."""
+"""A physics-informed task: its equations, domain and conditions, each loss term under its name."""
 
 from __future__ import annotations
 
 import abc
 import logging
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn.settings import finite_number
 from ocp_dc.pinn.data.layouts import layout_of
+from ocp_dc.pinn.physics.conditions import Condition
 from ocp_dc.pinn.physics.solution import Solution
 
 COORDINATES = {1: ("x", "t"), 2: ("x", "y", "t")}  # by the number of dimensions in space
@@ -63,12 +64,6 @@ class Task(abc.ABC):
         """Names of the columns of points."""
         return COORDINATES[len(self.domain)]
 
-    def geometry(self) -> Any:
-        """Return the domain as DeepXDE's ``GeometryXTime``."""
-        from ocp_dc.pinn.deepxde.conditions import space_time
-
-        return space_time(self.domain, self.duration)
-
     def residuals(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the residual of each equation by the name of its loss term (``L_f`` for one equation).
 
@@ -93,16 +88,13 @@ class Task(abc.ABC):
         return {"L_f": torch.stack(list(self.equations(x, *fields).values())).sum(0)}
 
     @abc.abstractmethod
-    def conditions(self, solution: Solution, seed: int) -> Mapping[str, Any]:
-        """Return DeepXDE's conditions by the name of their loss term (``L_IC``, ``L_BC``, ``L_data``, ...).
+    def conditions(self) -> dict[str, Condition]:
+        """Return the conditions by the name of their loss term (``L_IC``, ``L_BC``, ``L_data``, ...)."""
 
-        Args:
-            solution: the data, in physical units; initial values and training points are taken from it.
-            seed: of the choice of training points, where the task takes a share of the data.
-
-        Raises:
-            UserError: the data are of another task, domain or coefficient.
-        """
+    def loss_terms(self) -> tuple[str, ...]:
+        """Return the names of all loss terms: those of the equations, then those of the conditions."""
+        x, y = torch.zeros(1, len(self.coordinates)), torch.zeros(1, len(self.fields))
+        return (*self.residuals(x, y), *self.conditions())
 
     def check(self, solution: Solution) -> None:
         """Refuse data that these equations do not describe, and warn of coefficients that they do not tell.

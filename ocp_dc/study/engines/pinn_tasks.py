@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,13 +18,6 @@ from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BudgetOptions, DataOptions
 from ocp_dc.study.record import Quantity
 
-# the loss terms of all tasks, in both forms of their equations: residuals, initial values, boundaries, data
-TERMS = (
-    *("L_f", "L_fd", "L_fv", "L_fp", "L_fu", "L_fh"),
-    *("L_IC", "L_ICd", "L_ICv", "L_ICp", "L_ICu", "L_ICh"),
-    *("L_BC", "L_BCd", "L_BCv", "L_BCp", "L_BCu", "L_BCl", "L_BCr"),
-    "L_data",
-)
 SCALED = Quantity("train_loss", "training loss, scaled labels", lower_is_better=None)
 SMALL_FILE = 2**26  # bytes; of larger files the path counts, not the content
 
@@ -31,24 +25,38 @@ SMALL_FILE = 2**26  # bytes; of larger files the path counts, not the content
 class PinnTasks:
     """The engine ``pinn``."""
 
-    quantities = (
-        Quantity("nRMSE", "nRMSE", primary=True),
-        Quantity("RMSE", "RMSE"),
-        Quantity("MSE", "MSE"),
-        # evaluating, and in the units of the data, so that arms of any constant compare
-        *(Quantity(name, name) for name in TERMS),
-        SCALED,
-        Quantity("seconds_per_iteration", "time per iteration", "s", lower_is_better=None),
-    )
-    curves = (
-        Quantity("iteration", "iteration", lower_is_better=None),
-        SCALED,
-        *(Quantity(name, f"{name}, training", primary=True) for name in TERMS),
-    )
     x = "iteration"
     budgets = ("steps",)
     smoke: Mapping[str, Any] = {"steps": 20, "seeds": [0]}
     default_data: Mapping[str, Mapping[str, Any]] = {"generated": {}}
+
+    @functools.cached_property
+    def terms(self) -> tuple[str, ...]:
+        """The loss terms of all tasks."""
+        from ocp_dc.pinn.physics.tasks import all_loss_terms
+
+        return all_loss_terms()
+
+    @functools.cached_property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Test errors, then loss terms with the last weights, evaluating, in the units of the data: all C compare."""
+        return (
+            Quantity("nRMSE", "nRMSE", primary=True),
+            Quantity("RMSE", "RMSE"),
+            Quantity("MSE", "MSE"),
+            *(Quantity(name, name) for name in self.terms),
+            SCALED,
+            Quantity("seconds_per_iteration", "time per iteration", "s", lower_is_better=None),
+        )
+
+    @functools.cached_property
+    def curves(self) -> tuple[Quantity, ...]:
+        """The columns of ``losses.csv``, loss terms in the units of the data."""
+        return (
+            Quantity("iteration", "iteration", lower_is_better=None),
+            SCALED,
+            *(Quantity(name, f"{name}, training", primary=True) for name in self.terms),
+        )
 
     def load(self, base: Path) -> Config:
         """Return a config of a task with every default in its place."""
@@ -139,7 +147,7 @@ class PinnTasks:
         columns = read_losses(folder.results) if Folder(folder.results).losses.is_file() else {}
         if not len(columns.get("total", ())):
             return {}
-        terms = {name: columns[name] * columns["scale"] ** 2 for name in TERMS if name in columns}
+        terms = {name: columns[name] * columns["scale"] ** 2 for name in self.terms if name in columns}
         return {**columns, **terms, "train_loss": columns["total"]}
 
     def of_training(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:

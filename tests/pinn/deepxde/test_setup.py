@@ -8,10 +8,10 @@ import torch
 
 from ocp_dc import pinn
 from ocp_dc.core.errors import UserError
-from ocp_dc.pinn.deepxde.metrics import solution_errors
 from ocp_dc.pinn.deepxde.setup import set_up
 from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.physics.losses import NamedLosses
+from ocp_dc.pinn.physics.metrics import solution_errors
 from ocp_dc.pinn.physics.solution import Solution
 
 SMALL = {

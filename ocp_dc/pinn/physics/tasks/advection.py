@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.pinn.physics.conditions import Condition, InitialValues, Periodic
 from ocp_dc.pinn.physics.gradient import gradient
 from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
@@ -41,13 +42,14 @@ class Advection(Task):
         u_x, u_t = gradient(u, x)
         return {"L_f": u_t + BETA * u_x}
 
-    def conditions(self, solution: Solution, seed: int) -> Mapping[str, Any]:
+    def conditions(self) -> dict[str, Condition]:
         """Return ``L_IC`` on the data's grid and ``L_BC``, the field alike at both ends."""
-        from ocp_dc.pinn.deepxde.conditions import initial_values, periodic
+        return {"L_IC": InitialValues("u"), "L_BC": Periodic("u")}
 
-        self.check(solution)
+    def check(self, solution: Solution) -> None:
+        """Refuse data that these equations do not describe, those of another speed included."""
+        super().check(solution)
         _check_speed(solution)
-        return {"L_IC": initial_values(solution, "u", 0, self.scale), "L_BC": periodic(self.geometry(), 0)}
 
 
 def _check_speed(solution: Solution) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
+from ocp_dc.pinn.physics.conditions import Condition, InitialValues, Periodic
 from ocp_dc.pinn.physics.gradient import gradient
-from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
 
 GAMMA = 5 / 3
@@ -71,18 +71,12 @@ class CompressibleFlow(Task):
         mass, inertia, p_x, energy = _inviscid(x, *fields)
         return {"L_f": mass + (inertia - p_x) + energy}
 
-    def conditions(self, solution: Solution, seed: int) -> Mapping[str, Any]:
+    def conditions(self) -> dict[str, Condition]:
         """Return the initial values on the data's grid and the periodic conditions, by field."""
-        from ocp_dc.pinn.deepxde.conditions import initial_values, periodic
-
-        self.check(solution)
-        geometry, fields = self.geometry(), list(enumerate(self.fields))
-        result = {f"L_IC{name[0]}": initial_values(solution, name, i, self.scale) for i, name in fields}
-        for i, name in fields:
-            component = 0 if self.as_published else i
-            slope = name == "velocity" and not self.as_published
-            result[f"L_BC{name[0]}"] = periodic(geometry, component, slope=slope)
-        return result
+        start: dict[str, Condition] = {f"L_IC{name[0]}": InitialValues(name) for name in self.fields}
+        if self.as_published:
+            return start | {f"L_BC{name[0]}": Periodic("density") for name in self.fields}
+        return start | {f"L_BC{name[0]}": Periodic(name, slope=name == "velocity") for name in self.fields}
 
 
 def _inviscid(x: torch.Tensor, *fields: torch.Tensor) -> tuple[torch.Tensor, ...]:

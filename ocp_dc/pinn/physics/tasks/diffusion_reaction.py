@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
+from ocp_dc.pinn.physics.conditions import Condition, DataPoints, InitialValues, NoFlux
 from ocp_dc.pinn.physics.gradient import gradient
-from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
 
 D_U = 1e-3
@@ -56,18 +56,14 @@ class DiffusionReaction(Task):
             "L_fv": v_t - D_V * v_laplacian - (u - v),
         }
 
-    def conditions(self, solution: Solution, seed: int) -> Mapping[str, Any]:
+    def conditions(self) -> dict[str, Condition]:
         """Return initial values, border and data, by field."""
-        from ocp_dc.pinn.deepxde.conditions import data_points, initial_values, no_flux
-
-        self.check(solution)
-        geometry, share = self.geometry(), (self.scale, self.data_share, seed)
-        start = {f"L_IC{name}": initial_values(solution, name, i, self.scale) for i, name in enumerate(self.fields)}
+        start = {f"L_IC{name}": InitialValues(name) for name in self.fields}
         if self.as_published:
-            data = {f"L_BC{name}": data_points(solution, [name], i, *share) for i, name in enumerate(self.fields)}
-            return {"L_BC": no_flux(geometry, 0), **start, **data}
-        border = {f"L_BC{name}": no_flux(geometry, i) for i, name in enumerate(self.fields)}
-        return {**start, **border, "L_data": data_points(solution, self.fields, 0, *share)}
+            data = {f"L_BC{name}": DataPoints((name,)) for name in self.fields}
+            return {"L_BC": NoFlux(("u",)), **start, **data}
+        border = {f"L_BC{name}": NoFlux((name,)) for name in self.fields}
+        return {**start, **border, "L_data": DataPoints(self.fields)}
 
 
 def _time_and_space(field: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
+from ocp_dc.pinn.physics.conditions import (
+    Condition,
+    DataPoints,
+    FixedValue,
+    InitiallyZero,
+    InitialValues,
+    ZeroOperator,
+)
 from ocp_dc.pinn.physics.gradient import gradient
-from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
 
 D = 5e-4  # effective diffusion coefficient, m^2/s
@@ -57,22 +64,17 @@ class DiffusionSorption(Task):
         u_xx, _ = gradient(u_x, x)
         return {"L_f": u_t - D / retardation(u) * u_xx}
 
-    def conditions(self, solution: Solution, seed: int) -> Mapping[str, Any]:
+    def conditions(self) -> dict[str, Condition]:
         """Return ``L_IC``, ``L_BCl``, ``L_BCr`` and ``L_data``."""
-        from ocp_dc.pinn.deepxde.conditions import data_points, fixed_value, initial_values, initially_zero, operator
-
-        self.check(solution)
-        geometry = self.geometry()
-        published = self.as_published
         return {
-            "L_IC": initially_zero(geometry, 0) if published else initial_values(solution, "u", 0, self.scale),
-            "L_BCl": fixed_value(geometry, 1.0, 0.0, self.scale),
-            "L_BCr": operator(geometry, self.right_boundary, 1.0),
-            "L_data": data_points(solution, self.fields, 0, self.scale, self.data_share, seed),
+            "L_IC": InitiallyZero("u") if self.as_published else InitialValues("u"),
+            "L_BCl": FixedValue("u", value=1.0, x=0.0),
+            "L_BCr": ZeroOperator(self.right_boundary, x=1.0),
+            "L_data": DataPoints(self.fields),
         }
 
     def right_boundary(self, x: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
-        """Return u + D u_x, (N, 1), or u - D u_x as published."""
+        """Return u + D u_x, [N, 1], or u - D u_x as published."""
         u_x, _ = gradient(u, x)
         return u - D * u_x if self.as_published else u + D * u_x
 

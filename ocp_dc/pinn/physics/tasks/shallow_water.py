@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
+from ocp_dc.pinn.physics.conditions import Condition, DataPoints, InitiallyZero, InitialValues, NoFlux
 from ocp_dc.pinn.physics.gradient import gradient
-from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
 
 GRAVITY = 1.0
@@ -54,16 +54,12 @@ class ShallowWater(Task):
             "L_fv": v_t + u * v_x + v * v_y + GRAVITY * h_y,
         }
 
-    def conditions(self, solution: Solution, seed: int) -> Mapping[str, Any]:
+    def conditions(self) -> dict[str, Condition]:
         """Return initial values, border and data."""
-        from ocp_dc.pinn.deepxde.conditions import data_points, initial_values, initially_zero, no_flux
-
-        self.check(solution)
-        geometry = self.geometry()
         return {
-            "L_ICh": initial_values(solution, "h", 0, self.scale),
-            "L_ICu": initially_zero(geometry, 1),
-            "L_ICv": initially_zero(geometry, 2),
-            "L_BC": no_flux(geometry, *((0,) if self.as_published else (0, 1, 2))),
-            "L_data": data_points(solution, self.observed, 0, self.scale, self.data_share, seed),
+            "L_ICh": InitialValues("h"),
+            "L_ICu": InitiallyZero("u"),
+            "L_ICv": InitiallyZero("v"),
+            "L_BC": NoFlux(("h",) if self.as_published else self.fields),
+            "L_data": DataPoints(self.observed),
         }

@@ -13,6 +13,7 @@ from sympy import Rational, cos, exp, pi, sin
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.pinn.data import generate
+from ocp_dc.pinn.deepxde.conditions import build_conditions, build_geometry
 from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
 from ocp_dc.pinn.physics.tasks import task_class, task_names
@@ -43,7 +44,7 @@ WRONG = 1 + X / 3 + Y**2 / 5 + X**2 / 7 + T  # neither periodic, nor without slo
 
 def conditions(name: str, fields: list[Any], **options: Any) -> dict[str, Any]:
     task = task_class(name)(**options)
-    return dict(task.conditions(solution(task, fields), seed=0))
+    return build_conditions(task, solution(task, fields), seed=0)
 
 
 def largest(name: str, condition: Any, fields: list[Any], **options: Any) -> float:
@@ -151,7 +152,7 @@ def test_advection_as_published_is_the_same() -> None:
 def test_training_points_are_drawn_by_the_seed(name: str) -> None:
     task = task_class(name)(data_share=0.25, scale=4.0)
     data = solution(task, FIELDS[name])
-    first, again, other = (task.conditions(data, seed=seed)["L_data"] for seed in (1, 1, 2))
+    first, again, other = (build_conditions(task, data, seed=seed)["L_data"] for seed in (1, 1, 2))
     assert len(first) == round(0.25 * len(data.points))
     assert np.array_equal(first.points, again.points)
     assert not np.array_equal(first.points, other.points)
@@ -184,15 +185,23 @@ def test_wrong_data_are_refused() -> None:
         (other(good, parameters={"eta": 0.1}), "the data have eta = 0.1, the equations 1e-08"),
     ):
         with pytest.raises(UserError, match=message):
-            task.conditions(data, seed=0)
-    task.conditions(other(good, parameters={}), seed=0)
-    task.conditions(other(good, parameters={"eta": float(np.float32(1e-8)), "mach": 3.0}), seed=0)
+            task.check(data)
+    task.check(other(good, parameters={}))
+    task.check(other(good, parameters={"eta": float(np.float32(1e-8)), "mach": 3.0}))
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_conditions_are_not_built_from_data_of_another_task(name: str) -> None:
+    task = task_class(name)()
+    data = other(solution(task, FIELDS[name]), task="another")
+    with pytest.raises(UserError, match="got data of the task 'another'"):
+        build_conditions(task, data, seed=0)
 
 
 def test_coefficients_that_the_data_do_not_tell_are_named(caplog: pytest.LogCaptureFixture) -> None:
     task = task_class("compressible_flow")()
     good = solution(task, FIELDS["compressible_flow"])
-    task.conditions(other(good, parameters={"eta": 1e-8}), seed=0)
+    task.check(other(good, parameters={"eta": 1e-8}))
     assert [record.getMessage() for record in caplog.records] == [
         "task compressible_flow: the data do not tell zeta; taken to be zeta = 1e-08"
     ]
@@ -200,7 +209,7 @@ def test_coefficients_that_the_data_do_not_tell_are_named(caplog: pytest.LogCapt
 
 @pytest.mark.parametrize("name", task_names())
 def test_generated_data_tell_every_coefficient(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    task_class(name)().conditions(generate(name, 16, 5), seed=0)
+    task_class(name)().check(generate(name, 16, 5))
     assert not caplog.records
 
 
@@ -208,11 +217,11 @@ def test_generated_data_tell_every_coefficient(name: str, caplog: pytest.LogCapt
 @pytest.mark.parametrize("waves", [1, 5])
 def test_advection_at_another_speed_is_refused_though_the_file_tells_none(speed: float, waves: int) -> None:
     data, task = generate("advection", 128, 41), task_class("advection")()
-    task.conditions(other(data, parameters={}), seed=0)
+    task.check(other(data, parameters={}))
     x, t = data.axes["x"], data.axes["t"][:, None]
     moved = np.sin(2 * np.pi * waves * (x - speed * t)) + 0.3
     with pytest.raises(UserError, match=r"not their initial values moved by beta t with beta = 0\.1"):
-        task.conditions(other(data, parameters={}, fields={"u": moved}), seed=0)
+        task.check(other(data, parameters={}, fields={"u": moved}))
 
 
 def residual_list(task: Task) -> Callable[[torch.Tensor, torch.Tensor], list[torch.Tensor]]:
@@ -225,11 +234,11 @@ def test_deepxde_takes_a_task(name: str) -> None:
 
     for as_published in (False, True):
         task = task_class(name)(as_published=as_published)
-        terms = task.conditions(solution(task, FIELDS[name]), seed=0)
+        terms = build_conditions(task, solution(task, FIELDS[name]), seed=0)
         net = dde.nn.FNN([len(task.coordinates), 8, len(task.fields)], "tanh", "Glorot normal")
         names = [*task.residuals(points := torch.zeros(1, len(task.coordinates), requires_grad=True), net(points))]
         data = dde.data.TimePDE(
-            task.geometry(),
+            build_geometry(task),
             residual_list(task),
             list(terms.values()),
             num_domain=12,
@@ -239,5 +248,6 @@ def test_deepxde_takes_a_task(name: str) -> None:
         model = dde.Model(data, net)
         model.compile("adam", lr=1e-3, verbose=0)
         history, _ = model.train(iterations=2, display_every=1, verbose=0)
+        assert task.loss_terms() == (*names, *terms)
         assert len(history.loss_train[-1]) == len(names) + len(terms)
         assert np.isfinite(history.loss_train).all()

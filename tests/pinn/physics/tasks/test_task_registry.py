@@ -10,7 +10,7 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.pinn.physics.derivative_orders import derivative_orders, derivative_table
 from ocp_dc.pinn.physics.gradient import gradient
-from ocp_dc.pinn.physics.tasks import task_class, task_names
+from ocp_dc.pinn.physics.tasks import all_loss_terms, task_class, task_names
 
 from tests.helpers.tolerances import assert_close
 
@@ -32,6 +32,15 @@ def test_names() -> None:
     assert [task_class(name).name for name in task_names()] == task_names()
     with pytest.raises(UserError, match=r"unknown task 'advektion': expected one of .*Did you mean 'advection'"):
         task_class("advektion")
+
+
+def test_loss_terms_of_all_tasks_by_kind() -> None:
+    assert all_loss_terms() == (
+        *("L_f", "L_fd", "L_fv", "L_fp", "L_fu", "L_fh"),
+        *("L_IC", "L_ICd", "L_ICv", "L_ICp", "L_ICu", "L_ICh"),
+        *("L_BC", "L_BCd", "L_BCv", "L_BCp", "L_BCu", "L_BCl", "L_BCr"),
+        "L_data",
+    )
 
 
 @pytest.mark.parametrize("as_published", [False, True])

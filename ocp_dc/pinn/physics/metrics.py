@@ -7,31 +7,31 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from ocp_dc.pinn.deepxde.network import FullyConnected
 from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
 
 LAST = 20  # time steps that are scored
-CHUNK = 65536  # points at a time
+CHUNK = 65536  # points in one pass through the network
 
 
-def predict(net: FullyConnected, task: Task, solution: Solution) -> dict[str, np.ndarray]:
-    """Return what a network says of every observed field on the grid of the data, in physical units.
+def predict(net: nn.Module, task: Task, solution: Solution) -> dict[str, np.ndarray]:
+    """Return the prediction of every observed field on the grid of the data, in physical units.
 
     Args:
-        net: the network; it evaluates afterwards.
-        task: of it, with its scale.
+        net: the network; it is in evaluation mode afterwards.
+        task: the network's task, with its scale.
         solution: the data, whose grid counts.
 
     Returns:
-        float64 (T, X[, Y]) by field.
+        float64 [T, X] or [T, X, Y] by field.
     """
     parameter = next(net.parameters())
     net.eval()
     points = torch.as_tensor(solution.points, dtype=parameter.dtype, device=parameter.device)
     with torch.no_grad():
-        scaled = torch.cat([net(chunk) for chunk in points.split(CHUNK)])  # (T * X[* Y], fields)
+        scaled = torch.cat([net(chunk) for chunk in points.split(CHUNK)])  # [points, fields]
     values = scaled.double().cpu().numpy() * task.scale
     shape = tuple(len(axis) for axis in solution.axes.values())
     return {name: values[:, task.fields.index(name)].reshape(shape) for name in solution.fields}
@@ -45,7 +45,7 @@ def solution_errors(predicted: Mapping[str, np.ndarray], solution: Solution, las
     over space and time.
 
     Args:
-        predicted: (T, X[, Y]) by field.
+        predicted: [T, X] or [T, X, Y] by field.
         solution: the data.
         last: how many time steps; all where there are fewer.
     """
@@ -57,7 +57,7 @@ def solution_errors(predicted: Mapping[str, np.ndarray], solution: Solution, las
 
 def _errors(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
     space = tuple(range(1, true.ndim))
-    squares = np.square(predicted - true).mean(axis=space)  # (T,)
+    squares = np.square(predicted - true).mean(axis=space)  # [T]
     size = np.sqrt(np.square(true).mean(axis=space))
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.sqrt(squares) / size
