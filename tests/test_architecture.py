@@ -29,10 +29,11 @@ OURS = {
     "models": BELOW,
     "data": BELOW,
     "training": BELOW,
-    "evaluation": MIDDLE,
-    "fairchem1": (*MIDDLE, "ocp_dc.evaluation"),
-    "pinn": (*MIDDLE, "ocp_dc.evaluation"),
-    "study": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.fairchem1", "ocp_dc.pinn"),
+    "plotting": CORE,
+    "evaluation": (*MIDDLE, "ocp_dc.plotting"),
+    "fairchem1": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation"),
+    "pinn": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation"),
+    "study": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.fairchem1", "ocp_dc.pinn"),
 }
 THIRD_PARTY = {
     "core": {"numpy", "yaml"},
@@ -40,6 +41,7 @@ THIRD_PARTY = {
     "surgery": {"torch"},
     "labels": {"torch", "numpy"},
     "training": {"torch", "numpy", "yaml"},
+    "plotting": {"matplotlib", "numpy"},
 }
 
 

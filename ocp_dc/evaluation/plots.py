@@ -1,34 +1,32 @@
-"""Parity plots and learning curves, as PNG files that stay readable for the colour-blind."""
+"""Parity plots of predictions, and learning curves of training runs, as PNG files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.core.files import replacing
 from ocp_dc.core.units import energy_in_ev
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.evaluation.training_log import TrainingLog, read_training_log
+from ocp_dc.plotting.axes import add_grid, log_scale
+from ocp_dc.plotting.curves import draw_mean, shared_points
+from ocp_dc.plotting.figures import legend_below, new_figure, save_figure
+from ocp_dc.plotting.parity import LARGE, draw_nothing, draw_parity, padded_limits
+from ocp_dc.plotting.style import line_style, literal_text
 
-# Okabe and Ito, "Color Universal Design" (2008), without black and the yellow that is too pale for a line.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-LINES = ("-", "--", ":", "-.")
-DPI = 150
-LEGEND_COLUMNS = 4
-MANY_POINTS = 2000  # from here on points hide one another: show their density
+MOST_MARKERS = 15  # epochs; longer curves have none
 
 
 def parity_plot(predictions: Predictions, path: str | Path, title: str = "") -> None:
     """Write a PNG of predicted against true energies and forces (see :func:`parity_figure`)."""
-    _save(parity_figure(predictions, title), path)
+    save_figure(parity_figure(predictions, title), path)
 
 
 def parity_figure(predictions: Predictions, title: str = "") -> Figure:
@@ -37,20 +35,14 @@ def parity_figure(predictions: Predictions, title: str = "") -> Figure:
     The mean of the true energies is taken from both, so that the axis shows their differences. Points that are not
     finite cannot be drawn: the panel says how many there are.
     """
-    figure = _figure((10.4, 4.9), title, layout="compressed")
+    figure = new_figure((10.4, 4.9), title, layout="compressed")
     left, right = figure.subplots(1, 2)
     mean = predictions.energy_true.mean()
-    _parity(
-        figure,
-        left,
-        predictions.energy_true - mean,
-        predictions.energy_pred - mean,
-        "energy − mean",
-        "eV",
-        "structures",
-    )
-    true, pred = (f[predictions.free].ravel() for f in (predictions.forces_true, predictions.forces_pred))  # (3F,)
-    _parity(figure, right, true, pred, "force component", "eV/Å", "components of free atoms")
+    energies = (predictions.energy_true - mean, predictions.energy_pred - mean)  # [B] each
+    _panel(figure, left, *energies, "energy − mean", "eV", "structures")
+    free = predictions.free
+    forces = (predictions.forces_true[free].ravel(), predictions.forces_pred[free].ravel())  # [3 F] each
+    _panel(figure, right, *forces, "force component", "eV/Å", "components of free atoms")
     return figure
 
 
@@ -69,95 +61,49 @@ def learning_curves(runs: Mapping[str, Path | Sequence[Path]], path: str | Path,
     for name, files in runs.items():
         files = [files] if isinstance(files, str | Path) else files
         logs[name] = [read_training_log(file) for file in files]
-    _save(learning_curves_figure(logs, title), path)
+    save_figure(learning_curves_figure(logs, title), path)
 
 
 def learning_curves_figure(runs: Mapping[str, Sequence[TrainingLog]], title: str = "") -> Figure:
     """Draw the energy and force MAE of each run; with several seeds their mean, and a band from lowest to highest."""
     if not runs:
         raise UserError("got no runs to draw, expected at least one")
-    legend_rows = -(-len(runs) // LEGEND_COLUMNS)
-    figure = _figure((9.6, 4.2 + 0.25 * legend_rows), title, layout="constrained")
+    figure = new_figure((9.6, 4.2), title, legend_entries=len(runs))
     axes = figure.subplots(1, 2)
+    handles: list[Line2D] = []
     for i, (name, logs) in enumerate(runs.items()):
         if not logs:
             raise UserError(f"run {name!r}: got no files, expected the validation file of at least one seed")
-        epochs, energy, forces = _shared_epochs(name, logs)
-        style = {"color": COLOURS[i % len(COLOURS)], "linestyle": LINES[i // len(COLOURS) % len(LINES)]}
-        for ax, errors in zip(axes, (energy, forces), strict=True):
-            marker = "o" if len(epochs) <= 15 else None
-            ax.plot(epochs, errors.mean(axis=0), label=name, marker=marker, markersize=3.5, linewidth=1.6, **style)
-            if len(logs) > 1:
-                ax.fill_between(epochs, errors.min(axis=0), errors.max(axis=0), color=style["color"], alpha=0.2, lw=0)
+        columns = ([(log.epoch, log.energy_mae) for log in logs], [(log.epoch, log.forces_mae) for log in logs])
+        for ax, curves in zip(axes, columns, strict=True):
+            epochs, errors = shared_points(curves)  # [N] and [seeds, N]
+            if not len(epochs):
+                raise UserError(f"run {name!r}: got seeds that share no epoch, expected files of runs of one length")
+            label = literal_text(name)
+            line = draw_mean(ax, epochs, errors, line_style(i), label=label, most_markers=MOST_MARKERS)
+        handles.append(line)
     for ax, label in zip(axes, ("energy MAE per structure [eV]", "force MAE per component [eV/Å]"), strict=True):
         log_scale(ax)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlabel="epoch", ylabel=f"validation {label}")
-        ax.grid(alpha=0.3, linewidth=0.6)
+        add_grid(ax)
     several = any(len(logs) > 1 for logs in runs.values())
-    figure.legend(
-        *axes[0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=min(len(runs), LEGEND_COLUMNS),
-        frameon=False,
-        title="line: mean of the seeds, band: lowest to highest" if several else None,
-        title_fontsize="small",
-    )
+    legend_below(figure, handles, "line: mean of the seeds, band: lowest to highest" if several else None)
     return figure
 
 
-def log_scale(ax: Axes, axis: Literal["x", "y"] = "y") -> None:
-    """Scale an axis by its logarithm, labelled with plain numbers, and as many as the range calls for."""
-    set_scale, limits = (ax.set_xscale, ax.get_xlim) if axis == "x" else (ax.set_yscale, ax.get_ylim)
-    set_scale("log", nonpositive="mask")
-    scaled = ax.xaxis if axis == "x" else ax.yaxis
-    low, high = limits()
-    subs = (1.0,) if high > 1000 * low else (1.0, 2.0, 5.0) if high > 6 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-    scaled.set_major_locator(LogLocator(subs=subs))
-    scaled.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    scaled.set_minor_formatter("")
-
-
-def _shared_epochs(name: str, logs: Sequence[TrainingLog]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the (N,) epochs that all seeds have, and the (seeds, N) errors of energy and forces there."""
-    epochs = logs[0].epoch
-    for log in logs[1:]:
-        epochs = np.intersect1d(epochs, log.epoch)
-    if not len(epochs):
-        raise UserError(f"run {name!r}: got seeds that share no epoch, expected files of runs of one length")
-    rows = [np.searchsorted(log.epoch, epochs) for log in logs]
-    energy = np.stack([log.energy_mae[row] for log, row in zip(logs, rows, strict=True)])
-    forces = np.stack([log.forces_mae[row] for log, row in zip(logs, rows, strict=True)])
-    return epochs, energy, forces
-
-
-def _parity(figure: Figure, ax: Axes, true: np.ndarray, pred: np.ndarray, name: str, unit: str, counted: str) -> None:
-    ax.set(xlabel=f"true {name} [{unit}]", ylabel=f"predicted {name} [{unit}]", aspect="equal")
+def _panel(figure: Figure, ax: Axes, true: np.ndarray, pred: np.ndarray, name: str, unit: str, counted: str) -> None:
+    ax.set(xlabel=f"true {name} [{unit}]", ylabel=f"predicted {name} [{unit}]")
     finite = np.isfinite(pred)
     if not finite.any():
-        reason = "no finite predictions" if len(pred) else f"no {counted}"
-        ax.text(0.5, 0.5, reason, ha="center", transform=ax.transAxes)
+        draw_nothing(ax, "no finite predictions" if len(pred) else f"no {counted}")
         return
     left_out = len(pred) - int(finite.sum())
     true, pred = true[finite], pred[finite]
-    low, high = min(true.min(), pred.min()), max(true.max(), pred.max())
-    margin = 0.05 * (high - low) if high > low else 0.01
-    limits = (low - margin, high + margin)
-    if len(true) < MANY_POINTS:
-        ax.scatter(true, pred, s=12, alpha=0.4, color=COLOURS[0], linewidths=0)
-    else:
-        cells = ax.hexbin(true, pred, gridsize=90, extent=limits * 2, bins="log", mincnt=1, cmap="viridis", lw=0.2)
-        figure.colorbar(cells, ax=ax, label=f"{counted} per cell", pad=0.02, aspect=30)
-    ax.plot(limits, limits, color="0.35", linewidth=0.8, linestyle="--", zorder=3)
-    ax.set(xlim=limits, ylim=limits)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(6))
-    ax.grid(alpha=0.3, linewidth=0.6)
-    # The points lie on one side of the diagonal where the model is biased: write on the other side.
-    x, y, ha, va = (0.04, 0.96, "left", "top") if np.median(pred - true) <= margin else (0.96, 0.04, "right", "bottom")
-    text = _summary(true, pred, unit, counted, left_out)
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2}
-    ax.text(x, y, text, transform=ax.transAxes, ha=ha, va=va, fontsize=9, bbox=box, zorder=4)
+    note = _summary(true, pred, unit, counted, left_out)
+    density = draw_parity(ax, true, pred, padded_limits(LARGE, true, pred), note, LARGE)
+    if density is not None:
+        figure.colorbar(density, ax=ax, label=f"{counted} per cell", pad=0.02, aspect=30)
 
 
 def _summary(true: np.ndarray, pred: np.ndarray, unit: str, counted: str, left_out: int) -> str:
@@ -167,17 +113,3 @@ def _summary(true: np.ndarray, pred: np.ndarray, unit: str, counted: str, left_o
     if left_out:
         lines.append(f"not finite, left out: {left_out:,}")
     return "\n".join(lines)
-
-
-def _figure(size: tuple[float, float], title: str, layout: Literal["constrained", "compressed"]) -> Figure:
-    """Return a figure with its own canvas: pyplot would keep it alive, and ask for a display."""
-    figure = Figure(figsize=size, dpi=DPI, layout=layout)
-    FigureCanvasAgg(figure)
-    if title:
-        figure.suptitle(title)
-    return figure
-
-
-def _save(figure: Figure, path: str | Path) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI)

@@ -1,4 +1,4 @@
-"""Pictures of a training: its learning curves, and data, prediction and error at chosen times."""
+"""Pictures of a training run: its learning curves, and data, prediction and error at chosen times."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ocp_dc.core.files import replacing
-from ocp_dc.evaluation.plots import COLOURS, DPI, log_scale
 from ocp_dc.pinn.physics.solution import Solution
+from ocp_dc.plotting.axes import add_grid, log_scale
+from ocp_dc.plotting.figures import new_figure, panel_grid, save_figure
+from ocp_dc.plotting.style import COLORS
 
-COLUMNS = 4
+PANELS_IN_A_ROW = 4
+TITLE_SIZE = 10
 NO_CURVES = ("iteration", "lr", "scale", "seconds_per_iteration")
 
 
@@ -26,20 +27,18 @@ def learning_curves(losses: Mapping[str, np.ndarray], path: Path, title: str) ->
         title: the line above the panels.
     """
     names = [name for name in losses if name not in NO_CURVES]
-    rows = -(-len(names) // COLUMNS)
-    figure = _figure((2.8 * min(len(names), COLUMNS), 2.3 * rows + 0.4), title)
-    panels = list(figure.subplots(rows, min(len(names), COLUMNS), squeeze=False).flat)
-    for panel, name in zip(panels, names, strict=False):
-        panel.plot(losses["iteration"], losses[name], color=COLOURS[0], linewidth=1.2)
+    rows = -(-len(names) // PANELS_IN_A_ROW)
+    size = (2.8 * min(len(names), PANELS_IN_A_ROW), 2.3 * rows + 0.4)
+    figure = new_figure(size, title, title_size=TITLE_SIZE)
+    for panel, name in zip(panel_grid(figure, len(names), PANELS_IN_A_ROW), names, strict=True):
+        panel.plot(losses["iteration"], losses[name], color=COLORS[0], linewidth=1.2)
         panel.set_title("total, weighted" if name == "total" else name, fontsize=9)
         if (losses[name] > 0).any():
             log_scale(panel)
-        panel.grid(alpha=0.3, linewidth=0.6)
+        add_grid(panel)
         panel.tick_params(labelsize=7)
-    for panel in panels[len(names) :]:
-        panel.set_axis_off()
     figure.supxlabel("iteration", fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def solution_images(
@@ -49,7 +48,7 @@ def solution_images(
 
     Args:
         solution: the data.
-        predicted: (T, X[, Y]) by field.
+        predicted: [T, X] or [T, X, Y] by field.
         times: the instants of the grid nearest to these are drawn; the first, the middle and the last where None.
         folder: where the files go.
         title: the line above the panels.
@@ -62,22 +61,22 @@ def solution_images(
     for name, true in solution.fields.items():
         figure = draw(solution, name, true[steps], predicted[name][steps], grid[steps], title)
         paths.append(folder / f"solution-{name}.png")
-        _save(figure, paths[-1])
+        save_figure(figure, paths[-1])
     return paths
 
 
 def _lines(
     solution: Solution, name: str, true: np.ndarray, predicted: np.ndarray, times: np.ndarray, title: str
 ) -> Figure:
-    """Draw (times, X) fields as lines, and their errors below."""
-    figure = _figure((3.2 * len(times) + 0.6, 4.2), title)
+    """Draw fields [times, X] as lines, and their errors below."""
+    figure = new_figure((3.2 * len(times) + 0.6, 4.2), title, title_size=TITLE_SIZE)
     above, below = figure.subplots(2, len(times), squeeze=False, sharex=True, sharey="row", height_ratios=(2, 1))
     x = solution.axes["x"]
     for i, time in enumerate(times):
         above[i].plot(x, true[i], color="0.35", linewidth=1.6, label="data")
-        above[i].plot(x, predicted[i], color=COLOURS[1], linestyle="--", linewidth=1.4, label="prediction")
+        above[i].plot(x, predicted[i], color=COLORS[1], linestyle="--", linewidth=1.4, label="prediction")
         above[i].set_title(f"t = {time:g}", fontsize=9)
-        below[i].plot(x, predicted[i] - true[i], color=COLOURS[0], linewidth=1.2)
+        below[i].plot(x, predicted[i] - true[i], color=COLORS[0], linewidth=1.2)
         below[i].axhline(0, color="0.6", linewidth=0.6)
         below[i].set_xlabel("x")
     above[0].set_ylabel(name)
@@ -89,8 +88,8 @@ def _lines(
 def _maps(
     solution: Solution, name: str, true: np.ndarray, predicted: np.ndarray, times: np.ndarray, title: str
 ) -> Figure:
-    """Draw (times, X, Y) fields as images; data and prediction share one range of colours, errors have their own."""
-    figure = _figure((2.6 * len(times) + 1.0, 7.2), title)
+    """Draw fields [times, X, Y] as images; data and prediction share one range of colors, errors have another."""
+    figure = new_figure((2.6 * len(times) + 1.0, 7.2), title, title_size=TITLE_SIZE)
     axes = figure.subplots(3, len(times), squeeze=False, sharex=True, sharey=True)
     x, y = solution.axes["x"], solution.axes["y"]
     low, high = float(true.min()), float(true.max())
@@ -110,16 +109,3 @@ def _maps(
     for panel, time in zip(axes[0], times, strict=True):
         panel.set_title(f"t = {time:g}", fontsize=9)
     return figure
-
-
-def _figure(size: tuple[float, float], title: str) -> Figure:
-    """Return a figure with its own canvas, which pyplot does not know."""
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=10)
-    return figure
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI)

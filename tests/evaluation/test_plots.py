@@ -9,14 +9,13 @@ from matplotlib.collections import PathCollection, PolyCollection
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.evaluation.plots import (
-    COLOURS,
-    DPI,
     learning_curves,
     learning_curves_figure,
     parity_figure,
     parity_plot,
 )
 from ocp_dc.evaluation.training_log import TrainingLog
+from ocp_dc.plotting.style import COLORS, DPI
 
 
 def png_size(path) -> tuple[int, int]:
@@ -97,9 +96,9 @@ def test_seeds_are_averaged_over_the_epochs_that_all_have():
 
 
 def test_each_run_can_be_told_from_the_others():
-    figure = learning_curves_figure({str(i): [training_log([i + 1, 1])] for i in range(4 * len(COLOURS))})
+    figure = learning_curves_figure({str(i): [training_log([i + 1, 1])] for i in range(4 * len(COLORS))})
     looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
-    assert len(looks) == 4 * len(COLOURS)
+    assert len(looks) == 4 * len(COLORS)
 
 
 @pytest.mark.parametrize("errors", [[1, np.nan, 0.5], [np.nan, np.nan], [0.1012, 0.1011], [1e5, 1e-4], [0, 1]])

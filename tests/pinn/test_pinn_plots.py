@@ -11,8 +11,8 @@ from ocp_dc.pinn.physics.solution import Solution
 @pytest.fixture
 def figures(monkeypatch) -> list[Figure]:
     drawn = []
-    save = plots._save
-    monkeypatch.setattr(plots, "_save", lambda figure, path: (drawn.append(figure), save(figure, path)))
+    save = plots.save_figure
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: (drawn.append(figure), save(figure, path)))
     return drawn
 
 

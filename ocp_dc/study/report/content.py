@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from matplotlib.figure import Figure
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.evaluation.plots import DPI
+from ocp_dc.plotting.figures import png_bytes
 from ocp_dc.study.record import STATUSES, StudyResults
 from ocp_dc.study.report.curves import curves_figure
 from ocp_dc.study.report.equal_terms import equal_terms
@@ -110,14 +108,7 @@ def _plots(results: StudyResults, group: Group, prefix: str) -> list[Plot]:
         ("Predicted against true values of the test set", parity_figure(group)),
     )
     return [
-        Plot(f"{prefix}{kind}.png", f"{caption}, {group.title}", _png(figure), figure.get_figwidth())
+        Plot(f"{prefix}{kind}.png", f"{caption}, {group.title}", png_bytes(figure), figure.get_figwidth())
         for kind, (caption, figure) in zip(KINDS, figures, strict=True)
         if figure is not None
     ]
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    metadata: dict[str, Any] = {"Software": None}  # the same numbers give the same file
-    figure.savefig(buffer, format="png", dpi=DPI, metadata=metadata)
-    return buffer.getvalue()

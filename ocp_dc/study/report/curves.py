@@ -11,11 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ocp_dc.evaluation.plots import COLOURS, LINES, log_scale
+from ocp_dc.plotting.axes import add_grid, log_scale
+from ocp_dc.plotting.curves import draw_mean, shared_points
+from ocp_dc.plotting.figures import legend_below, panel_grid
+from ocp_dc.plotting.style import line_style, literal_text
 from ocp_dc.study.record import Quantity, RunRecord, StudyResults
 from ocp_dc.study.report.display import Shown, shown_in
 from ocp_dc.study.report.groups import Arm, Group
-from ocp_dc.study.report.plots import label, legend, new_figure, plain, primary
+from ocp_dc.study.report.plots import LONGEST_NAME, figure_of, label, primary
 
 LOSSES = ("train_loss", "loss")  # columns that hold the training loss, the first that there is
 IN_A_ROW = 3  # panels
@@ -36,17 +39,14 @@ def curves_figure(results: StudyResults, group: Group) -> Figure | None:
     if not panels:
         return None
     rows, columns = -(-len(panels) // IN_A_ROW), min(len(panels), IN_A_ROW)
-    figure = new_figure((4.6 * columns + 0.4, 3.5 * rows + 0.4), len(group.arms), group.title)
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for ax in axes[len(panels) :]:
-        ax.set_axis_off()
+    figure = figure_of(group, (4.6 * columns + 0.4, 3.5 * rows + 0.4), legend_entries=len(group.arms))
     x_label = next((curve.label for curve in results.curves if curve.key == results.x), results.x)
-    for ax, quantity in zip(axes, panels, strict=False):
+    for ax, quantity in zip(panel_grid(figure, len(panels), IN_A_ROW), panels, strict=True):
         shown = shown_in(quantity, results.records)
         ceiling = _ceiling(runs, quantity) / shown.size
-        for arm, style in _styles(group):
-            _means(ax, results.x, arm, (quantity, shown), style, band=len(group.arms) <= MOST_BANDS)
-            _single_runs(ax, results.x, arm, (quantity, shown), style, ceiling)
+        for i, arm in enumerate(group.arms.values()):
+            _means(ax, results.x, arm, (quantity, shown), line_style(i), band=len(group.arms) <= MOST_BANDS)
+            _single_runs(ax, results.x, arm, (quantity, shown), line_style(i), ceiling)
         values = np.concatenate([run.curves[quantity.key] for run in runs if _has_curve(run, results.x, quantity)])
         if np.nanmin(values) >= 0 and np.nanmax(values) > 0:
             log_scale(ax)
@@ -55,10 +55,13 @@ def curves_figure(results: StudyResults, group: Group) -> Figure | None:
             ax.set_ylim(top=ceiling)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlabel=x_label, ylabel=label(quantity, shown))
-        ax.grid(alpha=0.3, linewidth=0.6)
+        add_grid(ax)
     said = "line: mean of the seeds" + ", band: lowest to highest" * (len(group.arms) <= MOST_BANDS)
-    handles = [Line2D([], [], label=plain(arm.name), **style) for arm, style in _styles(group)]
-    legend(figure, handles, f"{said}; thin: runs that are not done, × diverged")
+    handles = [
+        Line2D([], [], label=literal_text(arm.name, LONGEST_NAME), **line_style(i))
+        for i, arm in enumerate(group.arms.values())
+    ]
+    legend_below(figure, handles, f"{said}; thin: runs that are not done, × diverged")
     return figure
 
 
@@ -73,14 +76,6 @@ def _has_curve(run: RunRecord, x: str, quantity: Quantity) -> bool:
     return bool(np.isfinite(run.curves.get(quantity.key, [])).any()) and x in run.curves
 
 
-def _styles(group: Group) -> list[tuple[Arm, dict[str, Any]]]:
-    n = len(COLOURS)
-    return [
-        (arm, {"color": COLOURS[i % n], "linestyle": LINES[i // n % len(LINES)]})
-        for i, arm in enumerate(group.arms.values())
-    ]
-
-
 def _ceiling(runs: Sequence[RunRecord], quantity: Quantity) -> float:
     """Return the end of an axis that shows all runs that are done, and does not follow the others off into infinity."""
     columns = [run.curves[quantity.key] for run in runs if run.status == "done" and quantity.key in run.curves]
@@ -92,13 +87,9 @@ def _ceiling(runs: Sequence[RunRecord], quantity: Quantity) -> float:
 def _means(ax: Axes, x_key: str, arm: Arm, what: tuple[Quantity, Shown], style: dict[str, Any], band: bool) -> None:
     quantity, shown = what
     done = [run for run in arm.with_status("done") if _has_curve(run, x_key, quantity)]
-    x, values = _shared(done, x_key, quantity)
-    if not len(x):
-        return
-    values = values / shown.size
-    ax.plot(x, values.mean(axis=0), linewidth=1.6, marker="o" if len(x) <= 3 else None, markersize=3, **style)
-    if band and len(done) > 1:
-        ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=style["color"], alpha=0.15, lw=0)
+    x, values = shared_points([(run.curves[x_key], run.curves[quantity.key]) for run in done])
+    if len(x):
+        draw_mean(ax, x, values / shown.size, style, band=band)
 
 
 def _single_runs(
@@ -115,10 +106,3 @@ def _single_runs(
             last = np.flatnonzero(np.isfinite(values))[-1]
             cross = {"marker": "x", "color": style["color"], "markersize": 7, "linestyle": "none", "clip_on": False}
             ax.plot(x[last], min(values[last], ceiling), **cross)
-
-
-def _shared(runs: Sequence[RunRecord], x_key: str, quantity: Quantity) -> tuple[np.ndarray, np.ndarray]:
-    """Return the (N,) x that all runs have, and their (runs, N) values there; nothing without runs."""
-    curves = [dict(zip(run.curves[x_key].tolist(), run.curves[quantity.key].tolist(), strict=True)) for run in runs]
-    x = sorted(set(curves[0]).intersection(*curves)) if curves else []
-    return np.array(x), np.array([[curve[at] for at in x] for curve in curves])

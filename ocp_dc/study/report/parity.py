@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from ocp_dc.evaluation.plots import COLOURS, MANY_POINTS
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.evaluation.saved_predictions import load_predictions
+from ocp_dc.plotting.parity import SMALL, draw_nothing, draw_parity, padded_limits
+from ocp_dc.plotting.style import literal_text
 from ocp_dc.study.report.groups import Group
-from ocp_dc.study.report.plots import new_figure, plain
+from ocp_dc.study.report.plots import figure_of
 
 FILE = "predictions.npz"
-ACROSS = 4
+ARMS_IN_A_ROW = 4
+LONGEST_NAME = 24
 
 
 def predictions_of(folder: Path) -> Predictions | None:
@@ -42,16 +43,16 @@ def parity_figure(group: Group) -> Figure | None:
             found[arm.name] = first
     if not found:
         return None
-    bands = -(-len(found) // ACROSS)
+    bands = -(-len(found) // ARMS_IN_A_ROW)
     across = -(-len(found) // bands)
-    figure = new_figure((2.75 * across + 0.5, 5.4 * bands + 0.5), 0, group.title)
+    figure = figure_of(group, (2.75 * across + 0.5, 5.4 * bands + 0.5))
     axes: list[list[Axes]] = figure.subplots(2 * bands, across, squeeze=False).tolist()
     for i, (name, (seed, predictions)) in enumerate(found.items()):
         above, below = axes[2 * (i // across)][i % across], axes[2 * (i // across) + 1][i % across]
-        above.set_title(f"{plain(name, 24)}, seed {seed}", fontsize=9)
+        above.set_title(f"{literal_text(name, LONGEST_NAME)}, seed {seed}", fontsize=9)
         mean, free = predictions.energy_true.mean(), predictions.free
         _panel(above, predictions.energy_true - mean, predictions.energy_pred - mean, "energy − mean", "eV")
-        forces = (predictions.forces_true[free].ravel(), predictions.forces_pred[free].ravel())  # (3F,) each
+        forces = (predictions.forces_true[free].ravel(), predictions.forces_pred[free].ravel())  # [3 F] each
         _panel(below, *forces, "force", "eV/Å")
     for ax in (ax for row in axes for ax in row):
         if not ax.has_data():
@@ -62,27 +63,13 @@ def parity_figure(group: Group) -> Figure | None:
 def _panel(ax: Axes, true: np.ndarray, pred: np.ndarray, name: str, unit: str) -> None:
     ax.set_xlabel(f"true {name} [{unit}]", fontsize=8)
     ax.set_ylabel(f"predicted {name}", fontsize=8)
-    ax.set_aspect("equal")
-    if not len(true):
-        ax.text(0.5, 0.5, "no free atoms", ha="center", transform=ax.transAxes)
-        return
-    low, high = true.min(), true.max()
-    margin = 0.08 * (high - low) if high > low else 0.01
-    limits = (low - margin, high + margin)
-    inside = np.isfinite(pred) & (pred >= limits[0]) & (pred <= limits[1])
-    ax.plot(limits, limits, color="0.35", linewidth=0.8, linestyle="--", zorder=3)
-    if len(true) < MANY_POINTS:
-        ax.scatter(true[inside], pred[inside], s=7, alpha=0.4, color=COLOURS[0], linewidths=0)
-    else:
-        ax.hexbin(
-            true[inside], pred[inside], gridsize=50, extent=limits * 2, bins="log", mincnt=1, cmap="viridis", lw=0.2
-        )
-    ax.set(xlim=limits, ylim=limits)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(4))
     ax.tick_params(labelsize=8)
-    ax.grid(alpha=0.3, linewidth=0.6)
-    ax.text(0.04, 0.96, _summary(true, pred, inside, unit), transform=ax.transAxes, va="top", fontsize=7.5)
+    if not len(true):
+        draw_nothing(ax, "no free atoms")
+        return
+    limits = padded_limits(SMALL, true)
+    inside = np.isfinite(pred) & (pred >= limits[0]) & (pred <= limits[1])
+    draw_parity(ax, true[inside], pred[inside], limits, _summary(true, pred, inside, unit), SMALL)
 
 
 def _summary(true: np.ndarray, pred: np.ndarray, inside: np.ndarray, unit: str) -> str:

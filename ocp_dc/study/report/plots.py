@@ -1,4 +1,4 @@
-"""Two figures of final errors, of each seed and of energy against forces, and what all figures share."""
+"""Figures of final errors: of each seed, and of the first primary quantity against the second."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ocp_dc.evaluation.plots import COLOURS, DPI, log_scale
+from ocp_dc.plotting.axes import add_grid, log_scale
+from ocp_dc.plotting.figures import new_figure
+from ocp_dc.plotting.style import COLORS, literal_text, shortened
 from ocp_dc.study.record import Quantity, StudyResults
 from ocp_dc.study.report.display import Shown, shown_in
 from ocp_dc.study.report.groups import Arm, Group
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
-LEGEND_COLUMNS = 4
+LONGEST_NAME = 32  # characters of an arm
+LONGEST_TITLE = 80
 
 
 def errors_figure(results: StudyResults, group: Group) -> Figure:
     """Draw each primary quantity of each seed as a dot, a row for each arm, with the means and what is missing."""
     quantities = primary(results)
-    figure = new_figure((4.6 * len(quantities) + 1.2, 1.4 + 0.42 * len(group.arms)), 0, group.title)
+    figure = figure_of(group, (4.6 * len(quantities) + 1.2, 1.4 + 0.42 * len(group.arms)))
     axes = figure.subplots(1, len(quantities), squeeze=False, sharey=True)[0]
     for ax, quantity in zip(axes, quantities, strict=True):
         shown = shown_in(quantity, results.records)
@@ -35,7 +37,7 @@ def errors_figure(results: StudyResults, group: Group) -> Figure:
         _maybe_log(ax, "x", [v for arm in group.arms.values() for v in arm.values(quantity)])
         ax.set(xlabel=label(quantity, shown), ylim=(len(group.arms) - 0.5, -0.5))
         ax.set_yticks(range(len(group.arms)), [_row_label(arm) for arm in group.arms.values()])
-        ax.grid(alpha=0.3, linewidth=0.6)
+        add_grid(ax)
     figure.supxlabel("dots: seeds, bar: their mean, dashed: the baseline's mean", fontsize="small")
     return figure
 
@@ -46,7 +48,7 @@ def tradeoff_figure(results: StudyResults, group: Group) -> Figure | None:
     arms = [arm for arm in group.arms.values() if all(arm.values(q) for q in quantities)]
     if len(quantities) < 2 or not arms:
         return None
-    figure = new_figure((8.2, 4.8), 0, group.title)
+    figure = figure_of(group, (8.2, 4.8))
     ax = figure.subplots()
     shown = [shown_in(q, results.records) for q in quantities]
     handles = []
@@ -56,10 +58,10 @@ def tradeoff_figure(results: StudyResults, group: Group) -> Figure | None:
         points = [np.array(arm.values(q)) / s.size for q, s in zip(quantities, shown, strict=True)]
         x, y = (values.mean() for values in points)
         dx, dy = (values.std(ddof=1) if len(values) > 1 else 0.0 for values in points)
-        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-        ax.errorbar(x, y, xerr=dx, yerr=dy, color=colour, linewidth=1, zorder=2)
+        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
+        ax.errorbar(x, y, xerr=dx, yerr=dy, color=color, linewidth=1, zorder=2)
         style: dict[str, Any] = {
-            "color": colour,
+            "color": color,
             "marker": marker,
             "markersize": 8,
             "markeredgecolor": "white",
@@ -71,11 +73,11 @@ def tradeoff_figure(results: StudyResults, group: Group) -> Figure | None:
             if len(arm.with_status("done")) < len(arm.runs)
             else ""
         )
-        handles.append(Line2D([], [], label=plain(arm.name) + some, **style))
+        handles.append(Line2D([], [], label=literal_text(arm.name, LONGEST_NAME) + some, **style))
     _maybe_log(ax, "x", [v for arm in arms for v in arm.values(quantities[0])])
     _maybe_log(ax, "y", [v for arm in arms for v in arm.values(quantities[1])])
     ax.set(xlabel=label(quantities[0], shown[0]), ylabel=label(quantities[1], shown[1]))
-    ax.grid(alpha=0.3, linewidth=0.6)
+    add_grid(ax)
     figure.legend(handles=handles, loc="outside right upper", frameon=False)
     figure.supxlabel("mean of the seeds that finished, bars: their standard deviation", fontsize="small")
     return figure
@@ -88,17 +90,19 @@ def primary(results: StudyResults) -> list[Quantity]:
 
 def _dots(ax: Axes, row: int, arm: Arm, quantity: Quantity, shown: Shown) -> None:
     values = np.array(arm.values(quantity)) / shown.size
-    colour = COLOURS[row % len(COLOURS)]
+    color = COLORS[row % len(COLORS)]
     offsets = np.linspace(-0.14, 0.14, len(values)) if len(values) > 1 else np.zeros(len(values))
-    ax.scatter(values, row + offsets, s=22, color=colour, alpha=0.75, linewidths=0, zorder=2)
+    ax.scatter(values, row + offsets, s=22, color=color, alpha=0.75, linewidths=0, zorder=2)
     if len(values):
-        ax.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2.2, zorder=3)
+        ax.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=color, linewidth=2.2, zorder=3)
 
 
 def _row_label(arm: Arm) -> str:
     """Return the arm's name, above what became of the seeds that have no dot."""
     counts = [(status, len(arm.with_status(status))) for status in ("diverged", "failed", "unfinished")]
-    return "\n".join([plain(arm.name), ", ".join(f"{count} {status}" for status, count in counts if count)]).rstrip()
+    return "\n".join(
+        [literal_text(arm.name, LONGEST_NAME), ", ".join(f"{count} {status}" for status, count in counts if count)]
+    ).rstrip()
 
 
 def _maybe_log(ax: Axes, axis: Literal["x", "y"], values: Sequence[float]) -> None:
@@ -111,25 +115,6 @@ def label(quantity: Quantity, shown: Shown) -> str:
     return f"{quantity.label} [{shown.unit}]" if shown.unit else quantity.label
 
 
-def plain(name: str, longest: int = 32) -> str:
-    """Return a user's name as matplotlib shows it as it is: no formulas, no labels that hide, no endless ones."""
-    name = name if len(name) <= longest else f"{name[: longest - 1]}…"
-    return f" {name}".replace("$", r"\$") if name.startswith("_") else name.replace("$", r"\$")
-
-
-def new_figure(size: tuple[float, float], in_legend: int, title: str) -> Figure:
-    """Return a figure with its own canvas, as in :mod:`ocp_dc.evaluation.plots`, and with room for its legend."""
-    rows = -(-in_legend // LEGEND_COLUMNS)
-    figure = Figure(figsize=(size[0], size[1] + 0.25 * rows), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(plain(title, 80))
-    return figure
-
-
-def legend(figure: Figure, handles: Sequence[Line2D], said: str) -> None:
-    """Put a legend below the panels, for which :func:`new_figure` has left room."""
-    rows = -(-len(handles) // LEGEND_COLUMNS)
-    columns = -(-len(handles) // rows)
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=columns, frameon=False, title=said, title_fontsize="small"
-    )
+def figure_of(group: Group, size: tuple[float, float], legend_entries: int = 0) -> Figure:
+    """Return a figure with the title of a group; see :func:`ocp_dc.plotting.figures.new_figure`."""
+    return new_figure(size, shortened(group.title, LONGEST_TITLE), legend_entries=legend_entries)

@@ -7,14 +7,14 @@ import pytest
 from matplotlib.collections import PathCollection, PolyCollection
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.evaluation.plots import COLOURS
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.evaluation.saved_predictions import save_predictions
+from ocp_dc.plotting.style import COLORS
 from ocp_dc.study.record import Quantity
 from ocp_dc.study.report.curves import curves_figure
 from ocp_dc.study.report.groups import gather
 from ocp_dc.study.report.parity import parity_figure, predictions_of
-from ocp_dc.study.report.plots import errors_figure, plain, tradeoff_figure
+from ocp_dc.study.report.plots import errors_figure, tradeoff_figure
 
 from tests.helpers.studies import ENERGY, run, runs, study
 
@@ -134,12 +134,6 @@ def test_the_trade_off_has_a_point_for_each_arm():
     assert tradeoff_figure(one, gather(one)[0]) is None
 
 
-def test_names_are_drawn_as_they_are():
-    assert plain("$x^2$") == r"\$x^2\$"
-    assert plain("_hidden") == " _hidden"
-    assert len(plain(100 * "x")) == 32
-
-
 def saved(folder, scale=0.01, structures=1000):
     rng = np.random.default_rng(0)
     energy, forces = rng.normal(size=structures), rng.normal(size=(structures, 3))
@@ -173,7 +167,7 @@ def test_parity_of_the_first_seed_of_each_arm(tmp_path):
     assert second.texts[0].get_text().startswith("MAE 10 meV")
     (points,) = (c for c in second.collections if isinstance(c, PathCollection))
     assert len(points.get_offsets()) == len(made.energy_true)
-    assert points.get_facecolor()[0, :3] == pytest.approx([int(COLOURS[0][i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    assert points.get_facecolor()[0, :3] == pytest.approx([int(COLORS[0][i : i + 2], 16) / 255 for i in (1, 3, 5)])
     (cells,) = (c for c in below.collections if isinstance(c, PolyCollection))
     assert cells.get_array().sum() == 3 * len(made.energy_true)
     assert first.get_xlim() == first.get_ylim() == second.get_xlim()
