@@ -1,4 +1,4 @@
-"""How fast the generators of the physics-informed data converge.
+"""Convergence of the generators of the physics-informed data.
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/pinn_data.py``, half a minute. Prints the tables of docs/pinn-data.md: errors
 by number of cells against a fine solution of the same method at the same points, with the order between a row and that
@@ -15,9 +15,9 @@ import numpy as np
 
 from ocp_dc.pinn.data import generate
 from ocp_dc.pinn.data.generators import compressible_flow, diffusion_reaction, diffusion_sorption, shallow_water
-from ocp_dc.pinn.data.generators.grids import cell_centres
+from ocp_dc.pinn.data.generators.grids import cell_centers
 
-POINTS = 16  # those that errors are taken at: centres of so many cells
+POINTS = 16  # errors are taken at the centers of this many cells
 
 
 def thinned(values: np.ndarray) -> np.ndarray:
@@ -27,7 +27,7 @@ def thinned(values: np.ndarray) -> np.ndarray:
 
 
 def flow(cells: int) -> np.ndarray:
-    start = compressible_flow.initial_fields(cell_centres(-1.0, 1.0, cells), seed=0)
+    start = compressible_flow.initial_fields(cell_centers(-1.0, 1.0, cells), seed=0)
     return thinned(compressible_flow.evolve(start, np.array([0.0, 1.0]))[1])
 
 
@@ -36,16 +36,16 @@ def sorption(cells: int) -> np.ndarray:
 
 
 def reaction(cells: int) -> np.ndarray:
-    start = diffusion_reaction.initial_fields(cell_centres(-1.0, 1.0, cells), seed=0)
+    start = diffusion_reaction.initial_fields(cell_centers(-1.0, 1.0, cells), seed=0)
     fields = diffusion_reaction.evolve(start, np.array([0.0, 5.0]))[1]
-    return diffusion_reaction.values_at(fields, cell_centres(-1.0, 1.0, POINTS))
+    return diffusion_reaction.values_at(fields, cell_centers(-1.0, 1.0, POINTS))
 
 
 def water(cells: int) -> np.ndarray:
     end = 2.5 * np.sqrt(2)
     start = shallow_water.ring_depth(0.5, end, cells)
     depth = shallow_water.evolve(start, np.zeros(cells), np.array([0.0, 1.0]), end)[0][1]
-    return np.interp(cell_centres(0.0, 2.5, 1000), cell_centres(0.0, end, cells), depth)
+    return np.interp(cell_centers(0.0, 2.5, 1000), cell_centers(0.0, end, cells), depth)
 
 
 CASES: dict[str, tuple[Callable[[int], np.ndarray], Sequence[int], int]] = {

@@ -1,4 +1,4 @@
-"""What a step of physics-informed training costs: our losses against DeepXDE's, and activations against tanh.
+"""Time of a step of physics-informed training: our losses against DeepXDE's, and activations against tanh.
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/pinn_step.py``, some minutes. The shipped configs with generated data, and
 diffusion-sorption with the number of points of PDEBench's files; a step is the losses and their gradients, without the
@@ -37,7 +37,7 @@ class Stock(Collocation):
 
 
 def stepper(task: str, overrides: Sequence[str] = (), stock: bool = False) -> tuple[Callable[[], None], int]:
-    """Return what makes the losses and gradients of a config, and how many points it has."""
+    """Return a function that computes the losses and gradients of a config, and the number of its points."""
     setup = set_up(PinnOptions.from_config(pinn.resolve(CONFIGS / f"{task}.yml", overrides)))
     data = setup.model.data
     if stock:

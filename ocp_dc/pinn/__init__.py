@@ -1,4 +1,4 @@
-"""The physics-informed tasks of arXiv 2310.01649 on DeepXDE: the other derivative-constrained training."""
+"""The physics-informed tasks of arXiv 2310.01649, trained with DeepXDE."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["check", "load", "resolve", "train"]
 def resolve(
     config: str | Path | Mapping[str, Any], overrides: Sequence[str] = (), budget: str = "full", seed: int | None = None
 ) -> dict[str, Any]:
-    """Return a config with every default in its place; see :func:`ocp_dc.pinn.config.resolve`."""
+    """Return a config with all defaults filled in; see :func:`ocp_dc.pinn.config.resolve`."""
     from ocp_dc.pinn.config import resolve
 
     return resolve(config, overrides, budget, seed)
 
 
 def check(config: Mapping[str, Any], cpu: bool = False) -> str:
-    """Build everything that a training needs and train nothing; return the report of surgery.
+    """Build everything that a training run needs, train nothing, and return the report of surgery.
 
     Args:
         config: as :func:`resolve` returns it.
         cpu: stay on the CPU where there is a GPU.
 
     Raises:
-        ocp_dc.core.errors.UserError: what the training would raise before its first step.
+        ocp_dc.core.errors.UserError: a mistake that the training run would report before its first step.
     """
     from ocp_dc.pinn.deepxde.training import check
 
@@ -45,24 +45,24 @@ def train(
     cpu: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Train one task into a folder, or go on there, and return its test errors.
+    """Train one task into a folder, or go on with the training run there, and return its test errors.
 
     Args:
         config: a file such as ``configs/pinn/advection.yml``, or its content.
-        out: the folder; see :mod:`ocp_dc.pinn.folder` for what is in it afterwards.
+        out: the folder; :mod:`ocp_dc.pinn.folder` lists its files.
         overrides: texts such as ``--dc.activation=irelu``.
         budget: ``full`` or ``smoke``.
-        seed: in the place of the config's.
+        seed: replaces the config's.
         cpu: stay on the CPU where there is a GPU.
-        progress: show a bar.
+        progress: show a progress bar.
 
     Returns:
         the content of ``test.json``: MSE, RMSE and nRMSE over the last 20 time steps, in the units of the data.
 
     Raises:
-        ocp_dc.core.errors.UserError: a mistake in the config, the data or the folder; nothing has been trained then.
+        ocp_dc.core.errors.UserError: a mistake in the config, the data or the folder, before anything is trained.
         ocp_dc.core.errors.DivergenceError: a loss is not finite.
-        KeyboardInterrupt: Ctrl-C; the training is saved, and the same call goes on.
+        KeyboardInterrupt: Ctrl-C; the training run is saved, and the same call goes on with it.
     """
     from ocp_dc.pinn.deepxde.training import train
 
@@ -70,7 +70,7 @@ def train(
 
 
 def load(path: str | Path) -> Trained:
-    """Return a trained network that takes coordinates and gives fields in physical units.
+    """Return a trained network: a function of coordinates that returns fields in physical units.
 
     Args:
         path: a ``model.pt`` or ``best.pt``; it is read as data.

@@ -12,8 +12,9 @@ def add_pinn(commands: argparse._SubParsersAction, add_command: Callable[..., Ca
     """Add the commands to the command line.
 
     Args:
-        commands: where they go.
-        add_command: adds one with its name, what runs it and its help, and returns what adds its arguments.
+        commands: the subparsers to add them to.
+        add_command: adds a command with its name, its function and its help, and returns the function that adds its
+            arguments.
     """
     pinn = commands.add_parser("pinn", help="physics-informed tasks: train one, or generate its data")
     actions = pinn.add_subparsers(dest="action", required=True, metavar="train|data")

@@ -1,4 +1,4 @@
-"""From a config file, a budget and overrides to the resolved config, which says everything that a run depends on."""
+"""The resolved config of a training run, from a config file, a budget and overrides; a run depends on nothing else."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def resolve(
     budget: str = "full",
     seed: int | None = None,
 ) -> dict[str, Any]:
-    """Return a config as plain data with every default in its place; :class:`PinnOptions` reads it.
+    """Return a config as plain data with all defaults filled in; :class:`PinnOptions` reads it.
 
     Args:
         config: a YAML file, or its content.
         overrides: texts such as ``--dc.activation=irelu``; see :func:`ocp_dc.core.yaml_config.parse_override`.
-        budget: ``full``, or ``smoke`` for a training of seconds that learns nothing.
-        seed: in the place of the config's.
+        budget: ``full``, or ``smoke`` for a training run of seconds that learns nothing.
+        seed: replaces the config's.
 
     Raises:
-        UserError: the file cannot be read, or a key, a value, an override or the budget is not what it may be.
+        UserError: the file cannot be read, or a key, a value, an override or the budget is not valid.
     """
     raw = copy.deepcopy(dict(config)) if isinstance(config, Mapping) else _read(Path(config))
     check_keys(raw, (*TOP_LEVEL, "smoke"), "config")
@@ -52,7 +52,7 @@ def resolve(
     check_keys(changes, TOP_LEVEL, "smoke")
     if budget == "smoke":
         raw = _smoke(raw, changes)
-    # the path first: it drops the sizes of the config, not those that are given beside it, which are refused
+    # the path first: it drops the sizes of the config; sizes among the overrides are refused
     for text in sorted(overrides, key=lambda text: not text.startswith(PATH)):
         _override(raw, text)
         if text.startswith(PATH):
@@ -60,7 +60,7 @@ def resolve(
     if seed is not None:
         raw["seed"] = seed
     options = PinnOptions.from_config(raw)
-    if budget != "smoke":  # no mistake waits in a block that this budget does not read
+    if budget != "smoke":  # report a mistake in the block `smoke` now, not only with --budget smoke
         try:
             PinnOptions.from_config(_smoke(raw, changes))
         except UserError as error:
@@ -69,14 +69,14 @@ def resolve(
 
 
 def _smoke(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config of the smoke budget: small numbers, and what the block ``smoke`` changes."""
+    """Return the config of the smoke budget: small numbers, and the changes of the block ``smoke``."""
     smoke = _merged(_merged(raw, copy.deepcopy(SMOKE)), changes)
     smoke["data"] = _without_sizes_of_a_file(smoke.get("data"))
     return smoke
 
 
 def _plain(options: PinnOptions, raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options as plain data; ``dc`` as it is written, since an absent key has a meaning there."""
+    """Return the options as plain data; ``dc`` as it is written, since absent keys differ from defaults there."""
     plain = dataclasses.asdict(dataclasses.replace(options, loss_weights=dict(options.loss_weights)))
     resolved = {key: plain[key] for key in TOP_LEVEL} | {"dc": dict(raw.get("dc") or {})}
     try:

@@ -1,17 +1,17 @@
-"""The files of a training's folder: who writes them, and what a folder with files in it means.
+"""The folder of a training run: its files, and whether a folder with files in it can go on.
 
-DIR/.lock                 which process works here
+DIR/.lock                 the process that works here
 DIR/config.yml            the resolved config, written once everything could be built
-DIR/surgery.json          what surgery did
+DIR/surgery.json          the report of surgery
 DIR/initial_weights.json  digests of the parameters before the first step
 DIR/environment.json      versions and device
 DIR/losses.csv            every loss term by its name, on scaled labels and before any weight; their weighted sum;
                           learning rate; the constant of label rescaling; time per iteration
-DIR/checkpoint.pt         where the training goes on
-DIR/model.pt, best.pt     the last weights, which the errors are taken of, and those of the lowest total loss
+DIR/checkpoint.pt         the state to go on from
+DIR/model.pt, best.pt     the last weights, whose errors are reported, and those of the lowest total loss
 DIR/learning_curves.png   losses.csv, drawn
 DIR/solution-FIELD.png    data, prediction and error
-DIR/test.json             the errors: the last file, of a training that is done
+DIR/test.json             the errors: written last, so that the training run is done where it exists
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ocp_dc.core.files import is_cut_off, read_record, replacing, write_json, wr
 
 
 class Folder:
-    """The folder of one training.
+    """The folder of one training run.
 
     Args:
         path: ``DIR``.
@@ -49,13 +49,13 @@ class Folder:
         self.test = self.path / "test.json"
 
     def check(self, config: Mapping[str, Any]) -> None:
-        """Check that the folder has room for a training: it is empty of one, or has one to go on with.
+        """Check that the folder holds no training run, or one to go on with.
 
         Raises:
-            UserError: the training is done, or the folder's ``config.yml`` is another one, perhaps none of ours.
+            UserError: the training run is done, or the folder's ``config.yml`` is another one or no config.
         """
         if self.test.is_file() and not is_cut_off(self.test):
-            raise UserError(f"{self.path}: holds a finished training; give another --out, or remove it")
+            raise UserError(f"{self.path}: holds a finished training run; give another --out, or remove it")
         path = self.path / "config.yml"
         if path.is_file() and path.stat().st_size:  # a kill of an earlier version may have left it empty
             try:
@@ -64,8 +64,8 @@ class Folder:
                 raise UserError(f"{path}: is no YAML ({error}); give another --out") from error
             if different := _differences(before, json.loads(json.dumps(config))):
                 raise UserError(
-                    f"{self.path}: holds a training with another config ({', '.join(different)}); give another --out, "
-                    "or the same config to go on"
+                    f"{self.path}: holds a training run with another config ({', '.join(different)}); give another "
+                    "--out, or the same config to go on"
                 )
 
     def begin(self, config: Mapping[str, Any]) -> None:
@@ -103,10 +103,10 @@ class Folder:
             return next(csv.reader(file), [])
 
     def drop_losses_after(self, iteration: int | None) -> None:
-        """Drop rows that a training wrote after its last checkpoint, and one that was not written to its end.
+        """Drop the rows after the last checkpoint, and a row that is cut off.
 
         Args:
-            iteration: of that checkpoint; None for a training that begins.
+            iteration: of that checkpoint; None for a training run that begins.
         """
         if iteration is None:
             self.losses.unlink(missing_ok=True)
@@ -123,30 +123,30 @@ class Folder:
     def save_weights(
         self, name: str, config: Mapping[str, Any], iteration: int, scale: float, state: Mapping[str, Any]
     ) -> None:
-        """Write weights with what rebuilds their network and takes its outputs back to physical units."""
+        """Write weights, with the config that rebuilds their network and the scale of its outputs."""
         content = {"config": json.dumps(config), "iteration": iteration, "scale": scale, "state_dict": dict(state)}
         with replacing(self.path / name) as temporary:
             torch.save(content, temporary)
 
 
 def read_losses(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the columns of the losses of a training, finished or not: ``iteration``, every term, ``total``, ...
+    """Return the columns of the losses of a training run, finished or not: ``iteration``, every term, ``total``, ...
 
     Args:
-        path: the training's folder.
+        path: the folder of the training run.
 
     Raises:
         UserError: there are none.
     """
     file = Folder(path).losses
     if not file.is_file():
-        raise UserError(f"{file}: got no such file, expected the folder of a training that has begun")
-    header, rows = row_table.read(file, "the losses of a training")
+        raise UserError(f"{file}: got no such file, expected the folder of a training run that has begun")
+    header, rows = row_table.read(file, "the losses of a training run")
     return {name: np.array([float(row[i] or "nan") for row in rows]) for i, name in enumerate(header)}
 
 
 def read_test(path: str | Path) -> dict[str, Any] | None:
-    """Return the errors of a training, None where it is not done."""
+    """Return the errors of a training run, None where it is not done."""
     file = Folder(path).test
     if not file.is_file() or is_cut_off(file):
         return None

@@ -1,4 +1,4 @@
-"""The options of a physics-informed training: the blocks of ``configs/pinn/*.yml``."""
+"""The options of a physics-informed training run: the blocks of ``configs/pinn/*.yml``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOR_POTENTIALS = ("angle_gradients", "force_gradients", "allow_direct")
 
 
 @dataclasses.dataclass(frozen=True)
-class DataOptions:
+class SolutionOptions:
     """The solution to train and test on: a file of PDEBench, or a generated one."""
 
     path: str | None = option(None, help="a file of PDEBench for this task; None generates a solution")
@@ -56,7 +56,7 @@ class RescalingOptions:
 
 @dataclasses.dataclass(frozen=True)
 class SamplingOptions:
-    """How many points DeepXDE samples, once."""
+    """The numbers of points that DeepXDE samples, once."""
 
     domain: int = option(1000, help="points inside")
     boundary: int = option(1000, help="points on the boundary of space")
@@ -74,11 +74,11 @@ class OptimOptions:
 
 @dataclasses.dataclass(frozen=True)
 class PinnOptions:
-    """All options of one training, parsed."""
+    """All options of one training run, parsed."""
 
     task: str
     as_published: bool
-    data: DataOptions
+    data: SolutionOptions
     network: NetworkOptions
     dc: DCOptions
     label_rescaling: RescalingOptions
@@ -95,7 +95,7 @@ class PinnOptions:
         """Read a config.
 
         Raises:
-            UserError: a key or a value is not what it may be.
+            UserError: a key or a value is not valid.
         """
         top = parse(_Top, config, "config")
         if not isinstance(top.task, str):
@@ -103,7 +103,7 @@ class PinnOptions:
         options = cls(
             task=top.task,
             as_published=top.as_published,
-            data=parse(DataOptions, top.data, "data"),
+            data=parse(SolutionOptions, top.data, "data"),
             network=parse(NetworkOptions, top.network, "network"),
             dc=_dc(top.dc),
             label_rescaling=parse(RescalingOptions, top.label_rescaling, "label_rescaling"),
@@ -125,7 +125,7 @@ class _Top:
 
     task: str | None = option(None, help="the name of the task")
     as_published: bool = option(False, help="the published form of the equations, mistakes included")
-    data: Mapping[str, Any] | None = option(None, help="see DataOptions")
+    data: Mapping[str, Any] | None = option(None, help="see SolutionOptions")
     network: Mapping[str, Any] | None = option(None, help="see NetworkOptions")
     dc: Mapping[str, Any] | None = option(
         None, help="surgery, as for potentials: activation, region, elsewhere, denormalize, ..."
@@ -142,7 +142,7 @@ class _Top:
     )
     report_every: int = option(100, help="iterations from one row of losses.csv to the next")
     checkpoint_every: int = option(1000, help="iterations from one checkpoint to the next")
-    smoke: Mapping[str, Any] | None = option(None, help="what `--budget smoke` changes, beside SMOKE")
+    smoke: Mapping[str, Any] | None = option(None, help="changes of `--budget smoke`, beside those of SMOKE")
 
 
 TOP_LEVEL = tuple(field.name for field in dataclasses.fields(_Top) if field.name != "smoke")

@@ -49,8 +49,8 @@ def solution_images(
     Args:
         solution: the data.
         predicted: [T, X] or [T, X, Y] by field.
-        times: the instants of the grid nearest to these are drawn; the first, the middle and the last where None.
-        folder: where the files go.
+        times: the nearest instants of the grid are drawn; the first, the middle and the last where None.
+        folder: the folder of the files.
         title: the line above the panels.
     """
     grid = solution.axes["t"]

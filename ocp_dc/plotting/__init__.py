@@ -1,1 +1,1 @@
-"""What all pictures share: colors, figures, logarithmic axes, parity panels and learning curves, from plain arrays."""
+"""Parts of all pictures: colors, figures, logarithmic axes, parity panels and learning curves, from plain arrays."""

@@ -1,4 +1,4 @@
-"""Small data for those without the download, and for tests: by task, with defaults that take seconds."""
+"""Small data by task, for tests and for use without the download; the defaults take seconds."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def generate(task: str, size: int | None = None, times: int | None = None, seed:
         seed: of the initial condition.
 
     Returns:
-        The solution in float64, at the centres of the cells.
+        The solution in float64, at the centers of the cells.
 
     Raises:
-        UserError: there is no such task, or a number is none that a solution can have.
+        UserError: there is no such task, or a number is out of range.
     """
     layout = layout_of(task)
     size = SIZES[len(layout.axes)] if size is None else size
@@ -45,23 +45,22 @@ def generate(task: str, size: int | None = None, times: int | None = None, seed:
 def make_data(
     task: str, out: Path | str, seed: int = 0, size: int | None = None, times: int | None = None, samples: int = 1
 ) -> Path:
-    """Generate data and write them in the layout of the task's genuine file.
+    """Generate data and write them in the layout of PDEBench's file of the task.
 
     Args:
         task: name of the task.
-        out: the file, where the name ends in ``.h5`` or ``.hdf5``; else a folder, where the file gets the genuine
-            file's name.
-        seed: of the first sample; the others count on.
+        out: the file, where the name ends in ``.h5`` or ``.hdf5``; else a folder, where the file gets the name of
+            PDEBench's file.
+        seed: of the first sample; each further one adds 1.
         size: as for :func:`generate`.
         times: as for :func:`generate`.
-        samples: how many.
+        samples: their number.
 
     Returns:
         The path of the file.
 
     Raises:
-        UserError: arguments that no data can have, the file is there already (it might be the genuine one), or it
-            cannot be written.
+        UserError: an argument is out of range, the file exists (it might be PDEBench's), or it cannot be written.
     """
     path = Path(out)
     if path.suffix.lower() not in SUFFIXES:

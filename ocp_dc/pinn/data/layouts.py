@@ -1,4 +1,4 @@
-"""What PDEBench's files look like: one table by task.
+"""The layouts of PDEBench's files, in one table by task.
 
 Sources: arXiv 2210.07182; in the repository pdebench/PDEBench the writers ``data_gen/data_gen_NLE/Data_Merge.py``,
 ``data_gen/gen_{diff_sorp,diff_react,radial_dam_break}.py`` and ``data_gen/src/sim_radial_dam_break.py``, the reader
@@ -15,20 +15,20 @@ from ocp_dc.core.errors import unknown_name
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How the file of one task holds its samples.
+    """The layout of the file of one task.
 
-    Two shapes exist. Stacked (``grouped`` is False): one dataset (N, T, X) for each field and the coordinates beside
+    Two shapes exist. Stacked (``grouped`` is False): one dataset [N, T, X] for each field and the coordinates beside
     them, the same for all samples; ``t-coordinate`` is longer than T, by one. Grouped: one group for each sample,
-    ``0000``, ``0001``, ..., with ``data`` (T, X[, Y], fields) and ``grid/t``, ``grid/x``, ``grid/y``.
+    ``0000``, ``0001``, ..., with ``data`` [T, X, fields] or [T, X, Y, fields] and ``grid/t``, ``grid/x``, ``grid/y``.
 
     Args:
         task: name of the task.
-        file_name: the genuine file's name.
-        grouped: which of the two shapes.
+        file_name: the name of PDEBench's file.
+        grouped: whether samples are groups.
         axes: ``t``, ``x`` and, in two dimensions, ``y``.
         fields: names of our fields; in a stacked file with the name of their dataset, in a grouped one, where they
             are channels of ``data``, with an empty string.
-        parameters: coefficients that the file tells: attributes of a stacked file, entries of ``sim`` in the
+        parameters: coefficients that the file holds: attributes of a stacked file, entries of ``sim`` in the
             attribute ``config`` (YAML) of a sample.
     """
 
@@ -75,7 +75,7 @@ _ALL = (
         ("gravity", "dam_radius", "inner_height"),
     ),
 )
-LAYOUTS: Mapping[str, Layout] = {layout.task: layout for layout in _ALL}
+FILE_LAYOUTS: Mapping[str, Layout] = {layout.task: layout for layout in _ALL}
 
 
 def layout_of(task: str) -> Layout:
@@ -84,9 +84,9 @@ def layout_of(task: str) -> Layout:
     Raises:
         UserError: there is no such task.
     """
-    if task not in LAYOUTS:
-        raise unknown_name("task", task, LAYOUTS)
-    return LAYOUTS[task]
+    if task not in FILE_LAYOUTS:
+        raise unknown_name("task", task, FILE_LAYOUTS)
+    return FILE_LAYOUTS[task]
 
 
 def sample_name(sample: int) -> str:

@@ -1,4 +1,4 @@
-"""Reading one sample of a PDEBench file as it is."""
+"""The reader of PDEBench's files: one sample, as it is stored."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.pinn.data.layouts import LAYOUTS, Layout, layout_of, sample_name
-from ocp_dc.pinn.data.safe_hdf5 import find, has, number_in, number_in_config, opened, read_numbers, text_in
+from ocp_dc.pinn.data.layouts import FILE_LAYOUTS, Layout, layout_of, sample_name
+from ocp_dc.pinn.data.safe_hdf5 import find, has, number_in, number_in_config, open_hdf5, read_numbers, text_in
 from ocp_dc.pinn.physics.solution import Solution
 
 
 def read_solution(task: str, path: Path | str, sample: int = 0) -> Solution:
     """Return one sample of a file of PDEBench, or of :func:`ocp_dc.pinn.data.write_solution`.
 
-    Only this sample is read: the genuine files have gigabytes. ``shallow_water`` has the depth h alone, since its file
-    has: the task is scored on h.
+    Only this sample is read: PDEBench's files have gigabytes. ``shallow_water`` has the depth h alone, as its file
+    does: the task is scored on h.
 
     Args:
         task: name of the task, such as ``advection``.
@@ -25,19 +25,19 @@ def read_solution(task: str, path: Path | str, sample: int = 0) -> Solution:
         sample: number of the sample, from 0.
 
     Returns:
-        The solution in float64 (the files hold float32), with the coefficients that the file tells.
+        The solution in float64 (the files hold float32), with the coefficients that the file holds.
 
     Raises:
         UserError: the file is missing, damaged or of another layout, the sample is out of range, values are not finite,
             or coordinates do not rise.
-        UnsafeDataError: the file holds something other than plain numbers, or leads out of itself.
+        UnsafeDataError: the file holds something other than plain numbers, or refers to other files.
     """
     layout = layout_of(task)
     if isinstance(sample, bool) or not isinstance(sample, int) or sample < 0:
         raise UserError(f"{path}: got sample {sample!r}, expected a whole number from 0")
-    with opened(path) as file:
+    with open_hdf5(path) as file:
         others = [
-            name for name, other in LAYOUTS.items() if other.grouped != layout.grouped and _resembles(file, other)
+            name for name, other in FILE_LAYOUTS.items() if other.grouped != layout.grouped and _resembles(file, other)
         ]
         if others:
             raise UserError(f"{path}: looks like a file of {' or '.join(others)}, expected one of {task}")

@@ -1,7 +1,7 @@
-"""Reading numbers out of an HDF5 file that one does not trust, and nothing but that file.
+"""Numbers read from an untrusted HDF5 file, and from that file alone.
 
-HDF5 can point out of itself: external links, virtual datasets, external storage. It can hold references, and filters
-that load a plugin. None of PDEBench's files need any of that, so it is refused before a value is read.
+An HDF5 file can refer to other files: by external links, virtual datasets, external storage. It can hold references,
+and filters that load a plugin. PDEBench's files need none of these, so they are refused before a value is read.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numpy as np
 from ocp_dc.core.errors import UnsafeDataError, UserError, nearest
 
 LARGEST_READ = 1 << 27  # values of one sample; the largest genuine one has 2 * 101 * 128 * 128
-SMALL_READ = 1 << 26  # bytes that are read however well they are packed
+SMALL_READ = 1 << 26  # bytes that are read at any ratio of compression
 LARGEST_RATIO = 200  # of bytes unpacked to bytes stored, beyond SMALL_READ; genuine fields reach about 10
 LARGEST_CHUNK = 1 << 30  # bytes that one stored chunk unpacks to
 LONGEST_CONFIG = 100_000  # characters
 # deflate, shuffle, fletcher32, szip, nbit, scaleoffset, and h5py's own lzf, which PDEBench uses
 BUILT_IN_FILTERS = {1, 2, 3, 4, 5, 6, 32000}
-# what h5py raises on a damaged file, at any call
+# errors that any call of h5py may raise on a damaged file
 DAMAGE = (LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -44,11 +44,11 @@ def h5py() -> Any:
 
 
 @contextmanager
-def opened(path: Path | str) -> Iterator[Any]:
+def open_hdf5(path: Path | str) -> Iterator[Any]:
     """Open an HDF5 file for reading.
 
     Raises:
-        UserError: the file is missing, no HDF5 file, or shows damage here or in the block.
+        UserError: the file is missing, no HDF5 file, or damaged; damage that shows in the block counts too.
     """
     library = h5py()
     if not Path(path).is_file():
@@ -66,7 +66,7 @@ def opened(path: Path | str) -> Iterator[Any]:
 
 
 def has(group: Any, name: str) -> bool:
-    """Return whether a group has a link of that name, without following it (``name in group`` follows)."""
+    """Tell whether a group has a link of that name, without following it (``name in group`` follows)."""
     return isinstance(group, h5py().Group) and group.id.links.exists(name.encode())
 
 
@@ -106,7 +106,7 @@ def find(group: Any, key: str, kind: str) -> Any:
 def read_numbers(dataset: Any, index: int | None = None) -> np.ndarray:
     """Return a dataset, or one entry of its first axis, as float64.
 
-    Only what is asked for is read from the disk.
+    Only these values are read from the disk.
 
     Raises:
         UserError: it is too large, or holds NaN or infinities.
@@ -169,7 +169,7 @@ def text_in(attributes: Any, name: str) -> str | None:
 def _attribute(attributes: Any, name: str) -> Any:
     try:
         return attributes.get(name)
-    except DAMAGE:  # or outlandish: parameters are told as far as they can be
+    except DAMAGE:  # or an exotic type: parameters are read as far as they can be
         return None
 
 

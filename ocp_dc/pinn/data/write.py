@@ -1,4 +1,4 @@
-"""Writing solutions in the layout of PDEBench's files, so that one reader reads ours and theirs."""
+"""The writer of solutions in the layout of PDEBench's files, so that one reader reads both."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ocp_dc.pinn.physics.solution import Solution
 
 
 def write_solution(path: Path | str, solutions: Solution | Sequence[Solution]) -> None:
-    """Write one solution, or several as the samples 0, 1, ..., in the layout of their task's genuine file.
+    """Write one solution, or several as the samples 0, 1, ..., in the layout of PDEBench's file of their task.
 
-    Values are stored in float32, as PDEBench has them. An attribute ``source`` of the file says that it comes from
-    here. The file appears whole or not at all.
+    Values are stored in float32, as in PDEBench's files. The attribute ``source`` of the file names ocp_dc. The file
+    appears whole or not at all.
 
     Raises:
-        UserError: there is nothing to write, tasks differ, fields or axes are not the layout's, values do not fit
-            float32, or samples of a stacked file differ in their axes or parameters.
+        UserError: there is nothing to write, tasks differ, fields or axes are not those of the layout, values do not
+            fit float32, or samples of a stacked file differ in their axes or parameters.
     """
     library = h5py()
     samples = [solutions] if isinstance(solutions, Solution) else list(solutions)

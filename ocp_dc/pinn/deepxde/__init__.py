@@ -1,1 +1,1 @@
-"""The tasks on DeepXDE: networks, sampling, training."""
+"""The tasks with DeepXDE: networks, conditions, sampling, training."""

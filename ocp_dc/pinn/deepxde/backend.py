@@ -1,8 +1,8 @@
 """The only place that imports DeepXDE: ``from ocp_dc.pinn.deepxde.backend import dde``.
 
 DeepXDE takes its backend from the environment or from a file in the home folder, which it writes if there is none; it
-announces the backend on stderr, and makes the GPU torch's default device for everything else in the process. Here it
-gets PyTorch, silently, leaves no file, and the default device stays: :func:`default_device` sets it for a while.
+announces the backend on stderr, and makes the GPU torch's default device for the whole process. Here it gets PyTorch
+without a message or a file, and the default device stays: :func:`default_device` sets it temporarily.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ else:
 
 @contextlib.contextmanager
 def default_device(cpu: bool = False) -> Iterator[torch.device]:
-    """Make the GPU, where there is one, torch's default device for a while, and yield where things are then.
+    """Make the GPU, where there is one, torch's default device within the block, and yield the device.
 
-    Where the default is right nothing is set: a default that is set costs time in every call of torch.
+    Nothing is set where the default is right: a default that is set costs time in every call of torch.
 
     Args:
         cpu: take the CPU where there is a GPU.

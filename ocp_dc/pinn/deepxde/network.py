@@ -1,4 +1,4 @@
-"""The network of the physics-informed tasks: DeepXDE's fully connected one, its parts within reach of surgery."""
+"""The network of the physics-informed tasks: DeepXDE's fully connected one, with activations as modules."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class FullyConnected(dde.nn.NN):
         self.final = None if final is None else activation(final)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the (N, outputs) scaled fields at (N, inputs) coordinates."""
+        """Return the scaled fields [N, outputs] at coordinates [N, inputs]."""
         for i, function in enumerate(self.activations):
-            x = self.linears[i](x)  # (N, width)
+            x = self.linears[i](x)  # [N, width]
             parts = [function, *self.norms[i : i + 1]]
             for part in reversed(parts) if self.norm_first else parts:
                 x = part(x)
@@ -51,7 +51,7 @@ class FullyConnected(dde.nn.NN):
 
 
 def region_table(hidden_layers: int) -> RegionTable:
-    """Return what the named regions mean: ``output`` is the last hidden activation, ``paper`` and ``full`` all."""
+    """Return the named regions: ``output`` is the last hidden activation, ``paper`` and ``full`` are all of them."""
     return RegionTable(
         output=(rf"^activations\.{hidden_layers - 1}$",),
         paper=(r"^activations\.",),
@@ -60,8 +60,8 @@ def region_table(hidden_layers: int) -> RegionTable:
     )
 
 
-def operate_on(net: FullyConnected, options: DCOptions) -> Report:
-    """Change the network in place as the ``dc:`` block asks, and return what was done.
+def apply_dc(net: FullyConnected, options: DCOptions) -> Report:
+    """Change the network in place as the ``dc:`` block asks, and return the report of surgery.
 
     Raises:
         UserError: as :func:`ocp_dc.surgery.operate`.

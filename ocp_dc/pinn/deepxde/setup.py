@@ -1,4 +1,4 @@
-"""Everything of a training before its first step: task, data, network after surgery, sampled points, named losses."""
+"""The setup of a training run: task, data, network after surgery, sampled points, named losses."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ocp_dc.pinn.data import generate, read_solution
 from ocp_dc.pinn.deepxde.backend import dde
 from ocp_dc.pinn.deepxde.collocation import Collocation, takes_batch_statistics
 from ocp_dc.pinn.deepxde.conditions import build_conditions, build_geometry
-from ocp_dc.pinn.deepxde.network import FullyConnected, operate_on
-from ocp_dc.pinn.options import INITIAL_RMS, DataOptions, PinnOptions
+from ocp_dc.pinn.deepxde.network import FullyConnected, apply_dc
+from ocp_dc.pinn.options import INITIAL_RMS, PinnOptions, SolutionOptions
 from ocp_dc.pinn.physics.losses import NamedLosses
 from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
@@ -30,13 +30,13 @@ FAMILY = ("irelu", "twice_integrated_relu")  # ReLU integrated once, twice
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Setup:
-    """What a training starts from.
+    """The parts of a training run before its first step.
 
     Args:
         task: the physics.
         solution: the data, in physical units.
         net: the network, after surgery.
-        report: what surgery did.
+        report: the report of surgery.
         losses: the loss terms by name.
         model: DeepXDE's model, compiled.
     """
@@ -50,13 +50,13 @@ class Setup:
 
     @property
     def data_digest(self) -> str:
-        """A digest of all sampled points, the data and C: a training that goes on has to have the same."""
+        """Return a digest of all sampled points, the data and C, which must not change when a training run goes on."""
         arrays = (self.model.data.train_x, self.solution.values, np.array(self.task.scale))
         return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
 
 
 def set_up(options: PinnOptions) -> Setup:
-    """Build everything that a training needs; random numbers are set to the seed first.
+    """Build everything that a training run needs; random numbers are set to the seed first.
 
     Raises:
         UserError: an unknown task or loss term, data that cannot be read or do not fit, times that they do not have,
@@ -72,7 +72,7 @@ def set_up(options: PinnOptions) -> Setup:
     _check_times(options.times, solution)
     dde.config.set_random_seed(options.seed)
     net = build_network(task, options)
-    report = operate_on(net, options.dc)
+    report = apply_dc(net, options.dc)
     _warn_of_roughness(task, net)
     if takes_batch_statistics(net):
         logging.warning(
@@ -105,8 +105,8 @@ def build_network(task: Task, options: PinnOptions) -> FullyConnected:
     return FullyConnected(len(task.coordinates), len(task.fields), options.network, task.final_activation)
 
 
-def load_solution(task: str, options: DataOptions) -> Solution:
-    """Return the data: read where a file is named, generated else."""
+def load_solution(task: str, options: SolutionOptions) -> Solution:
+    """Return the data: read from the file where one is named, generated otherwise."""
     if options.path is not None:
         return read_solution(task, options.path, options.sample)
     return generate(task, options.size, options.times, options.seed)
@@ -137,7 +137,7 @@ def _check_times(times: tuple[float, ...] | None, solution: Solution) -> None:
 
 
 def _check_points(data: Any, names: Sequence[str]) -> None:
-    """Refuse a sampling that leaves a term without points, so that its mean would be NaN."""
+    """Refuse a sampling that leaves a term without points: its mean would be NaN."""
     conditions = names[len(names) - len(data.num_bcs) :]
     empty = [name for name, points in zip(conditions, data.num_bcs, strict=True) if not points]
     if empty:
@@ -145,7 +145,7 @@ def _check_points(data: Any, names: Sequence[str]) -> None:
 
 
 def _warn_of_roughness(task: Task, net: FullyConnected) -> None:
-    """Warn where the equations hold derivatives that an activation cannot give."""
+    """Warn where the equations contain derivatives that an activation does not have."""
     found = {repr(function): smoothness(function) for function in net.modules() if function is not net.final}
     rough = [name for name, order in found.items() if order is not None and order < task.derivative_order]
     if rough:

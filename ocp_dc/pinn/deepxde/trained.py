@@ -1,4 +1,4 @@
-"""A trained network, back from its file."""
+"""A trained network, loaded from its file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn.settings import finite_number
 from ocp_dc.pinn.deepxde.checkpoint import load_plain
-from ocp_dc.pinn.deepxde.network import FullyConnected, operate_on
+from ocp_dc.pinn.deepxde.network import FullyConnected, apply_dc
 from ocp_dc.pinn.deepxde.setup import build_network
 from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.physics.task import COORDINATES
@@ -26,13 +26,13 @@ LARGEST = 1e15  # of a weight; squares of larger ones leave the range of float32
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained network: call it with coordinates.
+    """A trained network; calling it with coordinates returns fields.
 
     Args:
-        options: of its training.
+        options: of its training run.
         net: the network, whose outputs are divided by the scale.
         scale: the constant C of label rescaling, a number.
-        iteration: after how many updates.
+        iteration: the number of updates.
     """
 
     options: PinnOptions
@@ -53,10 +53,10 @@ class Trained:
             scale, iteration = finite_number("scale", content["scale"], positive=True), int(content["iteration"])
             _check_weights(content["state_dict"], options, path)
             task = task_class(options.task)()
-            # the caller's random numbers and default device stay out of it
+            # leave the caller's random numbers and default device alone
             with torch.random.fork_rng(devices=[]), torch.device("cpu"):
                 net = build_network(task, options)
-                operate_on(net, options.dc)
+                apply_dc(net, options.dc)
             net.load_state_dict(content["state_dict"])
             wrong = [name for name, values in net.state_dict().items() if not (values.abs() < LARGEST).all()]
             if wrong:
@@ -66,7 +66,7 @@ class Trained:
         return cls(options, net.eval(), scale, iteration)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
-        """Return (N, fields) float64 values in physical units at (N, d) coordinates x, [y,] t.
+        """Return float64 values [N, fields] in physical units at coordinates [N, d]: x, t or x, y, t.
 
         Raises:
             UserError: the points have another number of coordinates, or are not finite.
@@ -75,7 +75,7 @@ class Trained:
         x = torch.as_tensor(points, dtype=torch.float32, device="cpu")
         columns = COORDINATES[len(coordinates)]
         if x.dim() != 2 or x.shape[1] != len(columns):
-            raise UserError(f"points: got shape {tuple(x.shape)}, expected (N, {len(columns)}): {', '.join(columns)}")
+            raise UserError(f"points: got shape {tuple(x.shape)}, expected [N, {len(columns)}]: {', '.join(columns)}")
         if not torch.isfinite(x).all():
             raise UserError("points: got coordinates that are NaN or infinite, expected finite numbers")
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Which derivatives a task's equations hold, read off the equations themselves."""
+"""The derivatives in a task's equations, found by evaluating the equations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def derivative_orders(task: Task) -> dict[str, dict[str, int]]:
 
     Each field is 1 everywhere, and one of them gets s^k / k! added, s the distance from a point along one coordinate.
     At that point this changes the k-th derivative alone (for k = 0 the value), so that the residuals there change
-    if, and only if, they hold it.
+    if, and only if, they contain it.
     """
     return {
         field: {
@@ -38,7 +38,7 @@ def derivative_table(*, as_published: bool = False) -> list[dict[str, str | int]
 
 
 def _depends(task: Task, field: int, coordinate: int, order: int) -> bool:
-    """Tell whether the residuals at a point hold that derivative of that field."""
+    """Tell whether the residuals at a point contain that derivative of that field."""
     plain, changed = (_at_a_point(task, field, coordinate, order, size) for size in (0.0, 1.0))
     return any(not torch.equal(plain[name], changed[name]) for name in plain)
 

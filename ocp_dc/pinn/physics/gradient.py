@@ -8,15 +8,15 @@ import torch
 def gradient(field: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Return the derivatives of a field by each coordinate, differentiable themselves.
 
-    A derivative that does not exist in the graph is zero: the second derivative of a network of ReLU, or any of a
+    A derivative that does not exist in the graph is zero: the second one of a network of ReLU, or any one of a
     constant.
 
     Args:
-        field: (N, 1), each row computed from the same row of ``x``.
-        x: (N, d) coordinates that require gradients.
+        field: [N, 1], each row computed from the same row of ``x``.
+        x: [N, d] coordinates that require gradients.
 
     Returns:
-        d tensors (N, 1), in the order of the coordinates.
+        d tensors [N, 1], in the order of the coordinates.
     """
     if not field.requires_grad:
         return tuple(torch.zeros_like(field) for _ in range(x.shape[1]))

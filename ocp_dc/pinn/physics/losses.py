@@ -1,4 +1,4 @@
-"""Loss terms under their names: DeepXDE has them in a list, residuals first, then conditions."""
+"""Loss terms by their names: DeepXDE has them in a list, residuals first, then conditions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class NamedLosses:
-    """The mean squared error of each term, which remembers its last values, before any weight.
+    """Mean squared errors by the name of their term; the last values are kept, before any weight.
 
     Args:
         names: of the terms, in DeepXDE's order.
-        weights: by name, of those that do not have 1.
-        net: the network, which tells training from evaluating.
+        weights: by name; a term without one has 1.
+        net: the network, whose mode tells training from evaluation.
 
     Raises:
-        UserError: a weight for a term that the task does not have, or no term with one.
+        UserError: a weight for a term that the task does not have, or 0 for every term.
     """
 
     def __init__(self, names: Sequence[str], weights: Mapping[str, float], net: nn.Module) -> None:
@@ -46,7 +46,7 @@ class NamedLosses:
         return dict(zip(self.names, numbers, strict=True))
 
     def total(self) -> float:
-        """Return the weighted sum of the last values, which is what training lowers."""
+        """Return the weighted sum of the last values, which training minimizes."""
         return math.fsum(w * value for w, value in zip(self.weights, self.values().values(), strict=True) if w)
 
     def _function(self, name: str) -> Loss:

@@ -1,4 +1,4 @@
-"""A solution of a partial differential equation on a grid: what PDEBench's files hold, and what errors are taken of."""
+"""A solution of a partial differential equation on a grid: the content of PDEBench's files, and the test data."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Solution:
 
     Args:
         task: name of the task, such as ``advection``.
-        axes: points of the grid by name, each (N,) rising, in the order ``t``, ``x`` and, in two dimensions, ``y``.
-        fields: float64 values by name, each (T, X) or (T, X, Y), in the order of the task's outputs.
-        parameters: coefficients of the equations by name, as far as the data tell them.
+        axes: points of the grid by name, each [N] rising, in the order ``t``, ``x`` and, in two dimensions, ``y``.
+        fields: float64 values by name, each [T, X] or [T, X, Y], in the order of the task's outputs.
+        parameters: coefficients of the equations by name, as far as the data hold them.
     """
 
     task: str
@@ -26,12 +26,12 @@ class Solution:
 
     @property
     def points(self) -> np.ndarray:
-        """(T * X [* Y], d) coordinates of every grid point as networks take them: x, [y,] t; t varies slowest."""
-        grids = np.meshgrid(*self.axes.values(), indexing="ij")  # each (T, X[, Y])
+        """Return the coordinates [points, d] of all grid points for a network: x, t or x, y, t; t varies slowest."""
+        grids = np.meshgrid(*self.axes.values(), indexing="ij")  # each [T, X] or [T, X, Y]
         time, *space = (grid.reshape(-1) for grid in grids)
         return np.stack([*space, time], axis=1)
 
     @property
     def values(self) -> np.ndarray:
-        """(T * X [* Y], outputs) values at :attr:`points`."""
+        """Return the values [points, fields] at :attr:`points`."""
         return np.stack([field.reshape(-1) for field in self.fields.values()], axis=1)

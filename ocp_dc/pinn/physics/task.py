@@ -22,12 +22,12 @@ COORDINATES = {1: ("x", "t"), 2: ("x", "y", "t")}  # by the number of dimensions
 class Task(abc.ABC):
     """One task of the published runs: its physics, independent of network and training.
 
-    Coordinates of points are x, [y,] t in this order; outputs y of the network are the fields in the order of
+    Coordinates of points are x, t or x, y, t; outputs y of the network are the fields in the order of
     :attr:`fields`, divided by one constant C, :attr:`scale` (label rescaling).
 
-    A task writes its equations in physical fields. :meth:`residuals` puts C y into them and divides what comes out by
+    A task writes its equations in physical fields. :meth:`residuals` evaluates them at C y and divides the result by
     C, once for every equation: a linear equation keeps its form, a term of degree n carries C^(n - 1), and a residual
-    means what it did, in units of C. Conditions are divided by C too, so no weight between loss terms depends on it.
+    keeps its meaning, in units of C. Conditions are divided by C too, so no weight between loss terms depends on it.
 
     Args:
         scale: the constant C that targets and conditions are divided by; 1 for none.
@@ -56,24 +56,23 @@ class Task(abc.ABC):
 
     @property
     def spatial_dimensions(self) -> int:
-        """1 or 2."""
+        """Return 1 or 2."""
         return len(self.domain)
 
     @property
     def coordinates(self) -> tuple[str, ...]:
-        """Names of the columns of points."""
+        """Return the names of the columns of points."""
         return COORDINATES[len(self.domain)]
 
     def residuals(self, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the residual of each equation by the name of its loss term (``L_f`` for one equation).
 
         Args:
-            x: (N, d) coordinates that require gradients.
-            y: (N, fields) scaled fields, computed from ``x``.
+            x: [N, d] coordinates that require gradients.
+            y: [N, fields] scaled fields, computed from ``x``.
 
         Returns:
-            (N, 1) tensors: the physical residuals divided by :attr:`scale`. Those of ``as_published`` are the
-            published sums.
+            [N, 1] tensors: the physical residuals divided by :attr:`scale`; with ``as_published`` the published sums.
         """
         fields = (self.scale * y).split(1, dim=1)
         equations = self.published_equations if self.as_published else self.equations
@@ -81,7 +80,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def equations(self, x: torch.Tensor, *fields: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the residual of each equation in physical fields, each (N, 1)."""
+        """Return the residual of each equation in physical fields, each [N, 1]."""
 
     def published_equations(self, x: torch.Tensor, *fields: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the published residual: the equations' sum, so that they can cancel."""
@@ -97,7 +96,7 @@ class Task(abc.ABC):
         return (*self.residuals(x, y), *self.conditions())
 
     def check(self, solution: Solution) -> None:
-        """Refuse data that these equations do not describe, and warn of coefficients that they do not tell.
+        """Refuse data that these equations do not describe, and warn of coefficients that the data do not hold.
 
         Raises:
             UserError: another task, a field is missing, the grid is not that of the domain, or a coefficient differs.
@@ -108,15 +107,15 @@ class Task(abc.ABC):
             raise UserError(f"task {self.name}: the data lack {', '.join(missing)}; they have {list(solution.fields)}")
         for name, (low, high) in zip(self.coordinates, (*self.domain, (0.0, self.duration)), strict=True):
             axis, slack = solution.axes[name], 1e-5 * (high - low)  # files hold float32
-            cell = np.diff(axis).max() + slack  # values stand in the middle of cells; data may end early, not late
+            cell = np.diff(axis).max() + slack  # values are at the centers of cells; data may end early, not late
             short = axis.min() > low + cell or (axis.max() < high - cell and name != "t")
             if short or axis.min() < low - slack or axis.max() > high + slack:
                 raise UserError(
                     f"task {self.name}: the data's {name} runs from {axis.min():g} to {axis.max():g}, "
                     f"expected {low:g} to {high:g}"
                 )
-        told = layout_of(self.name).parameters  # what a file of this task can tell
-        if unknown := [name for name in self.coefficients if name in told and name not in solution.parameters]:
+        held = layout_of(self.name).parameters  # by files of this task
+        if unknown := [name for name in self.coefficients if name in held and name not in solution.parameters]:
             taken = ", ".join(f"{name} = {self.coefficients[name]:g}" for name in unknown)
             logging.warning(f"task {self.name}: the data do not tell {', '.join(unknown)}; taken to be {taken}")
         for name, value in self.coefficients.items():

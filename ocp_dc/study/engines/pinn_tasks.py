@@ -1,4 +1,4 @@
-"""Studies of the physics-informed tasks, which DeepXDE trains; the models of such a study are tasks."""
+"""Studies of the physics-informed tasks, which DeepXDE trains; the models of such a study are the tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ocp_dc.study.options import BudgetOptions, DataOptions
 from ocp_dc.study.record import Quantity
 
 SCALED = Quantity("train_loss", "training loss, scaled labels", lower_is_better=None)
-SMALL_FILE = 2**26  # bytes; of larger files the path counts, not the content
+SMALL_FILE = 2**26  # bytes; a larger file is identified by its path, not its content
 
 
 class PinnTasks:
@@ -65,10 +65,10 @@ class PinnTasks:
     def place(
         self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path
     ) -> tuple[Config, dict[str, Any]]:
-        """Return the config with its file of data, if any, and without a seed, which each run has of its own.
+        """Return the config with its file of data, if any, and without a seed, since each run has another.
 
         Raises:
-            UserError: a sample or limits of structures, which these tasks do not have.
+            UserError: a sample or limits of structures, which are for potentials.
         """
         for path, options in ((f"data.{name}", data), ("budget", budget)):
             for key in ("sample", "train", "val", "test"):
@@ -87,30 +87,30 @@ class PinnTasks:
         return {**config, "optim": {**config["optim"], "iterations": budget.steps}}
 
     def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
-        """Is never asked for: :attr:`budgets` has no minutes."""
+        """Raise an error: :attr:`budgets` has no minutes, and no study asks for this."""
         raise NotImplementedError("budgets of physics-informed tasks are steps")
 
     def check(self, config: Config, changes: Iterable[str] = ()) -> Facts:
-        """Build everything that the training needs; on the CPU, since other processes will train."""
+        """Build everything that the training run needs; on the CPU, since other processes will train."""
         pinn.check(config, cpu=True)
         return Facts()
 
     def meaning(self, config: Config) -> str:
-        """Return the network after surgery, whatever asked for its parts, and the rest of the config."""
-        from ocp_dc.pinn.deepxde.network import operate_on
+        """Return the network after surgery, however the config asked for it, and the rest of the config, as text."""
+        from ocp_dc.pinn.deepxde.network import apply_dc
         from ocp_dc.pinn.deepxde.setup import build_network
         from ocp_dc.pinn.options import PinnOptions
         from ocp_dc.pinn.physics.tasks import task_class
 
         options = PinnOptions.from_config(config)
         net = build_network(task_class(options.task)(), options)
-        operate_on(net, options.dc)
+        apply_dc(net, options.dc)
         rest = {key: value for key, value in config.items() if key != "dc"}
         rest["network"] = {key: value for key, value in config["network"].items() if key != "activation"}
         return json.dumps([rest, repr(net)], sort_keys=True)
 
     def identity(self, config: Config, test: Mapping[str, Any]) -> Any:
-        """Return all that a run depends on; a file counts by its content, wherever it lies, unless it is large."""
+        """Return all that a run depends on; a file is identified by its content, or by its path where it is large."""
         path = config["data"]["path"]
         return {**config, "data": {**config["data"], "path": path and _content(Path(path))}}
 
@@ -124,7 +124,7 @@ class PinnTasks:
         return f"solution {data['sample']} of {Path(data['path']).name}" if data["path"] else "generated solutions"
 
     def run(self, folder: RunFolder, cpu: bool) -> dict[str, Any]:
-        """Train into the run's ``results``, or go on there; a training that is done is read.
+        """Train into the run's ``results``, or go on there; read the results of a training run that is done.
 
         ``test`` has the errors and each loss term with the last weights, both evaluating and in the units of the data.
         """
@@ -137,7 +137,7 @@ class PinnTasks:
             except DivergenceError as error:
                 message = f"diverged at step {error.step}: {error.what}"
                 return {"status": "diverged", "step": error.step, "message": message}
-        (folder.results / "checkpoint.pt").unlink(missing_ok=True)  # what only a run that goes on needs
+        (folder.results / "checkpoint.pt").unlink(missing_ok=True)  # only a run that goes on needs it
         return {"status": "done", "message": "", "test": {**errors["overall"], **errors["losses"]}}
 
     def columns(self, folder: RunFolder) -> dict[str, np.ndarray]:
@@ -159,5 +159,5 @@ class PinnTasks:
 
 
 def _content(path: Path) -> str:
-    """Return what a file is, or where it lies where it is too large to be read for that."""
+    """Return the digest of a file, or its path where it is too large to be read for that."""
     return str(path) if path.stat().st_size > SMALL_FILE else file_digest(path)

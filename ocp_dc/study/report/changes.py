@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from ocp_dc.study.report.display import Shown
+from ocp_dc.study.report.display import DisplayUnit
 from ocp_dc.study.report.statistics import Comparison
 
 FACTOR = 3  # ratios beyond this read better as factors than in percent
 
 
-def short(comparison: Comparison, shown: Shown) -> str:
+def without_interval(comparison: Comparison, shown: DisplayUnit) -> str:
     """Return the change without its interval: ``24 % lower``, ``lower by a factor of 5``, ``the same``."""
     if comparison.direction == 0 or comparison.change is None:
         return "the same"
@@ -20,7 +20,7 @@ def short(comparison: Comparison, shown: Shown) -> str:
     return f"{_number(abs(_amount(comparison, comparison.change, shown)))}{_unit(comparison, shown)} {word}"
 
 
-def by(comparison: Comparison, shown: Shown) -> str:
+def with_interval(comparison: Comparison, shown: DisplayUnit) -> str:
     """Return a change that exceeds the spread: ``lower by 24 % (95 % interval 15 to 32 %)``."""
     word, unit = _word(comparison), _unit(comparison, shown)
     ends = [end for end in (comparison.change, comparison.low, comparison.high) if end is not None]
@@ -34,8 +34,8 @@ def by(comparison: Comparison, shown: Shown) -> str:
     return f"{word} {_number(amounts[0])}{unit} (95 % interval {_number(small)} to {_number(large)}{unit})"
 
 
-def signed(comparison: Comparison, shown: Shown, interval: bool = False) -> str:
-    """Return the change with its sign: ``−24 %``, ``×3.1``, ``+0.012``, and its interval behind it where asked for.
+def signed(comparison: Comparison, shown: DisplayUnit, interval: bool = False) -> str:
+    """Return the change with its sign: ``−24 %``, ``×3.1``, ``+0.012``, followed by its interval where asked for.
 
     An empty text where no seed finished in both.
     """
@@ -58,17 +58,17 @@ def _factors(comparison: Comparison) -> bool:
     return comparison.relative and not all(end is None or 1 / FACTOR < end < FACTOR for end in ends)
 
 
-def _amount(comparison: Comparison, value: float, shown: Shown) -> float:
+def _amount(comparison: Comparison, value: float, shown: DisplayUnit) -> float:
     return 100 * (value - 1) if comparison.relative else value / shown.size
 
 
-def _unit(comparison: Comparison, shown: Shown) -> str:
+def _unit(comparison: Comparison, shown: DisplayUnit) -> str:
     if comparison.relative:
         return "" if _factors(comparison) else " %"
     return f" {shown.unit}" if shown.unit else ""
 
 
-def _signed(comparison: Comparison, value: float, shown: Shown) -> str:
+def _signed(comparison: Comparison, value: float, shown: DisplayUnit) -> str:
     if _factors(comparison):
         return f"×{_number(value)}"
     amount = _amount(comparison, value, shown)

@@ -1,4 +1,4 @@
-"""What a report says, before it is Markdown, HTML or a terminal's text."""
+"""The content of a report, before it is rendered as Markdown, HTML or text of a terminal."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.plotting.figures import png_bytes
 from ocp_dc.study.record import STATUSES, StudyResults
 from ocp_dc.study.report.curves import curves_figure
-from ocp_dc.study.report.equal_terms import equal_terms
+from ocp_dc.study.report.equal_terms import describe_equal_terms
 from ocp_dc.study.report.groups import Group, gather
 from ocp_dc.study.report.parity import parity_figure
 from ocp_dc.study.report.plots import errors_figure, tradeoff_figure
 from ocp_dc.study.report.tables import Table, primary_table, secondary_table
-from ocp_dc.study.report.verdict import Verdict, verdict
+from ocp_dc.study.report.verdict import Verdict, build_verdict
 
-KINDS = ("-errors", "-curves", "-tradeoff", "-parity")  # what the names of the plots end in
+PLOT_SUFFIXES = ("-errors", "-curves", "-tradeoff", "-parity")  # of the names of the plots
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plot:
-    """A figure: the name of its file, what it shows, its PNG, and how wide it was drawn."""
+    """A figure: the name of its file, its caption, its PNG, and its width in inches."""
 
     name: str
     caption: str
@@ -51,7 +51,7 @@ class Content:
     Args:
         results: the study.
         groups: its runs by model and data set.
-        progress: how many runs there are of each status, in words.
+        progress: the number of runs of each status, in words.
         sections: a section for each group.
     """
 
@@ -61,12 +61,12 @@ class Content:
     sections: Sequence[Section]
 
 
-def content(results: StudyResults, plots: bool = True) -> Content:
-    """Return everything that a report says.
+def build_content(results: StudyResults, plots: bool = True) -> Content:
+    """Return the content of a report.
 
     Args:
         results: the study.
-        plots: whether to draw; the terminal has no use for it.
+        plots: whether to draw; a terminal shows no plots.
 
     Raises:
         UserError: the study has no runs, or saved predictions that cannot be read.
@@ -77,10 +77,10 @@ def content(results: StudyResults, plots: bool = True) -> Content:
     sections = [
         Section(
             group.title,
-            verdict(results, group),
+            build_verdict(results, group),
             primary_table(results, group),
             secondary_table(results, group),
-            equal_terms(group),
+            describe_equal_terms(group),
             _plots(results, group, prefix) if plots else (),
         )
         for group, prefix in zip(groups, _prefixes(groups), strict=True)
@@ -109,6 +109,6 @@ def _plots(results: StudyResults, group: Group, prefix: str) -> list[Plot]:
     )
     return [
         Plot(f"{prefix}{kind}.png", f"{caption}, {group.title}", png_bytes(figure), figure.get_figwidth())
-        for kind, (caption, figure) in zip(KINDS, figures, strict=True)
+        for kind, (caption, figure) in zip(PLOT_SUFFIXES, figures, strict=True)
         if figure is not None
     ]

@@ -1,4 +1,4 @@
-"""The report's numbers for other programs: stored units, every digit."""
+"""The report's numbers for other programs, in stored units and full precision."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Row = dict[str, object]
 
 
 def table_rows(results: StudyResults, groups: Sequence[Group]) -> list[Row]:
-    """Return a row for each model, data set and arm; what has no value is empty.
+    """Return a row for each model, data set and arm; a missing value is an empty cell.
 
-    For each quantity stand its mean and sample standard deviation over the seeds that finished; the ratio to the
-    baseline or, for what may be zero or less, the difference; the ends of its 95 % interval; the p-value, and the same
-    corrected for the other comparisons of that model and data set (primary quantities and others apart).
+    For each quantity there are its mean and sample standard deviation over the seeds that finished; the ratio to the
+    baseline or, for values that may be zero or less, the difference; the ends of its 95 % interval; the p-value, and
+    the same corrected for the other comparisons of that model and data set (primary quantities and others apart).
     """
     relative = {q.key: is_relative(results.records, q) for q in results.quantities}
     rows = []

@@ -16,11 +16,11 @@ from ocp_dc.plotting.curves import draw_mean, shared_points
 from ocp_dc.plotting.figures import legend_below, panel_grid
 from ocp_dc.plotting.style import line_style, literal_text
 from ocp_dc.study.record import Quantity, RunRecord, StudyResults
-from ocp_dc.study.report.display import Shown, shown_in
-from ocp_dc.study.report.groups import Arm, Group
-from ocp_dc.study.report.plots import LONGEST_NAME, figure_of, label, primary
+from ocp_dc.study.report.display import DisplayUnit, display_unit
+from ocp_dc.study.report.groups import ArmResults, Group
+from ocp_dc.study.report.plots import LONGEST_NAME, axis_label, figure_of, primary_quantities
 
-LOSSES = ("train_loss", "loss")  # columns that hold the training loss, the first that there is
+LOSSES = ("train_loss", "loss")  # columns of the training loss; the first one that exists is drawn
 IN_A_ROW = 3  # panels
 DECADES = 1e8  # what a logarithmic axis spans at most: a loss that vanishes would press the others flat
 MOST_BANDS = 6  # with more arms bands hide the lines
@@ -30,9 +30,9 @@ def curves_figure(results: StudyResults, group: Group) -> Figure | None:
     """Draw the primary curves and the training loss against the study's x; None where no run has any.
 
     A line is the mean of the seeds that are done, a band reaches from the lowest to the highest of them. A run that
-    diverged, failed or is unfinished is a thin line of its own, which ends in a cross where it diverged; where that is
-    far above the runs that are done, the line leaves the panel, with the cross at its edge. The y axis is logarithmic
-    where no value is below zero.
+    diverged, failed or is unfinished is a thin line, which ends in a cross where the run diverged. Far above the runs
+    that are done the line leaves the panel, and the cross is at the edge. The y axis is logarithmic where no value is
+    below zero.
     """
     runs = [run for arm in group.arms.values() for run in arm.runs]
     panels = [q for q in _panels(results) if any(_has_curve(run, results.x, q) for run in runs)]
@@ -42,7 +42,7 @@ def curves_figure(results: StudyResults, group: Group) -> Figure | None:
     figure = figure_of(group, (4.6 * columns + 0.4, 3.5 * rows + 0.4), legend_entries=len(group.arms))
     x_label = next((curve.label for curve in results.curves if curve.key == results.x), results.x)
     for ax, quantity in zip(panel_grid(figure, len(panels), IN_A_ROW), panels, strict=True):
-        shown = shown_in(quantity, results.records)
+        shown = display_unit(quantity, results.records)
         ceiling = _ceiling(runs, quantity) / shown.size
         for i, arm in enumerate(group.arms.values()):
             _means(ax, results.x, arm, (quantity, shown), line_style(i), band=len(group.arms) <= MOST_BANDS)
@@ -54,7 +54,7 @@ def curves_figure(results: StudyResults, group: Group) -> Figure | None:
         if ax.get_ylim()[1] > ceiling:
             ax.set_ylim(top=ceiling)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set(xlabel=x_label, ylabel=label(quantity, shown))
+        ax.set(xlabel=x_label, ylabel=axis_label(quantity, shown))
         add_grid(ax)
     said = "line: mean of the seeds" + ", band: lowest to highest" * (len(group.arms) <= MOST_BANDS)
     handles = [
@@ -66,7 +66,7 @@ def curves_figure(results: StudyResults, group: Group) -> Figure | None:
 
 
 def _panels(results: StudyResults) -> list[Quantity]:
-    keys = {q.key for q in primary(results)}
+    keys = {q.key for q in primary_quantities(results)}
     drawn = [curve for curve in results.curves if curve.primary or curve.key in keys]
     loss = [curve for key in LOSSES for curve in results.curves if curve.key == key and curve not in drawn]
     return drawn + loss[:1]
@@ -77,14 +77,16 @@ def _has_curve(run: RunRecord, x: str, quantity: Quantity) -> bool:
 
 
 def _ceiling(runs: Sequence[RunRecord], quantity: Quantity) -> float:
-    """Return the end of an axis that shows all runs that are done, and does not follow the others off into infinity."""
+    """Return the end of an axis that shows all runs that are done, whatever the others grow to."""
     columns = [run.curves[quantity.key] for run in runs if run.status == "done" and quantity.key in run.curves]
     values = np.concatenate([np.asarray(column, dtype=float) for column in columns]) if columns else np.empty(0)
     largest = values[np.isfinite(values)].max(initial=0.0)
     return 3 * float(largest) if largest > 0 else np.inf
 
 
-def _means(ax: Axes, x_key: str, arm: Arm, what: tuple[Quantity, Shown], style: dict[str, Any], band: bool) -> None:
+def _means(
+    ax: Axes, x_key: str, arm: ArmResults, what: tuple[Quantity, DisplayUnit], style: dict[str, Any], band: bool
+) -> None:
     quantity, shown = what
     done = [run for run in arm.with_status("done") if _has_curve(run, x_key, quantity)]
     x, values = shared_points([(run.curves[x_key], run.curves[quantity.key]) for run in done])
@@ -93,7 +95,7 @@ def _means(ax: Axes, x_key: str, arm: Arm, what: tuple[Quantity, Shown], style: 
 
 
 def _single_runs(
-    ax: Axes, x_key: str, arm: Arm, what: tuple[Quantity, Shown], style: dict[str, Any], ceiling: float
+    ax: Axes, x_key: str, arm: ArmResults, what: tuple[Quantity, DisplayUnit], style: dict[str, Any], ceiling: float
 ) -> None:
     quantity, shown = what
     for run in arm.runs:

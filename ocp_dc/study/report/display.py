@@ -14,12 +14,12 @@ from ocp_dc.study.report.statistics import value_of
 
 
 @dataclasses.dataclass(frozen=True)
-class Shown:
+class DisplayUnit:
     """A unit to show a quantity in.
 
     Args:
         unit: its name, empty for a pure number.
-        size: what one of it is in the unit of the stored numbers.
+        size: the unit in terms of the unit of the stored numbers.
     """
 
     unit: str
@@ -36,20 +36,20 @@ class Shown:
         return f"({text})e{power:+03d}" if "±" in text else f"{text}e{power:+03d}"
 
 
-def shown_in(quantity: Quantity, records: Iterable[RunRecord]) -> Shown:
-    """Return the unit to show a quantity in, one for the whole report: meV where most energies are below one eV."""
+def display_unit(quantity: Quantity, records: Iterable[RunRecord]) -> DisplayUnit:
+    """Return the unit to show a quantity in, in the whole report: meV where most energies are below one eV."""
     stem, slash, rest = quantity.unit.partition("/")
     if quantity.unit == "fraction":
-        return Shown("%", 0.01)
+        return DisplayUnit("%", 0.01)
     if stem != "eV":
-        return Shown(quantity.unit)
+        return DisplayUnit(quantity.unit)
     values = [abs(value) for record in records if (value := value_of(record, quantity)) is not None]
     small = bool(values) and statistics.median(values) < 1
-    return Shown(f"meV{slash}{rest}", energy_in_ev("meV")) if small else Shown(quantity.unit)
+    return DisplayUnit(f"meV{slash}{rest}", energy_in_ev("meV")) if small else DisplayUnit(quantity.unit)
 
 
-def in_kcal(quantity: Quantity) -> Shown | None:
+def in_kcal(quantity: Quantity) -> DisplayUnit | None:
     """Return kcal/mol, or kcal/mol/Å, for an energy or a force in eV; None for anything else."""
     if quantity.unit not in ("eV", "eV/Å"):
         return None
-    return Shown(quantity.unit.replace("eV", "kcal/mol"), energy_in_ev("kcal/mol"))
+    return DisplayUnit(quantity.unit.replace("eV", "kcal/mol"), energy_in_ev("kcal/mol"))

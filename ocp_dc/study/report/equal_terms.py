@@ -1,15 +1,15 @@
-"""Whether the arms of a study began with the same weights, seed by seed."""
+"""A comparison of the initial weights of the arms, seed by seed."""
 
 from __future__ import annotations
 
 from ocp_dc.study.report.groups import Group
-from ocp_dc.study.report.sentences import listed
+from ocp_dc.study.report.sentences import join_names
 
 
-def equal_terms(group: Group) -> str:
+def describe_equal_terms(group: Group) -> str:
     """Return a sentence or two about the initial weights of each arm against those of the baseline's same seed.
 
-    Arms with parameters of their own, such as those of norms, draw others after them from another place of the random
+    Arms with additional parameters, such as those of norms, draw the following ones from another place of the random
     sequence, and so need not begin alike.
     Runs that have not started have no weights to compare and are not mentioned.
     """
@@ -32,12 +32,12 @@ def equal_terms(group: Group) -> str:
         arms = [f"{name} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" for name, seeds in other.items()]
         rest = "; the others began with the baseline's, seed by seed" if same else ""
         said.append(
-            f"{listed(arms)} began with other weights than the baseline, as arms with other parameters may{rest}."
+            f"{join_names(arms)} began with other weights than the baseline, as arms with other parameters may{rest}."
         )
     elif same:
         said.append("with each seed all arms began with the same weights.")
     if unknown:
-        said.append(f"Unknown for {listed(unknown)}.")
+        said.append(f"Unknown for {join_names(unknown)}.")
     return f"{group.title}: {' '.join(said) or 'no initial weights to compare.'}"
 
 

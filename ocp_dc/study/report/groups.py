@@ -1,4 +1,4 @@
-"""A study's runs, gathered by model and data set, and its arms compared with the baseline and ranked."""
+"""The runs of a study by model and data set, its arms compared with the baseline and ranked."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ocp_dc.study.record import Quantity, RunRecord, StudyResults
-from ocp_dc.study.report.reach import Reach, reach
-from ocp_dc.study.report.statistics import Comparison, compare, corrected, is_relative, value_of
+from ocp_dc.study.report.reach import Reach, find_reach
+from ocp_dc.study.report.statistics import Comparison, compare, correct_p_values, is_relative, value_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Arm:
-    """An arm on one model and data set.
+class ArmResults:
+    """The results of an arm on one model and data set.
 
     Args:
         name: its name.
         runs: its runs, by seed.
         against_baseline: for each key of a quantity its comparison with the baseline; empty for the baseline.
-        reached: for each seed when the error of the baseline was reached.
+        reached: when the error of the baseline was reached, by seed.
     """
 
     name: str
@@ -48,18 +48,18 @@ class Group:
     model: str
     data: str
     baseline: str
-    arms: Mapping[str, Arm]
+    arms: Mapping[str, ArmResults]
 
     @property
     def title(self) -> str:
-        """The model and the data set, in words."""
+        """Return the model and the data set, in words."""
         return f"{self.model} on {self.data}"
 
-    def ranking(self, quantity: Quantity) -> list[Arm]:
+    def ranking(self, quantity: Quantity) -> list[ArmResults]:
         """Return the arms that can be ranked, the best mean first.
 
-        Those count that diverged with no seed and finished with as many seeds as any such arm did: a mean over fewer
-        seeds, or over the seeds that went well, is another quantity. Empty where neither end is the better one.
+        These are the arms that diverged with no seed and finished with as many seeds as any such arm: a mean over fewer
+        seeds, or over the seeds that went well, is another quantity. Empty for a quantity without a better direction.
         """
         if quantity.lower_is_better is None:
             return []
@@ -91,7 +91,9 @@ def _group(results: StudyResults, model: str, data: str, relative: Mapping[str, 
             for q in results.quantities
             if arm != results.baseline and q.primary is primary
         }
-        for (arm, key), comparison in corrected(table).items():
+        for (arm, key), comparison in correct_p_values(table).items():
             compared[arm][key] = comparison
-    arms = {arm: Arm(arm, found, compared[arm], reach(results, found, reference)) for arm, found in runs.items()}
+    arms = {
+        arm: ArmResults(arm, found, compared[arm], find_reach(results, found, reference)) for arm, found in runs.items()
+    }
     return Group(model, data, results.baseline, arms)

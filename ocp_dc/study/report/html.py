@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ocp_dc.study.report.content import Content
 
 
-def html(content: Content) -> str:
+def render_html(content: Content) -> str:
     """Return the page. Every text is escaped: names come from a user's YAML."""
     environment = Environment(
         loader=PackageLoader("ocp_dc.study.report", "."),

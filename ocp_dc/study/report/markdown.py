@@ -9,7 +9,7 @@ from ocp_dc.study.report.content import Content, Section
 from ocp_dc.study.report.tables import Cell, Table
 
 
-def markdown(content: Content) -> str:
+def render_markdown(content: Content) -> str:
     """Return the report as GitHub's Markdown; plots are referred to as ``plots/NAME.png``."""
     return "\n".join(_lines(content)) + "\n"
 

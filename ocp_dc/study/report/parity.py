@@ -1,4 +1,4 @@
-"""Predicted against true energies and forces of each arm, from what its runs saved."""
+"""Predicted against true energies and forces of each arm, from the saved predictions of its runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def parity_figure(group: Group) -> Figure | None:
     """Draw the first seed of each arm that has predictions: energies above, force components below; None without any.
 
     The mean of the true energies is taken from both. The axes reach as far as the true values, so that arms can be
-    compared: what lies outside, or is not finite, is counted.
+    compared: predictions outside, or not finite, are counted.
     """
     found = {}
     for arm in group.arms.values():

@@ -14,8 +14,8 @@ from ocp_dc.plotting.axes import add_grid, log_scale
 from ocp_dc.plotting.figures import new_figure
 from ocp_dc.plotting.style import COLORS, literal_text, shortened
 from ocp_dc.study.record import Quantity, StudyResults
-from ocp_dc.study.report.display import Shown, shown_in
-from ocp_dc.study.report.groups import Arm, Group
+from ocp_dc.study.report.display import DisplayUnit, display_unit
+from ocp_dc.study.report.groups import ArmResults, Group
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 LONGEST_NAME = 32  # characters of an arm
@@ -23,19 +23,19 @@ LONGEST_TITLE = 80
 
 
 def errors_figure(results: StudyResults, group: Group) -> Figure:
-    """Draw each primary quantity of each seed as a dot, a row for each arm, with the means and what is missing."""
-    quantities = primary(results)
+    """Draw each primary quantity of each seed as a dot, a row for each arm, with means and numbers of missing seeds."""
+    quantities = primary_quantities(results)
     figure = figure_of(group, (4.6 * len(quantities) + 1.2, 1.4 + 0.42 * len(group.arms)))
     axes = figure.subplots(1, len(quantities), squeeze=False, sharey=True)[0]
     for ax, quantity in zip(axes, quantities, strict=True):
-        shown = shown_in(quantity, results.records)
+        shown = display_unit(quantity, results.records)
         for row, arm in enumerate(group.arms.values()):
             _dots(ax, row, arm, quantity, shown)
         reference = group.arms.get(group.baseline)
         if reference and np.isfinite(mean := reference.mean(quantity) / shown.size):
             ax.axvline(mean, color="0.5", linewidth=0.9, linestyle="--", zorder=1)
         _maybe_log(ax, "x", [v for arm in group.arms.values() for v in arm.values(quantity)])
-        ax.set(xlabel=label(quantity, shown), ylim=(len(group.arms) - 0.5, -0.5))
+        ax.set(xlabel=axis_label(quantity, shown), ylim=(len(group.arms) - 0.5, -0.5))
         ax.set_yticks(range(len(group.arms)), [_row_label(arm) for arm in group.arms.values()])
         add_grid(ax)
     figure.supxlabel("dots: seeds, bar: their mean, dashed: the baseline's mean", fontsize="small")
@@ -44,13 +44,13 @@ def errors_figure(results: StudyResults, group: Group) -> Figure:
 
 def tradeoff_figure(results: StudyResults, group: Group) -> Figure | None:
     """Draw the first primary quantity against the second, a marker for each arm; None where there are not two."""
-    quantities = primary(results)[:2]
+    quantities = primary_quantities(results)[:2]
     arms = [arm for arm in group.arms.values() if all(arm.values(q) for q in quantities)]
     if len(quantities) < 2 or not arms:
         return None
     figure = figure_of(group, (8.2, 4.8))
     ax = figure.subplots()
-    shown = [shown_in(q, results.records) for q in quantities]
+    shown = [display_unit(q, results.records) for q in quantities]
     handles = []
     for i, arm in enumerate(group.arms.values()):
         if arm not in arms:
@@ -76,19 +76,19 @@ def tradeoff_figure(results: StudyResults, group: Group) -> Figure | None:
         handles.append(Line2D([], [], label=literal_text(arm.name, LONGEST_NAME) + some, **style))
     _maybe_log(ax, "x", [v for arm in arms for v in arm.values(quantities[0])])
     _maybe_log(ax, "y", [v for arm in arms for v in arm.values(quantities[1])])
-    ax.set(xlabel=label(quantities[0], shown[0]), ylabel=label(quantities[1], shown[1]))
+    ax.set(xlabel=axis_label(quantities[0], shown[0]), ylabel=axis_label(quantities[1], shown[1]))
     add_grid(ax)
     figure.legend(handles=handles, loc="outside right upper", frameon=False)
     figure.supxlabel("mean of the seeds that finished, bars: their standard deviation", fontsize="small")
     return figure
 
 
-def primary(results: StudyResults) -> list[Quantity]:
-    """Return the quantities that the verdict is about."""
+def primary_quantities(results: StudyResults) -> list[Quantity]:
+    """Return the quantities of the verdict."""
     return [q for q in results.quantities if q.primary]
 
 
-def _dots(ax: Axes, row: int, arm: Arm, quantity: Quantity, shown: Shown) -> None:
+def _dots(ax: Axes, row: int, arm: ArmResults, quantity: Quantity, shown: DisplayUnit) -> None:
     values = np.array(arm.values(quantity)) / shown.size
     color = COLORS[row % len(COLORS)]
     offsets = np.linspace(-0.14, 0.14, len(values)) if len(values) > 1 else np.zeros(len(values))
@@ -97,8 +97,8 @@ def _dots(ax: Axes, row: int, arm: Arm, quantity: Quantity, shown: Shown) -> Non
         ax.plot([values.mean()] * 2, [row - 0.3, row + 0.3], color=color, linewidth=2.2, zorder=3)
 
 
-def _row_label(arm: Arm) -> str:
-    """Return the arm's name, above what became of the seeds that have no dot."""
+def _row_label(arm: ArmResults) -> str:
+    """Return the arm's name, above the numbers of seeds without a dot, by status."""
     counts = [(status, len(arm.with_status(status))) for status in ("diverged", "failed", "unfinished")]
     return "\n".join(
         [literal_text(arm.name, LONGEST_NAME), ", ".join(f"{count} {status}" for status, count in counts if count)]
@@ -110,7 +110,7 @@ def _maybe_log(ax: Axes, axis: Literal["x", "y"], values: Sequence[float]) -> No
         log_scale(ax, axis)
 
 
-def label(quantity: Quantity, shown: Shown) -> str:
+def axis_label(quantity: Quantity, shown: DisplayUnit) -> str:
     """Return an axis' label with its unit."""
     return f"{quantity.label} [{shown.unit}]" if shown.unit else quantity.label
 

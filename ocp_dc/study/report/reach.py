@@ -1,4 +1,4 @@
-"""How soon an arm reaches the validation error that the baseline ends up with: cost for the same accuracy."""
+"""Steps or epochs until an arm reaches the validation error of the baseline: the cost of the same accuracy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ocp_dc.study.record import Quantity, RunRecord, StudyResults
 
 @dataclasses.dataclass(frozen=True)
 class Reach:
-    """When the run of one seed was first as good as the baseline's best validation with the same seed.
+    """The time at which the run of one seed was first as good as the baseline's best validation with that seed.
 
     Args:
         seed: the seed.
@@ -31,12 +31,12 @@ def targets(results: StudyResults) -> list[Quantity]:
     return [q for q in results.quantities if q.primary and q.key in curves and q.lower_is_better is not None]
 
 
-def reach(results: StudyResults, arm: Sequence[RunRecord], baseline: Sequence[RunRecord]) -> list[Reach]:
+def find_reach(results: StudyResults, arm: Sequence[RunRecord], baseline: Sequence[RunRecord]) -> list[Reach]:
     """Return when each seed of an arm reached the baseline's error, paired by seed.
 
     The baseline's best is its lowest validation error (the highest, where that is better) of a run that is done, each
-    quantity by itself. A run that diverged has never reached what it did not reach before; one that failed or is
-    unfinished might have, and is left out unless it did.
+    quantity by itself. A run that diverged never reaches it later; one that failed or is unfinished might have, and is
+    left out unless it has reached it already.
 
     Args:
         results: the study, for its quantities and its axis.
@@ -49,7 +49,7 @@ def reach(results: StudyResults, arm: Sequence[RunRecord], baseline: Sequence[Ru
         reference = references.get(run.seed)
         if reference is None or not _has(results, reference) or not _has(results, run):
             continue
-        hits = {q.key: _as_good(run, reference, q) for q in targets(results)}  # (N,) each
+        hits = {q.key: _as_good(run, reference, q) for q in targets(results)}  # [N] each
         x = np.asarray(run.curves[results.x])
         first = {key: _first(x, hit) for key, hit in hits.items()}
         times = [time for time in first.values() if time is not None]
@@ -65,7 +65,7 @@ def _has(results: StudyResults, run: RunRecord) -> bool:
 
 
 def _as_good(run: RunRecord, reference: RunRecord, quantity: Quantity) -> np.ndarray:
-    """Return the (N,) validations at which a run is as good as the reference at its best; NaN is not."""
+    """Return [N] booleans: the validations at which a run is as good as the reference at its best; NaN is not."""
     sign = 1 if quantity.lower_is_better else -1
     goal = sign * np.asarray(reference.curves[quantity.key], dtype=float)
     goal = goal[np.isfinite(goal)]

@@ -1,4 +1,4 @@
-"""Plain sentences about one arm: what became of its runs, and its changes against the baseline."""
+"""Plain sentences about one arm: its runs that are not done, and its changes against the baseline."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ocp_dc.study.record import RunRecord
 from ocp_dc.study.report import changes
-from ocp_dc.study.report.display import Shown
-from ocp_dc.study.report.groups import Arm, Group
+from ocp_dc.study.report.display import DisplayUnit
+from ocp_dc.study.report.groups import ArmResults, Group
 from ocp_dc.study.report.statistics import Comparison
 
 LONGEST_REASON = 80
 
 
-def about(arm: Arm, group: Group, shown: Mapping[str, Shown]) -> str:
+def describe_arm(arm: ArmResults, group: Group, shown: Mapping[str, DisplayUnit]) -> str:
     """Return the sentences about an arm; an empty text for a baseline whose seeds have all finished.
 
     Args:
@@ -21,7 +21,7 @@ def about(arm: Arm, group: Group, shown: Mapping[str, Shown]) -> str:
         group: all arms on that model and data set.
         shown: for each key of a primary quantity the unit to show it in.
     """
-    said = list(holes(arm))
+    said = list(describe_missing_runs(arm))
     if arm.name != group.baseline and arm.with_status("done"):
         compared = [arm.against_baseline[key] for key in shown]
         pairs = max((len(c.seeds) for c in compared), default=0)
@@ -30,7 +30,7 @@ def about(arm: Arm, group: Group, shown: Mapping[str, Shown]) -> str:
         else:
             tests = number_of_tests(group, shown)
             said.append("; ".join(_change(c, len(arm.runs), tests, shown[c.quantity.key]) for c in compared))
-            said.extend(mixed(compared))
+            said.extend(describe_mixed_changes(compared))
     return " ".join(sentence(text) for text in said)
 
 
@@ -40,14 +40,14 @@ def sentence(text: str) -> str:
     return f"{text[0].upper() if first.strip(':').islower() else text[0]}{text[1:]}."  # nRMSE keeps its small n
 
 
-def number_of_tests(group: Group, keys: Mapping[str, Shown]) -> int:
-    """Return among how many comparisons with the baseline the correction was made."""
+def number_of_tests(group: Group, keys: Mapping[str, DisplayUnit]) -> int:
+    """Return the number of comparisons with the baseline that the correction was made for."""
     compared = [arm.against_baseline.get(key) for arm in group.arms.values() for key in keys]
     return sum(c is not None and c.p is not None for c in compared)
 
 
-def holes(arm: Arm) -> Iterator[str]:
-    """Yield what happened to the runs that are not done: ``diverged with 2 of 3 seeds: at step 312 (seed 1), ...``."""
+def describe_missing_runs(arm: ArmResults) -> Iterator[str]:
+    """Yield the runs that are not done: ``diverged with 2 of 3 seeds: at step 312 (seed 1), ...``."""
     of = f"of {len(arm.runs)} seed{'s' if len(arm.runs) > 1 else ''}"
     for status in ("diverged", "failed"):
         if runs := arm.with_status(status):
@@ -56,23 +56,23 @@ def holes(arm: Arm) -> Iterator[str]:
         yield f"unfinished with {len(runs)} {of}: {', '.join(f'seed {run.seed}' for run in runs)}"
 
 
-def mixed(compared: Sequence[Comparison]) -> Iterator[str]:
+def describe_mixed_changes(compared: Sequence[Comparison]) -> Iterator[str]:
     """Yield ``better on energy MAE, worse on forces MAE`` where that is so, beyond the spread."""
     better, worse = ([c.quantity.label for c in compared if c.better is which] for which in (True, False))
     if better and worse:
-        yield f"better on {listed(better)}, worse on {listed(worse)}"
+        yield f"better on {join_names(better)}, worse on {join_names(worse)}"
 
 
-def listed(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """Return ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def extent(comparison: Comparison, seeds: str, tests: int) -> str:
-    """Return whether a change that has a p-value exceeds the spread; empty where it does not.
+def describe_significance(comparison: Comparison, seeds: str, tests: int) -> str:
+    """Return in words that a change exceeds the spread over seeds; an empty text where it does not.
 
     Args:
-        comparison: the change.
+        comparison: the change, with a p-value.
         seeds: ``3 seeds``.
         tests: the number of comparisons of the table.
     """
@@ -81,16 +81,16 @@ def extent(comparison: Comparison, seeds: str, tests: int) -> str:
     return f"beyond the spread over {seeds} taken alone, not among {tests} comparisons" * comparison.beyond_alone
 
 
-def _change(comparison: Comparison, planned: int, tests: int, shown: Shown) -> str:
-    """Return what became of a quantity: ``energy MAE lower by 24 % (...), beyond the spread over 3 seeds``."""
+def _change(comparison: Comparison, planned: int, tests: int, shown: DisplayUnit) -> str:
+    """Return the change of a quantity: ``energy MAE lower by 24 % (...), beyond the spread over 3 seeds``."""
     label, pairs = comparison.quantity.label, len(comparison.seeds)
     if pairs < 2:
         return f"{label}: {_too_few(pairs, planned)}"
     seeds = f"{pairs} seeds" if pairs == planned else f"the {pairs} of {planned} seeds that finished in both"
     if comparison.direction == 0 and comparison.low == comparison.high:
         return f"{label} the same with each of {seeds}"
-    if beyond := extent(comparison, seeds, tests):
-        return f"{label} {changes.by(comparison, shown)}, {beyond}"
+    if beyond := describe_significance(comparison, seeds, tests):
+        return f"{label} {changes.with_interval(comparison, shown)}, {beyond}"
     return f"{label}: no difference beyond the spread over {seeds} ({changes.signed(comparison, shown, interval=True)})"
 
 
@@ -101,7 +101,7 @@ def _too_few(pairs: int, planned: int) -> str:
 
 
 def _reason(run: RunRecord) -> str:
-    """Return when, or why: the first clause of a message such as ``diverged at step 312: the loss is NaN``."""
+    """Return when or why a run ended: the first clause of ``diverged at step 312: the loss is NaN``."""
     text = run.message.strip().partition("\n")[0].removeprefix("diverged ")
     if run.status == "diverged":
         text = text.partition(": ")[0]

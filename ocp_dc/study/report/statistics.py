@@ -1,4 +1,4 @@
-"""An arm against another one, paired by seed: the change, its 95 % interval and its p-value."""
+"""Comparisons of two arms, paired by seed: the change, its 95 % interval and its p-value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Comparison:
     """A quantity of an arm compared with the same quantity of another arm.
 
     Args:
-        quantity: what is compared.
+        quantity: the quantity.
         seeds: the seeds that finished in both and have the quantity.
         relative: whether changes are ratios (1 is no change) or differences in the quantity's unit (0 is none).
         change: ratio of the geometric means, or difference of the means; None without seeds.
@@ -51,17 +51,17 @@ class Comparison:
 
     @property
     def beyond_alone(self) -> bool:
-        """Whether the change exceeds the spread over seeds, if this were the only comparison."""
+        """Tell whether the change exceeds the spread over seeds, if this were the only comparison."""
         return self.p is not None and self.p < LEVEL
 
     @property
     def beyond(self) -> bool:
-        """Whether the change exceeds the spread over seeds, corrected where it is one of a table's."""
+        """Tell whether the change exceeds the spread over seeds, corrected where it belongs to a table."""
         return self.beyond_alone and (self.p_adjusted is None or self.p_adjusted < LEVEL)
 
     @property
     def better(self) -> bool | None:
-        """Whether the change is for the better, for the worse (False), or neither (None)."""
+        """Tell whether the change is for the better (True), for the worse (False), or neither (None)."""
         if not self.beyond or self.direction == 0 or self.quantity.lower_is_better is None:
             return None
         return (self.direction < 0) == self.quantity.lower_is_better
@@ -74,9 +74,9 @@ def value_of(record: RunRecord, quantity: Quantity) -> float | None:
 
 
 def is_relative(records: Iterable[RunRecord], quantity: Quantity) -> bool:
-    """Return whether changes of a quantity are told as ratios: errors and costs are, where all are above zero.
+    """Tell whether changes of a quantity are given as ratios: errors and costs are, where all are above zero.
 
-    What is better when it is higher (a cosine, a share of structures) has no ratio that means anything near zero.
+    For quantities that are better when they are higher (a cosine, a share of structures) ratios near zero mean nothing.
     """
     values = [value for record in records if (value := value_of(record, quantity)) is not None]
     return quantity.lower_is_better is not False and all(value > 0 for value in values)
@@ -95,8 +95,8 @@ def compare(
     Args:
         arm: the runs of the arm, one for each seed.
         baseline: those of the baseline.
-        quantity: what to compare.
-        relative: ratios or differences; None for what :func:`is_relative` says of these runs.
+        quantity: the quantity.
+        relative: ratios or differences; None lets :func:`is_relative` decide from these runs.
     """
     if relative is None:
         relative = is_relative((*arm, *baseline), quantity)
@@ -123,13 +123,13 @@ def compare(
     return dataclasses.replace(comparison, low=low, high=high, p=float(result.pvalue))
 
 
-def corrected(table: dict[Key, Comparison]) -> dict[Key, Comparison]:
+def correct_p_values(table: dict[Key, Comparison]) -> dict[Key, Comparison]:
     """Return the comparisons of one table with ``p_adjusted`` filled in: Benjamini and Hochberg's correction.
 
-    A table has a comparison for each arm and quantity, and at a level of 5 % one in twenty arms that change nothing
-    would seem to. The correction bounds the expected share of such false findings among all that are reported, for
-    tests that are independent or depend on one another positively, as those with one common baseline tend to
-    (Benjamini and Yekutieli, Annals of Statistics 29, 1165 (2001)). The intervals are those of single comparisons.
+    A table has a comparison for each arm and quantity, and at a level of 5 % one in twenty arms without any effect
+    would seem to have one. The correction bounds the expected share of such false findings among all that are
+    reported, for tests that are independent or depend on one another positively, as those with one common baseline tend
+    to (Benjamini and Yekutieli, Annals of Statistics 29, 1165 (2001)). The intervals are those of single comparisons.
     """
     tested = {key: comparison.p for key, comparison in table.items() if comparison.p is not None}
     if not tested:

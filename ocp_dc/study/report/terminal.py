@@ -1,4 +1,4 @@
-"""The report in a terminal: verdict and tables, in as many pieces as its width calls for."""
+"""The report in a terminal: verdict and tables, split into pieces that fit its width."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ocp_dc.study.report.content import Content, Section
 from ocp_dc.study.report.tables import Cell, Column, Table
 
 WIDEST_NAME = 28  # longer names of arms are folded
-PADDING = 3  # what rich's box puts around a column
+PADDING = 3  # of rich's box around a column
 
 
 def print_content(content: Content, console: Console) -> None:
     """Print a report.
 
     Args:
-        content: what it says.
-        console: where to.
+        content: the content of the report.
+        console: where to print.
     """
     results = content.results
     console.print(f"[bold]{escape(results.title)}[/bold]", highlight=False)

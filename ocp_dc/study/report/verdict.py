@@ -1,4 +1,4 @@
-"""What a study found on a model and data set, in sentences that claim no more than the seeds bear out."""
+"""The verdict of a study on one model and data set, in sentences that claim no more than the seeds support."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ocp_dc.study.record import Quantity, StudyResults
 from ocp_dc.study.report import changes
-from ocp_dc.study.report.display import Shown, shown_in
-from ocp_dc.study.report.groups import Arm, Group
-from ocp_dc.study.report.sentences import about, extent, listed, mixed, number_of_tests, sentence
+from ocp_dc.study.report.display import DisplayUnit, display_unit
+from ocp_dc.study.report.groups import ArmResults, Group
+from ocp_dc.study.report.sentences import (
+    describe_arm,
+    describe_mixed_changes,
+    describe_significance,
+    join_names,
+    number_of_tests,
+    sentence,
+)
 from ocp_dc.study.report.statistics import Comparison, compare, is_relative
 
 
@@ -19,8 +26,8 @@ class Verdict:
 
     Args:
         title: the model and the data set.
-        overall: sentences about which arm is best, and whether that means anything.
-        arms: for each arm the sentences about it; the baseline has some only where not all of its seeds finished.
+        overall: sentences about the best arm, and whether its lead is significant.
+        arms: sentences about each arm; the baseline has some only where not all of its seeds finished.
     """
 
     title: str
@@ -28,20 +35,20 @@ class Verdict:
     arms: Mapping[str, str]
 
 
-def verdict(results: StudyResults, group: Group) -> Verdict:
+def build_verdict(results: StudyResults, group: Group) -> Verdict:
     """Return the verdict on one model and data set of a study.
 
     A change is *beyond the spread* where the paired t-test over the seeds says so at 5 % after the correction for the
-    other comparisons of the table (:func:`ocp_dc.study.report.statistics.corrected`). The best arm is compared with the
-    runner-up without correction, although both are chosen for their errors: the two-sided test of the winner against
-    the runner-up holds its level (Hung and Fithian, Annals of Statistics 47, 758 (2019)).
+    other comparisons of the table (:func:`ocp_dc.study.report.statistics.correct_p_values`). The best arm is compared
+    with the runner-up without correction, although both are chosen for their errors: the two-sided test of the winner
+    against the runner-up holds its level (Hung and Fithian, Annals of Statistics 47, 758 (2019)).
     """
-    shown = {q.key: shown_in(q, results.records) for q in results.quantities if q.primary}
-    arms = {name: text for name, arm in group.arms.items() if (text := about(arm, group, shown))}
+    shown = {q.key: display_unit(q, results.records) for q in results.quantities if q.primary}
+    arms = {name: text for name, arm in group.arms.items() if (text := describe_arm(arm, group, shown))}
     return Verdict(group.title, tuple(_overall(results, group, shown)), arms)
 
 
-def _overall(results: StudyResults, group: Group, shown: Mapping[str, Shown]) -> Iterator[str]:
+def _overall(results: StudyResults, group: Group, shown: Mapping[str, DisplayUnit]) -> Iterator[str]:
     done = [arm.name for arm in group.arms.values() if arm.with_status("done")]
     if not done:
         yield "Nothing has finished: no verdict."
@@ -61,7 +68,7 @@ def _overall(results: StudyResults, group: Group, shown: Mapping[str, Shown]) ->
         count = "both" if len(contests) == 2 else "all"
         yield f"The same arm leads on {count}." if len(leaders) == 1 else f"No arm leads on {count}."
     for name in leaders:
-        for text in mixed([c for key, c in group.arms[name].against_baseline.items() if key in shown]):
+        for text in describe_mixed_changes([c for key, c in group.arms[name].against_baseline.items() if key in shown]):
             yield f"{name} is {text} than the baseline."
     ranked = {arm.name for order in rankings.values() for arm in order}
     if not contests:
@@ -71,9 +78,13 @@ def _overall(results: StudyResults, group: Group, shown: Mapping[str, Shown]) ->
 
 
 def _leader(
-    results: StudyResults, group: Group, quantity: Quantity, order: Sequence[Arm], shown: Mapping[str, Shown]
+    results: StudyResults,
+    group: Group,
+    quantity: Quantity,
+    order: Sequence[ArmResults],
+    shown: Mapping[str, DisplayUnit],
 ) -> str:
-    """Return who has the best mean of a quantity, and what that is worth against the baseline and the runner-up."""
+    """Return the arm with the best mean of a quantity, and its changes against the baseline and the runner-up."""
     first, second = order[:2]
     lead = f"{first.name} is {'lowest' if quantity.lower_is_better else 'highest'}"
     said = [f"{quantity.label}: {lead}, and is the baseline"]
@@ -91,19 +102,19 @@ def _leader(
 def _alone(ranked: Collection[str]) -> str:
     if not ranked:
         return "each arm that finished diverged with a seed"
-    return f"only {listed(sorted(ranked))} finished with as many seeds and diverged with none"
+    return f"only {join_names(sorted(ranked))} finished with as many seeds and diverged with none"
 
 
-def _against(other: str, comparison: Comparison, shown: Shown, tests: int) -> str:
+def _against(other: str, comparison: Comparison, shown: DisplayUnit, tests: int) -> str:
     if len(comparison.seeds) < 2:
         return f"against {other}: {'one seed' if comparison.seeds else 'no seed'} in common, no verdict"
     seeds = f"{len(comparison.seeds)} seeds"
-    if beyond := extent(comparison, seeds, tests):
-        return f"against {other}: {changes.short(comparison, shown)}, {beyond}"
+    if beyond := describe_significance(comparison, seeds, tests):
+        return f"against {other}: {changes.without_interval(comparison, shown)}, {beyond}"
     return f"against {other}: no difference beyond the spread over {seeds} ({changes.signed(comparison, shown)})"
 
 
-def _statuses(arm: Arm) -> str:
+def _statuses(arm: ArmResults) -> str:
     counts = [(status, len(arm.with_status(status))) for status in ("done", "diverged", "failed", "unfinished")]
     text = ", ".join(f"{count} {status}" for status, count in counts if count)
     return f"{text} of {len(arm.runs)}"

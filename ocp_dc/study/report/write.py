@@ -9,10 +9,10 @@ from rich.console import Console
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import replacing, write_csv
 from ocp_dc.study.record import StudyResults
-from ocp_dc.study.report.content import KINDS, content
+from ocp_dc.study.report.content import PLOT_SUFFIXES, build_content
 from ocp_dc.study.report.csv_rows import run_rows, table_rows
-from ocp_dc.study.report.html import html
-from ocp_dc.study.report.markdown import markdown
+from ocp_dc.study.report.html import render_html
+from ocp_dc.study.report.markdown import render_markdown
 from ocp_dc.study.report.terminal import print_content
 
 
@@ -20,7 +20,7 @@ def write_report(results: StudyResults, out: Path) -> list[Path]:
     """Write ``table.csv``, ``runs.csv``, ``plots/*.png``, ``report.md`` and ``report.html``; return their paths.
 
     Everything is made before the first file is written, and each file appears whole or not at all. The files of an
-    earlier report are replaced, and plots of its that this one does not have are taken away.
+    earlier report are replaced, and its plots that this one does not have are removed.
 
     Args:
         results: the study, finished or not.
@@ -32,8 +32,8 @@ def write_report(results: StudyResults, out: Path) -> list[Path]:
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: got a file, expected a folder for the report")
-    report = content(results)
-    texts = {out / "report.md": markdown(report), out / "report.html": html(report)}
+    report = build_content(results)
+    texts = {out / "report.md": render_markdown(report), out / "report.html": render_html(report)}
     plots = {out / "plots" / plot.name: plot.png for section in report.sections for plot in section.plots}
     rows = {out / "table.csv": table_rows(results, report.groups), out / "runs.csv": run_rows(results)}
     for path, table in rows.items():
@@ -42,7 +42,7 @@ def write_report(results: StudyResults, out: Path) -> list[Path]:
         with replacing(path) as temporary:
             temporary.write_bytes(data)
     for path in (out / "plots").glob("*.png"):
-        if path not in plots and path.stem.endswith(KINDS):
+        if path not in plots and path.stem.endswith(PLOT_SUFFIXES):
             path.unlink()
     return [*rows, *plots, *texts]
 
@@ -57,4 +57,4 @@ def print_report(results: StudyResults, console: Console | None = None) -> None:
     Raises:
         UserError: the study has no runs.
     """
-    print_content(content(results, plots=False), console or Console())
+    print_content(build_content(results, plots=False), console or Console())

@@ -8,7 +8,7 @@ import pytest
 from ocp_dc.core.errors import UserError
 from ocp_dc.pinn.data import generate, make_data, read_solution
 from ocp_dc.pinn.data.generators import diffusion_reaction, shallow_water
-from ocp_dc.pinn.data.layouts import LAYOUTS
+from ocp_dc.pinn.data.layouts import FILE_LAYOUTS
 
 ENDS = {
     "advection": (2.0, 0.0, 1.0),
@@ -26,10 +26,10 @@ def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shallow_water, "RINGS", 200)
 
 
-@pytest.mark.parametrize("task", LAYOUTS)
+@pytest.mark.parametrize("task", FILE_LAYOUTS)
 def test_data_of_every_task(tmp_path: Path, task: str) -> None:
     path = make_data(task, tmp_path / "new", seed=3, size=8, times=4)
-    assert path == tmp_path / "new" / LAYOUTS[task].file_name
+    assert path == tmp_path / "new" / FILE_LAYOUTS[task].file_name
     expected, got = generate(task, size=8, times=4, seed=3), read_solution(task, path)
     end, left, right = ENDS[task]
     assert expected.axes["t"].tolist() == np.linspace(0.0, end, 4).tolist()
@@ -57,7 +57,7 @@ def test_several_samples_and_a_file_name(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
-    genuine = tmp_path / LAYOUTS["advection"].file_name
+    genuine = tmp_path / FILE_LAYOUTS["advection"].file_name
     genuine.write_text("gigabytes")
     with pytest.raises(UserError, match="is there already, and is not overwritten"):
         make_data("advection", tmp_path)

@@ -11,15 +11,15 @@ from scipy.linalg import expm
 from ocp_dc.pinn.data import generate
 from ocp_dc.pinn.data.generators import compressible_flow as flow
 from ocp_dc.pinn.data.generators import diffusion_sorption as sorption
-from ocp_dc.pinn.data.generators.grids import cell_centres, refinement
+from ocp_dc.pinn.data.generators.grids import cell_centers, refinement
 
 
 def test_refined_cells_keep_their_centres() -> None:
     for size, least in ((8, 1), (8, 100), (100, 256), (128, 256), (5, 25)):
         factor = refinement(size, least)
         assert size * factor >= least
-        kept = cell_centres(-1.0, 2.0, size * factor)[factor // 2 :: factor]
-        np.testing.assert_allclose(kept, cell_centres(-1.0, 2.0, size), rtol=0, atol=1e-14)
+        kept = cell_centers(-1.0, 2.0, size * factor)[factor // 2 :: factor]
+        np.testing.assert_allclose(kept, cell_centers(-1.0, 2.0, size), rtol=0, atol=1e-14)
 
 
 def test_advection_moves_by_beta_t() -> None:
@@ -55,7 +55,7 @@ def simple_wave(x: np.ndarray, t: float) -> np.ndarray:
 def test_compressible_flow_converges_to_an_exact_wave() -> None:
     t, errors = np.array([0.0, 0.4, 0.8]), []
     for size in (12, 24, 48):
-        x = cell_centres(0.0, 1.0, size)
+        x = cell_centers(0.0, 1.0, size)
         got = flow.evolve(simple_wave(x, 0.0), t, eta=0.0, zeta=0.0, period=1.0)
         errors.append(np.abs(got - np.stack([simple_wave(x, now) for now in t])).max())
     # the series of a smooth wave converges faster than any power: each halving gains more digits than the one before
@@ -67,7 +67,7 @@ def test_compressible_flow_converges_to_an_exact_wave() -> None:
 def test_compressible_flow_conserves() -> None:
     t = np.linspace(0.0, 1.0, 5)
     density, velocity, pressure = np.moveaxis(
-        flow.evolve(flow.initial_fields(cell_centres(-1.0, 1.0, 128), 3), t, eta=0.01, zeta=0.02), 1, 0
+        flow.evolve(flow.initial_fields(cell_centers(-1.0, 1.0, 128), 3), t, eta=0.01, zeta=0.02), 1, 0
     )
     energy = pressure / (flow.GAMMA - 1) + density * velocity**2 / 2
     for conserved in (density, density * velocity, energy):
@@ -80,7 +80,7 @@ def test_viscosity_damps_sound_as_the_linear_equations_say() -> None:
     eta, zeta, t, k, faint = 2e-2, 5e-2, np.array([0.0, 1.0]), 2 * np.pi, 1e-6
     viscosity = zeta + 4 / 3 * eta
     linear = np.array([[0, -1j * k, 0], [0, -viscosity * k**2, -1j * k], [0, -1j * k * flow.GAMMA, 0]])
-    x, start = cell_centres(0.0, 1.0, 32), np.array([1.0, 0.3, -0.5])
+    x, start = cell_centers(0.0, 1.0, 32), np.array([1.0, 0.3, -0.5])
     background = np.array([[1.0], [0.0], [1.0]])
     got = flow.evolve(background + faint * start[:, None] * np.cos(k * x), t, eta, zeta, period=1.0)[1]
     expected = (expm(linear * t[1]) @ start)[:, None] * np.exp(1j * k * x)
@@ -101,7 +101,7 @@ def test_generated_flow_is_resolved_and_starts_on_its_background() -> None:
 def test_diffusion_sorption_is_of_second_order() -> None:
     t = np.array([0.0, 100.0, 500.0])
     errors, reference = [], sorption.evolve(np.full(1458, 0.1), t)
-    for size in (18, 54, 162):  # thirds, so that centres are centres of the reference's cells
+    for size in (18, 54, 162):  # thirds, so that centers are centers of the reference's cells
         factor = 1458 // size
         errors.append(np.abs(sorption.evolve(np.full(size, 0.1), t) - reference[:, factor // 2 :: factor])[1:].max())
     orders = np.log(np.array(errors[:-1]) / errors[1:]) / np.log(3)
@@ -124,7 +124,7 @@ def test_diffusion_sorption_next_to_the_left_wall_is_the_similarity_solution() -
 
     curve = solve_bvp(equations, ends, s, guess, tol=1e-7, max_nodes=20_000)
     assert curve.success
-    x, t = cell_centres(0.0, 1.0, 900), np.array([0.0, 20.0, 40.0])
+    x, t = cell_centers(0.0, 1.0, 900), np.array([0.0, 20.0, 40.0])
     u = sorption.evolve(np.full(900, start), t)
     near = x < 0.5
     for now in (1, 2):
@@ -135,7 +135,7 @@ def test_diffusion_sorption_next_to_the_left_wall_is_the_similarity_solution() -
 def test_diffusion_sorption_conserves_and_keeps_its_conditions() -> None:
     # what is stored, dissolved and sorbed, grows by what the walls let in: d/dt sum of G(u) = D [u_x], G' = R
     c, t, size = sorption.COEFFICIENTS, np.linspace(100.0, 500.0, 401), 500
-    x = cell_centres(0.0, 1.0, size)
+    x = cell_centers(0.0, 1.0, size)
     u = sorption.evolve(np.full(size, 0.1), np.concatenate([[0.0], t]))[1:]
     sorbed = (1 - c["por"]) / c["por"] * c["rho_s"] * c["k_f"] * (u + 1e-6) ** c["n_f"]
     stored = (u + sorbed).mean(axis=1)

@@ -10,18 +10,18 @@ from scipy.optimize import brentq
 from ocp_dc.pinn.data import generate
 from ocp_dc.pinn.data.generators import diffusion_reaction as reaction
 from ocp_dc.pinn.data.generators import shallow_water as water
-from ocp_dc.pinn.data.generators.grids import cell_centres
+from ocp_dc.pinn.data.generators.grids import cell_centers
 
 # --- diffusion-reaction --------------------------------------------------------------------------------------------
 
 
 def reaction_fields(size: int, t: np.ndarray, points: np.ndarray) -> np.ndarray:
-    start = reaction.initial_fields(cell_centres(-1.0, 1.0, size), seed=0)
+    start = reaction.initial_fields(cell_centers(-1.0, 1.0, size), seed=0)
     return reaction.values_at(reaction.evolve(start, t), points)
 
 
 def test_diffusion_reaction_converges_faster_than_any_power() -> None:
-    t, points = np.array([0.0, 1.0]), cell_centres(-1.0, 1.0, 20)
+    t, points = np.array([0.0, 1.0]), cell_centers(-1.0, 1.0, 20)
     reference = reaction_fields(64, t, points)
     sizes = np.array([16, 24, 32, 48])
     errors = [np.abs(reaction_fields(size, t, points) - reference).max() for size in sizes]
@@ -44,7 +44,7 @@ def five_points(size: int, t: np.ndarray) -> np.ndarray:
         change = [u - u**3 - c["k"] - v + c["Du"] * laplacian[0], u - v + c["Dv"] * laplacian[1]]
         return np.concatenate([values.ravel() for values in change])
 
-    start = reaction.initial_fields(cell_centres(-1.0, 1.0, size), seed=0)
+    start = reaction.initial_fields(cell_centers(-1.0, 1.0, size), seed=0)
     done = solve_ivp(rate, (t[0], t[-1]), start.ravel(), t_eval=t, rtol=1e-7, atol=1e-9)
     return done.y.T.reshape(len(t), 2, size, size)
 
@@ -52,7 +52,7 @@ def five_points(size: int, t: np.ndarray) -> np.ndarray:
 def test_finite_volumes_converge_to_the_cosine_method() -> None:
     t, errors = np.array([0.0, 0.5]), []
     for size in (48, 96):
-        expected = reaction_fields(64, t, cell_centres(-1.0, 1.0, size))
+        expected = reaction_fields(64, t, cell_centers(-1.0, 1.0, size))
         errors.append(np.abs(five_points(size, t) - expected)[1].max())
     assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.35)
 
@@ -60,7 +60,7 @@ def test_finite_volumes_converge_to_the_cosine_method() -> None:
 def test_diffusion_moves_but_does_not_make() -> None:
     # without a flux through the border, the mean of v changes by the reaction alone
     t = np.linspace(0.0, 1.0, 401)
-    fields = reaction.evolve(reaction.initial_fields(cell_centres(-1.0, 1.0, 32), seed=2), t)
+    fields = reaction.evolve(reaction.initial_fields(cell_centers(-1.0, 1.0, 32), seed=2), t)
     u, v = fields.mean(axis=(2, 3)).T
     assert v[-1] - v[0] == pytest.approx(simpson(u - v, x=t), rel=1e-6)
 
@@ -68,7 +68,7 @@ def test_diffusion_moves_but_does_not_make() -> None:
 def test_generated_reaction() -> None:
     solution = generate("diffusion_reaction", size=8, times=3, seed=1)
     assert [field.shape for field in solution.fields.values()] == [(3, 8, 8)] * 2
-    fine = reaction.initial_fields(cell_centres(-1.0, 1.0, 64), seed=1)
+    fine = reaction.initial_fields(cell_centers(-1.0, 1.0, 64), seed=1)
     np.testing.assert_allclose(np.square(fine).mean(axis=(1, 2)), 1.0, rtol=0.7)
 
 
@@ -95,7 +95,7 @@ def stoker(x: np.ndarray, t: float) -> tuple[np.ndarray, np.ndarray]:
 def test_straight_dam_break_converges_to_stokers() -> None:
     errors = []
     for size in (150, 300, 600):
-        x = cell_centres(0.0, 3.0, size)
+        x = cell_centers(0.0, 3.0, size)
         start = np.where(x < 1.0, 2.0, 1.0)
         got = water.evolve(start, np.zeros(size), np.array([0.0, 0.5]), end=3.0, radial=False)
         errors.append(sum(np.abs(g[1] - e).mean() for g, e in zip(got, stoker(x, 0.5), strict=True)))
@@ -107,7 +107,7 @@ def test_straight_dam_break_converges_to_stokers() -> None:
 @pytest.mark.parametrize("radial", [True, False])
 def test_smooth_waves_are_of_second_order(radial: bool) -> None:
     def solved(size: int) -> np.ndarray:
-        x = cell_centres(0.0, 3.0, size)
+        x = cell_centers(0.0, 3.0, size)
         return water.evolve(1 + 0.1 * np.exp(-8 * (x - 1.2) ** 2), np.zeros(size), np.array([0.0, 0.5]), 3.0, radial)[
             0
         ][1]
@@ -133,7 +133,7 @@ def test_water_at_rest_stays_at_rest_and_none_is_lost() -> None:
 
 def rusanov(radius: float, size: int, end: float) -> np.ndarray:
     """The depth by the plainest scheme on the plane itself: brute force, of first order."""
-    x = cell_centres(-2.5, 2.5, size)
+    x = cell_centers(-2.5, 2.5, size)
     width, now = 5 / size, 0.0
     state = np.stack([np.where(np.hypot(x[:, None], x) <= radius, 2.0, 1.0), *np.zeros((2, size, size))])
     while now < end:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ocp_dc.pinn.data import read_solution
-from ocp_dc.pinn.data.layouts import LAYOUTS
+from ocp_dc.pinn.data.layouts import FILE_LAYOUTS
 
 from tests.helpers.genuine_files import grouped, stacked
 
@@ -65,11 +65,11 @@ def test_only_the_sample_is_read(tmp_path: Path) -> None:
 
 
 def test_file_name_and_order_of_every_layout() -> None:
-    assert {layout.file_name for layout in LAYOUTS.values()} == {
+    assert {layout.file_name for layout in FILE_LAYOUTS.values()} == {
         "1D_Advection_Sols_beta0.1.hdf5",
         "1D_CFD_Rand_Eta1.e-8_Zeta1.e-8_periodic_Train.hdf5",
         "1D_diff-sorp_NA_NA.h5",
         "2D_diff-react_NA_NA.h5",
         "2D_rdb_NA_NA.h5",
     }
-    assert all(layout.axes[0] == "t" for layout in LAYOUTS.values())
+    assert all(layout.axes[0] == "t" for layout in FILE_LAYOUTS.values())

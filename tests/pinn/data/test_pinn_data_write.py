@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.pinn.data import read_solution, write_solution
-from ocp_dc.pinn.data.layouts import LAYOUTS
+from ocp_dc.pinn.data.layouts import FILE_LAYOUTS
 from ocp_dc.pinn.physics.solution import Solution
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -25,7 +25,7 @@ def axis(length: int) -> st.SearchStrategy[np.ndarray]:
 
 @st.composite
 def several_solutions(draw: st.DrawFn) -> list[Solution]:
-    layout = draw(st.sampled_from(list(LAYOUTS.values())))
+    layout = draw(st.sampled_from(list(FILE_LAYOUTS.values())))
     lengths = [draw(st.integers(2, 5)) for _ in layout.axes]
     axes = {name: draw(axis(length)) for name, length in zip(layout.axes, lengths, strict=True)}
     parameters = {name: draw(st.floats(-1e10, 1e10)) for name in layout.parameters if draw(st.booleans())}

@@ -8,7 +8,7 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IReLU
 from ocp_dc.pinn.deepxde.backend import dde
-from ocp_dc.pinn.deepxde.network import FullyConnected, operate_on
+from ocp_dc.pinn.deepxde.network import FullyConnected, apply_dc
 from ocp_dc.pinn.options import NetworkOptions
 from ocp_dc.surgery import DCOptions, RemovedNorm, fitting_gains
 
@@ -21,7 +21,7 @@ def network(final=None, **options):
 
 
 def operate(net, **block):
-    return operate_on(net, DCOptions.from_block(block, "dc"))
+    return apply_dc(net, DCOptions.from_block(block, "dc"))
 
 
 def test_the_numbers_of_deepxde():

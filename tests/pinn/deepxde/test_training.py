@@ -255,7 +255,7 @@ def test_a_process_that_is_killed(tmp_path):
 def test_a_finished_training_stays(tmp_path):
     pinn.train(SMALL, tmp_path, progress=False)
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.name != ".lock"}  # which says who holds it
-    with pytest.raises(UserError, match="holds a finished training; give another --out, or remove it"):
+    with pytest.raises(UserError, match="holds a finished training run; give another --out, or remove it"):
         pinn.train(SMALL, tmp_path, progress=False)
     assert before == {path: path.read_bytes() for path in tmp_path.iterdir() if path.name != ".lock"}
 
@@ -413,7 +413,7 @@ def test_the_command_line(tmp_path, capsys):
     assert (resolved["seed"], resolved["dc"]) == (3, {"activation": "irelu"})
     assert json.loads((tmp_path / "out" / "surgery.json").read_text())["counts"]["swapped"] == 2
     assert main(command) == 2
-    assert "holds a finished training" in capsys.readouterr().err
+    assert "holds a finished training run" in capsys.readouterr().err
     diverging = [
         "--optim.name=sgd",
         "--optim.lr=1.0e+12",
@@ -457,7 +457,7 @@ def test_a_trained_network(tmp_path):
     assert np.mean(error**2) == pytest.approx(errors["overall"]["MSE"], rel=1e-5)
     with pytest.raises(UserError, match="got no such file"):
         pinn.load(tmp_path / "another.pt")
-    for points, message in ((np.ones((4, 3)), r"got shape \(4, 3\), expected \(N, 2\): x, t"), ([[np.nan, 0]], "NaN")):
+    for points, message in ((np.ones((4, 3)), r"got shape \(4, 3\), expected \[N, 2\]: x, t"), ([[np.nan, 0]], "NaN")):
         with pytest.raises(UserError, match=message):
             trained(points)
     before = torch.get_rng_state()

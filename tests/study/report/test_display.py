@@ -2,23 +2,23 @@ from __future__ import annotations
 
 import pytest
 
-from ocp_dc.study.report.changes import by, short, signed
-from ocp_dc.study.report.display import Shown, in_kcal, shown_in
+from ocp_dc.study.report.changes import signed, with_interval, without_interval
+from ocp_dc.study.report.display import DisplayUnit, display_unit, in_kcal
 from ocp_dc.study.report.statistics import Comparison
 
 from tests.helpers.studies import EFWT, ENERGY, FORCES, PER_ATOM, SECONDS, runs
 
-NONE = Shown("")
+NONE = DisplayUnit("")
 
 
 def test_units_that_read_well():
     small, large = runs("a", [0.01, 0.02, 3.0], [0.1] * 3), runs("a", [1.0, 20.0])
-    assert shown_in(ENERGY, small) == Shown("meV", 1e-3)
-    assert shown_in(FORCES, small) == Shown("meV/Å", 1e-3)
-    assert shown_in(ENERGY, large) == shown_in(ENERGY, []) == Shown("eV")
-    assert shown_in(PER_ATOM, []) == Shown("eV/atom")
-    assert shown_in(EFWT, small) == Shown("%", 0.01)
-    assert shown_in(SECONDS, small) == Shown("s")
+    assert display_unit(ENERGY, small) == DisplayUnit("meV", 1e-3)
+    assert display_unit(FORCES, small) == DisplayUnit("meV/Å", 1e-3)
+    assert display_unit(ENERGY, large) == display_unit(ENERGY, []) == DisplayUnit("eV")
+    assert display_unit(PER_ATOM, []) == DisplayUnit("eV/atom")
+    assert display_unit(EFWT, small) == DisplayUnit("%", 0.01)
+    assert display_unit(SECONDS, small) == DisplayUnit("s")
 
 
 def test_kcal():
@@ -28,7 +28,7 @@ def test_kcal():
 
 
 def test_means_over_seeds_by_hand():
-    assert Shown("meV", 1e-3).text([0.010, 0.012, 0.014]) == "12.0 ± 2.0"
+    assert DisplayUnit("meV", 1e-3).text([0.010, 0.012, 0.014]) == "12.0 ± 2.0"
     assert NONE.text([1e-6, 2e-6, 3e-6]) == "(2.0 ± 1.0)e-06"
     assert NONE.text([2.5e7]) == "2.5e+07"
     assert NONE.text([0.0, 0.0]) == "0 ± 0"
@@ -38,11 +38,11 @@ def comparison(change, low=None, high=None, relative=True):
     return Comparison(ENERGY, (0, 1, 2), relative, change, low, high)
 
 
-PERCENT = Shown("%", 0.01)
+PERCENT = DisplayUnit("%", 0.01)
 
 
 @pytest.mark.parametrize(
-    ("made", "shown", "in_words", "with_interval", "with_sign"),
+    ("made", "shown", "alone", "interval", "with_sign"),
     [
         (comparison(0.76, 0.68, 0.85), NONE, "24 % lower", "lower by 24 % (95 % interval 15 to 32 %)", "−24 %"),
         (comparison(1.5, 1.2, 1.9), NONE, "50 % higher", "higher by 50 % (95 % interval 20 to 90 %)", "+50 %"),
@@ -76,8 +76,12 @@ PERCENT = Shown("%", 0.01)
         ),
     ],
 )
-def test_changes_in_words(made, shown, in_words, with_interval, with_sign):
-    assert (short(made, shown), by(made, shown), signed(made, shown)) == (in_words, with_interval, with_sign)
+def test_changes_in_words(made, shown, alone, interval, with_sign):
+    assert (without_interval(made, shown), with_interval(made, shown), signed(made, shown)) == (
+        alone,
+        interval,
+        with_sign,
+    )
 
 
 def test_a_change_with_its_interval():
@@ -85,4 +89,4 @@ def test_a_change_with_its_interval():
     assert signed(comparison(0.9, 0.05, 16.2), NONE, interval=True) == "×0.90, 95 % interval ×0.050 to ×16"
     assert signed(comparison(0.97), NONE, interval=True) == "−3.0 %"
     assert signed(comparison(None), NONE) == ""
-    assert short(comparison(1.0), NONE) == "the same"
+    assert without_interval(comparison(1.0), NONE) == "the same"

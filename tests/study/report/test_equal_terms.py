@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from ocp_dc.study.report.equal_terms import equal_terms
+from ocp_dc.study.report.equal_terms import describe_equal_terms
 from ocp_dc.study.report.groups import gather
 
 from tests.helpers.studies import run, study
 
 
 def said(*arms):
-    return equal_terms(gather(study(*arms))[0])
+    return describe_equal_terms(gather(study(*arms))[0])
 
 
 def test_all_the_same():

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from ocp_dc.study.report.reach import Reach, reach
+from ocp_dc.study.report.reach import Reach, find_reach
 
 from tests.helpers.studies import EFWT, ENERGY, FORCES, run, study
 
@@ -13,7 +13,7 @@ BASE = {"epoch": X, "energy_mae": [4.0, 2.0, 1.0, 1.5], "forces_mae": [8.0, 7.0,
 
 
 def reached(arm, baseline, quantities=(ENERGY, FORCES)):
-    return reach(study([baseline], [arm], quantities=quantities), [arm], [baseline])
+    return find_reach(study([baseline], [arm], quantities=quantities), [arm], [baseline])
 
 
 def with_curves(energy, forces, status="done", arm="arm", seed=0):
@@ -61,7 +61,7 @@ def test_what_is_better_when_higher():
     )
     results = study([baseline], quantities=[efwt])
     results = dataclasses.replace(results, curves=(*results.curves, EFWT))
-    assert reach(results, [arm], [baseline]) == [Reach(0, {"efwt": 3.0}, 3.0)]
+    assert find_reach(results, [arm], [baseline]) == [Reach(0, {"efwt": 3.0}, 3.0)]
 
 
 def test_a_quantity_without_a_curve_cannot_be_reached():

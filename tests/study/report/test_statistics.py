@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ocp_dc.study.report.statistics import Comparison, compare, corrected
+from ocp_dc.study.report.statistics import Comparison, compare, correct_p_values
 
 from tests.helpers.studies import EFWT, ENERGY, SECONDS, run, runs
 
@@ -106,14 +106,14 @@ def test_better_is_a_matter_of_direction_and_of_the_spread():
 def test_the_correction_by_hand():
     ps = {"a": 0.01, "b": 0.04, "c": 0.03, "d": None, "e": 0.5}
     table = {key: Comparison(ENERGY, (0, 1), True, change=0.5, p=p) for key, p in ps.items()}
-    got = corrected(table)
+    got = correct_p_values(table)
     # sorted 0.01 0.03 0.04 0.5, times 4 / rank: 0.04 0.06 0.0533 0.5, then the running minimum from the right
     expected = {"a": 0.04, "b": 0.16 / 3, "c": 0.16 / 3, "e": 0.5}
     assert {key: got[key].p_adjusted for key in expected} == pytest.approx(expected)
     assert got["d"].p_adjusted is None
     assert [key for key in got if got[key].beyond] == ["a"]
     assert [key for key in got if got[key].beyond_alone] == ["a", "b", "c"]
-    assert corrected({}) == {}
+    assert correct_p_values({}) == {}
 
 
 def test_the_level_holds_on_arms_that_change_nothing():

@@ -4,7 +4,7 @@ import pytest
 
 from ocp_dc.study.report.groups import gather
 from ocp_dc.study.report.sentences import sentence
-from ocp_dc.study.report.verdict import Verdict, verdict
+from ocp_dc.study.report.verdict import Verdict, build_verdict
 
 from tests.helpers.studies import EFWT, ENERGY, FORCES, run, runs, study
 
@@ -18,7 +18,7 @@ NEAR = ([0.0100 * 0.9, 0.0110 * 1.0, 0.0120 * 1.05], [0.050 * 1.1, 0.055 * 0.95,
 def verdict_on(*arms) -> Verdict:
     results = study(*arms)
     (group,) = gather(results)
-    return verdict(results, group)
+    return build_verdict(results, group)
 
 
 def test_an_arm_that_leads_on_both():
@@ -172,7 +172,7 @@ def test_a_study_of_other_quantities():
     base = [run("stock", s, {"energy_mae": 1.0 + s, "efwt": 0.1 + 0.01 * s}) for s in range(3)]
     arm = [run("arm", s, {"energy_mae": 1.0 + s, "efwt": 0.2 + 0.02 * s}) for s in range(3)]
     results = study(base, arm, quantities=quantities)
-    got = verdict(results, gather(results)[0])
+    got = build_verdict(results, gather(results)[0])
     # differences of 10, 11 and 12 %: 11 and 4.3027 / sqrt(3) about it
     assert got.arms["arm"].endswith("EFwT higher by 11 % (95 % interval 8.5 to 13 %), beyond the spread over 3 seeds.")
     assert got.overall[1].startswith("EFwT: arm is highest; against the baseline, the runner-up: 11 % higher, beyond")

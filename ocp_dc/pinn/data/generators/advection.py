@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ocp_dc.pinn.data.generators.grids import cell_centres, random_waves
+from ocp_dc.pinn.data.generators.grids import cell_centers, random_waves
 from ocp_dc.pinn.physics.solution import Solution
 
 BETA = 0.1
@@ -20,11 +20,11 @@ def solve(size: int, times: int, seed: int) -> Solution:
     [0, 1) can be, and without the absolute values and windows of a tenth of its samples, which have kinks.
 
     Args:
-        size: cells; values are at their centres.
+        size: cells; values are at their centers.
         times: instants, the first 0 and the last 2.
         seed: of the initial condition.
     """
-    x, t = cell_centres(*DOMAIN, size), np.linspace(0.0, END, times)
+    x, t = cell_centers(*DOMAIN, size), np.linspace(0.0, END, times)
     waves = random_waves(np.random.default_rng(seed), largest=8, period=DOMAIN[1] - DOMAIN[0])
-    u = waves(x[None, :] - BETA * t[:, None])  # (T, X)
+    u = waves(x[None, :] - BETA * t[:, None])  # [T, X]
     return Solution("advection", {"t": t, "x": x}, {"u": u}, {"beta": BETA})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ocp_dc.pinn.data.generators.grids import cell_centres, integrate, random_waves, refinement
+from ocp_dc.pinn.data.generators.grids import cell_centers, integrate, random_waves, refinement
 from ocp_dc.pinn.physics.solution import Solution
 
 GAMMA = 5 / 3
@@ -24,20 +24,20 @@ def solve(size: int, times: int, seed: int) -> Solution:
     PDEBench's own have slopes of any size and break into shocks, which this method cannot follow.
 
     Args:
-        size: cells; values are at their centres.
+        size: cells; values are at their centers.
         times: instants, the first 0 and the last 1.
         seed: of the initial condition.
     """
     factor = refinement(size, FINEST)
-    x, t = cell_centres(*DOMAIN, size), np.linspace(0.0, END, times)
-    fine = cell_centres(*DOMAIN, size * factor)
+    x, t = cell_centers(*DOMAIN, size), np.linspace(0.0, END, times)
+    fine = cell_centers(*DOMAIN, size * factor)
     fields = evolve(initial_fields(fine, seed), t)[..., factor // 2 :: factor]
     named = dict(zip(("density", "velocity", "pressure"), np.moveaxis(fields, 1, 0), strict=True))
     return Solution("compressible_flow", {"t": t, "x": x}, named, {"eta": ETA, "zeta": ZETA})
 
 
 def initial_fields(x: np.ndarray, seed: int) -> np.ndarray:
-    """Return (3, X) density, velocity and pressure at t = 0."""
+    """Return [3, X] density, velocity and pressure at t = 0."""
     generator = np.random.default_rng(seed)
     fields = []
     for background in (1.0, 0.0, 1.0):
@@ -51,11 +51,11 @@ def initial_fields(x: np.ndarray, seed: int) -> np.ndarray:
 def evolve(
     fields: np.ndarray, t: np.ndarray, eta: float = ETA, zeta: float = ZETA, period: float = PERIOD
 ) -> np.ndarray:
-    """Return (T, 3, X) density, velocity and pressure at the times t.
+    """Return [T, 3, X] density, velocity and pressure at the times t.
 
     Args:
-        fields: (3, X) the same at t[0], at equidistant points of a periodic domain.
-        t: (T,) rising times.
+        fields: [3, X] the same at t[0], at equidistant points of a periodic domain.
+        t: [T] rising times.
         eta: shear viscosity.
         zeta: bulk viscosity.
         period: length of the domain.

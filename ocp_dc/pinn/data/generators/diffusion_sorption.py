@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ocp_dc.pinn.data.generators.grids import cell_centres, integrate, refinement
+from ocp_dc.pinn.data.generators.grids import cell_centers, integrate, refinement
 from ocp_dc.pinn.physics.solution import Solution
 
 # PDEBench, data_gen/configs/diff-sorp.yaml; sol is the value on the left wall
@@ -23,12 +23,12 @@ def solve(size: int, times: int, seed: int) -> Solution:
     physics-informed task (``models/pinn/train.py``) has u = D u_x, by which u would grow without bound at the wall.
 
     Args:
-        size: cells; values are at their centres.
+        size: cells; values are at their centers.
         times: instants, the first 0 and the last 500.
         seed: of u_0.
     """
     factor = refinement(size, FINEST)
-    x, t = cell_centres(0.0, 1.0, size), np.linspace(0.0, END, times)
+    x, t = cell_centers(0.0, 1.0, size), np.linspace(0.0, END, times)
     start = np.full(size * factor, np.random.default_rng(seed).uniform(0.0, 0.2))
     u = evolve(start, t)[:, factor // 2 :: factor]
     return Solution("diffusion_sorption", {"t": t, "x": x}, {"u": u}, dict(COEFFICIENTS))
@@ -41,11 +41,11 @@ def retardation(u: np.ndarray) -> np.ndarray:
 
 
 def evolve(start: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Return the (T, X) values at the times t.
+    """Return the [T, X] values at the times t.
 
     Args:
-        start: (X,) values at t[0] at the centres of equal cells of [0, 1].
-        t: (T,) rising times.
+        start: [X] values at t[0] at the centers of equal cells of [0, 1].
+        t: [T] rising times.
 
     Slopes on the walls are those of the parabola through the wall's value and the two next cells, so that fluxes are
     of second order there as well.
@@ -57,7 +57,7 @@ def evolve(start: np.ndarray, t: np.ndarray) -> np.ndarray:
         slopes = np.empty(size + 1)  # on the faces of the cells
         slopes[1:-1] = np.diff(u) / width
         slopes[0] = (-8 * wall + 9 * u[0] - u[1]) / (3 * width)
-        # the wall's value is -D slope, so the slope stands on both sides of its own equation
+        # the wall's value is -D slope, so the slope is on both sides of its equation
         slopes[-1] = (u[-2] - 9 * u[-1]) / (3 * width + 8 * diffusion)
         return diffusion * np.diff(slopes) / width / retardation(np.maximum(u, 0.0))
 

@@ -1,4 +1,4 @@
-"""What the generators share: grids, random smooth fields, and the call of scipy's integrator."""
+"""Parts of all generators: grids, random smooth fields, and the call of scipy's integrator."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable
 import numpy as np
 from scipy.integrate import solve_ivp
 
-# Errors in time stay far below those in space at any size that a generator meets.
+# With these tolerances errors in time stay far below those in space at all sizes of the generators.
 RELATIVE, ABSOLUTE = 1e-9, 1e-11
 
 
-def cell_centres(left: float, right: float, size: int) -> np.ndarray:
-    """Return the (size,) centres of equal cells."""
+def cell_centers(left: float, right: float, size: int) -> np.ndarray:
+    """Return the centers [size] of equal cells."""
     return left + (right - left) * (np.arange(size) + 0.5) / size
 
 
 def refinement(size: int, least: int) -> int:
-    """Return by how much to refine each cell for at least ``least`` of them.
+    """Return the factor by which to refine each cell for at least ``least`` of them.
 
-    Odd, so that the centres of the cells are among those of the finer ones, at ``refinement // 2 :: refinement``.
+    It is odd, so that the centers of the cells are among those of the finer ones, at ``refinement // 2 :: refinement``.
     """
     factor = -(-least // size)
     return factor + 1 - factor % 2
@@ -31,10 +31,10 @@ def random_waves(
     """Return a sum of sines with random whole wave numbers, amplitudes from [0.5, 1) and phases.
 
     Args:
-        generator: where the random numbers come from.
+        generator: the source of random numbers.
         largest: wave numbers are drawn from 1 to this, each at most once.
         period: length of the domain.
-        number: how many sines.
+        number: of sines.
     """
     waves = 2 * np.pi / period * generator.choice(np.arange(1, largest + 1), size=number, replace=False)
     amplitudes, phases = generator.uniform(0.5, 1.0, number), generator.uniform(0.0, 2 * np.pi, number)
@@ -52,17 +52,17 @@ def integrate(
     method: str,
     bands: int | None = None,
 ) -> np.ndarray:
-    """Return the (T, ...) states at the times t of d(state)/dt = rate(t, state), with ``rate`` in the state's shape.
+    """Return the states [T, ...] at the times t of d(state)/dt = rate(t, state), with ``rate`` in the state's shape.
 
     Args:
         rate: the derivative by time.
         start: the state at t[0].
-        t: (T,) rising times.
+        t: [T] rising times.
         method: one of ``scipy.integrate.solve_ivp``.
-        bands: for LSODA, how many diagonals on each side of the middle one the Jacobian has; None for all.
+        bands: for LSODA, the number of diagonals of the Jacobian on each side of the middle one; None for all.
 
     Raises:
-        RuntimeError: the integrator gave up.
+        RuntimeError: the integrator failed.
     """
     shape = start.shape
     done = solve_ivp(

@@ -16,7 +16,7 @@ from ocp_dc.pinn.physics.task import Task
 
 BETA = 0.1
 RESOLVED = 64  # points; on fewer the shortest waves of the data cannot be moved by interpolation
-LARGEST_MISFIT = 0.25  # of the data to their initial values moved by beta t; those of a solver have a few per cent
+LARGEST_MISFIT = 0.25  # of the data and their initial values moved by beta t; a solver's data have a few per cent
 
 
 class Advection(Task):
@@ -53,15 +53,15 @@ class Advection(Task):
 
 
 def _check_speed(solution: Solution) -> None:
-    """Refuse data that do not move at beta, which a file need not tell.
+    """Refuse data that do not move at beta, which a file need not hold.
 
     Raises:
         UserError: the data are not their initial values moved by beta t, up to a solver's error.
     """
     if len(solution.axes["x"]) < RESOLVED:
         return
-    u, t, x = solution.fields["u"], solution.axes["t"], solution.axes["x"]  # (T, X), (T,), (X,)
-    expected = np.interp((x - BETA * (t[:, None] - t[0])) % 1.0, x, u[0], period=1.0)  # (T, X)
+    u, t, x = solution.fields["u"], solution.axes["t"], solution.axes["x"]  # [T, X], [T], [X]
+    expected = np.interp((x - BETA * (t[:, None] - t[0])) % 1.0, x, u[0], period=1.0)  # [T, X]
     scale = np.sqrt(np.mean(u[0] ** 2)) or 1.0
     misfit = np.sqrt(np.mean((u - expected) ** 2)) / scale
     if misfit > LARGEST_MISFIT:

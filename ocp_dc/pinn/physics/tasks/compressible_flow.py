@@ -33,12 +33,12 @@ class CompressibleFlow(Task):
 
     - momentum has -p_x;
     - one ``L_f``, the sum of the three equations, which are inviscid (m = 0);
-    - the three boundary conditions all bind the density: the field's number is given as the coordinate's.
+    - the three boundary conditions are all for the density: the field's number is given as the coordinate's.
 
     Not taken over: its points lie in [0, 1], half of the files' domain.
 
     Source: PDEBench, arXiv 2210.07182, appendix D.5, its ``pde_CFD1d``, ``setup_pde1D`` and ``1D_Multi.yaml``. Its
-    solver takes eta and zeta per density, which at 1e-8 nobody can tell.
+    solver takes eta and zeta per density, which makes no difference at 1e-8.
     """
 
     name = "compressible_flow"

@@ -31,9 +31,9 @@ class DiffusionSorption(Task):
 
     - ``L_f``: u_t - D / R(u) u_xx = 0 with D = 5e-4 and Freundlich's retardation factor
       R(u) = 1 + (1 - por) / por rho_s k_f n_f (u + 1e-6)^(n_f - 1), por 0.29, rho_s 2880, k_f 3.5e-4, n_f 0.874;
-      a negative u, of which the power is undefined, counts as none
+      a negative u, whose power is undefined, counts as 0
     - ``L_BCl``: u = 1 at x = 0
-    - ``L_BCr``: u = -D u_x at x = 1: what diffuses to the end is carried off
+    - ``L_BCr``: u = -D u_x at x = 1: the flow carries off what diffuses to the end
     - ``L_IC``, ``L_data``: the data at t = 0, and a share of all of them
 
     The network ends in a ReLU, as published.

@@ -24,13 +24,13 @@ class ShallowWater(Task):
     - ``L_BC``: no field has a derivative normal to the border, where the water flows out freely
     - ``L_data``: a share of the data, which hold h alone: errors are taken of h
 
-    Momentum is written for smooth flow, without the conservation of h u: across the bore that the dam break sends out
-    its jump condition is another one.
+    Momentum is written for smooth flow, without the conservation of h u: across the bore of the dam
+    break the jump condition differs.
 
     ``as_published``, what PDEBench's code does otherwise:
 
     - one ``L_f``, the sum of the three equations;
-    - ``L_BC`` binds h alone.
+    - ``L_BC`` is for h alone.
 
     Source: PDEBench, arXiv 2210.07182, appendix D, its ``pde_swe2d``, ``setup_swe_2d``, ``radial_dam_break.yaml`` and
     ``sim_radial_dam_break.py``.

@@ -75,7 +75,7 @@ MANUFACTURED = {
 
 
 def rarefaction(gamma: Any, a: Any, speed: Any) -> tuple[Any, Any, Any]:
-    """Velocity, speed of sound and its power of a centred simple wave: v - c = a, v + 2 c / (gamma - 1) = speed."""
+    """Velocity, speed of sound and its power of a centered simple wave: v - c = a, v + 2 c / (gamma - 1) = speed."""
     c = (gamma - 1) / (gamma + 1) * (speed - a)
     return a + c, c, c ** (2 / (gamma - 1))
 
