@@ -13,12 +13,12 @@ import torch
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import activation, smoothness
-from ocp_dc.pinn.data import generate, read_solution
+from ocp_dc.pinn.data.load import check_times, load_solution, rescaling_constant
 from ocp_dc.pinn.deepxde.backend import dde
 from ocp_dc.pinn.deepxde.collocation import Collocation, takes_batch_statistics
 from ocp_dc.pinn.deepxde.conditions import build_conditions, build_geometry
 from ocp_dc.pinn.deepxde.network import FullyConnected, apply_dc
-from ocp_dc.pinn.options import INITIAL_RMS, PinnOptions, SolutionOptions
+from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.physics.losses import NamedLosses
 from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
@@ -69,7 +69,7 @@ def set_up(options: PinnOptions) -> Setup:
         as_published=options.as_published,
         data_share=options.data.share,
     )
-    _check_times(options.times, solution)
+    check_times(options.times, solution)
     dde.config.set_random_seed(options.seed)
     net = build_network(task, options)
     report = apply_dc(net, options.dc)
@@ -103,37 +103,6 @@ def set_up(options: PinnOptions) -> Setup:
 def build_network(task: Task, options: PinnOptions) -> FullyConnected:
     """Return the network of a task, before surgery, its weights random."""
     return FullyConnected(len(task.coordinates), len(task.fields), options.network, task.final_activation)
-
-
-def load_solution(task: str, options: SolutionOptions) -> Solution:
-    """Return the data: read from the file where one is named, generated otherwise."""
-    if options.path is not None:
-        return read_solution(task, options.path, options.sample)
-    return generate(task, options.size, options.times, options.seed)
-
-
-def rescaling_constant(scale: float | str, solution: Solution) -> float:
-    """Return C as a number.
-
-    Raises:
-        UserError: ``initial_rms``, and all initial values are zero.
-    """
-    if scale != INITIAL_RMS:
-        return float(scale)
-    rms = float(np.sqrt(np.mean([np.mean(field[0] ** 2) for field in solution.fields.values()])))
-    if rms == 0:
-        raise UserError(f"label_rescaling.scale: {INITIAL_RMS} is zero, as all initial values are; give a number")
-    return rms
-
-
-def _check_times(times: tuple[float, ...] | None, solution: Solution) -> None:
-    """Refuse times that are further than half a step from those of the data."""
-    grid = solution.axes["t"]
-    first, last = grid[0], grid[-1]
-    slack = (last - first) / (2 * max(1, len(grid) - 1))
-    for time in times or ():
-        if not first - slack <= time <= last + slack:
-            raise UserError(f"times: got {time:g}, expected times of the data, from {first:g} to {last:g}")
 
 
 def _check_points(data: Any, names: Sequence[str]) -> None:

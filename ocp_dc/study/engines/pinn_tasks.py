@@ -32,14 +32,17 @@ class PinnTasks:
 
     @functools.cached_property
     def terms(self) -> tuple[str, ...]:
-        """The loss terms of all tasks."""
+        """Return the names of the loss terms of all tasks."""
         from ocp_dc.pinn.physics.tasks import all_loss_terms
 
         return all_loss_terms()
 
     @functools.cached_property
     def quantities(self) -> tuple[Quantity, ...]:
-        """Test errors, then loss terms with the last weights, evaluating, in the units of the data: all C compare."""
+        """Return test errors, loss terms and costs.
+
+        Loss terms are those of the last weights, evaluating, in the units of the data: so arms of any C compare.
+        """
         return (
             Quantity("nRMSE", "nRMSE", primary=True),
             Quantity("RMSE", "RMSE"),
@@ -51,7 +54,7 @@ class PinnTasks:
 
     @functools.cached_property
     def curves(self) -> tuple[Quantity, ...]:
-        """The columns of ``losses.csv``, loss terms in the units of the data."""
+        """Return the columns of ``losses.csv``, loss terms in the units of the data."""
         return (
             Quantity("iteration", "iteration", lower_is_better=None),
             SCALED,
@@ -59,7 +62,7 @@ class PinnTasks:
         )
 
     def load(self, base: Path) -> Config:
-        """Return a config of a task with every default in its place."""
+        """Return a config of a task with all defaults filled in."""
         return pinn.resolve(base)
 
     def place(
@@ -87,7 +90,7 @@ class PinnTasks:
         return {**config, "optim": {**config["optim"], "iterations": budget.steps}}
 
     def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
-        """Raise an error: :attr:`budgets` has no minutes, and no study asks for this."""
+        """Raise NotImplementedError: budgets in minutes, which need step times, are not among :attr:`budgets`."""
         raise NotImplementedError("budgets of physics-informed tasks are steps")
 
     def check(self, config: Config, changes: Iterable[str] = ()) -> Facts:

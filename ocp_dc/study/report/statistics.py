@@ -43,7 +43,7 @@ class Comparison:
 
     @property
     def direction(self) -> int:
-        """-1 where the arm is lower, 1 where it is higher, 0 where both are the same or nothing is known."""
+        """Return -1 where the arm is lower, 1 where it is higher, 0 where both are the same or nothing is known."""
         if self.change is None:
             return 0
         none = 1.0 if self.relative else 0.0

@@ -49,12 +49,12 @@ class Table:
 
     @property
     def rows(self) -> list[tuple[Cell, ...]]:
-        """The cells of each row."""
+        """Return the cells of each row."""
         return list(zip(*(column.cells for column in self.columns), strict=True))
 
 
 def primary_table(results: StudyResults, group: Group) -> Table:
-    """Return the table that the verdict is about: primary quantities side by side, with their changes.
+    """Return the table behind the verdict: primary quantities side by side, with their changes.
 
     Energies and forces come in meV or eV first, then in kcal/mol and, where the study has them, per atom.
     """
