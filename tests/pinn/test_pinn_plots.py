@@ -1,4 +1,4 @@
-"""What pictures show: panels, times, and values that are not finite."""
+"""Pictures of training runs: panels, times, and values that are not finite."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What all pictures share: texts, styles, axes, panels, legends, parity panels and means of curves."""
+"""Parts of all pictures: texts, styles, axes, panels, legends, parity panels and means of curves."""
 
 from __future__ import annotations
 

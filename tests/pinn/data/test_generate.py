@@ -21,7 +21,7 @@ ENDS = {
 
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested here does not need the solvers' full resolution."""
+    """Lower the resolution of the solvers, which these tests do not need."""
     monkeypatch.setattr(diffusion_reaction, "FINEST", 16)
     monkeypatch.setattr(shallow_water, "RINGS", 200)
 
@@ -51,7 +51,7 @@ def test_several_samples_and_a_file_name(tmp_path: Path) -> None:
     assert path == tmp_path / "b.h5"
     second = generate("advection", size=8, times=3, seed=2).fields["u"]
     np.testing.assert_array_equal(read_solution("advection", path, 1).fields["u"], second.astype(np.float32))
-    several = make_data("shallow_water", tmp_path, size=8, times=3, samples=2)  # each with a radius of its own
+    several = make_data("shallow_water", tmp_path, size=8, times=3, samples=2)  # each has another radius
     radii = {read_solution("shallow_water", several, number).parameters["dam_radius"] for number in (0, 1)}
     assert len(radii) == 2
 

@@ -14,7 +14,7 @@ from ocp_dc.pinn.data.generators import diffusion_sorption as sorption
 from ocp_dc.pinn.data.generators.grids import cell_centers, refinement
 
 
-def test_refined_cells_keep_their_centres() -> None:
+def test_refined_cells_keep_their_centers() -> None:
     for size, least in ((8, 1), (8, 100), (100, 256), (128, 256), (5, 25)):
         factor = refinement(size, least)
         assert size * factor >= least

@@ -1,4 +1,4 @@
-"""What stands before the first step: the terms in order, label rescaling, the warning, empty samples."""
+"""The setup of a training run: order of the terms, label rescaling, the warning, terms without points."""
 
 import logging
 

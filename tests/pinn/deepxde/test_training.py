@@ -57,7 +57,7 @@ def weights(path):
 
 
 def same_run(a, b):
-    """Whether two folders hold the same training bit for bit, times aside."""
+    """Tell whether two folders hold the same training run bit for bit, times aside."""
     for name in ("model.pt", "best.pt"):
         left, right = weights(a / name), weights(b / name)
         assert left.keys() == right.keys()
@@ -297,7 +297,7 @@ def test_another_config_is_refused_from_the_first_step_on(tmp_path, monkeypatch,
     with pytest.raises(MemoryError):
         pinn.train(SMALL, tmp_path, progress=False)
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.name != ".lock"}
-    with pytest.raises(UserError, match="holds a training with another config"):
+    with pytest.raises(UserError, match="holds a training run with another config"):
         pinn.train(SMALL, tmp_path, ["--optim.lr=0.01"], progress=False)
     assert before == {path: path.read_bytes() for path in tmp_path.iterdir() if path.name != ".lock"}
 

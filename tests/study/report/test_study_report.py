@@ -105,7 +105,7 @@ def test_markdown_refers_to_the_plots_beside_it(written):
     assert "* **irelu**: Diverged with 1 of 3 seeds: at step 9 (seed 2). Energy MAE" in text
 
 
-def test_names_are_texts_wherever_they_stand(tmp_path):
+def test_names_are_texts_everywhere(tmp_path):
     results = example(HOSTILE)
     write_report(results, tmp_path)
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
