@@ -14,6 +14,7 @@ from rich.table import Table
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import write_record
 from ocp_dc.core.locks import only_one
+from ocp_dc.core.numbers import whole_number
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
 from ocp_dc.study.plan import Choices, Plan, Run, make_plan
@@ -54,8 +55,8 @@ def run_study(
     """
     console = Console()
     for name, value in (("--jobs", jobs), ("--threads", threads)):
-        if value is not None and value < 1:
-            raise UserError(f"{name}: got {value}, expected 1 or more")
+        if value is not None:
+            whole_number(name, value)
     if submit is not None:
         from ocp_dc.study.cluster import parsed
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -29,6 +28,7 @@ import yaml
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import file_digest, is_cut_off, read_json, read_record, write_record, write_text
 from ocp_dc.core.locks import only_one
+from ocp_dc.core.numbers import is_finite
 from ocp_dc.core.yaml_config import read_yaml
 
 NAME = "train"  # of the run in fairchem's folders
@@ -169,10 +169,6 @@ def _problem(name: str, content: dict[str, Any]) -> str | None:
         if not isinstance(content.get(FILES, {}), dict):
             return f"{FILES}: got {content[FILES]!r}, expected names with their digests"
         for key, value in content.get("test", {}).items():
-            if value is not None and not isinstance(value, dict) and not _is_number(value):
+            if value is not None and not isinstance(value, dict) and not is_finite(value):
                 return f"test.{key}: got {value!r}, expected a finite number or null"
     return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.numbers import count, finite_number
 from ocp_dc.core.options import option, parse
 
 Changes = Mapping[str, Any]
@@ -93,7 +94,7 @@ def data_options(name: str, block: Mapping[str, Any] | None) -> DataOptions:
     if options.sample is not None and options.path is not None:
         raise UserError(f"data.{name}: got both sample and path, expected one of them")
     for key in ("train", "val", "test"):
-        _at_least_one(getattr(options, key), f"data.{name}.{key}")
+        count().check(getattr(options, key), f"data.{name}.{key}")
     return options
 
 
@@ -124,10 +125,10 @@ def budget_options(
             f"budget: {{{kinds[0]}: 500}}"
         )
     for key in ("epochs", "steps", "train", "val", "test"):
-        _at_least_one(getattr(options, key), f"{path}.{key}")
+        count().check(getattr(options, key), f"{path}.{key}")
     minutes = options.minutes
-    if minutes is not None and (isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or minutes <= 0):
-        raise UserError(f"{path}.minutes: got {minutes!r}, expected a number above 0")
+    if minutes is not None:
+        finite_number(f"{path}.minutes", minutes, positive=True)
     if options.seeds is not None:
         check_seeds(options.seeds, f"{path}.seeds")
     return options
@@ -159,8 +160,3 @@ def check_seeds(seeds: Any, path: str) -> None:
         raise UserError(
             f"{path}: got {seeds!r}, expected a list of different whole numbers from 0 on, such as [0, 1, 2]"
         )
-
-
-def _at_least_one(value: Any, path: str) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise UserError(f"{path}: got {value!r}, expected a whole number from 1 on")

@@ -2,73 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.core.numbers import Number, count, is_whole
 from ocp_dc.core.options import check_keys
 from ocp_dc.fairchem1.checks.known_keys import RELAXATION_KEYS
-
-MEND = " (in YAML write 1.0e-3, not 1e-3)"
-
-
-@dataclasses.dataclass(frozen=True)
-class Number:
-    """What a number may be.
-
-    Args:
-        least: the smallest value.
-        most: the largest value.
-        above: whether ``least`` itself is too small.
-        below: whether ``most`` itself is too large.
-        whole: whether it counts something.
-        as_float: whether a whole number may be written as a float, such as 5.0e+3.
-        nullable: whether null may stand for it.
-        unit: its unit, for the message.
-    """
-
-    least: float = -math.inf
-    most: float = math.inf
-    above: bool = False
-    below: bool = False
-    whole: bool = False
-    as_float: bool = False
-    nullable: bool = True
-    unit: str = ""
-
-    def check(self, value: Any, path: str) -> None:
-        """Raise UserError where ``value`` is something else; ``path`` is its place in the config."""
-        if value is None and self.nullable:
-            return
-        kind = int if self.whole and not (self.as_float and is_whole(value)) else Real
-        good = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
-        good = good and (value > self.least if self.above else value >= self.least)
-        if not (good and (value < self.most if self.below else value <= self.most)):
-            raise UserError(
-                f"{path}: got {value!r}, expected {self}{MEND if isinstance(value, str) and not self.whole else ''}"
-            )
-
-    def __str__(self) -> str:
-        kind = "a whole number" if self.whole else "a finite number"
-        lower = f"above {self.least:g}" if self.above else f"at least {self.least:g}"
-        upper = f"below {self.most:.12g}" if self.below else f"at most {self.most:.12g}"
-        limits = [text for text, limit in ((lower, self.least), (upper, self.most)) if math.isfinite(limit)]
-        return ", ".join([kind, " and ".join(limits)] if limits else [kind]) + (f" {self.unit}" if self.unit else "")
-
-
-def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number, be it an int or a float."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and float(value).is_integer()
-
-
-def count(least: int = 1, most: float = math.inf, nullable: bool = True) -> Number:
-    """Return what a whole number may be."""
-    return Number(least, most, whole=True, nullable=nullable)
-
 
 POSITIVE = Number(0, above=True)
 NOT_NEGATIVE = Number(0)

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import DIGEST, digest, is_cut_off, write_json
+from ocp_dc.core.numbers import whole_number
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1.infer.inference import quiet, silent_trainer
 from ocp_dc.fairchem1.train import scale_factors
@@ -70,8 +71,7 @@ def fit_config(
         raise UserError(f"--out {out}: expected a name that ends in .json, which model.scale_file reads")
     if out.exists() and not is_cut_off(out):
         raise UserError(f"--out {out} exists; name another file, or remove it")
-    if batches < 1:
-        raise UserError(f"--batches: got {batches}, expected 1 or more")
+    whole_number("--batches", batches)
     args, rest = run_main.parse(["--mode", "train", "--config-yml", config_path, *overrides])
     config = run_main.resolve(args, rest)
     run_main.check_source(config, "train", "fit-scales")
