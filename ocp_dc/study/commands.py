@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import write_record
-from ocp_dc.core.locks import only_one
+from ocp_dc.core.locks import folder_lock
 from ocp_dc.core.numbers import whole_number
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
@@ -64,7 +64,7 @@ def run_study(
     out = out.absolute()
     if out.is_file():
         raise UserError(f"--out {out}: is a file; expected a folder for the study")
-    with only_one(out, "another `ocp-dc study run`"):
+    with folder_lock(out, "another `ocp-dc study run`"):
         plan = make_plan(read_study(study), out, choices)
         folders = {run.id: RunFolder(out / "runs" / run.id) for run in plan.runs}
         if dry_run:

@@ -27,7 +27,7 @@ import yaml
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import file_digest, is_cut_off, read_json, read_record, write_record, write_text
-from ocp_dc.core.locks import only_one
+from ocp_dc.core.locks import folder_lock
 from ocp_dc.core.numbers import is_finite
 from ocp_dc.core.yaml_config import read_yaml
 
@@ -153,7 +153,7 @@ class RunFolder:
         Raises:
             UserError: another process works on the run.
         """
-        return only_one(self.path, "another process", patience)
+        return folder_lock(self.path, "another process", patience)
 
 
 def _problem(name: str, content: dict[str, Any]) -> str | None:

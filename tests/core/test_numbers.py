@@ -73,9 +73,9 @@ def test_limits_in_words_and_in_force():
     assert str(share) == "a finite number, above 0 and below 1 eV"
     share.check(0.5, "x")
     for value in (0, 1, None, -1, 2):
-        with pytest.raises(UserError, match="^x: got"):
+        with pytest.raises(UserError, match=r"^x: got"):
             share.check(value, "x")
     count().check(None, "n")
     Number(1, whole=True, as_float=True).check(5.0e3, "n")
-    with pytest.raises(UserError, match="^n: got 5000.5, expected a whole number, at least 1$"):
+    with pytest.raises(UserError, match=r"^n: got 5000\.5, expected a whole number, at least 1$"):
         Number(1, whole=True, as_float=True).check(5000.5, "n")

@@ -15,7 +15,6 @@ import importlib.metadata
 import inspect
 import json
 import logging
-import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 
 import torch
 
+from ocp_dc.core.caches import cache_folder
 from ocp_dc.core.files import write_json
 
 Function = Callable[[torch.Tensor], torch.Tensor]
@@ -32,6 +32,7 @@ Expressions = dict[str, list[str]]  # of "angular" in theta, one an order, and o
 PACKAGES = ("numpy", "scipy", "sympy", "torch-geometric")
 LONGEST_EXPRESSION = 10_000  # characters; that of order 10 has 700
 HIGHEST_POWER = 100
+CACHE = "basis"  # folder
 VARIABLES = {"angular": "theta", "radial": "x"}
 FUNCTIONS = {"sin": torch.sin, "cos": torch.cos}
 
@@ -69,22 +70,10 @@ def install() -> None:
     layer_class.__init__ = __init__
 
 
-def folder() -> Path:
-    """Return where the files lie: ``$OCP_DC_CACHE/basis``, else ``ocp_dc/basis`` in the user's cache.
-
-    Raises:
-        RuntimeError: the user has no home.
-    """
-    own, shared = os.environ.get("OCP_DC_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if own:
-        return Path(own).expanduser() / "basis"
-    return (Path(shared) if shared else Path.home() / ".cache") / "ocp_dc" / "basis"
-
-
 def path_of(size: tuple[int, int]) -> Path:
     """Return the file for (num_spherical, num_radial) and the installed packages."""
     digest = hashlib.sha256(json.dumps(_key(size)).encode()).hexdigest()
-    return folder() / f"spherical-{size[0]}-{size[1]}-{digest[:16]}.json"
+    return cache_folder(CACHE) / f"spherical-{size[0]}-{size[1]}-{digest[:16]}.json"
 
 
 def compile_expression(text: str, variable: str) -> Function:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.failures import message
-from ocp_dc.core.locks import only_one
+from ocp_dc.core.locks import folder_lock
 from ocp_dc.core.temporary import remove, remove_leftovers
 from ocp_dc.core.write_errors import FULL, WriteError, reason, write_errors
 
@@ -73,7 +73,7 @@ def run_folder(config: Mapping[str, Any], patience: float = 2.0) -> Iterator[Non
 @contextlib.contextmanager
 def _owned(folder: Path, name: str, patience: float) -> Iterator[None]:
     checkpoints, results = folder / "checkpoints" / name, folder / "results" / name
-    with only_one(checkpoints, "another training with this --timestamp-id", patience):
+    with folder_lock(checkpoints, "another training with this --timestamp-id", patience):
         for each in (checkpoints, results):
             remove_leftovers(each)
             for partial in each.glob("*.partial"):  # of earlier versions, which named no process
