@@ -67,7 +67,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
 def _sync(path: Path) -> None:
     """Wait until the content is on the disk: else a power cut may leave the name without the content."""
-    with path.open("rb") as file:
+    with path.open("r+b" if os.name == "nt" else "rb") as file:  # Windows wants a writable handle
         os.fsync(file.fileno())
 
 

@@ -20,6 +20,8 @@ from ocp_dc.core.files import replacing
 from ocp_dc.core.write_errors import write_errors
 
 CHECK = "crc32"  # the column
+# Windows has neither of the two optional flags
+APPENDING = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|nan|[+-]?inf", re.ASCII)  # as Python writes floats
 
 
@@ -39,7 +41,7 @@ def append(path: Path, header: Sequence[str], row: Mapping[str, str]) -> None:
     csv.DictWriter(text, fieldnames=header, lineterminator="\n").writerow(row)
     _make_own(path)
     with write_errors(path):
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        handle = os.open(path, APPENDING, 0o666)
         with os.fdopen(handle, "a", newline="", encoding="utf-8") as file:
             file.write(text.getvalue())
 

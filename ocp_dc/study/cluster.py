@@ -11,7 +11,7 @@ from submitit.helpers import DelayedSubmission
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import write_json
-from ocp_dc.core.temporary import alive
+from ocp_dc.core.temporary import is_alive
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.worker import note_failure, work
 
@@ -92,5 +92,5 @@ def _in_queue(folder: RunFolder, jobs: Path, cluster: str) -> bool:
     if job is None or job["cluster"] != cluster:
         return False
     if cluster == "local":  # submitit asks the process that submitted; the job's name is its process
-        return alive(int(job["id"]))
+        return is_alive(int(job["id"]))
     return str(submitit.SlurmJob(folder=str(jobs), job_id=job["id"]).state).upper() in WAITING
