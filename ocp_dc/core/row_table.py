@@ -80,7 +80,7 @@ def read(path: Path, what: str) -> tuple[list[str], list[list[str]]]:
         if problem := _problem(header, row):
             raise UserError(f"{path}: line {number}: got {','.join(row)!r}, {problem}")
     if len(set(header)) < len(header):
-        raise UserError(f"{path}: a column stands twice in the header {','.join(header)!r}; expected {what}")
+        raise UserError(f"{path}: a column is repeated in the header {','.join(header)!r}; expected {what}")
     kept = [i for i, name in enumerate(header) if name != CHECK]
     return [header[i] for i in kept], [[row[i] for i in kept] for row in rows]
 

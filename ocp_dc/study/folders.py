@@ -23,13 +23,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import file_digest, is_cut_off, read_json, read_record, write_record, write_text
 from ocp_dc.core.locks import folder_lock
 from ocp_dc.core.numbers import is_finite
-from ocp_dc.core.yaml_config import read_yaml
+from ocp_dc.core.yaml_config import read_yaml, yaml_text
 
 NAME = "train"  # of the run in fairchem's folders
 ENDINGS = ("done", "diverged")
@@ -70,7 +68,7 @@ class RunFolder:
     def write(self, description: dict[str, Any], config: dict[str, Any]) -> None:
         """Write what the run is, once; a run's identifier says that both are as they were."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_text(self.path / "config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        write_text(self.path / "config.yml", yaml_text(config))
         write_record(self.path / "run.json", {**description, CONFIG: file_digest(self.path / "config.yml")})
 
     def holds(self, description: dict[str, Any], config: dict[str, Any]) -> bool:
@@ -81,7 +79,7 @@ class RunFolder:
             return False
         found = self.read("run.json") or {}
         same = all(found.get(key) == value for key, value in json.loads(json.dumps(description)).items())
-        return same and written == yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        return same and written == yaml_text(config)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """Return the content of a JSON file of the run, None where there is none, or one that is empty or cut off.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ocp_dc.core.errors import UserError, unknown_name
-from ocp_dc.study.deltas import changed
+from ocp_dc.study.deltas import apply_changes
 from ocp_dc.study.engines import engine
 from ocp_dc.study.engines.engine import Engine, Facts
 from ocp_dc.study.options import (
@@ -177,7 +177,7 @@ def _case(
         steps = (("common", study.options.common), (f"models.{model}", study.models[model]))
         every = (*steps, (f"data.{data}.changes", options.changes), *arm.changes)
         for path, changes in every:
-            config = changed(config, changes, path)
+            config = apply_changes(config, changes, path)
         config, test = by.place(config, data, options, budget, out)
         if budget.minutes is None:
             config = by.with_budget(config, budget)

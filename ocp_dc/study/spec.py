@@ -11,7 +11,7 @@ from typing import Any
 
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.core.options import check_containers, check_keys, parse
-from ocp_dc.core.yaml_config import check_kind, read_yaml
+from ocp_dc.core.yaml_config import check_kind, included_files, read_yaml
 from ocp_dc.study.options import StudyOptions, check_seeds
 
 MODEL = "model"  # the name of the models' axis in `exclude`
@@ -86,12 +86,11 @@ def _load(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     block = read_yaml(path, "a study such as configs/studies/coefficient.yml")
     check_kind(block, "study", path)
     included: dict[str, Any] = {}
-    includes = block.pop("includes", None) or []
-    if not isinstance(includes, list) or not all(isinstance(name, str) for name in includes):
-        raise UserError(f"{path}: includes: got {includes!r}, expected a list of files, such as [_base.yml]")
-    for name in includes:
+    if block.get("includes") is None:  # as good as no key
+        block.pop("includes", None)
+    for name in included_files(block, path):
         included |= _load(path.parent / name, (*above, path.resolve()))
-    return {**included, **block}
+    return {**included, **{key: value for key, value in block.items() if key != "includes"}}
 
 
 def _check_printable(names: Mapping[str, Iterable[Any]]) -> None:

@@ -67,7 +67,7 @@ def test_what_python_takes_for_a_number_and_nobody_wrote(tmp_path, cell):
 def test_a_column_that_stands_twice(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("step,loss,loss\n1,2,3\n", encoding="utf-8")
-    with pytest.raises(UserError, match="stands twice"):
+    with pytest.raises(UserError, match="repeated"):
         row_table.read(path, "a table")
 
 

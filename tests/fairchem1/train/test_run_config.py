@@ -92,7 +92,7 @@ def test_the_run_takes_the_same_overrides(tmp_path, small_config):
         ({"includes": ["none.yml"]}, r"includes: none\.yml: no such file"),
         ({"includes": ["sub"]}, r"sub: is a folder"),
         ({"includes": ["c.yml"]}, r"c\.yml: includes itself"),
-        ({"includes": ["twice.yml"]}, r"twice\.yml: is no YAML: the key 'a' stands twice"),
+        ({"includes": ["twice.yml"]}, r"twice\.yml: is no YAML: the key 'a' is repeated"),
         ({"title": "t", "base": "b.yml", "arms": {}}, r"is a study; `ocp-dc study run` takes it"),
         ({"task": "advection", "network": {"width": 8}}, r"is a physics-informed task; `ocp-dc pinn train` takes it"),
     ],
