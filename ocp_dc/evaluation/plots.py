@@ -16,7 +16,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import replacing
 from ocp_dc.core.units import energy_in_ev
 from ocp_dc.evaluation.predictions import Predictions
-from ocp_dc.evaluation.training_log import TrainingLog, read_training_log
+from ocp_dc.training.validation_log import TrainingLog, read_training_log
 
 # Okabe and Ito, "Color Universal Design" (2008), without black and the yellow that is too pale for a line.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
