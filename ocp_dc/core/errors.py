@@ -64,8 +64,8 @@ def bad_value(path: str, value: object, expected: str, *, mend: str = "", names:
         mend: how to correct the mistake, where ``expected`` does not say it.
         names: valid names, of which the nearest is proposed.
     """
-    hint = nearest(value, names)
-    ending = (f"; {mend}" if mend else "") + (f".{hint}" if hint else "")
+    names = tuple(names)
+    ending = (f"; {mend}" if mend else "") + (f".{nearest(value, names)}" if names else "")
     return UserError(f"{path}: got {value!r}, expected {expected}{ending}")
 
 

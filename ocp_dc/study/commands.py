@@ -19,7 +19,7 @@ from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
 from ocp_dc.study.plan import Choices, Plan, Run, make_plan
 from ocp_dc.study.pool import Machine, run_all
-from ocp_dc.study.spec import Arm, read_study
+from ocp_dc.study.spec import ArmSpec, read_study
 
 
 def run_study(
@@ -58,9 +58,9 @@ def run_study(
         if value is not None:
             whole_number(name, value)
     if submit is not None:
-        from ocp_dc.study.cluster import parsed
+        from ocp_dc.study.cluster import parse_settings
 
-        parsed(submit)  # before anything is made
+        parse_settings(submit)  # before anything is made
     out = out.absolute()
     if out.is_file():
         raise UserError(f"--out {out}: is a file; expected a folder for the study")
@@ -144,7 +144,7 @@ def _write(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str
     write_record(out / "study.json", study)
 
 
-def _described(arm: Arm) -> str:
+def _described(arm: ArmSpec) -> str:
     parts = [f"{key}: {_short(value)}" for _, changes in arm.changes for key, value in changes.items()]
     return "; ".join([*([f"base: {arm.base}"] if arm.base else []), *parts]) or "no changes"
 

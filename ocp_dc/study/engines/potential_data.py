@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ocp_dc.core.digests import file_digest
 from ocp_dc.core.errors import UserError
-from ocp_dc.core.files import file_digest
 from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path, slab_sample_path
