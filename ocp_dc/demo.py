@@ -32,12 +32,12 @@ def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
         UserError: the folder exists, ``epochs`` is below 1, or a training failed.
     """
     from ocp_dc.core.files import write_csv
+    from ocp_dc.core.numbers import whole_number
     from ocp_dc.evaluation.plots import learning_curves
     from ocp_dc.evaluation.report import read_evaluation
     from ocp_dc.evaluation.tables import comparison_rows, comparison_table
 
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-        raise UserError(f"--epochs: got {epochs!r}, expected a whole number, 1 or more")
+    whole_number("--epochs", epochs)
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out}: exists; remove it, or name another folder with --out")
     data = out / "data"

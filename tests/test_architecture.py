@@ -36,7 +36,7 @@ OURS = {
     "study": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.fairchem1", "ocp_dc.pinn"),
 }
 THIRD_PARTY = {
-    "core": {"numpy", "yaml"},
+    "core": {"numpy", "platformdirs", "yaml"},
     "nn": {"torch"},
     "surgery": {"torch"},
     "labels": {"torch", "numpy"},

@@ -34,6 +34,6 @@ def test_a_failed_training_is_named(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("epochs", [0, -1, 2.5])
 def test_epochs_are_checked_before_anything_is_made(tmp_path, epochs):
-    with pytest.raises(UserError, match=r"--epochs: got .*, expected a whole number, 1 or more"):
+    with pytest.raises(UserError, match=r"--epochs: got .*, expected a whole number, at least 1"):
         demo.demo(tmp_path / "demo", epochs=epochs)
     assert not (tmp_path / "demo").exists()

@@ -1,1 +1,1 @@
-"""What every layer may import: errors, options, files, locks. Needs numpy at most."""
+"""Tools for all layers: errors, checks of values, options, files, locks, caches. They need no torch."""

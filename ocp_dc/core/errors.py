@@ -1,4 +1,4 @@
-"""The errors that end a command with one message, and the nearest-name hint that goes with them."""
+"""Errors that end a command with one message, and the formatter of these messages."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class UserError(ValueError):
     The message says what was got, what was expected and how to mend it. The command line prints it without a
     traceback and exits with status 2.
 
-    One that was raised in a worker of a torch DataLoader, which makes it again in the main process with the worker's
-    traceback as its message, has its own message there too.
+    A torch DataLoader raises the error of a worker again in the main process, with the worker's traceback as its
+    message. The traceback is cut off, so that the message is the same in both processes.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -24,7 +24,7 @@ class UserError(ValueError):
 
 
 def _without_traceback(message: str) -> str:
-    """Return the message of an error that torch gives with the traceback of a worker; any other message as it is."""
+    """Return a message without the traceback of a DataLoader worker; any other message is unchanged."""
     found = _FROM_WORKER.match(message)
     if found is None:
         return message
@@ -32,26 +32,41 @@ def _without_traceback(message: str) -> str:
 
 
 class UnsafeDataError(UserError):
-    """A file holds something other than plain data: reading it further could run code from it."""
+    """A file holds something other than plain data, so that reading it could run code."""
 
 
 class DivergenceError(RuntimeError):
-    """The training left the finite numbers; the command line prints the message and exits with status 1.
+    """The loss or a gradient is not finite; the command line prints the message and exits with status 1.
 
     Args:
-        step: the step in which the value arose, from 1.
+        step: the step in which the value was found, from 1.
         what: what is not finite, such as ``the forces loss``.
         advice: where the last good checkpoint is, and what may help.
     """
 
     def __init__(self, step: int, what: str, advice: str) -> None:
-        super().__init__(step, what, advice)  # what it is made of, so that it can be pickled
+        super().__init__(step, what, advice)  # the constructor's arguments: pickling needs them
         self.step = step
         self.what = what
         self.advice = advice
 
     def __str__(self) -> str:
         return f"training diverged at step {self.step}: {self.what} is not finite; {self.advice}"
+
+
+def bad_value(path: str, value: object, expected: str, *, mend: str = "", names: Iterable[str] = ()) -> UserError:
+    """Return the error for a value that is not valid: ``PATH: got VALUE, expected EXPECTED; MEND. Did you mean 'x'?``.
+
+    Args:
+        path: the place of the value, for example ``"optim.max_epochs"``.
+        value: what the user wrote.
+        expected: what is valid, in words.
+        mend: how to correct the mistake, where ``expected`` does not say it.
+        names: valid names, of which the nearest is proposed.
+    """
+    names = tuple(names)
+    ending = (f"; {mend}" if mend else "") + (f".{nearest(value, names)}" if names else "")
+    return UserError(f"{path}: got {value!r}, expected {expected}{ending}")
 
 
 def nearest(name: object, names: Iterable[str]) -> str:
@@ -67,7 +82,7 @@ def nearest(name: object, names: Iterable[str]) -> str:
 
 
 def unknown_name(kind: str, name: object, names: Iterable[str]) -> UserError:
-    """Return the error for a name that does not exist: it lists what there is and hints at the nearest.
+    """Return the error for a name that does not exist; the message lists the valid names and proposes the nearest.
 
     Args:
         kind: what is named, for example ``"activation"``.

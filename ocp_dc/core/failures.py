@@ -1,4 +1,4 @@
-"""Where the errors of a command end: one message and an exit status, and of an unexpected error a log file."""
+"""Errors of a command: one message and an exit status, and a log file for an unexpected error."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def exit_status(run: Callable[[], int], arguments: Sequence[str], debug: bool = 
         debug: show the traceback of any error on the error stream.
 
     Returns:
-        what ``run`` returns; 1 for a training that diverged, 2 for any other error, 130 for Ctrl-C, 141 where whoever
-        reads the output has gone, as ``head`` does.
+        what ``run`` returns; 1 for a training run that diverged, 2 for any other error, 130 for Ctrl-C, 141 where the
+        reader of the output is gone, as ``head`` goes.
     """
     hook, threading.excepthook = threading.excepthook, _of_thread
     try:
@@ -49,7 +49,7 @@ def exit_status(run: Callable[[], int], arguments: Sequence[str], debug: bool = 
     except BrokenPipeError as error:
         if not _nobody_reads(sys.stdout):
             return _report(error, arguments, debug)
-        with contextlib.suppress(OSError, ValueError):  # the interpreter flushes once more at its end
+        with contextlib.suppress(OSError, ValueError):  # the interpreter flushes again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
@@ -59,7 +59,7 @@ def exit_status(run: Callable[[], int], arguments: Sequence[str], debug: bool = 
 
 
 def message(error: BaseException) -> str | None:
-    """Return what to tell the user about an error that needs no traceback; None for an unexpected one."""
+    """Return the message for the user, if the error needs no traceback; None for an unexpected error."""
     if isinstance(error, UserError | DivergenceError):
         return str(error)
     text = str(error)
@@ -72,7 +72,7 @@ def message(error: BaseException) -> str | None:
 
 
 def unexpected(error: BaseException, arguments: Sequence[str]) -> str:
-    """Write the traceback of an error to a log file, and return a message that names it."""
+    """Write the traceback of an error to a log file, and return a message that names the file."""
     first = (str(error).strip().splitlines() or ["no message"])[0]
     what = f"an unexpected error in {_package(error)}: {type(error).__name__}: {first}"
     text = "\n".join([*_facts(arguments), "", "".join(traceback.format_exception(error))])
@@ -83,7 +83,7 @@ def unexpected(error: BaseException, arguments: Sequence[str]) -> str:
 
 
 def _of_thread(args: threading.ExceptHookArgs) -> None:
-    """Leave an error of TensorBoard's writing thread to the main thread, which raises it again."""
+    """Print an error of a thread, but for TensorBoard's writer, whose error the main thread raises again."""
     if not type(args.thread).__module__.startswith("tensorboard"):
         threading.__excepthook__(args)
 
@@ -102,7 +102,7 @@ def _print(text: str) -> None:
 
 
 def _package(error: BaseException) -> str:
-    """Return the package in which an error arose: the innermost that is not Python's own library."""
+    """Return the package that raised an error: the innermost one outside the standard library."""
     names = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
     packages = [name.partition(".")[0] for name in names]
     return next((p for p in reversed(packages) if p and p not in sys.stdlib_module_names), "Python")
@@ -123,7 +123,7 @@ def _facts(arguments: Sequence[str]) -> list[str]:
 
 
 def _write_log(text: str) -> Path | None:
-    """Write a new file into the working folder, or else into the one for temporary files; return its path."""
+    """Write a new file into the working folder, or else into the folder of temporary files; return its path."""
     name = f"ocp-dc-error-{datetime.datetime.now():%Y-%m-%d-%H-%M-%S}-{os.getpid()}.log"
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
     for folder in (Path.cwd(), Path(tempfile.gettempdir())):
@@ -140,7 +140,7 @@ def _write_log(text: str) -> Path | None:
 
 
 def _nobody_reads(stream: object) -> bool:
-    """Whether a pipe was closed at its other end."""
+    """Return whether a pipe was closed at its other end; False where the system cannot tell (Windows)."""
     try:
         poll = select.poll()
         poll.register(stream.fileno(), select.POLLOUT)  # type: ignore[attr-defined]

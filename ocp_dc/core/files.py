@@ -1,9 +1,8 @@
-"""Writing results: a file appears whole or not at all. Reading JSON back: strictly, with a digest where it has one."""
+"""Files that are written whole or not at all: texts, strict JSON, CSV, records with a digest; a strict JSON reader."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import math
 import os
@@ -13,27 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from ocp_dc.core import temporary
+from ocp_dc.core.digests import DIGEST, content_digest
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.write_errors import write_errors
 
-DIGEST = "sha256"  # key of the digest of all other entries of a record
-FORMULA = tuple("=+-@\t\n＝＋－＠")  # a spreadsheet takes a cell that begins so for a formula (OWASP)
+FORMULA = tuple("=+-@\t\n＝＋－＠")  # first characters of cells that a spreadsheet takes for a formula (OWASP)
 BLANKS = " \0\t\n\u00a0\u200b\u2060\ufeff"
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary file in the folder of ``path``; it takes the place of ``path`` when the block succeeds.
+    """Yield a temporary file in the folder of ``path``, and replace ``path`` by it when the block succeeds.
 
-    The folder is made where it does not exist. When the block fails, an older file at ``path`` stays as it was; after a
-    power cut there is the old file or the new one, whole. A link at ``path`` is replaced, and what it leads to is left
-    alone. Temporary files of ``path`` that a killed process left are taken away.
+    The folder is created if it does not exist. When the block fails, an older file at ``path`` remains unchanged; after
+    a power cut there is the old file or the new one, whole. A link at ``path`` is replaced, and its target is not
+    changed. Temporary files of ``path`` that a killed process left are removed.
 
     Args:
         path: the file to write.
 
     Raises:
-        WriteError: the file cannot be written: no space, no permission, something in the way.
+        WriteError: the file cannot be written: no space, no permission, a folder of that name.
     """
     path = Path(path)
     with write_errors(path):
@@ -49,10 +48,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path`` that becomes it when the block succeeds, and is gone when it fails.
+    """Yield a temporary folder beside ``path``; it becomes ``path`` when the block succeeds, else it is removed.
 
     Raises:
-        WriteError: something in it cannot be written, or ``path`` is there by then with something in it.
+        WriteError: a file in it cannot be written, or ``path`` exists by then and is not empty.
     """
     path = Path(path)
     with write_errors(path):
@@ -66,48 +65,53 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the content is on the disk: else a power cut may leave the name without the content."""
-    with path.open("rb") as file:
+    """Wait until the content is on the disk; without that, a power cut may leave an empty file under the name."""
+    with path.open("r+b" if os.name == "nt" else "rb") as file:  # Windows wants a writable handle
         os.fsync(file.fileno())
 
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file in UTF-8, whole or not at all."""
-    with replacing(path) as new:  # names of files may hold bytes that are no UTF-8
+    with replacing(path) as new:  # names of files may contain bytes that are no UTF-8
         new.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | Path, data: Any) -> None:
-    """Write strict JSON: NaN and infinities, which JSON does not have, become null."""
-    write_text(path, json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write strict JSON, see :func:`json_text`."""
+    write_text(path, json_text(data) + "\n")
+
+
+def json_text(data: Any) -> str:
+    """Return strict JSON: NaN and infinities, which JSON does not have, become null."""
+    return json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def write_record(path: str | Path, data: Mapping[str, Any]) -> None:
-    """Write strict JSON with a digest, for numbers that later commands read and believe."""
-    content = json.loads(json.dumps(_finite(data), allow_nan=False))  # as it is read back
-    write_json(path, {**content, DIGEST: digest(content)})
+    """Write strict JSON with a digest, for results that later commands read."""
+    content = json.loads(json.dumps(_finite(data), allow_nan=False))  # as :func:`read_json` returns it
+    write_json(path, {**content, DIGEST: content_digest(content)})
 
 
 def read_record(path: str | Path, mend: str) -> dict[str, Any]:
-    """Return what :func:`write_record` wrote, as :func:`read_json` does, without the digest.
+    """Return the content of a file of :func:`write_record`, without the digest; arguments as of :func:`read_json`.
 
-    Records of earlier versions have no digest; they are read as they are.
+    A record of an earlier version has no digest and is not verified.
 
     Raises:
-        UserError: the file cannot be read, or its content is not what was written.
+        UserError: the file cannot be read, or its content does not match the digest.
     """
     content = read_json(path, mend)
     noted = content.pop(DIGEST, None)
-    if noted is not None and noted != digest(content):
+    if noted is not None and noted != content_digest(content):
         raise UserError(
-            f"{path}: its content does not fit its {DIGEST}: the file was damaged or edited; {mend}. Where you edited "
+            f"{path}: its content does not match its {DIGEST}: the file was damaged or edited; {mend}. If you edited "
             f"it on purpose, remove the entry {DIGEST!r}"
         )
     return content
 
 
 def is_cut_off(path: str | Path) -> bool:
-    """Whether a JSON object is empty or ends too early, as a kill left it that was not written through this module."""
+    """Return whether a JSON file is empty or ends too early, as a killed process may leave one of another writer."""
     try:
         text = Path(path).read_text(encoding="utf-8").rstrip(" \t\r\n\0")
         json.loads(text)
@@ -118,30 +122,15 @@ def is_cut_off(path: str | Path) -> bool:
     return False
 
 
-def digest(content: Mapping[str, Any]) -> str:
-    """Return a digest of plain data that is independent of the order and the spacing of a JSON file."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def file_digest(*paths: Path) -> str:
-    """Return the SHA-256 of the bytes of files, one file after another."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 def read_json(path: str | Path, mend: str) -> dict[str, Any]:
     """Return the JSON object in a file, read strictly: no NaN, no infinity, no key twice.
 
     Args:
         path: the file.
-        mend: what the user can do about a damaged file, for the message.
+        mend: how the user can replace a damaged file, for the message.
 
     Raises:
-        UserError: the file is missing, empty, damaged, or holds something other than an object.
+        UserError: the file is missing, empty, damaged, or has no object at its top.
     """
     path = Path(path)
     try:
@@ -171,14 +160,14 @@ def _finite_float(text: str) -> float:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key is repeated in one object")
     return content
 
 
 def write_csv(path: str | Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows under a header that holds the keys of the first; floats keep every digit.
+    """Write rows under a header of the keys of the first row; floats keep all digits.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it: ``=1+1`` becomes ``'=1+1``.
+    An apostrophe is put before a text that a spreadsheet would take for a formula: ``=1+1`` becomes ``'=1+1``.
 
     Raises:
         UserError: there are no rows, or their keys differ.
@@ -197,11 +186,11 @@ def write_csv(path: str | Path, rows: Sequence[Mapping[str, object]]) -> None:
 def _cell(value: object) -> object:
     if not isinstance(value, str):
         return value
-    value = value.replace("\r\n", "\n").replace("\r", "\n")  # Python's writer does not quote these
+    value = value.replace("\r\n", "\n").replace("\r", "\n")  # Python's writer does not quote line ends
     with suppress(ValueError):
         float(value)
-        return value  # a number, signed perhaps
-    visible = value.lstrip(BLANKS).lstrip()  # some programs drop blanks at the beginning
+        return value  # a number, perhaps with a sign
+    visible = value.lstrip(BLANKS).lstrip()  # some programs drop leading blanks
     return f"'{value}" if value.startswith(FORMULA) or visible.startswith(FORMULA) else value
 
 

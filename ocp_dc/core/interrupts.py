@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the end of a training step."""
+"""Ctrl-C that takes effect at the end of a training step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from types import FrameType
 
 
 @contextlib.contextmanager
-def finishing_the_step() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C wait for the end of a step; a second one stops at once. Outside the main thread it acts as ever.
+def deferred_sigint() -> Iterator[Callable[[], bool]]:
+    """Defer Ctrl-C: the first one only sets a flag, the second one interrupts at once.
+
+    Outside the main thread, where Python allows no signal handlers, Ctrl-C is not deferred.
 
     Yields:
-        a function that tells whether Ctrl-C was pressed.
+        a function that returns whether Ctrl-C was pressed.
     """
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Blocks of options read from a config: a dataclass is the one source of name, type, default and documentation."""
+"""Blocks of options of a config: a dataclass is the only source of names, types, defaults and documentation."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.core.errors import UserError, bad_value, nearest
 
 T = TypeVar("T")
-# the kinds of values that :func:`check_containers` looks at, in words
+# types that :func:`check_containers` checks, in words
 _KINDS: dict[type, str] = {Mapping: "a block", Sequence: "a list", str: "a text", NoneType: ""}
 
 
@@ -18,9 +18,9 @@ def option(default: Any, *, help: str, choices: Iterable[str] | None = None) -> 
     """Declare one option as a dataclass field.
 
     Args:
-        default: the value where the config is silent.
+        default: the value where the config has none.
         help: one line of documentation: meaning and unit.
-        choices: the valid strings, where only these are valid.
+        choices: the valid texts, if only these are valid.
     """
     return dataclasses.field(
         default=default, metadata={"help": help, "choices": None if choices is None else tuple(choices)}
@@ -32,40 +32,38 @@ def parse(cls: type[T], block: Mapping[str, Any] | None, path: str) -> T:
 
     Args:
         cls: a dataclass whose fields were made by :func:`option`.
-        block: the mapping that the config holds, or None for an absent block.
-        path: where the block stands in the config, for messages, for example ``"model.dc"``.
+        block: the block of the config, or None for an absent one.
+        path: the place of the block in the config, for messages, for example ``"model.dc"``.
 
     Raises:
-        UserError: the block is no mapping, has an unknown key, a value outside its choices, or something other than
-            true or false where the default is one of them.
+        UserError: the block is no mapping, has an unknown key, a value outside its choices, or a value other than true
+            or false where the default is one of them.
     """
     if block is None:
         block = {}
     if not isinstance(block, Mapping):
-        raise UserError(f"{path}: got {block!r}, expected a block of options ({', '.join(_names(cls))})")
+        raise bad_value(path, block, f"a block of options ({', '.join(_names(cls))})")
     check_keys(block, _names(cls), path)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         choices = field.metadata.get("choices")
         value = block.get(field.name, field.default)
         if choices is not None and field.name in block and value not in choices:
-            raise UserError(
-                f"{path}.{field.name}: got {value!r}, expected one of {', '.join(choices)}.{nearest(value, choices)}"
-            )
+            raise bad_value(f"{path}.{field.name}", value, f"one of {', '.join(choices)}", names=choices)
         if isinstance(field.default, bool) and not isinstance(value, bool):
-            raise UserError(f"{path}.{field.name}: got {value!r}, expected true or false")
+            raise bad_value(f"{path}.{field.name}", value, "true or false")
     return cls(**block)
 
 
 def check_keys(block: Mapping[str, Any], known: Iterable[str], path: str) -> None:
-    """Refuse keys of a config block that nothing reads.
+    """Check that a block of a config has known keys only.
 
     Args:
-        block: the mapping that the config holds.
+        block: the block of the config.
         known: the valid keys.
-        path: where the block stands, for the message.
+        path: the place of the block, for the message.
 
     Raises:
-        UserError: a key is not among ``known``; the message names the nearest one.
+        UserError: a key is unknown; the message names the nearest one.
     """
     known = sorted(known)
     for key in block:
@@ -74,15 +72,15 @@ def check_keys(block: Mapping[str, Any], known: Iterable[str], path: str) -> Non
 
 
 def check_containers(cls: type, block: Mapping[str, Any], path: str) -> None:
-    """Refuse options that are no block or no list where their type hints ask for one, at any depth.
+    """Check that options are blocks and lists where their type hints require it, at any depth.
 
     Args:
         cls: a dataclass of options; hints made of ``Mapping``, ``Sequence``, ``str`` and ``None`` are checked.
-        block: the mapping that the config holds.
-        path: where the block stands, for messages.
+        block: the block of the config.
+        path: the place of the block, for messages.
 
     Raises:
-        UserError: a value has another kind; the message names it by its path.
+        UserError: a value has another type; the message names its path.
     """
     hints = get_type_hints(cls)
     for field in dataclasses.fields(cls):
@@ -94,7 +92,7 @@ def _check_container(value: Any, hint: Any, path: str, help: str) -> None:
     members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     kinds = [get_origin(member) or member for member in members]
     if not set(kinds) <= _KINDS.keys():
-        return  # numbers and the like have checks of their own
+        return  # numbers are checked elsewhere
     for member, kind in zip(members, kinds, strict=True):
         if isinstance(value, kind) and (kind is str or not isinstance(value, str)):
             if kind is Mapping:
@@ -105,7 +103,7 @@ def _check_container(value: Any, hint: Any, path: str, help: str) -> None:
                     _check_container(entry, get_args(member)[0], f"{path}[{number}]", help)
             return
     expected = " or ".join(words for kind, words in _KINDS.items() if kind in kinds and words)
-    raise UserError(f"{path}: got {value!r}, expected {expected} ({help})")
+    raise bad_value(path, value, f"{expected} ({help})")
 
 
 def documentation(cls: type) -> str:

@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them: what it held, the lock of a folder say, is gone with it."""
+"""End of a process whose parent is dead: the parent's locks are gone, so that another process may work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INTERRUPTED = 130  # exit status, as after Ctrl-C
 
 
 def end_with_parent(parent: int) -> None:
-    """End this process within a second when its parent is gone, killed perhaps; the next start goes on.
+    """End this process within a second after its parent died, for example by a kill.
 
     Args:
         parent: the process that started this one.

@@ -1,4 +1,4 @@
-"""Where processes that this one starts look for modules: as this one, not in the working folder as well."""
+"""The search path of child processes: the same as in this process, without the working folder."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ SAFE = "PYTHONSAFEPATH"  # Python 3.10 does not know it
 
 
 def child_environment() -> dict[str, str]:
-    """Return what the environment of a child needs so that it imports nothing from the working folder.
+    """Return environment variables that keep a child process from importing from the working folder.
 
-    ``python -m`` and spawned processes put that folder first, and a ``torch.py`` in it would run. It is empty where
-    this process looks there itself: what it imports, the child needs.
+    ``python -m`` and spawned processes put that folder first, so that a ``torch.py`` in it would run. There are no
+    variables where this process itself imports from the folder, since the child needs the same modules.
     """
     try:
         here = {"", ".", str(Path.cwd())}
@@ -23,5 +23,5 @@ def child_environment() -> dict[str, str]:
 
 
 def share_with_children() -> None:
-    """Let every process that this one starts from now on look for modules where this one does."""
+    """Set the environment variables of :func:`child_environment` for all processes started from now on."""
     os.environ.update(child_environment())

@@ -1,7 +1,7 @@
-"""Temporary files and folders beside what they become; those that a dead process left are taken away.
+"""Temporary files and folders beside their targets; leftovers of dead processes are removed.
 
-The name says who made it: ``.NAME.MACHINE-PROCESS-RANDOM.tmp``. MACHINE is a digest of the host's name and its space
-of process numbers, which containers have of their own.
+The name says which process created it: ``.NAME.MACHINE-PROCESS-RANDOM.tmp``. MACHINE is a digest of the host's name and
+its namespace of process numbers, which each container has by itself.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import time
 import zlib
 from pathlib import Path
 
-LONGEST = 180  # bytes of the target's name that go into a temporary one, of the 255 that file systems allow
-OLD = 24 * 3600  # seconds, after which nobody is writing any longer: for files of other machines
+LONGEST = 180  # bytes of the target's name in a temporary name; file systems allow 255 in all
+OLD = 24 * 3600  # seconds; a file of another machine that is older is a leftover
 
 
 def new_file(target: Path) -> Path:
-    """Make an empty temporary file beside ``target`` and return its path; leftovers of dead processes go.
+    """Create an empty temporary file beside ``target`` and return its path; remove leftovers of dead processes.
 
-    The file is new: no link that lies there is followed. Its permissions are those of any new file.
+    The file is new, so that no link is followed. Its permissions are those of any new file.
     """
     remove_leftovers(target.parent, target.name)
     path = target.with_name(_name(target, ".tmp"))
@@ -33,7 +33,7 @@ def new_file(target: Path) -> Path:
 
 
 def new_folder(target: Path) -> Path:
-    """Make an empty temporary folder beside ``target`` and return its path; leftovers of dead processes go."""
+    """Create an empty temporary folder beside ``target`` and return its path; remove leftovers of dead processes."""
     remove_leftovers(target.parent, target.name)
     path = target.with_name(_name(target, ".partial"))
     path.mkdir()
@@ -41,24 +41,24 @@ def new_folder(target: Path) -> Path:
 
 
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
-    """Take away temporary files and folders whose process is gone; what cannot be removed stays.
+    """Remove temporary files and folders of dead processes; those that cannot be removed remain.
 
     Args:
-        folder: where they lie.
-        name: of what they would have become; None for all.
+        folder: their folder.
+        name: name of their target; None for all targets.
     """
-    # earlier versions named the process alone
+    # names of earlier versions have the process number only
     what = ".+" if name is None else re.escape(_shortened(name))
     pattern = re.compile(rf"\.{what}\.(?:([0-9a-f]{{8}})-)?(\d+)(?:-[0-9a-f]{{8}})?\.(?:tmp|partial)")
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             found = pattern.fullmatch(entry.name)
-            if found and _is_left(entry, found[1], int(found[2])):
+            if found and _is_leftover(entry, found[1], int(found[2])):
                 remove(Path(entry.path))
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a folder with all that is in it, if it is there and can be removed."""
+    """Remove a file, a link or a folder with its content, if it exists and can be removed."""
     with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -66,8 +66,10 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def alive(process: int) -> bool:
-    """Return whether a process of this machine lives, of whichever user."""
+def is_alive(process: int) -> bool:
+    """Return whether a process of any user runs on this machine; on Windows the answer is always True."""
+    if os.name == "nt":  # os.kill would send Ctrl-C there
+        return True
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -77,8 +79,8 @@ def alive(process: int) -> bool:
     return True
 
 
-def _is_left(entry: os.DirEntry, machine: str | None, process: int) -> bool:
-    if machine in (None, _machine()) and not alive(process):
+def _is_leftover(entry: os.DirEntry, machine: str | None, process: int) -> bool:
+    if machine in (None, _machine()) and not is_alive(process):
         return True
     return time.time() - entry.stat(follow_symlinks=False).st_mtime > OLD
 

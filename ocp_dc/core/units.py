@@ -19,7 +19,7 @@ ENERGY_UNITS = {
     "Ry": 13.605693012183622,
 }
 LENGTH_UNITS = {"Å": 1.0, "bohr": 0.5291772105638411, "nm": 10.0, "pm": 0.01}
-# What files and people write for the same units, without spaces and in lower case.
+# other spellings in files, without spaces and in lower case
 _ENERGY_ALIASES = {
     "kcal/mol": ("kcal", "kcal_mol", "kcalmol", "kcal/mole", "kcalmol-1", "kcalmol^-1", "kcal_per_mol"),
     "kJ/mol": ("kj", "kj_mol", "kjmol", "kj/mole", "kjmol-1", "kjmol^-1", "kj_per_mol"),
@@ -106,10 +106,10 @@ def positive_energy(value: str | float, path: str) -> float:
 
     Args:
         value: what :func:`parse_energy` takes.
-        path: where the value stands in the config, for messages.
+        path: the place of the value in the config, for messages.
 
     Raises:
-        UserError: no energy, or zero, negative, infinite or not a number.
+        UserError: the value is no energy, or zero, negative, infinite or NaN.
     """
     try:
         energy = parse_energy(value)

@@ -1,4 +1,4 @@
-"""Turns what libraries raise when a file cannot be written into one message that says why and how to mend it."""
+"""Convert the errors that libraries raise for a file that cannot be written into one message with cause and remedy."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ ADVICE = {
     errno.EBUSY: "something else is using it; try again, or name another place",
     errno.ETXTBSY: "something else is using it; try again, or name another place",
 }
-# torch's writer of checkpoints, h5py, lmdb and numpy say in a text what they met
+# torch's writer of checkpoints, h5py, lmdb and numpy give the cause as text only
 TORCH_WRITER = re.compile(r"PytorchStreamWriter|inline_container\.cc.*(unexpected pos|failed)", re.DOTALL)
 ERRNO = re.compile(r"errno = (\d+)")
-LMDB_WRITER = re.compile(rf"mdb_\w+: {os.strerror(errno.EIO)}")  # what it makes of a write that ends too early
+LMDB_WRITER = re.compile(rf"mdb_\w+: {os.strerror(errno.EIO)}")  # its message for a short write
 SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 
 
 class WriteError(UserError):
-    """A file could not be written; what was there before is as it was."""
+    """A file could not be written; an older file is unchanged."""
 
 
 @contextlib.contextmanager
 def write_errors(path: str | Path, note: str = "") -> Iterator[None]:
-    """Raise a :class:`WriteError` that names ``path`` where something in the block cannot be written.
+    """Raise a :class:`WriteError` that names ``path`` where the block cannot write.
 
     Args:
-        path: what the block writes.
-        note: what else the user should know, appended to the message.
+        path: the file or folder that the block writes.
+        note: further information for the user, appended to the message.
     """
     try:
         yield
@@ -81,7 +81,7 @@ def reason(error: BaseException) -> str | None:
 
 
 def _is_of_another_file(error: Exception, path: Path) -> bool:
-    """Whether the error names a file that lies elsewhere, such as one that the block reads."""
+    """Return whether the error names a file elsewhere, such as one that the block reads."""
     name = getattr(error, "filename", None)
     if getattr(error, "errno", None) in FULL or not isinstance(name, str | bytes | os.PathLike):
         return False
@@ -94,7 +94,7 @@ def _first_line(text: str) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it arose from: a library may raise a second one while it closes the file."""
+    """Yield an error and its causes: a library may raise a second error while it closes the file."""
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:

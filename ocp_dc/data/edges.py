@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
 import torch
 from ase.neighborlist import primitive_neighbor_list
 from torch_geometric.data import Data
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.numbers import is_finite, whole_number
 
 SHORTEST = 0.5  # Å; H-H has 0.74
 
 
 def check_edges(cutoff: float, max_neighbors: int) -> None:
-    """Refuse a cutoff or a number of neighbours that gives no edges.
+    """Refuse a cutoff or a number of neighbors that gives no edges.
 
     Raises:
-        UserError: the cutoff is not a length at which atoms have neighbours, or no neighbour is kept.
+        UserError: the cutoff is not a length at which atoms have neighbours, or no neighbor is kept.
     """
-    if isinstance(cutoff, bool) or not isinstance(cutoff, Real) or not (np.isfinite(cutoff) and cutoff > 0):
+    if not is_finite(cutoff) or cutoff <= 0:
         raise UserError(f"edges: got a cutoff of {cutoff!r}, expected a length above zero in Å, such as 6")
     if cutoff < SHORTEST:
         raise UserError(f"edges: got a cutoff of {cutoff!r}, shorter than any bond; expected a length in Å, such as 6")
-    if isinstance(max_neighbors, bool) or not isinstance(max_neighbors, int) or max_neighbors < 1:
-        raise UserError(f"max_neighbors: got {max_neighbors!r}, expected a whole number of at least 1")
+    whole_number("max_neighbors", max_neighbors)
 
 
 def add_edges(data: Data, cutoff: float, max_neighbors: int) -> Data:
@@ -34,10 +32,10 @@ def add_edges(data: Data, cutoff: float, max_neighbors: int) -> Data:
     Args:
         data: pos (n, 3) in Å, cell (1, 3, 3) in Å, pbc (1, 3).
         cutoff: in Å.
-        max_neighbors: the nearest so many neighbours of each atom are kept.
+        max_neighbors: the nearest so many neighbors of each atom are kept.
 
     Returns:
-        the same object, with edge_index (2, edges) int64, the neighbour in row 0 and the atom in row 1;
+        the same object, with edge_index (2, edges) int64, the neighbor in row 0 and the atom in row 1;
         cell_offsets (edges, 3) int64, such that ``pos[edge_index[0]] + cell_offsets @ cell - pos[edge_index[1]]`` is
         the edge's vector; and distances (edges,) float32 in Å.
     """

@@ -15,8 +15,9 @@ from torch_geometric.data import Data
 from tqdm import tqdm
 
 from ocp_dc import __version__
+from ocp_dc.core.digests import file_digest
 from ocp_dc.core.errors import UserError, unknown_name
-from ocp_dc.core.files import file_digest, replacing_folder, write_json
+from ocp_dc.core.files import replacing_folder, write_json
 from ocp_dc.core.units import energy_in_ev, length_in_angstrom
 from ocp_dc.data.edges import add_edges, check_edges
 from ocp_dc.data.frames import FrameSource, check_frame

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.numbers import whole_number
 
 
 class Split(NamedTuple):
@@ -35,8 +36,7 @@ def random_split(n: int, train: int, val: int, test: int, seed: int) -> Split:
         UserError: a number out of range, or more asked for than there are.
     """
     for name, value, least in (("train", train, 1), ("val", val, 0), ("test", test, 0), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise UserError(f"{name}: got {value!r}, expected a whole number of at least {least}")
+        whole_number(name, value, least)
     if train + val + test > n:
         raise UserError(
             f"got train {train} + val {val} + test {test} = {train + val + test} structures, but the source has {n};"

@@ -14,12 +14,12 @@ from matplotlib.ticker import MaxNLocator
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.units import energy_in_ev
 from ocp_dc.evaluation.predictions import Predictions
-from ocp_dc.evaluation.training_log import TrainingLog, read_training_log
 from ocp_dc.plotting.axes import add_grid, log_scale
 from ocp_dc.plotting.curves import draw_mean, shared_points
 from ocp_dc.plotting.figures import legend_below, new_figure, save_figure
 from ocp_dc.plotting.parity import LARGE, draw_nothing, draw_parity, padded_limits
 from ocp_dc.plotting.style import line_style, literal_text
+from ocp_dc.training.validation_log import TrainingLog, read_training_log
 
 MOST_MARKERS = 15  # epochs; longer curves have none
 

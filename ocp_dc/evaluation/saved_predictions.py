@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.core.whole_archive import write_npz
+from ocp_dc.core.npz_file import write_npz
 from ocp_dc.data.safe_npz import load_npz
 from ocp_dc.evaluation.predictions import Predictions
 

@@ -15,6 +15,7 @@ from fairchem.core.common.flags import flags
 from fairchem.core.common.utils import setup_imports, setup_logging
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.log_level import raised_log_level
 from ocp_dc.fairchem1.checks import machine_check
 from ocp_dc.fairchem1.checks.config_check import check_run_config
 from ocp_dc.fairchem1.checks.held_out import check_held_out
@@ -110,11 +111,8 @@ def resolve(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
         UserError: the file is no run config, or the config does not hold.
     """
     setup_logging()
-    logging.getLogger().setLevel(logging.WARNING)  # fairchem announces every import of its models
-    try:
+    with raised_log_level(logging.WARNING):  # fairchem logs every import of its models
         setup_imports()
-    finally:
-        logging.getLogger().setLevel(logging.INFO)
     config = build_config(args, overrides)
     check_run_config(config, [override.partition("=")[0].removeprefix("--") for override in overrides])
     return config

@@ -6,7 +6,7 @@ import dataclasses
 
 from torch import Tensor
 
-from ocp_dc.core.errors import UserError
+from ocp_dc.core.numbers import whole_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,5 +43,4 @@ def check_sizes(smallest: int, **sizes: int) -> None:
         UserError: one is no whole number, or too small.
     """
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < smallest:
-            raise UserError(f"model.{name}: got {size!r}, expected a whole number, at least {smallest}")
+        whole_number(f"model.{name}", size, smallest)

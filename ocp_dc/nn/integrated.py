@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.core.numbers import finite_number
 from ocp_dc.nn.moments import unit_moment_coefficient
-from ocp_dc.nn.settings import finite_number
 
 UNIT_MOMENT = "unit_moment"
 

@@ -8,9 +8,9 @@ from typing import Any
 from torch import nn
 
 from ocp_dc.core.errors import UserError, unknown_name
+from ocp_dc.core.numbers import finite_number
 from ocp_dc.core.options import check_keys
 from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU
-from ocp_dc.nn.settings import finite_number
 from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
 
 

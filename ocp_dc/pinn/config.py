@@ -11,7 +11,8 @@ from typing import Any
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.options import check_keys
-from ocp_dc.core.yaml_config import apply_override, check_kind, parse_override, read_yaml
+from ocp_dc.core.overrides import apply_override, parse_override
+from ocp_dc.core.yaml_config import check_kind, read_yaml
 from ocp_dc.pinn.options import TOP_LEVEL, PinnOptions
 
 BUDGETS = ("full", "smoke")
@@ -35,7 +36,7 @@ def resolve(
 
     Args:
         config: a YAML file, or its content.
-        overrides: texts such as ``--dc.activation=irelu``; see :func:`ocp_dc.core.yaml_config.parse_override`.
+        overrides: texts such as ``--dc.activation=irelu``; see :func:`ocp_dc.core.overrides.parse_override`.
         budget: ``full``, or ``smoke`` for a training run of seconds that learns nothing.
         seed: replaces the config's.
 

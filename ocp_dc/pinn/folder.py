@@ -16,9 +16,7 @@ DIR/test.json             the errors: written last, so that the training run is 
 
 from __future__ import annotations
 
-import csv
 import json
-import logging
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -91,16 +89,8 @@ class Folder:
         write_json(self.path / "environment.json", record)
 
     def add_losses(self, row: Mapping[str, Any]) -> None:
-        """Add a row to the losses; the first one writes the header."""
-        cells = row_table.checked(row)
-        if not self.losses.is_file() or not self.losses.stat().st_size:
-            row_table.write(self.losses, list(cells), [])
-        header = self._header() or list(cells)  # one of an earlier version has no checksums
-        row_table.append(self.losses, header, {name: cell for name, cell in cells.items() if name in header})
-
-    def _header(self) -> list[str]:
-        with self.losses.open(newline="", encoding="utf-8", errors="replace") as file:
-            return next(csv.reader(file), [])
+        """Append a row to the losses; the first one writes the header."""
+        row_table.add_row(self.losses, row)
 
     def drop_losses_after(self, iteration: int | None) -> None:
         """Drop the rows after the last checkpoint, and a row that is cut off.
@@ -110,15 +100,8 @@ class Folder:
         """
         if iteration is None:
             self.losses.unlink(missing_ok=True)
-            return
-        if not self.losses.is_file():
-            return
-        header, *lines = self.losses.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) or [""]
-        numbered = [(line.partition(",")[0], line) for line in lines if line.endswith("\n")]
-        if lost := sum(not number.isdecimal() for number, _ in numbered):
-            logging.warning(f"{self.losses}: {lost} of {len(numbered)} rows are damaged and left out")
-        whole = [line for number, line in numbered if number.isdecimal() and int(number) <= iteration]
-        write_text(self.losses, "".join([header, *whole]))
+        else:
+            row_table.cut_after(self.losses, iteration)
 
     def save_weights(
         self, name: str, config: Mapping[str, Any], iteration: int, scale: float, state: Mapping[str, Any]

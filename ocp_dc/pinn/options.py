@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.core.numbers import finite_number
 from ocp_dc.core.options import option, parse
-from ocp_dc.nn.settings import finite_number
 from ocp_dc.surgery import DCOptions
 
 INITIALIZERS = ("Glorot normal", "Glorot uniform", "He normal", "He uniform")

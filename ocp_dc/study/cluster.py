@@ -1,4 +1,4 @@
-"""Runs as jobs of a cluster, through submitit: one job for each run, requeued where it is preempted."""
+"""Runs as jobs of a cluster, by submitit: one job a run, requeued after a preemption."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from submitit.helpers import DelayedSubmission
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import write_json
-from ocp_dc.core.temporary import alive
+from ocp_dc.core.temporary import is_alive
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.worker import note_failure, work
 
@@ -20,14 +20,14 @@ DEFAULTS = {"name": "ocp-dc-study", "timeout_min": 24 * 60, "cpus_per_task": 4}
 
 
 class Job:
-    """What a job does: one run. It is pickled, so it holds plain values only."""
+    """The function of a job: one run. It is pickled, so that it has plain attributes only."""
 
     def __init__(self, folder: str, cpu: bool) -> None:
         self.folder = folder
         self.cpu = cpu
 
     def __call__(self) -> str:
-        """Make the run; a failure is noted in its folder, as by a run on this machine."""
+        """Train; a failure is recorded in the folder of the run, as for a run on this machine."""
         try:
             work(Path(self.folder), self.cpu)
         except Exception as error:
@@ -36,12 +36,12 @@ class Job:
         return self.folder
 
     def checkpoint(self) -> DelayedSubmission:
-        """Return the job that goes on after a preemption, from the run's last checkpoint; submitit calls this."""
+        """Return the job that resumes the run after a preemption; submitit calls this."""
         return DelayedSubmission(Job(self.folder, self.cpu))
 
 
 def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str], cpu: bool) -> list[submitit.Job]:
-    """Submit a job for each run that has none in the queue.
+    """Submit a job for each run without a job in the queue.
 
     Args:
         folders: the runs.
@@ -51,9 +51,9 @@ def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str]
         cpu: stay on the CPU where there is a GPU.
 
     Raises:
-        UserError: a parameter that submitit does not know, or no Slurm on this machine.
+        UserError: submitit does not know a parameter, or this machine has no Slurm.
     """
-    parameters: dict[str, Any] = {**DEFAULTS, **({} if cpu else {"gpus_per_node": 1}), **parsed(settings)}
+    parameters: dict[str, Any] = {**DEFAULTS, **({} if cpu else {"gpus_per_node": 1}), **parse_settings(settings)}
     cluster = parameters.pop("cluster", "slurm")
     try:
         executor = submitit.AutoExecutor(folder=str(jobs), cluster=cluster)
@@ -71,11 +71,11 @@ def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str]
     return submitted
 
 
-def parsed(settings: Sequence[str]) -> dict[str, Any]:
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     """Return parameters of the queue from texts such as ``slurm_partition=gpu``.
 
     Raises:
-        UserError: a text is no KEY=VALUE.
+        UserError: a text has another form than KEY=VALUE.
     """
     parameters: dict[str, Any] = {}
     for setting in settings:
@@ -87,10 +87,10 @@ def parsed(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def _in_queue(folder: RunFolder, jobs: Path, cluster: str) -> bool:
-    """Whether a job of the run waits or works; one that ended without a result is submitted again."""
+    """Return whether a job of the run waits or runs; one that ended without a result is submitted again."""
     job = folder.read("job.json")
     if job is None or job["cluster"] != cluster:
         return False
-    if cluster == "local":  # submitit asks the process that submitted; the job's name is its process
-        return alive(int(job["id"]))
+    if cluster == "local":  # submitit knows only jobs of this process; the id is a process number
+        return is_alive(int(job["id"]))
     return str(submitit.SlurmJob(folder=str(jobs), job_id=job["id"]).state).upper() in WAITING

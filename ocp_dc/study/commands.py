@@ -13,12 +13,13 @@ from rich.table import Table
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import write_record
-from ocp_dc.core.locks import only_one
+from ocp_dc.core.locks import folder_lock
+from ocp_dc.core.numbers import whole_number
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
 from ocp_dc.study.plan import Choices, Plan, Run, make_plan
 from ocp_dc.study.pool import Machine, run_all
-from ocp_dc.study.spec import Arm, read_study
+from ocp_dc.study.spec import ArmSpec, read_study
 
 
 def run_study(
@@ -54,16 +55,16 @@ def run_study(
     """
     console = Console()
     for name, value in (("--jobs", jobs), ("--threads", threads)):
-        if value is not None and value < 1:
-            raise UserError(f"{name}: got {value}, expected 1 or more")
+        if value is not None:
+            whole_number(name, value)
     if submit is not None:
-        from ocp_dc.study.cluster import parsed
+        from ocp_dc.study.cluster import parse_settings
 
-        parsed(submit)  # before anything is made
+        parse_settings(submit)  # before anything is made
     out = out.absolute()
     if out.is_file():
         raise UserError(f"--out {out}: is a file; expected a folder for the study")
-    with only_one(out, "another `ocp-dc study run`"):
+    with folder_lock(out, "another `ocp-dc study run`"):
         plan = make_plan(read_study(study), out, choices)
         folders = {run.id: RunFolder(out / "runs" / run.id) for run in plan.runs}
         if dry_run:
@@ -143,7 +144,7 @@ def _write(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str
     write_record(out / "study.json", study)
 
 
-def _described(arm: Arm) -> str:
+def _described(arm: ArmSpec) -> str:
     parts = [f"{key}: {_short(value)}" for _, changes in arm.changes for key, value in changes.items()]
     return "; ".join([*([f"base: {arm.base}"] if arm.base else []), *parts]) or "no changes"
 

@@ -1,43 +1,42 @@
-"""The files of a study's folder: who writes them, who reads them, and the lock of a run.
+"""The files of a study, and the lock of a run.
 
-OUT/study.json                 the study as it was planned last
+OUT/study.json                 the study, as planned last
 OUT/data/                      bundled samples, prepared
-OUT/runs/ID/run.json           what the run is
-OUT/runs/ID/config.yml         its resolved config, as the engine takes it
-OUT/runs/ID/scales.json        fitted scale factors, of models that have them
-OUT/runs/ID/log.txt            what it printed, of every attempt
-OUT/runs/ID/results/train/     the trainer's records: swap report, validation.csv, environment; of a physics-informed
-                               task all that its training leaves
-OUT/runs/ID/checkpoints/train/ the trainer's checkpoints; after the end the best one alone
+OUT/runs/ID/run.json           description of the run
+OUT/runs/ID/config.yml         its resolved config for the engine
+OUT/runs/ID/scales.json        fitted scale factors, if the model has any
+OUT/runs/ID/log.txt            output of all attempts
+OUT/runs/ID/results/train/     the trainer's records: swap report, validation.csv, environment; all files of a
+                               physics-informed task
+OUT/runs/ID/checkpoints/train/ the trainer's checkpoints; only the best one after the end
 OUT/runs/ID/predictions.npz    predictions of the test set at the best validation
-OUT/runs/ID/result.json        the end: done or diverged
-OUT/runs/ID/failure.json       the last attempt that failed; the next start tries again
+OUT/runs/ID/result.json        the end of the run: done or diverged
+OUT/runs/ID/failure.json       the last failed attempt; the next start tries again
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ocp_dc.core.digests import file_digest
 from ocp_dc.core.errors import UserError
-from ocp_dc.core.files import file_digest, is_cut_off, read_json, read_record, write_record, write_text
-from ocp_dc.core.locks import only_one
-from ocp_dc.core.yaml_config import read_yaml
+from ocp_dc.core.files import is_cut_off, read_json, read_record, write_record, write_text
+from ocp_dc.core.locks import folder_lock
+from ocp_dc.core.numbers import is_finite
+from ocp_dc.core.yaml_config import read_yaml, yaml_text
 
-NAME = "train"  # of the run in fairchem's folders
+RUN_NAME = "train"  # name of the run in fairchem's folders
 ENDINGS = ("done", "diverged")
 RECORDS = ("run.json", "result.json")  # with a digest
-CONFIG = "config_sha256"  # in run.json, of config.yml
-FILES = "files"  # in result.json: digests of what the report reads of the trainer's records
+CONFIG = "config_sha256"  # key in run.json: digest of config.yml
+FILES = "files"  # key in result.json: digests of the trainer's records that the report reads
 REPORTED = ("validation.csv", "losses.csv", "initial_weights.json")
-# what is read of a file, with the kinds of its values
+# entries that are read of each file, with the types of their values
 EXPECTED: dict[str, dict[str, tuple[type, ...]]] = {
     "run.json": {"id": (str,), "engine": (str,), "model": (str,), "data": (str,), "arm": (str,), "seed": (int,)},
     "result.json": {"status": (str,), "message": (str,)},
@@ -59,35 +58,35 @@ class RunFolder:
 
     @property
     def results(self) -> Path:
-        """The trainer's records."""
-        return self.path / "results" / NAME
+        """Folder of the trainer's records."""
+        return self.path / "results" / RUN_NAME
 
     @property
     def checkpoints(self) -> Path:
-        """The trainer's checkpoints."""
-        return self.path / "checkpoints" / NAME
+        """Folder of the trainer's checkpoints."""
+        return self.path / "checkpoints" / RUN_NAME
 
     def write(self, description: dict[str, Any], config: dict[str, Any]) -> None:
-        """Write what the run is, once; a run's identifier says that both are as they were."""
+        """Write the description and the config of the run; both are determined by the identifier of the run."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_text(self.path / "config.yml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        write_text(self.path / "config.yml", yaml_text(config))
         write_record(self.path / "run.json", {**description, CONFIG: file_digest(self.path / "config.yml")})
 
     def holds(self, description: dict[str, Any], config: dict[str, Any]) -> bool:
-        """Whether the folder has the files that :meth:`write` would write."""
+        """Return whether the folder has the files that :meth:`write` would write."""
         try:
             written = (self.path / "config.yml").read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             return False
         found = self.read("run.json") or {}
         same = all(found.get(key) == value for key, value in json.loads(json.dumps(description)).items())
-        return same and written == yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        return same and written == yaml_text(config)
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """Return the content of a JSON file of the run, None where there is none, or one that is empty or cut off.
+        """Return the content of a JSON file of the run, or None where it is missing, empty or cut off.
 
         Raises:
-            UserError: the file is damaged, or lacks what such a file has.
+            UserError: the file is damaged, or lacks an entry.
         """
         path = self.path / name
         if not path.is_file():
@@ -110,14 +109,14 @@ class RunFolder:
         path, mend = self.path / "config.yml", f"remove {self.path} to make the run again"
         config = read_yaml(path, f"the config of a run; {mend}")
         if (self.read("run.json") or {}).get(CONFIG, file_digest(path)) != file_digest(path):
-            raise UserError(f"{path}: its content does not fit run.json: it was damaged or edited; {mend}")
+            raise UserError(f"{path}: its content does not match run.json: it was damaged or edited; {mend}")
         return config
 
     def description(self) -> dict[str, Any]:
-        """Return what the run is.
+        """Return the description of the run.
 
         Raises:
-            UserError: nobody planned a run here.
+            UserError: the folder has no description.
         """
         description = self.read("run.json")
         if description is None:
@@ -125,39 +124,39 @@ class RunFolder:
         return description
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Write the result, whole, as the last file of the run."""
+        """Write the result, the last file of the run."""
         (self.path / "failure.json").unlink(missing_ok=True)
         found = {name: file_digest(self.results / name) for name in REPORTED if (self.results / name).is_file()}
         write_record(self.path / "result.json", {**result, FILES: found})
 
     def check_files(self, result: Mapping[str, Any]) -> None:
-        """Check that the trainer's records are those of the run's end; results of earlier versions do not tell.
+        """Check that the trainer's records are unchanged since the end of the run, if the result has their digests.
 
         Raises:
-            UserError: one is missing, or not as it was.
+            UserError: a record is missing or was changed.
         """
         for name, noted in result.get(FILES, {}).items():
             path = self.results / name
             if not path.is_file() or file_digest(path) != noted:
                 raise UserError(
-                    f"{path}: is not as it was at the end of the run: it was damaged, edited or removed; put it back, "
-                    f"or remove {self.path} to make the run again"
+                    f"{path}: differs from the file at the end of the run: it was damaged, edited or removed; restore "
+                    f"it, or remove {self.path} to make the run again"
                 )
 
     def locked(self, patience: float = 10.0) -> AbstractContextManager[None]:
-        """Hold the run's lock; it goes with the process, however that ends.
+        """Hold the lock of the run; it ends with the process.
 
         Args:
             patience: seconds to wait for a process that is about to end.
 
         Raises:
-            UserError: another process works on the run.
+            UserError: another process holds the lock.
         """
-        return only_one(self.path, "another process", patience)
+        return folder_lock(self.path, "another process", patience)
 
 
 def _problem(name: str, content: dict[str, Any]) -> str | None:
-    """Return what is wrong with the content of a file, in the entries that are read; None for nothing."""
+    """Return the first problem of the entries of a file that are read, or None."""
     for key, kinds in EXPECTED.get(name, {}).items():
         if key not in content:
             return f"lacks {key!r}"
@@ -169,10 +168,6 @@ def _problem(name: str, content: dict[str, Any]) -> str | None:
         if not isinstance(content.get(FILES, {}), dict):
             return f"{FILES}: got {content[FILES]!r}, expected names with their digests"
         for key, value in content.get("test", {}).items():
-            if value is not None and not isinstance(value, dict) and not _is_number(value):
+            if value is not None and not isinstance(value, dict) and not is_finite(value):
                 return f"test.{key}: got {value!r}, expected a finite number or null"
     return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

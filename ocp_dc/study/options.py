@@ -1,4 +1,4 @@
-"""The keys of a study's YAML: each option with its default, its meaning and what is valid."""
+"""The options of a study's YAML file: defaults, documentation and valid values."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.numbers import count, finite_number
 from ocp_dc.core.options import option, parse
 
 Changes = Mapping[str, Any]
 ENGINES = ("fairchem", "pinn")
 SAMPLES = ("ethanol", "slabs")
-KINDS = ("epochs", "steps", "minutes")  # of budgets
+BUDGET_KINDS = ("epochs", "steps", "minutes")  # of budgets
 
 
 @dataclasses.dataclass(frozen=True)
 class StudyOptions:
-    """A study as its file writes it."""
+    """A study, as its file describes it."""
 
     title: str = option("", help="one line")
     question: str = option("", help="what the study asks, a sentence or two")
-    engine: str = option("fairchem", help="what trains: fairchem's main, or `ocp-dc pinn train`", choices=ENGINES)
+    engine: str = option(
+        "fairchem", help="the training program: fairchem's main, or `ocp-dc pinn train`", choices=ENGINES
+    )
     base: str | None = option(
         None, help="the config that every run starts from, relative to the study; {model} and {configs} stand for names"
     )
     models: Sequence[str] | Mapping[str, Changes | None] | None = option(
-        None, help="names to put in the place of {model}, or a mapping of each to changes of its own"
+        None, help="names that replace {model}, or a mapping of each to its changes"
     )
     data: Mapping[str, Mapping[str, Any] | None] | None = option(
         None, help="data sets by name; the first one is used unless --data names others; default: the bundled ethanol"
@@ -37,10 +40,10 @@ class StudyOptions:
         None, help="for each axis, its values by name with the changes of each; arms are all their combinations"
     )
     exclude: Sequence[Mapping[str, Any]] | None = option(
-        None, help="combinations to leave out: {axis: value, model: name}, a value or a list of them"
+        None, help="combinations to leave out: {axis: value, model: name}, a value or a list of values"
     )
     arms: Mapping[str, Changes | None] | None = option(
-        None, help="named arms with their changes, beside those of the axes; a key `base` names a base of its own"
+        None, help="named arms with their changes, beside those of the axes; a key `base` names another base"
     )
     baseline: str | None = option(None, help="the arm that others are compared with; the first where it is left out")
     may_differ: Sequence[str] | None = option(
@@ -53,7 +56,7 @@ class StudyOptions:
 
 @dataclasses.dataclass(frozen=True)
 class DataOptions:
-    """A data set of a study: the bundled sample, a folder or file, or what the base config names."""
+    """A data set of a study: a bundled sample, a folder or file, or the data set of the base config."""
 
     sample: str | None = option(None, help="a bundled sample, split as train, val and test say", choices=SAMPLES)
     path: str | None = option(
@@ -68,7 +71,7 @@ class DataOptions:
 
 @dataclasses.dataclass(frozen=True)
 class BudgetOptions:
-    """What each run of a study may spend: one of epochs, steps or minutes."""
+    """The budget of each run of a study: one of epochs, steps or minutes."""
 
     epochs: int | None = option(None, help="passes over the training set")
     steps: int | None = option(None, help="optimizer steps; of fairchem rounded up to whole epochs")
@@ -78,11 +81,11 @@ class BudgetOptions:
     train: int | None = option(None, help="training structures at most")
     val: int | None = option(None, help="validation structures at most")
     test: int | None = option(None, help="test structures at most")
-    seeds: Sequence[int] | None = option(None, help="seeds, in the place of the study's")
+    seeds: Sequence[int] | None = option(None, help="seeds that replace the study's")
 
     def __str__(self) -> str:
-        """The budget in words."""
-        kind = next(name for name in KINDS if getattr(self, name) is not None)
+        """Return the budget in words."""
+        kind = next(name for name in BUDGET_KINDS if getattr(self, name) is not None)
         limits = [f"{getattr(self, n)} {n}" for n in ("train", "val", "test") if getattr(self, n) is not None]
         return f"{getattr(self, kind)} {kind}" + (f", at most {', '.join(limits)} structures" if limits else "")
 
@@ -93,26 +96,26 @@ def data_options(name: str, block: Mapping[str, Any] | None) -> DataOptions:
     if options.sample is not None and options.path is not None:
         raise UserError(f"data.{name}: got both sample and path, expected one of them")
     for key in ("train", "val", "test"):
-        _at_least_one(getattr(options, key), f"data.{name}.{key}")
+        count().check(getattr(options, key), f"data.{name}.{key}")
     return options
 
 
 def budget_options(
-    block: Mapping[str, Any] | None, path: str = "budget", kinds: Sequence[str] = KINDS
+    block: Mapping[str, Any] | None, path: str = "budget", kinds: Sequence[str] = BUDGET_KINDS
 ) -> BudgetOptions:
     """Read a budget.
 
     Args:
         block: the block.
-        path: where it stands, for messages.
+        path: its place in the config, for messages.
         kinds: those of epochs, steps and minutes that the engine can count in.
 
     Raises:
-        UserError: none or several of epochs, steps and minutes, one that the engine cannot count in, or a number below
-            what makes sense.
+        UserError: none or several of epochs, steps and minutes, one that the engine cannot count in, or a number that
+            is too small.
     """
     options = parse(BudgetOptions, block, path)
-    given = [key for key in KINDS if getattr(options, key) is not None]
+    given = [key for key in BUDGET_KINDS if getattr(options, key) is not None]
     if len(given) != 1:
         raise UserError(
             f"{path}: got {' and '.join(given) or 'none'} of epochs, steps and minutes, expected exactly one, such as "
@@ -124,23 +127,23 @@ def budget_options(
             f"budget: {{{kinds[0]}: 500}}"
         )
     for key in ("epochs", "steps", "train", "val", "test"):
-        _at_least_one(getattr(options, key), f"{path}.{key}")
+        count().check(getattr(options, key), f"{path}.{key}")
     minutes = options.minutes
-    if minutes is not None and (isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or minutes <= 0):
-        raise UserError(f"{path}.minutes: got {minutes!r}, expected a number above 0")
+    if minutes is not None:
+        finite_number(f"{path}.minutes", minutes, positive=True)
     if options.seeds is not None:
         check_seeds(options.seeds, f"{path}.seeds")
     return options
 
 
 def budget_from_text(text: str) -> Mapping[str, Any] | None:
-    """Return the block that a word of the command line stands for; None for the study's own (``full``).
+    """Return the budget block for an argument of the command line; None for the study's own (``full``).
 
     >>> budget_from_text("8 epochs")
     {'epochs': 8}
 
     Raises:
-        UserError: it is neither full, smoke, nor a number of epochs, steps or minutes.
+        UserError: the text is neither full, smoke, nor a number of epochs, steps or minutes.
     """
     if text == "full":
         return None
@@ -153,14 +156,13 @@ def budget_from_text(text: str) -> Mapping[str, Any] | None:
 
 
 def check_seeds(seeds: Any, path: str) -> None:
-    """Refuse anything but a list of different whole numbers."""
+    """Check that seeds are a list of different whole numbers.
+
+    Raises:
+        UserError: they are anything else.
+    """
     whole = isinstance(seeds, Sequence) and all(isinstance(s, int) and not isinstance(s, bool) for s in seeds)
     if not whole or isinstance(seeds, str) or not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise UserError(
-            f"{path}: got {seeds!r}, expected a list of different whole numbers from 0 on, such as [0, 1, 2]"
+            f"{path}: got {seeds!r}, expected a list of different whole numbers, at least 0, such as [0, 1, 2]"
         )
-
-
-def _at_least_one(value: Any, path: str) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise UserError(f"{path}: got {value!r}, expected a whole number from 1 on")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ocp_dc.core.digests import text_digest
 from ocp_dc.core.errors import UserError, unknown_name
-from ocp_dc.study.deltas import changed
+from ocp_dc.study.deltas import apply_changes
 from ocp_dc.study.engines import engine
 from ocp_dc.study.engines.engine import Engine, Facts
 from ocp_dc.study.options import (
-    KINDS,
+    BUDGET_KINDS,
     BudgetOptions,
     DataOptions,
     budget_from_text,
@@ -23,7 +23,7 @@ from ocp_dc.study.options import (
     check_seeds,
     data_options,
 )
-from ocp_dc.study.spec import Arm, Study
+from ocp_dc.study.spec import ArmSpec, Study
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +125,10 @@ class _Case:
 def _budget(study: Study, by: Engine, text: str) -> BudgetOptions:
     if text == "smoke":
         own = study.options.smoke or {}
-        replaced = {*own, *(KINDS if set(KINDS) & set(own) else ())}  # 20 steps take the place of 2 epochs
+        replaced = {
+            *own,
+            *(BUDGET_KINDS if set(BUDGET_KINDS) & set(own) else ()),
+        }  # 20 steps take the place of 2 epochs
         smoke = {key: value for key, value in by.smoke.items() if key not in replaced}
         return budget_options({**smoke, **own}, "smoke", by.budgets)
     if study.options.smoke:  # no mistake waits in a block that this budget does not read
@@ -138,7 +141,7 @@ def _budget(study: Study, by: Engine, text: str) -> BudgetOptions:
     return budget_options(study.options.budget, kinds=by.budgets)
 
 
-def _chosen_arms(study: Study, chosen: Sequence[str]) -> tuple[Arm, ...]:
+def _chosen_arms(study: Study, chosen: Sequence[str]) -> tuple[ArmSpec, ...]:
     """Return the arms that a command line chooses, and the baseline, in the order of the study."""
     names = [arm.name for arm in study.arms]
     for name in chosen:
@@ -167,7 +170,7 @@ def _chosen_data(study: Study, by: Engine, chosen: Sequence[str]) -> dict[str, D
 
 
 def _case(
-    study: Study, model: str, arm: Arm, data: str, options: DataOptions, budget: BudgetOptions, out: Path
+    study: Study, model: str, arm: ArmSpec, data: str, options: DataOptions, budget: BudgetOptions, out: Path
 ) -> _Case:
     by = engine(study.options.engine)
     where = f"{study.path.name}, arm {arm.name!r}, model {model!r}"
@@ -177,7 +180,7 @@ def _case(
         steps = (("common", study.options.common), (f"models.{model}", study.models[model]))
         every = (*steps, (f"data.{data}.changes", options.changes), *arm.changes)
         for path, changes in every:
-            config = changed(config, changes, path)
+            config = apply_changes(config, changes, path)
         config, test = by.place(config, data, options, budget, out)
         if budget.minutes is None:
             config = by.with_budget(config, budget)
@@ -227,7 +230,7 @@ def _timed(by: Engine, cases: Mapping[str, _Case], budget: BudgetOptions, out: P
 
 def _run(by: Engine, model: str, data: str, arm: str, seed: int, case: _Case) -> Run:
     identity = [by.identity(case.config, case.test), seed]
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:10]
+    digest = text_digest(json.dumps(identity, sort_keys=True))[:10]
     name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{model}-{data}-{arm}").strip("-").lower()
     run_id = f"{name[:80]}-s{seed}-{digest}"
     return Run(run_id, model, data, arm, seed, case.config, case.test, case.facts.fits_scales)

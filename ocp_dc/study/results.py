@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ocp_dc.core.digests import text_digest
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import read_record
 from ocp_dc.study.engines import engine
@@ -89,7 +89,7 @@ def _initial_weights(folders: Sequence[RunFolder]) -> dict[str, str]:
         common = _common(runs.values())
         for name, parameters in runs.items():
             text = json.dumps([(key, parameters[key]) for key in common])
-            digests[name] = hashlib.sha256(text.encode()).hexdigest()[:12]
+            digests[name] = text_digest(text)[:12]
     return digests
 
 

@@ -1,4 +1,4 @@
-"""Reading the YAML of a study, and the arms that it stands for."""
+"""Read the YAML file of a study, and combine its axes to arms."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from typing import Any
 
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.core.options import check_containers, check_keys, parse
-from ocp_dc.core.yaml_config import check_kind, read_yaml
+from ocp_dc.core.yaml_config import check_kind, included_files, read_yaml
 from ocp_dc.study.options import StudyOptions, check_seeds
 
-MODEL = "model"  # the name of the models' axis in `exclude`
+MODEL = "model"  # name of the axis of models in `exclude`
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # categories: control, surrogate, ends of lines and paragraphs
 
 
 @dataclasses.dataclass(frozen=True)
-class Arm:
-    """One arm: its name, its changes one after the other, each with its place in the study, and its base if any.
+class ArmSpec:
+    """One arm of a study, as its file describes it.
 
-    ``values`` says which value it has on each axis.
+    Args:
+        name: name of the arm.
+        changes: changes of the base config in order, each with its place in the file.
+        base: the base config, where the arm has another one than the study.
+        values: value of the arm on each axis.
     """
 
     name: str
@@ -33,16 +37,16 @@ class Arm:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """A study: its options, where it stands, its models with their changes, and its arms."""
+    """A study: its file, options, models with their changes, arms, and the name of the baseline arm."""
 
     path: Path
     options: StudyOptions
     models: Mapping[str, Mapping[str, Any]]
-    arms: tuple[Arm, ...]
+    arms: tuple[ArmSpec, ...]
     baseline: str
 
-    def includes(self, model: str, arm: Arm) -> bool:
-        """Whether an arm runs with a model."""
+    def includes(self, model: str, arm: ArmSpec) -> bool:
+        """Return whether an arm runs with a model."""
         values = {**arm.values, MODEL: model}
         return not any(
             all(values.get(axis) in _listed(wanted) for axis, wanted in entry.items())
@@ -51,10 +55,10 @@ class Study:
 
 
 def read_study(path: Path) -> Study:
-    """Read a study's file; what it includes (``includes:``) comes first, key by key.
+    """Read the file of a study; its keys replace those of the files that it includes (``includes:``).
 
     Raises:
-        UserError: no such file, no YAML, an unknown key, or arms that make no sense.
+        UserError: no such file, no YAML, an unknown key, or arms that contradict each other.
     """
     block = _load(path, ())
     options = parse(StudyOptions, block, str(path.name))
@@ -86,16 +90,15 @@ def _load(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     block = read_yaml(path, "a study such as configs/studies/coefficient.yml")
     check_kind(block, "study", path)
     included: dict[str, Any] = {}
-    includes = block.pop("includes", None) or []
-    if not isinstance(includes, list) or not all(isinstance(name, str) for name in includes):
-        raise UserError(f"{path}: includes: got {includes!r}, expected a list of files, such as [_base.yml]")
-    for name in includes:
+    if block.get("includes") is None:
+        block.pop("includes", None)
+    for name in included_files(block, path):
         included |= _load(path.parent / name, (*above, path.resolve()))
-    return {**included, **block}
+    return {**included, **{key: value for key, value in block.items() if key != "includes"}}
 
 
 def _check_printable(names: Mapping[str, Iterable[Any]]) -> None:
-    """Refuse names with control characters, which break tables and can steer a terminal."""
+    """Check that names have no control characters, which break tables and can control a terminal."""
     for key, found in names.items():
         for name in map(str, found):
             if any(unicodedata.category(each) in UNPRINTABLE for each in name):
@@ -116,7 +119,7 @@ def _models(options: StudyOptions) -> dict[str, Mapping[str, Any]]:
     return {str(name): {} for name in models}
 
 
-def _arms(options: StudyOptions) -> tuple[Arm, ...]:
+def _arms(options: StudyOptions) -> tuple[ArmSpec, ...]:
     axes = options.axes or {}
     for axis, block in axes.items():
         if axis == MODEL or not isinstance(block, Mapping) or not block:
@@ -127,13 +130,13 @@ def _arms(options: StudyOptions) -> tuple[Arm, ...]:
         changes = tuple(
             (f"axes.{axis}.{value}", axes[axis][value] or {}) for axis, value in zip(axes, combination, strict=True)
         )
-        arms.append(Arm(" / ".join(values.values()), changes, values=values))
+        arms.append(ArmSpec(" / ".join(values.values()), changes, values=values))
     excluded = options.exclude or ()
     arms = [arm for arm in arms if not any(_matches(arm, entry) for entry in excluded)]
     for name, written in (options.arms or {}).items():
         changes_of = dict(written or {}) if isinstance(written, Mapping) or written is None else written
         base = changes_of.pop("base", None) if isinstance(changes_of, dict) else None
-        arms.append(Arm(str(name), ((f"arms.{name}", changes_of),), base, {"arm": str(name)}))
+        arms.append(ArmSpec(str(name), ((f"arms.{name}", changes_of),), base, {"arm": str(name)}))
     if not arms:
         raise UserError("arms: missing; expected axes or named arms, such as arms: {original: {}, irelu: {...}}")
     if len({arm.name for arm in arms}) < len(arms):
@@ -141,8 +144,8 @@ def _arms(options: StudyOptions) -> tuple[Arm, ...]:
     return tuple(arms)
 
 
-def _matches(arm: Arm, entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of ``exclude`` leaves the arm out for every model."""
+def _matches(arm: ArmSpec, entry: Mapping[str, Any]) -> bool:
+    """Return whether an entry of ``exclude`` leaves the arm out for every model."""
     return all(arm.values.get(axis) in _listed(wanted) for axis, wanted in entry.items())
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from ocp_dc.core.digests import text_digest
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import is_cut_off, read_json, write_json
 from ocp_dc.study.engines.engine import Config, Engine
@@ -33,4 +33,4 @@ def step_times(by: Engine, configs: Mapping[str, Config], path: Path) -> dict[st
 
 
 def _digest(config: Config) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+    return text_digest(json.dumps(config, sort_keys=True))[:16]

@@ -1,4 +1,4 @@
-"""Checks of what was read from an untrusted file: containers that behave as they look, and no larger than they are."""
+"""Checks of content that was read from an untrusted file: plain containers of bounded size."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ import torch
 
 from ocp_dc.core.errors import UnsafeDataError, UserError
 
-OWN_ATTRIBUTES = {"_metadata"}  # of a state_dict
+KNOWN_ATTRIBUTES = {"_metadata"}  # of a state_dict
 DEEPEST = 50  # levels of a config
-MOST_ENTRIES = 100_000  # of a config, those that stand in several places counted in each
+MOST_ENTRIES = 100_000  # of a config; shared entries are counted in each place
 
 
 def check_containers(content: Any, where: str) -> None:
-    """Check that no mapping has attributes of its own: one named ``get`` would answer in the place of the method.
+    """Check that no mapping and no tensor has attributes that replace its methods, such as ``get``.
 
-    Python's mappings in order take attributes, and torch sets those that a file gives. So do parameters, which may have
-    attributes, but none in the place of a method of tensors.
+    Python's ordered mappings and torch's parameters accept attributes, and torch sets those that a file has.
+
+    Args:
+        content: what was read.
+        where: the file, for the message.
 
     Raises:
-        UnsafeDataError: one has.
+        UnsafeDataError: a mapping has an unknown attribute, or a tensor has one with the name of a method.
     """
     seen: set[int] = set()
     waiting = [content]
@@ -34,7 +37,7 @@ def check_containers(content: Any, where: str) -> None:
             continue
         seen.add(id(value))
         attributes = getattr(value, "__dict__", {}) if type(value) in (OrderedDict, Counter) else {}
-        if others := [str(name) for name in attributes if name not in OWN_ATTRIBUTES]:
+        if others := [str(name) for name in attributes if name not in KNOWN_ATTRIBUTES]:
             raise UnsafeDataError(
                 f"{where}: holds a mapping with an attribute {others[0]!r}, which could hide its entries; it is refused"
             )
@@ -42,12 +45,16 @@ def check_containers(content: Any, where: str) -> None:
 
 
 def check_tree(config: Any, where: str) -> None:
-    """Check that a config is what YAML could hold: of bounded depth and size, and nothing within itself.
+    """Check that a config has a bounded depth and size and does not contain itself.
 
-    A few hundred bytes of lists that share their parts are a config of any size to whoever goes through it.
+    Lists with shared parts take a few hundred bytes in a file, and any time to walk through.
+
+    Args:
+        config: the config.
+        where: the file, for the message.
 
     Raises:
-        UserError: it is deeper or larger, or holds itself.
+        UserError: the config is deeper or larger, or contains itself.
     """
     count = 0
     waiting = [iter([config])]

@@ -1,4 +1,4 @@
-"""Files of torch.save, read as data: checked against their own checksums and sizes before anything is unpickled."""
+"""Files of torch.save read as data: their checksums and sizes are verified before anything is unpickled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ocp_dc.training.torch_pickle import check_pickle
 
 ZIP = b"PK\x03\x04"
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6: its magic number, pickled
-BEGINNINGS = {  # what else may lie under the name of a checkpoint
+BEGINNINGS = {  # first bytes of other files that may have the name of a checkpoint
     b"\x93NUMPY": "a NumPy array (.npy)",
     b"\x89HDF": "an HDF5 file",
     b"SQLite format 3": "an SQLite database, such as ASE's .db",
@@ -28,15 +28,15 @@ BEGINNINGS = {  # what else may lie under the name of a checkpoint
 }
 LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16
 DOS_FOLDER = 0x10
-LARGEST_PICKLE = 16 << 20  # bytes of the record that is unpickled; weights lie in records of their own
+LARGEST_PICKLE = 16 << 20  # bytes of the record that is unpickled; weights are in other records
 DAMAGED = "it is truncated or damaged: copy or download it again, or take an older checkpoint"
 
 
 def load_torch(path: str | Path, kind: str = "checkpoint", map_location: Any = "cpu") -> Any:
-    """Return what a file of torch.save holds: tensors and plain values, and nothing that could run code.
+    """Return the content of a file of torch.save: tensors and plain values, and nothing that could run code.
 
-    torch.load does not look at the CRC-32 that torch.save writes for each record, so that a changed byte would become
-    a changed weight. They are verified first, as are the sizes that the file declares.
+    torch.load does not verify the CRC-32 that torch.save writes for each record, so that a changed byte would become a
+    changed weight. The checksums and the declared sizes are verified first.
 
     Args:
         path: the file; torch's older format, which has no checksums, is read too.
@@ -44,8 +44,8 @@ def load_torch(path: str | Path, kind: str = "checkpoint", map_location: Any = "
         map_location: device of the tensors.
 
     Raises:
-        UnsafeDataError: the file holds more than tensors and plain values.
-        UserError: there is no such file, it is damaged, or it is another kind of file.
+        UnsafeDataError: the file has other content than tensors and plain values.
+        UserError: there is no such file, it is damaged, or it is a file of another kind.
     """
     path = Path(path)
     if path.is_dir():
@@ -71,17 +71,17 @@ def load_torch(path: str | Path, kind: str = "checkpoint", map_location: Any = "
                 f"from it; it is refused ({str(error).splitlines()[0]})"
             ) from error
         raise UserError(f"{kind} {path}: {DAMAGED}") from error
-    except Exception as error:  # a file of any content: what torch raises is not one kind
+    except Exception as error:  # torch raises many types for a damaged file
         raise UserError(f"{kind} {path}: {DAMAGED} ({type(error).__name__}: {error})") from error
 
 
 def is_torch_file(path: Path) -> bool:
-    """Whether a file begins as those of torch.save do, whole or not."""
+    """Return whether the first bytes of a file are those of torch.save; the file may be incomplete."""
     return _begins_with(path, ZIP, LEGACY) or (_begins_with(path, b"\x80") and not _begins_with(path, *BEGINNINGS))
 
 
 def describe(path: Path) -> str:
-    """Return what a file seems to be, in words such as "a JSON file"."""
+    """Return the kind of a file in words, such as "a JSON file", as far as its first bytes tell."""
     with path.open("rb") as file:
         head = file.read(512)
     if not head:
@@ -98,7 +98,7 @@ def describe(path: Path) -> str:
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:  # not merely a character that the 512 bytes cut
+        if error.start < len(head) - 4:  # a character cut at the end of the 512 bytes is text
             return "a file of another program"
     return "a text file" if b"\0" not in head else "a file of another program"
 
@@ -109,10 +109,10 @@ def _begins_with(path: Path, *beginnings: bytes) -> bool:
 
 
 def _check_archive(path: Path, kind: str) -> None:
-    """Verify sizes and checksums of the zip archive that torch.save wrote.
+    """Verify sizes and checksums of a zip archive of torch.save.
 
     Raises:
-        UserError: it is damaged, or another program's.
+        UserError: the archive is damaged, or another program's.
     """
     problems = (
         zipfile.BadZipFile,
@@ -152,7 +152,7 @@ def _check_entries(archive: zipfile.ZipFile, path: Path, kind: str) -> None:
         raise UserError(
             f"{kind} {path}: it declares more content than it has bytes, which torch.save never does; it is refused"
         )
-    # torch reads a record that is marked as a folder as whatever lies in memory
+    # of a record that is marked as a folder torch returns uninitialized memory
     if len(set(names)) < len(names) or any(entry.external_attr & DOS_FOLDER for entry in entries):
         raise UserError(f"{kind} {path}: holds a record twice, or one that is marked as a folder; {DAMAGED}")
     size = _pickle_of(archive).file_size
@@ -163,7 +163,7 @@ def _check_entries(archive: zipfile.ZipFile, path: Path, kind: str) -> None:
 
 
 def _pickle_of(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    """Return the largest record that torch might unpickle; its own files have one."""
+    """Return the largest record that torch might unpickle; files of torch.save have one."""
     pickles = [entry for entry in archive.infolist() if entry.filename.endswith("data.pkl")]
     return max(pickles, key=lambda entry: entry.file_size)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import resource
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -65,11 +65,18 @@ def peak_memory(device: torch.device) -> float:
     return _peak_resident_memory() / MIB
 
 
-def _peak_resident_memory() -> int:
-    """Return bytes, on Linux from proc(5): there getrusage(2) counts what the process had that started this one."""
+def _peak_resident_memory() -> float:
+    """Return bytes, or NaN on Windows.
+
+    On Linux they are read from proc(5): getrusage(2) includes the memory of the parent process there.
+    """
     if STATUS.is_file():
         lines = dict(line.split(":", maxsplit=1) for line in STATUS.read_text().splitlines() if ":" in line)
         if "VmHWM" in lines:
             return int(lines["VmHWM"].split()[0]) * 1024
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return math.nan
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, others KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

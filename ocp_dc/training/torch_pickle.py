@@ -1,7 +1,7 @@
-"""Bounds for the pickle inside a file of torch.save, checked before torch runs it.
+"""Bounds on time and memory of the pickle in a file of torch.save, checked before torch runs it.
 
-torch's weights_only unpickler runs no code, but a few hundred bytes can keep it busy forever (nested tuples that share
-their parts, as the key of a dict) or make it fill the memory (objects made again and again from two bytes each).
+torch's weights_only unpickler runs no code, but a few hundred bytes can keep it busy forever (nested tuples with shared
+parts as the key of a dict) or fill the memory (many objects from two bytes each).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import IO, Any
 
 from ocp_dc.core.errors import UserError
 
-MOST_HASH_WORK = 1000  # parts of a tuple, shared ones counted each time; what torch.save writes has some twenty
-# names that torch allows and that make buffers of any size
+MOST_HASH_WORK = 1000  # parts of a tuple, shared ones counted each time; files of torch.save have about 20
+# names that torch allows and that create buffers of any size
 BUFFERS = re.compile(r"(builtins|__builtin__)\.bytearray|torch\.(\w+\.)*\w+Tensor")
-# bytes of memory for what an opcode makes, roughly
+# approximate bytes of memory of the object that an opcode creates
 COSTS = {"REDUCE": 1000, "NEWOBJ": 1000, "EMPTY_SET": 216, "EMPTY_DICT": 64, "EMPTY_LIST": 56, "BUILD": 64}
 OTHER_COST = 32
 FREE_MEMORY = 64 << 20
@@ -23,18 +23,18 @@ MEMORY_PER_BYTE = 20  # of the file
 
 
 def check_pickle(file: IO[bytes], size: int, where: str) -> None:
-    """Check one pickle, and leave the file after it.
+    """Check one pickle, and leave the position of the file after it.
 
     Args:
-        file: at the beginning of the pickle.
-        size: bytes of the whole file.
+        file: a file, positioned at the pickle.
+        size: size of the whole file in bytes.
         where: the file, for messages.
 
     Raises:
-        UserError: it would take more time or memory than a file of this size can need.
-        ValueError, IndexError, KeyError: it is no pickle.
+        UserError: the pickle would take more time or memory than a file of this size can need.
+        ValueError, IndexError, KeyError: the file is no pickle.
     """
-    stack: list[int | None] = []  # of each object the work of hashing it; None is a mark
+    stack: list[int | None] = []  # work of hashing each object; None is a mark
     memo: dict[int, int | None] = {}
     spent = 0
     for opcode, argument, _ in pickletools.genops(file):
@@ -52,7 +52,7 @@ def check_pickle(file: IO[bytes], size: int, where: str) -> None:
 
 
 def _step(opcode: pickletools.OpcodeInfo, argument: Any, stack: list[int | None], memo: dict[int, int | None]) -> None:
-    """Do what an opcode does to the stack."""
+    """Apply an opcode to the stack."""
     name = opcode.name
     if name in ("PUT", "BINPUT", "LONG_BINPUT"):
         memo[argument] = stack[-1]
@@ -73,7 +73,7 @@ def _step(opcode: pickletools.OpcodeInfo, argument: Any, stack: list[int | None]
 def _pop(opcode: pickletools.OpcodeInfo, stack: list[int | None]) -> list[int | None]:
     popped: list[int | None] = []
     below = len(opcode.stack_before)
-    if pickletools.markobject in opcode.stack_before:  # everything down to the mark, and what the opcode wants below it
+    if pickletools.markobject in opcode.stack_before:  # all objects above the mark, and the operands below it
         below = opcode.stack_before.index(pickletools.markobject)
         while (part := stack.pop()) is not None:
             popped.append(part)

@@ -1,14 +1,21 @@
-"""The CSV of validations: one row each, units in the header."""
+"""The CSV file of validation errors, one row a validation, units in the header: its writer and its reader."""
 
 from __future__ import annotations
 
-import csv
-import logging
-import os
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ocp_dc.core import row_table
+from ocp_dc.core.errors import UserError, nearest
+
+EPOCH = "epoch"
+ENERGY_MAE = "energy_mae [eV]"
+FORCES_MAE = "forces_mae [eV/Å]"
+DESCRIPTION = "the validation CSV file of a run"
 
 UNITS = {
     "energy_mae": "eV",
@@ -21,22 +28,19 @@ UNITS = {
     "forcesy_mae": "eV/Å",
     "forcesz_mae": "eV/Å",
 }
-# fairchem's evaluator counts errors below the thresholds (<), `ocp-dc evaluate` those at them too (<=)
+# fairchem's evaluator counts errors below the thresholds (<), `ocp-dc evaluate` those up to them (<=)
 SHORT_NAMES = {"energy_forces_within_threshold": "efwt", "per_atom_mae": "energy_per_atom_mae"}
 STEP_TIME, PEAK_MEMORY = "step_time [s]", "peak_memory [MiB]"
-# the columns in which a resumed run differs from the uninterrupted one
+# columns in which a resumed run differs from an uninterrupted one
 MEASURED = (STEP_TIME, PEAK_MEMORY, row_table.CHECK)
 
 
 class ValidationLog:
-    """Appends a row per validation to a CSV file.
-
-    A file that lacks a column, since an earlier version or another config began it, gets the column, empty in the rows
-    that are there; a column that a row does not have stays, empty in that row.
+    """Append one row a validation to a CSV file, as :func:`ocp_dc.core.row_table.add_row` does.
 
     Args:
         path: the file.
-        enabled: whether this process writes at all.
+        enabled: whether this process writes; of several ranks one does.
     """
 
     def __init__(self, path: Path, enabled: bool = True) -> None:
@@ -45,7 +49,7 @@ class ValidationLog:
 
     @staticmethod
     def unit(metric: str) -> str | None:
-        """Return the unit of a metric by its name in fairchem, or None for a pure number."""
+        """Return the unit of a metric, given its name in fairchem, or None for a pure number."""
         return UNITS.get(SHORT_NAMES.get(metric, metric))
 
     def add(
@@ -62,13 +66,13 @@ class ValidationLog:
         """Append a row.
 
         Args:
-            step: optimizer steps so far.
-            epoch: epochs so far.
-            learning_rate: of the next step.
+            step: number of optimizer steps so far.
+            epoch: number of epochs so far.
+            learning_rate: learning rate of the next step.
             train_losses: means since the last row, on scaled labels: ``loss``, and ``loss_<name>`` of each term.
             metrics: by fairchem's names, energies in eV and forces in eV/Å; ``loss`` is on scaled labels.
-            step_time: of a training step, seconds.
-            peak_memory: MiB.
+            step_time: mean time of a training step since the last row, in seconds.
+            peak_memory: in MiB.
         """
         if not self.enabled:
             return
@@ -80,40 +84,88 @@ class ValidationLog:
             unit = UNITS.get(short)
             row.setdefault(f"{short} [{unit}]" if unit else short, value)
         row |= {STEP_TIME: step_time, PEAK_MEMORY: peak_memory}
-        cells = row_table.checked(row)
-        row_table.append(self.path, self._header_with(list(cells)), cells)
+        row_table.add_row(self.path, row)
 
     def cut_after(self, step: int) -> None:
-        """Drop the rows past ``step``, and one that a kill cut short: a resumed run writes them again."""
-        if not self.enabled or not self.path.exists():
-            return
-        header, rows = self._read()
-        row_table.write(self.path, header, (row for row in rows if int(row[0]) <= step))
+        """Drop the rows after ``step``, since a resumed run writes them again, and damaged rows."""
+        if self.enabled:
+            row_table.cut_after(self.path, step)
 
-    def _header_with(self, columns: list[str]) -> list[str]:
-        """Return the columns of the file, which has ``columns`` among them from here on."""
-        header, rows = self._read() if self.path.exists() else ([], [])
-        if header and set(columns) <= set(header) and self._is_whole():
-            return header
-        wider = [*columns, *(name for name in header if name not in columns)]
-        named = [dict(zip(header, row, strict=True)) for row in rows]
-        row_table.write(self.path, wider, ([row.get(name, "") for name in wider] for row in named))
-        return wider
 
-    def _is_whole(self) -> bool:
-        with self.path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read() == b"\n"
+@dataclass(eq=False)
+class TrainingLog:
+    """Validation errors by epoch.
 
-    def _read(self) -> tuple[list[str], list[list[str]]]:
-        """Return header and rows, without rows that a kill or a full disk left cut short.
+    Args:
+        epoch: `[rows]`, increasing.
+        energy_mae: `[rows]`, in eV per structure.
+        forces_mae: `[rows]`, in eV/Å per component.
+    """
 
-        A row with a number that does not fit its checksum stays: whoever reads the file is told.
-        """
-        lines = self.path.read_text(encoding="utf-8", errors="replace").replace("\0", "").splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n")]
-        header, *rows = list(csv.reader(whole)) or [[]]
-        kept = [row for row in rows if len(row) == len(header) and row[0].isdecimal()]
-        if lost := len(rows) - len(kept):
-            logging.warning(f"{self.path}: {lost} of {len(rows)} rows are damaged and left out")
-        return header, kept
+    epoch: np.ndarray
+    energy_mae: np.ndarray
+    forces_mae: np.ndarray
+
+
+def read_training_log(path: str | Path) -> TrainingLog:
+    """Read the validation file of a run, finished or not.
+
+    Of two rows with one epoch, which a resumed run may have, the later one counts. An incomplete last row, which is
+    being written, is left out.
+
+    Raises:
+        UserError: there is no such file, a column is missing, a value is not a number, or there are no rows.
+    """
+    path = Path(path)
+    header, rows = row_table.read(path, DESCRIPTION)
+    columns = [_column(path, header, name) for name in (EPOCH, ENERGY_MAE, FORCES_MAE)]
+    return TrainingLog(*_by_epoch(path, rows, columns).T)
+
+
+def read_columns(path: str | Path) -> dict[str, np.ndarray]:
+    """Read all columns of the validation file of a run; rows are selected as by :func:`read_training_log`.
+
+    Returns:
+        `[rows]` numbers by the name of the column without its unit; NaN for an empty cell. Empty without rows.
+
+    Raises:
+        UserError: there is no such file, the column ``epoch`` is missing, or a value is not a number.
+    """
+    path = Path(path)
+    header, rows = row_table.read(path, DESCRIPTION)
+    _column(path, header, EPOCH)
+    if not rows:
+        return {}
+    order = [header.index(EPOCH), *(i for i, name in enumerate(header) if name != EPOCH)]
+    table = _by_epoch(path, [[value or "nan" for value in row] for row in rows], order)
+    return {header[column].partition(" [")[0]: values for column, values in zip(order, table.T, strict=True)}
+
+
+def _by_epoch(path: Path, rows: list[list[str]], columns: list[int]) -> np.ndarray:
+    """Return `[rows, columns]` numbers, sorted by the first column; of equal rows the later one counts."""
+    by_epoch: dict[float, list[float]] = {}
+    for line, row in enumerate(rows, start=2):
+        values = _numbers(path, line, row, columns)
+        by_epoch[values[0]] = values
+    if not by_epoch:
+        raise UserError(f"{path}: got a header and no rows, expected a run that has been validated at least once")
+    return np.array([by_epoch[epoch] for epoch in sorted(by_epoch)])
+
+
+def _column(path: Path, header: list[str], name: str) -> int:
+    if name not in header:
+        raise UserError(
+            f"{path}: got the columns {', '.join(header) or '(none)'}, expected {name!r} among them: is this the "
+            f"validation file of a run?{nearest(name, header)}"
+        )
+    return header.index(name)
+
+
+def _numbers(path: Path, line: int, row: list[str], columns: list[int]) -> list[float]:
+    try:
+        values = [float(row[column]) for column in columns]
+        if not math.isfinite(values[0]):
+            raise ValueError("the epoch is not finite")
+        return values
+    except (ValueError, IndexError) as error:
+        raise UserError(f"{path}: line {line}: got {','.join(row)!r}, expected a number in each column") from error

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocp_dc.core.errors import UnsafeDataError, UserError, nearest, unknown_name
+from ocp_dc.core.errors import UnsafeDataError, UserError, bad_value, nearest, unknown_name
 from ocp_dc.core.write_errors import WriteError
 
 
@@ -76,3 +76,12 @@ def test_an_error_of_a_loader_worker_has_its_own_message(kind: type[UserError]) 
         list(torch.utils.data.DataLoader(_Failing(error), num_workers=1, multiprocessing_context="fork"))
     assert type(caught.value) is kind
     assert str(caught.value) == str(error)
+
+
+def test_the_parts_of_a_message():
+    assert str(bad_value("optim.lr", "x", "a number")) == "optim.lr: got 'x', expected a number"
+    assert str(bad_value("a", 3, "a text", mend="quote it")) == "a: got 3, expected a text; quote it"
+    known = ["system", "atom"]
+    message = "level: got 'atoms', expected system or atom. Did you mean 'atom'?"
+    assert str(bad_value("level", "atoms", "system or atom", names=iter(known))) == message
+    assert str(bad_value("level", 3, "system or atom", names=known)) == "level: got 3, expected system or atom."

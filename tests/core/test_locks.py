@@ -16,13 +16,13 @@ import time
 import pytest
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.core.locks import only_one
+from ocp_dc.core.locks import folder_lock
 
 HOLDS = """
 import multiprocessing, sys, time
 from pathlib import Path
-from ocp_dc.core.locks import only_one
-with only_one(Path(sys.argv[1]), "another"):
+from ocp_dc.core.locks import folder_lock
+with folder_lock(Path(sys.argv[1]), "another"):
     if sys.argv[2:] == ["fork"]:  # as a loader worker is, which may outlive a killed parent
         fork = multiprocessing.get_context("fork")
         running = fork.Event()
@@ -46,11 +46,11 @@ def test_the_second_is_refused_while_the_first_lives(tmp_path, arguments):
     process = holder(tmp_path, *arguments)
     try:
         message = rf"another training works here \(process {process.pid} on .* since 2.*\); wait for it, or stop it"
-        with pytest.raises(UserError, match=message), only_one(tmp_path, "another training"):
+        with pytest.raises(UserError, match=message), folder_lock(tmp_path, "another training"):
             pass
         process.kill()
         process.wait()
-        with only_one(tmp_path, "another training"):  # at once, also where a child of it lives on
+        with folder_lock(tmp_path, "another training"):  # at once, also where a child of it lives on
             assert f"process {os.getpid()} on " in (tmp_path / ".lock").read_text()
     finally:
         with contextlib.suppress(ProcessLookupError):  # nobody is left where it had no child
@@ -62,7 +62,7 @@ def test_patience(tmp_path):
     process = holder(tmp_path)
     threading.Timer(0.5, process.kill).start()
     start = time.monotonic()
-    with only_one(tmp_path, "another", patience=30):
+    with folder_lock(tmp_path, "another", patience=30):
         assert 0.3 < time.monotonic() - start < 20
     process.communicate()
 
@@ -71,15 +71,15 @@ def test_patience(tmp_path):
 def test_a_stale_file_blocks_nobody(tmp_path, content):
     (tmp_path / ".lock").write_text(content)
     for _ in range(2):
-        with only_one(tmp_path / "new" / "folder", "another"), only_one(tmp_path, "another"):
+        with folder_lock(tmp_path / "new" / "folder", "another"), folder_lock(tmp_path, "another"):
             pass
 
 
 def test_two_in_one_process(tmp_path):
     with (
-        only_one(tmp_path, "another"),
+        folder_lock(tmp_path, "another"),
         pytest.raises(UserError, match="another works here"),
-        only_one(tmp_path, "another"),
+        folder_lock(tmp_path, "another"),
     ):
         pass
 
@@ -89,7 +89,7 @@ def test_a_link_is_not_followed(tmp_path):
     theirs.write_text("theirs")
     for target in (theirs, tmp_path / "missing"):
         (tmp_path / ".lock").symlink_to(target)
-        with pytest.raises(UserError, match=r"\.lock: is a link"), only_one(tmp_path, "another"):
+        with pytest.raises(UserError, match=r"\.lock: is a link"), folder_lock(tmp_path, "another"):
             pass
         (tmp_path / ".lock").unlink()
     assert theirs.read_text() == "theirs"
@@ -98,14 +98,14 @@ def test_a_link_is_not_followed(tmp_path):
 
 def test_what_is_no_file(tmp_path):
     os.mkfifo(tmp_path / ".lock")
-    with pytest.raises(UserError, match="no plain file"), only_one(tmp_path, "another"):
+    with pytest.raises(UserError, match="no plain file"), folder_lock(tmp_path, "another"):
         pass
     (tmp_path / ".lock").unlink()
     (tmp_path / ".lock").mkdir()
-    with pytest.raises(UserError, match=r"\.lock: cannot be written"), only_one(tmp_path, "another"):
+    with pytest.raises(UserError, match=r"\.lock: cannot be written"), folder_lock(tmp_path, "another"):
         pass
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="a file"), only_one(tmp_path / "file", "another"):
+    with pytest.raises(UserError, match="a file"), folder_lock(tmp_path / "file", "another"):
         pass
 
 
@@ -114,5 +114,5 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch, caplog):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with caplog.at_level(logging.WARNING), only_one(tmp_path, "another"):
+    with caplog.at_level(logging.WARNING), folder_lock(tmp_path, "another"):
         assert "has no locks" in caplog.text

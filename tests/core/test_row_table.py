@@ -22,7 +22,7 @@ def table(tmp_path) -> Path:
     path = tmp_path / "table.csv"
     row_table.write(path, [*ROWS[0], row_table.CHECK], [])
     for row in ROWS:
-        row_table.append(path, [*ROWS[0], row_table.CHECK], row_table.checked(row))
+        row_table.append(path, [*ROWS[0], row_table.CHECK], row_table.with_checksum(row))
     return path
 
 
@@ -67,7 +67,7 @@ def test_what_python_takes_for_a_number_and_nobody_wrote(tmp_path, cell):
 def test_a_column_that_stands_twice(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("step,loss,loss\n1,2,3\n", encoding="utf-8")
-    with pytest.raises(UserError, match="stands twice"):
+    with pytest.raises(UserError, match="repeated"):
         row_table.read(path, "a table")
 
 
@@ -76,3 +76,63 @@ def test_a_link_to_nowhere_is_replaced(tmp_path):
     path.symlink_to(tmp_path / "nowhere.csv")
     row_table.append(path, ["step"], {"step": "1"})
     assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+
+
+def lines(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_rows_are_added_and_the_table_cut(tmp_path):
+    path = tmp_path / "table.csv"
+    row_table.cut_after(path, 0)
+    assert not path.exists()
+    for step in (0, 5, 10, 15):
+        row_table.add_row(path, {"step": step, "loss": step / 4})
+    before = path.read_bytes().splitlines(keepends=True)
+    row_table.cut_after(path, 10)
+    assert path.read_bytes() == b"".join(before[:4])
+    row_table.add_row(path, {"step": 15, "loss": 15 / 4})
+    assert path.read_bytes() == b"".join(before)
+
+
+def test_a_row_with_a_new_column(tmp_path):
+    path = tmp_path / "table.csv"
+    row_table.add_row(path, {"step": 1, "loss": 0.5})
+    row_table.add_row(path, {"step": 2, "error": 0.25})
+    header, rows = row_table.read(path, "a table")
+    assert [dict(zip(header, row, strict=True)) for row in rows] == [
+        {"step": "1", "error": "", "loss": "0.5"},
+        {"step": "2", "error": "0.25", "loss": ""},
+    ]
+
+
+def test_damaged_rows_are_dropped_with_a_warning(tmp_path, caplog):
+    path = tmp_path / "table.csv"
+    for step in (1, 2, 3, 4):
+        row_table.add_row(path, {"step": step, "loss": 0.5})
+    text = path.read_text().replace("\n2,", "\nx,").replace("\n3,0.5", "\n3") + "5,0."
+    path.write_text(text)
+    row_table.cut_after(path, 9)
+    assert [row[0] for row in lines(path)] == ["step", "1", "4"]
+    assert "2 of 4 rows are damaged and left out" in caplog.text
+
+
+def test_a_row_with_a_wrong_number_is_kept_for_the_reader(tmp_path):
+    path = tmp_path / "table.csv"
+    row_table.add_row(path, {"step": 1, "loss": 0.5})
+    path.write_text(path.read_text().replace("0.5", "0.6"))
+    row_table.cut_after(path, 1)
+    with pytest.raises(UserError, match="does not match its crc32"):
+        row_table.read(path, "a table")
+
+
+@pytest.mark.parametrize("content", [b"", b"step,lo", bytes(30)])
+def test_a_table_without_a_header_begins_again(tmp_path, content):
+    for cut in (False, True):
+        path = tmp_path / "table.csv"
+        path.write_bytes(content)
+        if cut:
+            row_table.cut_after(path, 3)
+        row_table.add_row(path, {"step": 4, "loss": 0.5})
+        assert row_table.read(path, "a table") == (["step", "loss"], [["4", "0.5"]])

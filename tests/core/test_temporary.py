@@ -111,6 +111,6 @@ def test_a_process_of_another_user_lives(monkeypatch):
     def kill(process: int, number: int) -> None:
         raise PermissionError
 
-    assert temporary.alive(os.getpid())
+    assert temporary.is_alive(os.getpid())
     monkeypatch.setattr(os, "kill", kill)
-    assert temporary.alive(1)
+    assert temporary.is_alive(1)

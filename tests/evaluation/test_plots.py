@@ -14,8 +14,8 @@ from ocp_dc.evaluation.plots import (
     parity_figure,
     parity_plot,
 )
-from ocp_dc.evaluation.training_log import TrainingLog
 from ocp_dc.plotting.style import COLORS, DPI
+from ocp_dc.training.validation_log import TrainingLog
 
 
 def png_size(path) -> tuple[int, int]:

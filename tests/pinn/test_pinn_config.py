@@ -75,7 +75,7 @@ def test_budgets():
         ("--dc.activatoin=irelu", r"dc: unknown key 'activatoin'.*Did you mean 'activation'"),
         ("--dc.angle_gradients=exact", r"dc\.angle_gradients: is for interatomic potentials"),
         ("--network.widht=3", r"network: unknown key 'widht'.*Did you mean 'width'"),
-        ("--data.path=", r"got nothing behind '='"),
+        ("--data.path=", r"got nothing after '='"),
         ("--data.path=123", r"data\.path: got 123, expected the path of a file"),
         ("--data.sample=4", r"data\.sample: is of a file, and data\.path names none"),
         ("--data={path: a.h5, seed: 3}", r"data\.seed: is of generated solutions"),
@@ -111,7 +111,7 @@ def test_budgets():
         ("--as_published=yes please", r"as_published: got 'yes please', expected true or false"),
         ("--tsak=advection", r"unknown key 'tsak'.*Did you mean 'task'"),
         ("--task=3", r"task: got 3, expected the name of a task"),
-        ("--task.name=advection", r"'name' would stand in 'advection', which is no block"),
+        ("--task.name=advection", r"cannot set 'name' in 'advection', which is no block"),
         ("--dc", r"override '--dc': expected such as"),
         ("--dc.activation={", "no YAML"),
     ],
@@ -133,8 +133,8 @@ def test_more_mistakes(tmp_path):
     with pytest.raises(UserError, match="is no YAML"):
         resolve(broken)
     for text, message in (
-        ("advection", "got a str, no blocks, in it"),
-        ("task: advection\nseed: 1\nseed: 2", "the key 'seed' stands twice in one block, the second time in line 3"),
+        ("advection", "got a str instead of blocks"),
+        ("task: advection\nseed: 1\nseed: 2", "the key 'seed' is repeated in one block, in line 3"),
         ("trainer: dc\nmodel: {name: schnet}", "is a run config of a potential; `ocp-dc main --config-yml` takes it"),
         ("arms: {a: {}}\nbase: b.yml", "is a study; `ocp-dc study run` takes it"),
     ):

@@ -67,7 +67,7 @@ def test_results_of_earlier_versions_are_checked(folder, change):
 def test_a_config_is_the_one_that_was_planned(folder):
     path = folder.path / "config.yml"
     path.write_text(path.read_text().replace("0.001", "0.003"))
-    with pytest.raises(UserError, match=r"config\.yml: its content does not fit run\.json"):
+    with pytest.raises(UserError, match=r"config\.yml: its content does not match run\.json"):
         folder.config()
     (folder.path / "run.json").write_text(json.dumps(DESCRIPTION))  # of an earlier version
     assert folder.config()["optim"] == {"lr_initial": 0.003}
@@ -84,6 +84,6 @@ def test_the_records_of_a_finished_run_are_those_of_its_end(folder, name, conten
     result = folder.read("result.json")
     folder.check_files(result)
     path.unlink() if content is None else path.write_text(content)
-    with pytest.raises(UserError, match="is not as it was at the end of the run"):
+    with pytest.raises(UserError, match="differs from the file at the end of the run"):
         folder.check_files(result)
     folder.check_files(RESULT)  # of an earlier version

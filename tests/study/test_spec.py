@@ -69,8 +69,8 @@ def test_includes(tmp_path):
         ({"engine": "jax"}, "engine: got 'jax'"),
         ({"includes": ["study.yml"]}, "includes itself"),
         ({"includes": ["none.yml"]}, "no such file"),
-        ({"includes": "none.yml"}, "includes: got 'none.yml', expected a list of files"),
-        ({"includes": [3]}, r"includes: got \[3\], expected a list of files"),
+        ({"includes": "none.yml"}, "includes: got 'none.yml', expected a list of YAML files"),
+        ({"includes": [3]}, r"includes: got \[3\], expected a list of YAML files"),
         ({"arms": ["irelu"]}, r"arms: got \['irelu'\], expected a block \(named arms"),
         ({"arms": {"irelu": "irelu"}}, r"arms\.irelu: got 'irelu', expected a block"),
         ({"axes": {"place": {"out": 3}}}, r"axes\.place\.out: got 3, expected a block"),
@@ -110,8 +110,8 @@ def test_no_yaml(tmp_path):
     with pytest.raises(UserError, match="no YAML"):
         read_study(path)
     for text, message in (
-        ("- a", "got a list, no blocks, in it; expected a study"),
-        ("title: a\ntitle: b", "the key 'title' stands twice in one block, the second time in line 2"),
+        ("- a", "got a list instead of blocks; expected a study"),
+        ("title: a\ntitle: b", "the key 'title' is repeated in one block, in line 2"),
         ("trainer: dc\nmodel: {}", "is a run config of a potential; `ocp-dc main --config-yml` takes it"),
         ("task: advection\nnetwork: {}", "is a physics-informed task; `ocp-dc pinn train` takes it"),
     ):

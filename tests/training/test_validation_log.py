@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ocp_dc.evaluation.training_log import read_training_log
-from ocp_dc.training.validation_log import ValidationLog
+from ocp_dc.training.validation_log import ValidationLog, read_training_log
 
 OLD_HEADER = "step,epoch,learning_rate,train_loss,loss,energy_mae [eV],forces_mae [eV/Å]"
 METRICS = {"loss": 4.0, "energy_mae": 0.5, "forces_mae": 0.25, "energy_forces_within_threshold": 0.1}

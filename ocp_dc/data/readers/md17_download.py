@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from http.client import HTTPException
 from pathlib import Path
@@ -11,31 +10,33 @@ from tarfile import TarError
 from torch_geometric.datasets import MD17
 
 from ocp_dc.core import temporary
+from ocp_dc.core.caches import cache_folder
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.core.write_errors import write_errors
 
 PREFIX = "download:"
+CACHE = "md17"
 UNIT = "kcal/mol"
 """The energy unit of every file of MD17 and revised MD17."""
 
-# The coupled-cluster files come in pairs with a split of their own, which a random split would undo.
+# The coupled-cluster files come in pairs, as a published split that a random split would undo.
 NAMES = tuple(name for name in MD17.file_names if "CCSD" not in name)
 
 
 def download_md17(name: str, folder: Path | None = None) -> Path:
-    """Return the npz file of a molecule; download it where it is not there yet.
+    """Return the npz file of a molecule; download it if it is not in the folder.
 
     Args:
         name: PyG's name, for example ``"ethanol"`` (MD17 layout) or ``"revised ethanol"`` (revised-MD17 layout, which
             comes in one archive with all other molecules).
-        folder: where the files are kept; None is ``ocp_dc/md17`` in the user's cache folder.
+        folder: where the files are kept; None is :func:`ocp_dc.core.caches.cache_folder`.
 
     Raises:
         UserError: the name is unknown, or the download failed; the message says how to fetch the file by hand.
     """
     if name not in NAMES:
         raise unknown_name("MD17 molecule", name, NAMES)
-    folder = cache_folder() if folder is None else folder
+    folder = cache_folder(CACHE) if folder is None else folder
     path = folder / MD17.file_names[name]
     if path.exists():
         return path
@@ -52,7 +53,7 @@ def download_md17(name: str, folder: Path | None = None) -> Path:
     finally:
         temporary.remove(scratch)
     if not path.exists():
-        raise _failed(name, f"what came back has no {path.name}")
+        raise _failed(name, f"the download has no {path.name}")
     return path
 
 
@@ -65,11 +66,6 @@ def layout_of(name: str) -> str:
     if name not in NAMES:
         raise unknown_name("MD17 molecule", name, NAMES)
     return "rmd17" if name.startswith("revised ") else "md17"
-
-
-def cache_folder() -> Path:
-    """Return the folder that keeps downloads: ``$XDG_CACHE_HOME/ocp_dc/md17``, by default under ``~/.cache``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ocp_dc" / "md17"
 
 
 class _Files(MD17):

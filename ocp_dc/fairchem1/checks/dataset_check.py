@@ -11,8 +11,8 @@ from fairchem.core.modules.normalization.element_references import fit_linear_re
 from fairchem.core.modules.normalization.normalizer import fit_normalizers
 
 from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.core.numbers import count
 from ocp_dc.core.options import check_keys
-from ocp_dc.fairchem1.checks.value_check import count
 
 SUBSET = "{metadata_key: natoms, op: abs_le, rhv: 50}"
 ONE_SOURCE = ("lmdb", "lmdb_in_memory")  # formats of one file or folder

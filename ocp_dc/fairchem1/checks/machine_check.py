@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.numbers import count
 
 LEAST = {"num_gpus": 1, "num_nodes": 1, "gp_gpus": 1, "print_every": 1, "seed": 0, "slurm_mem": 1, "slurm_timeout": 1}
 MOST = {"seed": 2**32 - 1}  # of numpy's generator
@@ -24,10 +26,7 @@ def check_flags(args: argparse.Namespace) -> None:
         UserError: one is out of its range, or has no effect without another.
     """
     for name, least in LEAST.items():
-        value, most = getattr(args, name), MOST.get(name)
-        if value is not None and (value < least or (most is not None and value > most)):
-            limits = f"{least} or more" if most is None else f"from {least} to {most}"
-            raise UserError(f"--{name.replace('_', '-')}: got {value}, expected a whole number, {limits}")
+        count(least, MOST.get(name, math.inf)).check(getattr(args, name), f"--{name.replace('_', '-')}")
     ranks = args.num_gpus * args.num_nodes
     if args.gp_gpus is not None and ranks % args.gp_gpus:
         raise UserError(

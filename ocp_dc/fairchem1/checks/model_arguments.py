@@ -12,8 +12,8 @@ from typing import Any
 
 from fairchem.core.common.registry import registry
 
-from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.checks.value_check import MEND, Number, count
+from ocp_dc.core.errors import UserError, bad_value
+from ocp_dc.core.numbers import Number, count, yaml_hint
 
 OURS = ("fairchem.core.models.", "ocp_dc.fairchem1.")  # whose arguments mean what the table says
 ELSEWHERE = ("scale_file", "dc", "backbone", "heads")  # checked with what they stand for
@@ -55,7 +55,7 @@ def check_arguments(model_class: type, block: Mapping[str, Any], path: str) -> N
     for name, parameter in inspect.signature(model_class).parameters.items():
         if name in block and name not in ELSEWHERE:
             _check_type(block[name], parameter, f"{path}.{name}")
-            if isinstance(block[name], Real) and not isinstance(block[name], bool):
+            if isinstance(block[name], Real) and not isinstance(block[name], bool):  # NaN too
                 number = RANGES.get(
                     name, count() if isinstance(block[name], int) and _is_count(parameter) else Number()
                 )
@@ -121,11 +121,7 @@ def _check_type(value: Any, parameter: inspect.Parameter, path: str) -> None:
     }
     if not any(fits[kind] for kind in kinds):
         words = " or ".join(dict.fromkeys(WORDS.get(kind, f"a {kind}") for kind in kinds if kind != "none"))
-        raise UserError(f"{path}: got {value!r}, expected {words}{_mend(value, kinds)}")
-
-
-def _mend(value: Any, kinds: list[str]) -> str:
-    return MEND if isinstance(value, str) and {"int", "float"} & set(kinds) else ""
+        raise bad_value(path, value, words, mend=yaml_hint(value) if {"int", "float"} & set(kinds) else "")
 
 
 @contextlib.contextmanager

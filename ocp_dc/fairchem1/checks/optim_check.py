@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from fairchem.core.trainers import OCPTrainer
 
-from ocp_dc.core.errors import UserError, unknown_name
+from ocp_dc.core.errors import UserError, bad_value, unknown_name
+from ocp_dc.core.numbers import Number, yaml_hint
 from ocp_dc.core.options import check_keys
 from ocp_dc.fairchem1.checks.known_keys import is_ours
 from ocp_dc.fairchem1.checks.optim_trial import try_optim
 from ocp_dc.fairchem1.checks.schedule_check import check_schedule
-from ocp_dc.fairchem1.checks.value_check import Number, check_optim_numbers
+from ocp_dc.fairchem1.checks.value_check import check_optim_numbers
 
 
 def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
@@ -56,7 +57,7 @@ def _check_optimizer(optim: Mapping[str, Any], trainer: type) -> None:
         elif isinstance(known[key].default, float) and not isinstance(value, str):
             Number(nullable=False).check(value, f"optim.optimizer_params.{key}")
         if isinstance(value, str):
-            raise UserError(f"optim.optimizer_params.{key}: got {value!r}, a text (in YAML write 1.0e-3, not 1e-3)")
+            raise bad_value(f"optim.optimizer_params.{key}", value, "a number", mend=yaml_hint(value))
     instead = given.get("weight_decay", known["weight_decay"].default if "weight_decay" in known else 0)
     if optim.get("weight_decay") == 0 and instead != 0:
         message = (

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ocp_dc.core.errors import UserError, unknown_name
+from ocp_dc.core.numbers import Number, count
 from ocp_dc.fairchem1.checks.known_keys import LAMBDAS, WARMUP, has_own_schedule, is_ours, schedule_arguments
-from ocp_dc.fairchem1.checks.value_check import Number, count
 from ocp_dc.training import schedule
 
 RATE = Number(0)

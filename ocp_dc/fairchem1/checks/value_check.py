@@ -1,74 +1,14 @@
-"""The numbers of a run config: one table of what each may be."""
+"""The numbers and switches of a run config: one table of valid values."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
-from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.core.errors import UserError, bad_value
+from ocp_dc.core.numbers import Number, count, is_whole
 from ocp_dc.core.options import check_keys
 from ocp_dc.fairchem1.checks.known_keys import RELAXATION_KEYS
-
-MEND = " (in YAML write 1.0e-3, not 1e-3)"
-
-
-@dataclasses.dataclass(frozen=True)
-class Number:
-    """What a number may be.
-
-    Args:
-        least: the smallest value.
-        most: the largest value.
-        above: whether ``least`` itself is too small.
-        below: whether ``most`` itself is too large.
-        whole: whether it counts something.
-        as_float: whether a whole number may be written as a float, such as 5.0e+3.
-        nullable: whether null may stand for it.
-        unit: its unit, for the message.
-    """
-
-    least: float = -math.inf
-    most: float = math.inf
-    above: bool = False
-    below: bool = False
-    whole: bool = False
-    as_float: bool = False
-    nullable: bool = True
-    unit: str = ""
-
-    def check(self, value: Any, path: str) -> None:
-        """Raise UserError where ``value`` is something else; ``path`` is its place in the config."""
-        if value is None and self.nullable:
-            return
-        kind = int if self.whole and not (self.as_float and is_whole(value)) else Real
-        good = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
-        good = good and (value > self.least if self.above else value >= self.least)
-        if not (good and (value < self.most if self.below else value <= self.most)):
-            raise UserError(
-                f"{path}: got {value!r}, expected {self}{MEND if isinstance(value, str) and not self.whole else ''}"
-            )
-
-    def __str__(self) -> str:
-        kind = "a whole number" if self.whole else "a finite number"
-        lower = f"above {self.least:g}" if self.above else f"at least {self.least:g}"
-        upper = f"below {self.most:.12g}" if self.below else f"at most {self.most:.12g}"
-        limits = [text for text, limit in ((lower, self.least), (upper, self.most)) if math.isfinite(limit)]
-        return ", ".join([kind, " and ".join(limits)] if limits else [kind]) + (f" {self.unit}" if self.unit else "")
-
-
-def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number, be it an int or a float."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and float(value).is_integer()
-
-
-def count(least: int = 1, most: float = math.inf, nullable: bool = True) -> Number:
-    """Return what a whole number may be."""
-    return Number(least, most, whole=True, nullable=nullable)
-
 
 POSITIVE = Number(0, above=True)
 NOT_NEGATIVE = Number(0)
@@ -91,7 +31,7 @@ TOP = {"seed": count(0, 2**32 - 1), "print_every": count(nullable=False), "timeo
 TASK = {"relaxation_steps": count(), "relaxation_fmax": POSITIVE, "num_relaxation_batches": count()}
 SPLIT = {"first_n": count(), "sample_n": count(), "max_atoms": count(), "seed": count(0)}
 NORMALIZER = {"mean": Number(), "stdev": POSITIVE, "rmsd": POSITIVE}
-# keys that are true or false; a text is always true to Python, 'no' too
+# keys that are true or false; in Python any text is true, 'no' too
 SWITCHES = {
     "": "amp cpu is_debug submit summit hide_eval_progressbar",
     "task": "train_on_free_atoms eval_on_free_atoms strict_load eval_relaxations relax_cell relax_volume write_pos "
@@ -103,15 +43,15 @@ SWITCHES = {
 FORMATS = ("pt", "dcp")  # of checkpoints
 LEVELS = ("system", "atom")
 LEVEL_OF = {"energy": "system", "forces": "atom", "stress": "system"}
-DTYPES = ("float16", "float32")  # of predictions in fairchem's files, which takes any other for the first
+DTYPES = ("float16", "float32")  # of predictions in fairchem's files; fairchem takes any other text for the first
 RELAXATION = {"maxstep": POSITIVE, "memory": count(), "damping": POSITIVE, "alpha": POSITIVE}
 
 
 def check_numbers(block: Mapping[str, Any], table: Mapping[str, Number], path: str) -> None:
-    """Check those numbers of a block that a table knows.
+    """Check the numbers of a block that are in a table.
 
     Raises:
-        UserError: one is not what it may be.
+        UserError: a number is not valid.
     """
     for key, number in table.items():
         if key in block:
@@ -119,44 +59,42 @@ def check_numbers(block: Mapping[str, Any], table: Mapping[str, Number], path: s
 
 
 def check_switches(block: Mapping[str, Any], kind: str, path: str) -> None:
-    """Check that what is true or false in a block is no text.
+    """Check that the switches of a block are true or false.
 
     Raises:
-        UserError: it is something else.
+        UserError: a switch has another value, such as a text.
     """
     for key in SWITCHES[kind].split():
         if block.get(key) is not None and not isinstance(block[key], bool):
-            raise UserError(f"{path}.{key}: got {block[key]!r}, expected true or false".removeprefix("."))
+            raise bad_value(f"{path}.{key}".lstrip("."), block[key], "true or false")
 
 
 def check_optim_numbers(optim: Mapping[str, Any]) -> None:
     """Check the numbers of the ``optim`` block.
 
     Raises:
-        UserError: one is not what it may be.
+        UserError: a number is not valid.
     """
     rates = optim.get("max_lr")
     for number, rate in enumerate(rates if isinstance(rates, list) else ()):  # one for each group of parameters
         OPTIM["max_lr"].check(rate, f"optim.max_lr.{number}")
     check_numbers({k: v for k, v in optim.items() if not (k == "max_lr" and isinstance(v, list))}, OPTIM, "optim")
     if optim.get("checkpoint_format", "pt") not in FORMATS:
-        raise UserError(f"optim.checkpoint_format: got {optim['checkpoint_format']!r}, expected {' or '.join(FORMATS)}")
+        raise bad_value("optim.checkpoint_format", optim["checkpoint_format"], " or ".join(FORMATS))
     check_switches(optim, "optim", "optim")
     every = optim.get("checkpoint_every", -1)
     if not is_whole(every) or (every < 1 and every != -1):
-        raise UserError(
-            f"optim.checkpoint_every: got {every!r}, expected a whole number, at least 1, or -1 for every epoch"
-        )
+        raise bad_value("optim.checkpoint_every", every, "a whole number, at least 1, or -1 for every epoch")
 
 
 def check_values(config: Mapping[str, Any]) -> None:
     """Check the numbers and switches of a run config outside ``optim`` and ``model``.
 
     Args:
-        config: the resolved config; its structure holds.
+        config: the resolved config, whose structure is checked already.
 
     Raises:
-        UserError: a value is not what it may be.
+        UserError: a value is not valid.
     """
     check_numbers(config, TOP, "")
     check_switches(config, "", "")
@@ -172,10 +110,7 @@ def check_values(config: Mapping[str, Any]) -> None:
     for name, output in config["outputs"].items():
         check_switches(output, "outputs", f"outputs.{name}")
         if output.get("level") not in LEVELS:
-            raise UserError(
-                f"outputs.{name}.level: got {output.get('level')!r}, expected system or atom"
-                f"{nearest(output.get('level'), LEVELS)}"
-            )
+            raise bad_value(f"outputs.{name}.level", output.get("level"), " or ".join(LEVELS), names=LEVELS)
         if output["level"] != LEVEL_OF.get(name, output["level"]):
             raise UserError(f"outputs.{name}.level: got {output['level']}, expected {LEVEL_OF[name]} for {name}")
         _check_texts(output, ("property", "parent"), f"outputs.{name}")
@@ -199,23 +134,21 @@ def check_values(config: Mapping[str, Any]) -> None:
 def _check_texts(block: Mapping[str, Any], keys: tuple[str, ...], path: str) -> None:
     for key in keys:
         if not isinstance(block.get(key, ""), str):
-            raise UserError(f"{path}.{key}: got {block[key]!r}, expected a name")
+            raise bad_value(f"{path}.{key}", block[key], "a name")
 
 
 def _check_dtype(block: Mapping[str, Any], path: str) -> None:
     dtype = block.get("prediction_dtype", DTYPES[0])
     if dtype not in DTYPES:
-        raise UserError(
-            f"{path}.prediction_dtype: got {dtype!r}, expected {' or '.join(DTYPES)}.{nearest(dtype, DTYPES)}"
-        )
+        raise bad_value(f"{path}.prediction_dtype", dtype, " or ".join(DTYPES), names=DTYPES)
 
 
 def _check_relaxation(block: Any, runs: bool) -> None:
-    """Check the arguments of fairchem's L-BFGS; where no relaxation runs, unknown ones are told of elsewhere."""
+    """Check the arguments of fairchem's L-BFGS; without a relaxation, unknown ones are only warned about elsewhere."""
     if block is None:
         return
     if not isinstance(block, Mapping):
-        raise UserError(f"task.relax_opt: got {block!r}, expected a block such as {{maxstep: 0.04, memory: 50}}")
+        raise bad_value("task.relax_opt", block, "a block such as {maxstep: 0.04, memory: 50}")
     if runs:
         check_keys(block, RELAXATION_KEYS, "task.relax_opt")
     check_numbers(block, RELAXATION, "task.relax_opt")
@@ -223,7 +156,7 @@ def _check_relaxation(block: Any, runs: bool) -> None:
 
 
 def check_coefficients(losses: list[Mapping[str, Mapping[str, Any]]]) -> None:
-    """Check the weights of the loss: none negative, one at least above zero.
+    """Check the coefficients of the loss: none is negative, and at least one is above zero.
 
     Raises:
         UserError: a coefficient is negative or no finite number, or all are zero.
@@ -231,11 +164,11 @@ def check_coefficients(losses: list[Mapping[str, Mapping[str, Any]]]) -> None:
     weights = []
     for loss in losses:
         for target, settings in loss.items():
-            if "coefficient" in settings:  # that it is there is checked with the keys
+            if "coefficient" in settings:  # a missing one is an error of the keys
                 Number(0, 1e12, nullable=False).check(settings["coefficient"], f"loss_functions.{target}.coefficient")
                 weights.append(settings["coefficient"])
             reduction = settings.get("reduction")
             if reduction not in (None, "mean", "sum"):
-                raise UserError(f"loss_functions.{target}.reduction: got {reduction!r}, expected mean or sum")
+                raise bad_value(f"loss_functions.{target}.reduction", reduction, "mean or sum")
     if weights and not any(weights):
         raise UserError("loss_functions: all coefficients are 0, so that nothing would be learned")

@@ -1,21 +1,20 @@
-"""The symbolic basis functions of DimeNet and DimeNet++, derived once for each machine instead of once a model.
+"""Cache of the symbolic basis functions of DimeNet and DimeNet++: derived once a machine instead of once a model.
 
 torch_geometric's ``SphericalBasisLayer`` derives its functions with sympy whenever a layer is built, which takes 13 to
-20 seconds at the usual size. They depend on two numbers only. What sympy printed is kept as text, in the process and on
-disk, and compiled again to the very same functions. A file is data: it may hold arithmetic on one variable, sines and
-cosines, and anything else is refused. Whatever is wrong with the cache, the layer is built as torch_geometric does.
+20 seconds at the usual size. They depend on two numbers only. The expressions that sympy prints are kept as text, in
+the process and on disk, and compiled to identical functions. A file is data: arithmetic on one variable, sines and
+cosines are compiled, and anything else is refused. Where the cache cannot be used, the layer is built as
+torch_geometric does.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
-import hashlib
 import importlib.metadata
 import inspect
 import json
 import logging
-import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -23,25 +22,28 @@ from typing import Any
 
 import torch
 
-from ocp_dc.core.files import write_json
+from ocp_dc.core.caches import cache_folder
+from ocp_dc.core.digests import text_digest
+from ocp_dc.core.files import read_json, write_json
 
 Function = Callable[[torch.Tensor], torch.Tensor]
-Expressions = dict[str, list[str]]  # of "angular" in theta, one an order, and of "radial" in x, num_radial an order
+Expressions = dict[str, list[str]]  # "angular" in theta, one an order, and "radial" in x, num_radial an order
 
-# what the printed expressions follow from, beside the two numbers
+# their versions and the two numbers determine the expressions
 PACKAGES = ("numpy", "scipy", "sympy", "torch-geometric")
 LONGEST_EXPRESSION = 10_000  # characters; that of order 10 has 700
 HIGHEST_POWER = 100
+CACHE = "basis"  # folder
 VARIABLES = {"angular": "theta", "radial": "x"}
 FUNCTIONS = {"sin": torch.sin, "cos": torch.cos}
 
-# what can go wrong with files, and with text that is not what was written
+# errors of files, and of text that was not written by this module
 _TROUBLE = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError)
 _memo: dict[tuple[int, int], tuple[list[Any], list[Any]]] = {}
 
 
 def install() -> None:
-    """Make every ``SphericalBasisLayer`` take its functions from the cache; a second call changes nothing."""
+    """Patch ``SphericalBasisLayer`` to take its functions from the cache; a second call changes nothing."""
     from torch_geometric.nn.models import dimenet
 
     layer_class: Any = dimenet.SphericalBasisLayer
@@ -69,22 +71,10 @@ def install() -> None:
     layer_class.__init__ = __init__
 
 
-def folder() -> Path:
-    """Return where the files lie: ``$OCP_DC_CACHE/basis``, else ``ocp_dc/basis`` in the user's cache.
-
-    Raises:
-        RuntimeError: the user has no home.
-    """
-    own, shared = os.environ.get("OCP_DC_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if own:
-        return Path(own).expanduser() / "basis"
-    return (Path(shared) if shared else Path.home() / ".cache") / "ocp_dc" / "basis"
-
-
 def path_of(size: tuple[int, int]) -> Path:
     """Return the file for (num_spherical, num_radial) and the installed packages."""
-    digest = hashlib.sha256(json.dumps(_key(size)).encode()).hexdigest()
-    return folder() / f"spherical-{size[0]}-{size[1]}-{digest[:16]}.json"
+    digest = text_digest(json.dumps(_key(size)))
+    return cache_folder(CACHE) / f"spherical-{size[0]}-{size[1]}-{digest[:16]}.json"
 
 
 def compile_expression(text: str, variable: str) -> Function:
@@ -147,26 +137,26 @@ def _key(size: tuple[int, int]) -> dict[str, Any]:
 
 
 def _checksum(expressions: Expressions) -> str:
-    return hashlib.sha256(json.dumps(expressions, sort_keys=True).encode()).hexdigest()
+    return text_digest(json.dumps(expressions, sort_keys=True))
 
 
 def _from_disk(size: tuple[int, int], layer_class: Any) -> tuple[list[Any], list[Any]] | None:
-    """Return the functions of a layer, or None where the cache holds none or cannot be trusted."""
+    """Return the functions of a layer, or None where the cache has none or is not valid."""
     try:
-        content = json.loads(path_of(size).read_text(encoding="utf-8"))
+        if not path_of(size).exists():
+            return None
+        content = read_json(path_of(size), "remove it")
         expressions = content["expressions"]
         if content["key"] != _key(size) or content["sha256"] != _checksum(expressions):
-            raise ValueError("written for something else, or damaged")
+            raise ValueError("it was written for another size or version, or is damaged")
         return _functions(size, expressions, layer_class)
-    except FileNotFoundError:
-        return None
     except _TROUBLE as error:
         logging.warning(f"the cached basis functions are not used, and derived again: {error}")
         return None
 
 
 def _functions(size: tuple[int, int], expressions: Expressions, layer_class: Any) -> tuple[list[Any], list[Any]]:
-    """Return angular and radial functions; that of order 0 is a constant, which torch_geometric holds as a number."""
+    """Return angular and radial functions; order 0 is a constant, which torch_geometric keeps as a number."""
     constant, *angular = expressions["angular"]
     radial = expressions["radial"]
     if (len(angular) + 1, len(radial)) != (size[0], size[0] * size[1]):
@@ -179,14 +169,14 @@ def _functions(size: tuple[int, int], expressions: Expressions, layer_class: Any
 
 
 def _to_disk(size: tuple[int, int], layer: Any) -> None:
-    """Keep what sympy printed for a layer; where that is not possible, say so and go on."""
+    """Write the expressions of a layer to the cache; where that fails, warn and go on."""
     try:
         constant, *angular = layer.sph_funcs
         expressions = {
             "angular": [repr(float(constant.args[0])), *map(_source, angular)],
             "radial": [_source(function) for function in layer.bessel_funcs],
         }
-        _functions(size, expressions, type(layer))  # nothing is written that could not be read
+        _functions(size, expressions, type(layer))  # write only what can be read again
         content = {"key": _key(size), "sha256": _checksum(expressions), "expressions": expressions}
         write_json(path_of(size), content)
     except _TROUBLE as error:
@@ -197,5 +187,5 @@ def _source(function: Any) -> str:
     """Return the expression of a function that sympy's lambdify made: its one line ``return ...``."""
     body = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].body  # type: ignore[attr-defined]
     if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
-        raise ValueError(f"{function!r} is no single expression")
+        raise ValueError(f"{function!r} is not one expression")
     return ast.unparse(body[0].value)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ocp_dc.core.whole_archive import write_npz
+from ocp_dc.core.npz_file import write_npz
 from ocp_dc.fairchem1.train.checkpoints import write_checkpoint
 
 

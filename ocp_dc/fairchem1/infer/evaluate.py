@@ -12,10 +12,10 @@ from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 from tqdm import tqdm
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.numbers import count as number
 from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.oc20_lmdb.sample_check import ENERGY_KEYS, FORCES_KEYS
 from ocp_dc.evaluation.predictions import Predictions
-from ocp_dc.fairchem1.checks.value_check import count as number
 from ocp_dc.fairchem1.infer.inference import check_outputs, load_trainer
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.model_boundaries import has_boundaries

@@ -12,6 +12,7 @@ from typing import Any
 from fairchem.core.common.utils import setup_imports, update_config
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.log_level import raised_log_level
 from ocp_dc.fairchem1.checks.model_size import bounded_by_checkpoint
 from ocp_dc.fairchem1.checks.trust import trusting
 from ocp_dc.fairchem1.host_patches.safe_loading import for_calculator
@@ -30,23 +31,11 @@ def load_trainer(checkpoint_path: str | Path, cpu: bool = False, trust_modules: 
     Raises:
         UserError: the file is missing, damaged or hostile.
     """
-    with quiet(logging.WARNING):  # the config was printed when the model was trained
+    with raised_log_level(logging.WARNING):  # the config was printed when the model was trained
         setup_imports()
         # both hold while the model is built too, which may start from another checkpoint
         with trusting(trust_modules), bounded_by_checkpoint(checkpoint_path):
             return _load_trainer(checkpoint_path, cpu)
-
-
-@contextlib.contextmanager
-def quiet(level: int) -> Iterator[None]:
-    """Hold back messages below a level as long as the block lasts; the level is the user's again after it."""
-    root = logging.getLogger()
-    before = root.level
-    root.setLevel(max(level, before))
-    try:
-        yield
-    finally:
-        root.setLevel(before)
 
 
 def _load_trainer(checkpoint_path: str | Path, cpu: bool) -> DCTrainer:

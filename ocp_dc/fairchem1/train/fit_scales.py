@@ -22,10 +22,13 @@ from fairchem.core.modules.scaling import ScaleFactor
 from torch import nn
 from tqdm import tqdm
 
+from ocp_dc.core.digests import DIGEST, content_digest
 from ocp_dc.core.errors import UserError
-from ocp_dc.core.files import DIGEST, digest, is_cut_off, write_json
+from ocp_dc.core.files import is_cut_off, write_json
+from ocp_dc.core.log_level import raised_log_level
+from ocp_dc.core.numbers import whole_number
 from ocp_dc.fairchem1 import main as run_main
-from ocp_dc.fairchem1.infer.inference import quiet, silent_trainer
+from ocp_dc.fairchem1.infer.inference import silent_trainer
 from ocp_dc.fairchem1.train import scale_factors
 from ocp_dc.fairchem1.train.model_boundaries import bounded
 from ocp_dc.fairchem1.trainer import DCTrainer
@@ -70,8 +73,7 @@ def fit_config(
         raise UserError(f"--out {out}: expected a name that ends in .json, which model.scale_file reads")
     if out.exists() and not is_cut_off(out):
         raise UserError(f"--out {out} exists; name another file, or remove it")
-    if batches < 1:
-        raise UserError(f"--batches: got {batches}, expected 1 or more")
+    whole_number("--batches", batches)
     args, rest = run_main.parse(["--mode", "train", "--config-yml", config_path, *overrides])
     config = run_main.resolve(args, rest)
     run_main.check_source(config, "train", "fit-scales")
@@ -79,7 +81,7 @@ def fit_config(
     fitted = fit(trainer.model, [b.to(trainer.device) for b in itertools.islice(trainer.train_loader, batches)])
     factors = {each.name: each.value for each in fitted}
     comment = {"model": config["model"]["name"], "dc": config["model"].get("dc"), "batches": batches}
-    record = {scale_factors.COMMENT: {**plain(comment), DIGEST: digest(factors)}, **factors}
+    record = {scale_factors.COMMENT: {**plain(comment), DIGEST: content_digest(factors)}, **factors}
     write_json(out, record)
     return fitted
 
@@ -127,7 +129,7 @@ def make_trainer(config: dict[str, Any], cpu: bool) -> DCTrainer:
     train = {key: value for key, value in config["dataset"]["train"].items() if key != "transforms"}
     model = {key: value for key, value in config["model"].items() if key != "scale_file"}
     blocks = {**config, "model": model}
-    with quiet(logging.ERROR):  # fairchem prints the whole config, and warns of every loader
+    with raised_log_level(logging.ERROR):  # fairchem prints the whole config, and warns of every loader
         return silent_trainer(blocks, copy.deepcopy(train), cpu=cpu, seed=config["seed"], inference_only=False)
 
 

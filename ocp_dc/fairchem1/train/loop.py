@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import write_json
-from ocp_dc.core.interrupts import finishing_the_step
+from ocp_dc.core.interrupts import deferred_sigint
 from ocp_dc.fairchem1.checks import batch_check
 from ocp_dc.fairchem1.train import loss_and_metrics, model_boundaries, norm_gains, resume, swapped_weights
 from ocp_dc.fairchem1.train.run_folder import checkpoint_named
@@ -77,7 +77,7 @@ def _epochs(trainer: Any, log: ValidationLog, disable_eval_progress: bool) -> No
     start = time.monotonic()
     bar = tqdm(total=total, initial=trainer.step, desc="training", unit="step", disable=None)
     # with several ranks Ctrl-C acts as ever
-    waiting = finishing_the_step() if distutils.get_world_size() == 1 else contextlib.nullcontext(lambda: False)
+    waiting = deferred_sigint() if distutils.get_world_size() == 1 else contextlib.nullcontext(lambda: False)
     with bar, waiting as interrupted:
         for batch in _batches(trainer, total):
             trainer.model.train()

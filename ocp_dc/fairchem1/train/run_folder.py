@@ -1,4 +1,4 @@
-"""The folders of a run: names that cannot leave them, and one training at a time in each."""
+"""The folders of a run: valid names, and one training run at a time in each folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.failures import message
-from ocp_dc.core.locks import only_one
+from ocp_dc.core.locks import folder_lock
 from ocp_dc.core.temporary import remove, remove_leftovers
 from ocp_dc.core.write_errors import FULL, WriteError, reason, write_errors
 
@@ -20,13 +20,13 @@ JOB_PATIENCE = 60.0  # seconds that a requeued job waits for the process that wa
 
 
 def check_names(config: Mapping[str, Any]) -> None:
-    """Check what the names of a run's folders are made of.
+    """Check the names of a run, of which the names of its folders are made.
 
     Args:
         config: the resolved config: ``timestamp_id`` may be None, ``identifier`` is empty by default.
 
     Raises:
-        UserError: a name is empty, too long, or more than the name of one folder.
+        UserError: a name is empty, too long, or not the name of one folder.
     """
     for key, flag in FLAGS.items():
         name = config.get(key)
@@ -43,50 +43,53 @@ def check_names(config: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def run_folder(config: Mapping[str, Any], patience: float = 2.0) -> Iterator[None]:
-    """Make the run's folders and, for a training with a name, be the only one that trains there.
+    """Create the folders of a run; for a training run with a name, lock them.
 
-    Several ranks are one owner: the process that starts them holds the lock. A training that is named after the time
-    shares its folder with nobody.
+    Of several ranks, the process that starts them holds the lock. A training run that is named after the time needs no
+    lock.
 
     Args:
         config: the resolved config.
         patience: seconds to wait for a process that is about to end.
 
     Raises:
-        UserError: another training has the folder, or it cannot be made.
+        UserError: another training run holds the lock, or the folder cannot be created.
     """
     folder, name = Path(config["run_dir"]), config.get("timestamp_id")
-    if config.get("is_debug"):  # writes nothing
+    if config.get("is_debug"):  # no file is written
         yield
         return
     with write_errors(folder, "It is the run's folder, --run-dir"):
         folder.mkdir(parents=True, exist_ok=True)
     try:
-        with _owned(folder, name, patience) if config["mode"] == "train" and name else contextlib.nullcontext():
+        with _training_lock(folder, name, patience) if config["mode"] == "train" and name else contextlib.nullcontext():
             yield
     except OSError as error:
-        if error.errno in FULL and error.filename is None:  # a library did not say which file
+        if error.errno in FULL and error.filename is None:  # a library did not name the file
             raise WriteError(f"{folder}: cannot be written: {reason(error)}") from error
         raise
 
 
 @contextlib.contextmanager
-def _owned(folder: Path, name: str, patience: float) -> Iterator[None]:
+def _training_lock(folder: Path, name: str, patience: float) -> Iterator[None]:
     checkpoints, results = folder / "checkpoints" / name, folder / "results" / name
-    with only_one(checkpoints, "another training with this --timestamp-id", patience):
+    with folder_lock(checkpoints, "another training with this --timestamp-id", patience):
         for each in (checkpoints, results):
             remove_leftovers(each)
-            for partial in each.glob("*.partial"):  # of earlier versions, which named no process
+            for partial in each.glob("*.partial"):  # of earlier versions, without a process number
                 remove(partial)
         yield
 
 
 @contextlib.contextmanager
 def checkpoint_named(path: Path) -> Iterator[None]:
-    """Where a training cannot write a file any longer, say in which state its last checkpoint is.
+    """Add the state of the last checkpoint to the message where a training run can no longer write a file.
 
     Args:
-        path: the checkpoint, which may not have been written yet.
+        path: the checkpoint, which need not exist.
+
+    Raises:
+        WriteError: the block could not write a file.
     """
     try:
         yield
@@ -102,7 +105,7 @@ def checkpoint_named(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def job_folder(config: Mapping[str, Any]) -> Iterator[None]:
-    """Do as :func:`run_folder` in a submitted job, of which the first rank is the owner."""
+    """Apply :func:`run_folder` in a submitted job, where the first rank holds the lock."""
     rank = int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0)
     with run_folder(config, JOB_PATIENCE) if rank == 0 else contextlib.nullcontext():
         yield

@@ -1,4 +1,4 @@
-"""The runner of a job, as spawned ranks and Slurm jobs unpickle it: importing this module installs the hooks first."""
+"""The runner of a job. Spawned ranks and Slurm jobs unpickle it, and with this module import the hooks."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ _StockRunner = _cli.Runner
 
 
 class Runner(_StockRunner):  # type: ignore[misc, valid-type]
-    """fairchem's runner under a module path whose import puts the hooks in force."""
+    """fairchem's runner, in a module whose import installs the hooks."""
 
     submitted: dict[str, Any]
 
     def __call__(self, config: dict[str, Any]) -> None:
         """Run one resolved configuration in this process."""
         self.submitted = config
-        if (parent := multiprocessing.parent_process()) is not None:  # a rank: the lock of the folder is its parent's
-            end_with_parent(parent.pid or os.getppid())  # which may be gone already
-        # the config is the user's, and what it names is theirs to run; a checkpoint may name the same
+        if (parent := multiprocessing.parent_process()) is not None:  # a rank: the parent holds the folder's lock
+            end_with_parent(parent.pid or os.getppid())  # the parent may be dead already
+        # the user's own config may name any module; a checkpoint may then name the same ones
         trusted = [*(config.get("trust_modules") or ()), *trust.modules_of(config)]
         locked = job_folder(config) if config.get("submit") else contextlib.nullcontext()
-        here = placed(config)
-        with flushed_subnormals(), locked, trust.trusting(trusted), resume_with.settled(here) as settled:
+        local = with_local_rank(config)
+        with flushed_subnormals(), locked, trust.trusting(trusted), resume_with.settled(local) as settled:
             super().__call__(settled)
 
     def checkpoint(self, *args: Any, **kwargs: Any) -> DelayedSubmission:
-        """Return the job that goes on after a preemption; submitit calls this from a signal, at any moment.
+        """Return the job that resumes the run after a preemption; submitit calls this in a signal handler.
 
-        Fairchem saves then, possibly in the middle of a step or with averaged weights in the model. The trainer ``dc``
-        has a checkpoint of a whole step already, and the job goes on from that one under its own name.
+        Fairchem would save a checkpoint here, possibly in the middle of a step or with averaged weights in the model.
+        The trainer ``dc`` has a checkpoint of a whole step already, from which the job resumes under the same name.
         """
         if not is_ours(self.trainer):
             return super().checkpoint(*args, **kwargs)
@@ -52,11 +52,11 @@ class Runner(_StockRunner):  # type: ignore[misc, valid-type]
         return DelayedSubmission(Runner(), config)
 
 
-def placed(config: dict[str, Any]) -> dict[str, Any]:
-    """Tell a submitted job its rank where fairchem cannot.
+def with_local_rank(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of a submitted job with its rank set in the environment, where fairchem cannot set it.
 
-    Fairchem knows Slurm with GPUs. Under Slurm with --cpu it asks for NCCL and a CUDA device, and where there is no
-    Slurm submitit runs the job on this machine, where fairchem finds no rank at all.
+    Fairchem supports Slurm with GPUs. Under Slurm with --cpu it requires NCCL and a CUDA device; without Slurm submitit
+    runs the job on this machine, where fairchem finds no rank.
     """
     if not config.get("submit") or ("SLURM_JOB_NODELIST" in os.environ and not config["cpu"]):
         return config

@@ -12,8 +12,9 @@ from fairchem.core.modules.scaling import ScaleFactor
 from fairchem.core.modules.scaling.compat import _load_scale_dict, load_scales_compat
 from torch import nn
 
+from ocp_dc.core.digests import DIGEST, content_digest
 from ocp_dc.core.errors import UserError, nearest
-from ocp_dc.core.files import DIGEST, digest, read_json
+from ocp_dc.core.files import read_json
 from ocp_dc.fairchem1.checks.model_check import meaning
 from ocp_dc.surgery import DCOptions
 
@@ -76,7 +77,7 @@ def read_scale_file(block: Mapping[str, Any]) -> dict[str, float] | None:
     if isinstance(source, str) and source.endswith(".json"):
         content = read_json(source, f"{COMMAND} writes one")
         comment = content.pop(COMMENT, None)
-        if isinstance(comment, dict) and comment.get(DIGEST, digest(content)) != digest(content):
+        if isinstance(comment, dict) and comment.get(DIGEST, content_digest(content)) != content_digest(content):
             raise UserError(
                 f"model.scale_file {source}: the factors do not fit its {DIGEST}: the file was damaged or edited; fit "
                 f"again with {COMMAND}, or, where you edited it on purpose, remove {COMMENT}.{DIGEST}"

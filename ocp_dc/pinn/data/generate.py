@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.numbers import whole_number
 from ocp_dc.pinn.data.layouts import layout_of
 from ocp_dc.pinn.data.write import write_solution
 from ocp_dc.pinn.physics.solution import Solution
@@ -34,9 +35,9 @@ def generate(task: str, size: int | None = None, times: int | None = None, seed:
     layout = layout_of(task)
     size = SIZES[len(layout.axes)] if size is None else size
     times = TIMES[len(layout.axes)] if times is None else times
-    _expect_whole(task, "size", size, least=8)
-    _expect_whole(task, "times", times, least=2)
-    _expect_whole(task, "seed", seed, least=0)
+    whole_number(f"{task}: size", size, least=8)
+    whole_number(f"{task}: times", times, least=2)
+    whole_number(f"{task}: seed", seed, least=0)
     if (values := times * size ** (len(layout.axes) - 1)) > MOST_VALUES:
         raise UserError(f"{task}: got size {size} and times {times}, {values} values, expected at most {MOST_VALUES}")
     return importlib.import_module(f"ocp_dc.pinn.data.generators.{task}").solve(size, times, seed)
@@ -67,16 +68,11 @@ def make_data(
         path = path / layout_of(task).file_name
     if path.exists():
         raise UserError(f"{path}: is there already, and is not overwritten; give another name, or remove it")
-    _expect_whole(task, "seed", seed, least=0)
-    _expect_whole(task, "samples", samples, least=1)
+    whole_number(f"{task}: seed", seed, least=0)
+    whole_number(f"{task}: samples", samples, least=1)
     solutions = [generate(task, size, times, seed + number) for number in range(samples)]
     try:
         write_solution(path, solutions)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error}); give another name") from error
     return path
-
-
-def _expect_whole(task: str, name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"{task}: got {name} {value!r}, expected a whole number from {least}")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.numbers import whole_number
 from ocp_dc.pinn.data.layouts import FILE_LAYOUTS, Layout, layout_of, sample_name
 from ocp_dc.pinn.data.safe_hdf5 import find, has, number_in, number_in_config, open_hdf5, read_numbers, text_in
 from ocp_dc.pinn.physics.solution import Solution
@@ -33,8 +34,7 @@ def read_solution(task: str, path: Path | str, sample: int = 0) -> Solution:
         UnsafeDataError: the file holds something other than plain numbers, or refers to other files.
     """
     layout = layout_of(task)
-    if isinstance(sample, bool) or not isinstance(sample, int) or sample < 0:
-        raise UserError(f"{path}: got sample {sample!r}, expected a whole number from 0")
+    whole_number(f"{path}: sample", sample, least=0)
     with open_hdf5(path) as file:
         others = [
             name for name, other in FILE_LAYOUTS.items() if other.grouped != layout.grouped and _resembles(file, other)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.nn.settings import finite_number
+from ocp_dc.core.numbers import finite_number
 from ocp_dc.pinn.deepxde.checkpoint import load_plain
 from ocp_dc.pinn.deepxde.network import FullyConnected, apply_dc
 from ocp_dc.pinn.deepxde.setup import build_network

@@ -12,8 +12,8 @@ import numpy as np
 
 from ocp_dc.core.errors import DivergenceError, UserError
 from ocp_dc.core.files import write_record
-from ocp_dc.core.interrupts import finishing_the_step
-from ocp_dc.core.locks import only_one
+from ocp_dc.core.interrupts import deferred_sigint
+from ocp_dc.core.locks import folder_lock
 from ocp_dc.pinn.deepxde.backend import default_device
 from ocp_dc.pinn.deepxde.checkpoint import load_state
 from ocp_dc.pinn.deepxde.monitor import ADVICE, Monitor
@@ -36,7 +36,7 @@ def check(config: Mapping[str, Any], cpu: bool = False) -> str:
 def train(config: Mapping[str, Any], out: Path, cpu: bool = False, progress: bool = True) -> dict[str, Any]:
     """See :func:`ocp_dc.pinn.train`; the config is a resolved one."""
     options, folder = PinnOptions.from_config(config), Folder(out)
-    with only_one(folder.path, "another training"), default_device(cpu) as where:
+    with folder_lock(folder.path, "another training"), default_device(cpu) as where:
         folder.check(config)
         setup = set_up(options)
         folder.begin(config)
@@ -60,7 +60,7 @@ def _train(setup: Setup, options: PinnOptions, folder: Folder, progress: bool) -
     done = 0 if state is None else state.iteration
     folder.drop_losses_after(None if state is None else done)
     # DeepXDE prints remarks on corners and the like, which nobody can act on
-    with finishing_the_step() as stop, contextlib.redirect_stdout(io.StringIO()):
+    with deferred_sigint() as stop, contextlib.redirect_stdout(io.StringIO()):
         monitor = Monitor(setup, options, folder, state, stop, progress)
         setup.model.train(
             iterations=options.optim.iterations - done,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.nn.settings import finite_number
+from ocp_dc.core.numbers import finite_number
 from ocp_dc.pinn.data.layouts import layout_of
 from ocp_dc.pinn.physics.conditions import Condition
 from ocp_dc.pinn.physics.solution import Solution

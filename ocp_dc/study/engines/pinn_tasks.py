@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ocp_dc import pinn
+from ocp_dc.core.digests import file_digest
 from ocp_dc.core.errors import DivergenceError, UserError
-from ocp_dc.core.files import file_digest
 from ocp_dc.study.engines.engine import Config, Facts
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BudgetOptions, DataOptions

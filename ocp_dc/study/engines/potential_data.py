@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ocp_dc.core.digests import file_digest
 from ocp_dc.core.errors import UserError
-from ocp_dc.core.files import file_digest
 from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path, slab_sample_path
@@ -96,6 +96,6 @@ def _share(first_n: Any, count: int) -> int:
             return max(1, round(float(first_n.rstrip(" %")) / 100 * count))
         except ValueError:
             pass
-    if isinstance(first_n, bool) or not isinstance(first_n, int):
+    if not isinstance(first_n, int) or isinstance(first_n, bool):
         raise UserError(f"dataset.train.first_n: got {first_n!r}, expected a number of structures or a share: '25 %'")
     return first_n

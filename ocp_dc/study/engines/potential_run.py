@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocp_dc.study.folders import NAME, RunFolder
+from ocp_dc.study.folders import RUN_NAME, RunFolder
 
 
 def run(folder: RunFolder, cpu: bool) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _train(folder: RunFolder, description: dict[str, Any], cpu: bool) -> dict[st
         if description["fits_scales"] and not scales.exists():
             fit_config(config, scales, [seed], cpu=cpu)
         flags = ["--mode", "train", "--config-yml", config, seed, *(["--cpu"] if cpu else [])]
-        main([*flags, "--run-dir", str(folder.path), "--timestamp-id", NAME, *overrides])
+        main([*flags, "--run-dir", str(folder.path), "--timestamp-id", RUN_NAME, *overrides])
     except DivergenceError as error:
         return {"status": "diverged", "step": error.step, "message": f"diverged at step {error.step}: {error.what}"}
     except UnfittableError as error:  # features overflow or die before any step

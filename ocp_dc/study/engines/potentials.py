@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ocp_dc.evaluation.training_log import read_columns
 from ocp_dc.study.engines.engine import Config, Facts
 from ocp_dc.study.engines.potential_data import data_identity, place_data
 from ocp_dc.study.folders import RunFolder
-from ocp_dc.study.options import KINDS, BudgetOptions, DataOptions
+from ocp_dc.study.options import BUDGET_KINDS, BudgetOptions, DataOptions
 from ocp_dc.study.record import Quantity
+from ocp_dc.training.validation_log import read_columns
 
 QUANTITIES = (
     Quantity("energy_mae", "energy MAE", "eV", primary=True),
@@ -49,7 +49,7 @@ class Potentials:
     quantities = QUANTITIES
     curves = CURVES
     x = "epoch"
-    budgets = KINDS
+    budgets = BUDGET_KINDS
     smoke = SMOKE
     default_data = DEFAULT_DATA
 

@@ -301,6 +301,15 @@ def test_the_names_that_a_pickle_may_contain() -> None:
     }
 
 
+def test_the_names_that_a_pickle_may_not_call() -> None:
+    """They are arguments only."""
+    assert {key for key, named in _ALLOWED.items() if named.function is None} == {
+        ("torch_geometric.data.data", "DataEdgeAttr"),
+        ("torch_geometric.data.data", "DataTensorAttr"),
+        ("numpy", "ndarray"),
+    }
+
+
 def test_no_named_function_or_class_is_the_real_one() -> None:
     for named in _ALLOWED.values():
         assert type(named) is Named

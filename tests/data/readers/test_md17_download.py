@@ -9,8 +9,7 @@ import pytest
 import torch_geometric.datasets.md17 as pyg
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.data.readers import md17_download
-from ocp_dc.data.readers.md17_download import NAMES, cache_folder, download_md17, layout_of
+from ocp_dc.data.readers.md17_download import NAMES, download_md17, layout_of
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def test_revised_comes_with_the_others(tmp_path: Path, asked: list[str]) -> None
     assert download_md17("revised benzene", tmp_path) == tmp_path / "rmd17_benzene.npz"
     assert len(asked) == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["rmd17_benzene.npz", "rmd17_ethanol.npz"]
-    with pytest.raises(UserError, match=r"what came back has no rmd17_uracil\.npz"):
+    with pytest.raises(UserError, match=r"the download has no rmd17_uracil\.npz"):
         download_md17("revised uracil", tmp_path)
 
 
@@ -94,8 +93,5 @@ def test_names(tmp_path: Path) -> None:
 
 
 def test_where_files_are_kept(tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert download_md17("toluene") == cache_folder() / "md17_toluene.npz" == tmp_path / "ocp_dc/md17/md17_toluene.npz"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(md17_download.Path, "home", lambda: tmp_path / "home")
-    assert cache_folder() == tmp_path / "home" / ".cache" / "ocp_dc" / "md17"
+    monkeypatch.setenv("OCP_DC_CACHE", str(tmp_path))
+    assert download_md17("toluene") == tmp_path / "md17" / "md17_toluene.npz"

@@ -54,7 +54,10 @@ def _initial(tmp_path, small_config):
         ({"weight_decay": 0.0, "optimizer": "AdamW"}, r"write optimizer_params: \{weight_decay: 0\}"),
         ({"weight_decay": 0, "optimizer": "Adam", "optimizer_params": {"weight_decay": 0.1}}, r"by 0\.1 then"),
         ({"weight_decay": "1e-2"}, r"optim\.weight_decay: got '1e-2', expected a finite number.*write 1\.0e-3"),
-        ({"optimizer_params": {"weight_decay": "1e-2"}}, r"optimizer_params\.weight_decay: got '1e-2', a text"),
+        (
+            {"optimizer_params": {"weight_decay": "1e-2"}},
+            r"optimizer_params\.weight_decay: got '1e-2', expected a number",
+        ),
         ({"optimizer_params": {"weight_decai": 0.1}}, r"optimizer_params \(AdamW\).*Did you mean 'weight_decay'"),
         ({"optimizer_params": {"lr": 0.1}}, r"unknown key 'lr'"),
     ],

@@ -9,8 +9,8 @@ import re
 import pytest
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.numbers import Number, count
 from ocp_dc.fairchem1.checks.config_check import check_run_config
-from ocp_dc.fairchem1.checks.value_check import Number, count
 
 TRANSFORMS = "dataset.train.transforms"
 
@@ -129,7 +129,7 @@ WRONG = [
     ("optim.lr_initial", float("nan"), r"lr_initial: got nan"),
     ("optim.lr_initial", None, r"lr_initial: got None"),
     ("optim.lr_initial", True, r"lr_initial: got True"),
-    ("optim.lr_initial", "1e-3", r"lr_initial: got '1e-3', expected .* \(in YAML write 1\.0e-3, not 1e-3\)"),
+    ("optim.lr_initial", "1e-3", r"lr_initial: got '1e-3', expected .* write 1\.0e-3 without quotes"),
     ("optim.clip_grad_norm", -1.0, r"optim\.clip_grad_norm: got -1\.0, expected a finite number, at least 0"),
     ("optim.weight_decay", -1.0, r"optim\.weight_decay: got -1\.0"),
     ("optim.ema_decay", 1.0, r"optim\.ema_decay: got 1\.0, expected a finite number, at least 0 and below 1"),

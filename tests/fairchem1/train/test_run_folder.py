@@ -18,8 +18,8 @@ from ocp_dc.fairchem1.train.run_folder import LONGEST, check_names, checkpoint_n
 OWNER = """
 import sys, time
 from pathlib import Path
-from ocp_dc.core.locks import only_one
-with only_one(Path(sys.argv[1]), "another"):
+from ocp_dc.core.locks import folder_lock
+with folder_lock(Path(sys.argv[1]), "another"):
     print(flush=True)
     time.sleep(60)
 """

@@ -67,13 +67,13 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 7}, "got size 7, expected a whole number from 8"),
-        ({"size": 64.0}, r"got size 64\.0"),
-        ({"times": 1}, "got times 1, expected a whole number from 2"),
+        ({"size": 7}, "size: got 7, expected a whole number, at least 8"),
+        ({"size": 64.0}, r"size: got 64\.0"),
+        ({"times": 1}, "times: got 1, expected a whole number, at least 2"),
         ({"size": 10**6, "times": 10**6}, "got size 1000000 and times 1000000, 1000000000000 values, expected at most"),
-        ({"seed": -1}, "got seed -1, expected a whole number from 0"),
-        ({"seed": True}, "got seed True"),
-        ({"samples": 0}, "got samples 0, expected a whole number from 1"),
+        ({"seed": -1}, "seed: got -1, expected a whole number, at least 0"),
+        ({"seed": True}, "seed: got True"),
+        ({"samples": 0}, "samples: got 0, expected a whole number, at least 1"),
     ],
 )
 def test_numbers_that_no_data_can_have(tmp_path: Path, options: dict, message: str) -> None:

@@ -50,7 +50,7 @@ def test_unknown_task_and_sample(advection: Path, water: Path) -> None:
     with pytest.raises(UserError, match=r"got sample 3, but there is no '0003' among its 3 samples"):
         read_solution("shallow_water", water, 3)
     for sample in (-1, True, 1.0, "0"):
-        with pytest.raises(UserError, match=f"got sample {sample!r}, expected a whole number from 0"):
+        with pytest.raises(UserError, match=f"sample: got {sample!r}, expected a whole number, at least 0"):
             read_solution("advection", advection, sample)  # type: ignore[arg-type]
 
 

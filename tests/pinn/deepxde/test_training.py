@@ -15,7 +15,7 @@ import yaml
 from ocp_dc import pinn
 from ocp_dc.cli import main
 from ocp_dc.core.errors import DivergenceError, UserError
-from ocp_dc.core.locks import only_one
+from ocp_dc.core.locks import folder_lock
 from ocp_dc.pinn.data import generate, write_solution
 from ocp_dc.pinn.deepxde.monitor import Monitor
 from ocp_dc.pinn.deepxde.setup import set_up
@@ -474,7 +474,7 @@ def test_a_trained_network(tmp_path):
 
 
 def test_a_folder_that_another_training_works_in(tmp_path):
-    with only_one(tmp_path, "a test"), pytest.raises(UserError, match="another training works here"):
+    with folder_lock(tmp_path, "a test"), pytest.raises(UserError, match="another training works here"):
         pinn.train(SMALL, tmp_path, progress=False)
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written: File exists"):

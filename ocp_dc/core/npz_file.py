@@ -1,4 +1,4 @@
-"""Writing an npz archive whole or not at all, and without complaints of zipfile where the disk is full."""
+"""Write an npz archive whole or not at all, without further errors of zipfile where the disk is full."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ocp_dc.core.files import replacing
 
 
 def write_npz(path: str | Path, **arrays: Any) -> None:
-    """Write a compressed archive in the place of an older one; a link is replaced and not followed.
+    """Write a compressed archive, replacing an older one; a link is replaced and not followed.
 
     Raises:
         WriteError: it cannot be written; an older one stays as it was.
@@ -24,7 +24,7 @@ def write_npz(path: str | Path, **arrays: Any) -> None:
 
 
 class _UntilFull(io.RawIOBase):
-    """Keeps the first error of writing for later: a zip archive that is given up tries to write its end, and complains.
+    """Keep the first error of writing for later: zipfile writes the end of a failed archive, and fails again.
 
     Args:
         file: an open file.
@@ -35,11 +35,11 @@ class _UntilFull(io.RawIOBase):
         self._error: OSError | None = None
 
     def writable(self) -> bool:
-        """Return True; it cannot be read, nor moved within."""
+        """Return True: the stream is for writing only."""
         return True
 
     def write(self, data: Any) -> int:
-        """Write until it fails for the first time."""
+        """Write, unless an earlier call failed."""
         try:
             if self._error is None:
                 self._file.write(data)
@@ -48,7 +48,7 @@ class _UntilFull(io.RawIOBase):
         return memoryview(data).nbytes
 
     def check(self) -> None:
-        """Write what the file still holds back, and raise what failed."""
+        """Flush the file, or raise the error of an earlier call."""
         if self._error is None:
             self._file.flush()
         else:

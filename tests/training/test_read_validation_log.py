@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.evaluation.training_log import read_training_log
+from ocp_dc.training.validation_log import read_training_log
 
 HEADER = "step,epoch,learning_rate,train_loss,loss,energy_mae [eV],energy_per_atom_mae [eV],forces_mae [eV/Å],efwt"
 
