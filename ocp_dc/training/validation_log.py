@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import logging
-import os
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ocp_dc.core import row_table
+from ocp_dc.training.listeners import Listener, Metrics
+from ocp_dc.training.step_clock import StepClock, peak_memory
+from ocp_dc.training.table_log import TableLog
+
+if TYPE_CHECKING:
+    from ocp_dc.training.state import TrainingState
 
 UNITS = {
     "energy_mae": "eV",
@@ -28,20 +31,8 @@ STEP_TIME, PEAK_MEMORY = "step_time [s]", "peak_memory [MiB]"
 MEASURED = (STEP_TIME, PEAK_MEMORY, row_table.CHECK)
 
 
-class ValidationLog:
-    """Appends a row per validation to a CSV file.
-
-    A file that lacks a column, since an earlier version or another config began it, gets the column, empty in the rows
-    that are there; a column that a row does not have stays, empty in that row.
-
-    Args:
-        path: the file.
-        enabled: whether this process writes at all.
-    """
-
-    def __init__(self, path: Path, enabled: bool = True) -> None:
-        self.path = path
-        self.enabled = enabled
+class ValidationLog(TableLog):
+    """Appends a row per validation to a CSV file."""
 
     @staticmethod
     def unit(metric: str) -> str | None:
@@ -56,8 +47,8 @@ class ValidationLog:
         learning_rate: float,
         train_losses: Mapping[str, float],
         metrics: Mapping[str, float],
-        step_time: float,
-        peak_memory: float,
+        step_time: float | None,
+        peak_memory: float | None,
     ) -> None:
         """Append a row.
 
@@ -67,11 +58,9 @@ class ValidationLog:
             learning_rate: of the next step.
             train_losses: means since the last row, on scaled labels: ``loss``, and ``loss_<name>`` of each term.
             metrics: by fairchem's names, energies in eV and forces in eV/Å; ``loss`` is on scaled labels.
-            step_time: of a training step, seconds.
-            peak_memory: MiB.
+            step_time: of a training step, seconds; None where there was none.
+            peak_memory: MiB; None where the system does not tell.
         """
-        if not self.enabled:
-            return
         row: dict[str, object] = {"step": step, "epoch": epoch, "learning_rate": learning_rate}
         row |= {f"train_{name}": value for name, value in train_losses.items()}
         row["loss"] = metrics["loss"]
@@ -79,41 +68,37 @@ class ValidationLog:
             short = SHORT_NAMES.get(name, name)
             unit = UNITS.get(short)
             row.setdefault(f"{short} [{unit}]" if unit else short, value)
-        row |= {STEP_TIME: step_time, PEAK_MEMORY: peak_memory}
-        cells = row_table.checked(row)
-        row_table.append(self.path, self._header_with(list(cells)), cells)
+        measured = {STEP_TIME: step_time, PEAK_MEMORY: peak_memory}
+        self.add_row(row | {name: "" if value is None else value for name, value in measured.items()})
 
-    def cut_after(self, step: int) -> None:
-        """Drop the rows past ``step``, and one that a kill cut short: a resumed run writes them again."""
-        if not self.enabled or not self.path.exists():
+
+class ValidationRows(Listener):
+    """Writes the row of each validation, and cuts the file of a resumed run at its step.
+
+    Args:
+        log: the file.
+        clock: times the steps; it is paused during a validation.
+    """
+
+    def __init__(self, log: ValidationLog, clock: StepClock) -> None:
+        self._log, self._clock = log, clock
+
+    def start(self, state: TrainingState) -> None:
+        """Drop the rows that the run before wrote past its last checkpoint."""
+        if state.step:
+            self._log.cut_after(state.step)
+
+    def validation(self, state: TrainingState, metrics: Metrics | None) -> None:
+        """Write a row; without a validation set, only begin the next means."""
+        train_losses, step_time = state.running_means.since_validation(), self._clock.seconds_per_step()
+        if metrics is None:
             return
-        header, rows = self._read()
-        row_table.write(self.path, header, (row for row in rows if int(row[0]) <= step))
-
-    def _header_with(self, columns: list[str]) -> list[str]:
-        """Return the columns of the file, which has ``columns`` among them from here on."""
-        header, rows = self._read() if self.path.exists() else ([], [])
-        if header and set(columns) <= set(header) and self._is_whole():
-            return header
-        wider = [*columns, *(name for name in header if name not in columns)]
-        named = [dict(zip(header, row, strict=True)) for row in rows]
-        row_table.write(self.path, wider, ([row.get(name, "") for name in wider] for row in named))
-        return wider
-
-    def _is_whole(self) -> bool:
-        with self.path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read() == b"\n"
-
-    def _read(self) -> tuple[list[str], list[list[str]]]:
-        """Return header and rows, without rows that a kill or a full disk left cut short.
-
-        A row with a number that does not fit its checksum stays: whoever reads the file is told.
-        """
-        lines = self.path.read_text(encoding="utf-8", errors="replace").replace("\0", "").splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n")]
-        header, *rows = list(csv.reader(whole)) or [[]]
-        kept = [row for row in rows if len(row) == len(header) and row[0].isdecimal()]
-        if lost := len(rows) - len(kept):
-            logging.warning(f"{self.path}: {lost} of {len(rows)} rows are damaged and left out")
-        return header, kept
+        self._log.add(
+            step=state.step,
+            epoch=state.epoch,
+            learning_rate=state.learning_rate,
+            train_losses=train_losses,
+            metrics=metrics,
+            step_time=step_time,
+            peak_memory=peak_memory(self._clock.device),
+        )
