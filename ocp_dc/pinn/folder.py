@@ -16,12 +16,8 @@ DIR/test.json             the errors: the last file, of a training that is done
 
 from __future__ import annotations
 
-import csv
 import json
-import logging
-import platform
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +25,10 @@ import numpy as np
 import torch
 import yaml
 
-from ocp_dc import __version__
 from ocp_dc.core import row_table
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import is_cut_off, read_record, replacing, write_json, write_text
+from ocp_dc.training.environment import describe_environment
 
 
 class Folder:
@@ -76,49 +72,7 @@ class Folder:
         """Write what surgery did, the record of the initial weights, and what the training runs on."""
         write_json(self.path / "surgery.json", surgery)
         write_json(self.path / "initial_weights.json", json.loads(weights))
-        on_gpu = device.type == "cuda"
-        record = {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "deepxde": version("deepxde"),
-            "ocp_dc": __version__,
-            "numpy": np.__version__,
-            "platform": f"{platform.system()} {platform.machine()}",
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "device": torch.cuda.get_device_name(device) if on_gpu else device.type,
-            "threads": torch.get_num_threads(),
-        }
-        write_json(self.path / "environment.json", record)
-
-    def add_losses(self, row: Mapping[str, Any]) -> None:
-        """Add a row to the losses; the first one writes the header."""
-        cells = row_table.checked(row)
-        if not self.losses.is_file() or not self.losses.stat().st_size:
-            row_table.write(self.losses, list(cells), [])
-        header = self._header() or list(cells)  # one of an earlier version has no checksums
-        row_table.append(self.losses, header, {name: cell for name, cell in cells.items() if name in header})
-
-    def _header(self) -> list[str]:
-        with self.losses.open(newline="", encoding="utf-8", errors="replace") as file:
-            return next(csv.reader(file), [])
-
-    def drop_losses_after(self, iteration: int | None) -> None:
-        """Drop rows that a training wrote after its last checkpoint, and one that was not written to its end.
-
-        Args:
-            iteration: of that checkpoint; None for a training that begins.
-        """
-        if iteration is None:
-            self.losses.unlink(missing_ok=True)
-            return
-        if not self.losses.is_file():
-            return
-        header, *lines = self.losses.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) or [""]
-        numbered = [(line.partition(",")[0], line) for line in lines if line.endswith("\n")]
-        if lost := sum(not number.isdecimal() for number, _ in numbered):
-            logging.warning(f"{self.losses}: {lost} of {len(numbered)} rows are damaged and left out")
-        whole = [line for number, line in numbered if number.isdecimal() and int(number) <= iteration]
-        write_text(self.losses, "".join([header, *whole]))
+        write_json(self.path / "environment.json", describe_environment(device, ["deepxde"]))
 
     def save_weights(
         self, name: str, config: Mapping[str, Any], iteration: int, scale: float, state: Mapping[str, Any]
