@@ -156,7 +156,7 @@ def _whole_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     """
     lines = path.read_text(encoding="utf-8", errors="replace").replace("\0", "").splitlines(keepends=True)
     header, *rows = list(csv.reader(line for line in lines if line.endswith("\n"))) or [[]]
-    kept = [row for row in rows if len(row) == len(header) and row[0].isdecimal()]
+    kept = [row for row in rows if row and len(row) == len(header) and row[0].isdecimal()]
     if lost := len(rows) - len(kept):
         logging.warning(f"{path}: {lost} of {len(rows)} rows are damaged and left out")
     return header, kept

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import logging
@@ -12,76 +11,60 @@ from typing import Any
 import torch
 from fairchem.core.common import distutils
 from fairchem.core.common.registry import registry
-from fairchem.core.trainers import OCPTrainer
 from torch.utils.data import DataLoader
+from torch_geometric.data import Batch
 
-from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.fairchem1.checks import batch_check, config_check
 from ocp_dc.fairchem1.infer import prediction, relaxed_ids
 from ocp_dc.fairchem1.train import (
+    counted_atoms,
     label_fit,
     loop,
     loss_and_metrics,
-    norm_gains,
     padded_ranks,
     resume,
     scale_factors,
-    swapped_weights,
 )
 from ocp_dc.fairchem1.train.collate import collate
-from ocp_dc.fairchem1.train.environment import environment
 from ocp_dc.fairchem1.train.model_boundaries import bounded, has_boundaries
+from ocp_dc.fairchem1.train.resolved_config import check_sources, resolve_config
+from ocp_dc.fairchem1.train.run_listeners import ADVICE
+from ocp_dc.fairchem1.train.state_trainer import StateTrainer
 from ocp_dc.fairchem1.train.transform import NAME, arm
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling
-from ocp_dc.training import records, schedule
-from ocp_dc.training.running_means import RunningMeans
+from ocp_dc.training import gains, records
+from ocp_dc.training.averages import averaged_weights
+from ocp_dc.training.environment import describe_environment
+from ocp_dc.training.finite_checks import RunPosition
 
 
 @registry.register_trainer("dc")
-class DCTrainer(OCPTrainer):
-    """Trains, validates, predicts and relaxes like fairchem's ``ocp`` trainer, with what ``docs/`` describes on top.
+class DCTrainer(StateTrainer):
+    """Trains, validates, predicts and relaxes like fairchem's ``ocp`` trainer, with the additions of ``docs/``.
 
-    It is built by fairchem's main and by ``OCPCalculator``, with the arguments of ``OCPTrainer``.
+    It is built by fairchem's main and by ``OCPCalculator``, with the arguments of ``OCPTrainer``. What changes from
+    step to step is in ``state``; fairchem's names for it, such as ``step`` and ``ema``, lead there.
     """
 
     label_options: LabelOptions | None = None
-    label_rescaling: LabelRescaling | None = None
-    best_val_metric: float | None
-    ema: Any
     checkpoint_loaded: bool = False
     resumed_from: Path | None = None
-    random_states: list[Any] | None = None
-    evaluations_since_best: int = 0
-    running_means: RunningMeans
+    _repeated_batch: Any = None  # structures that the validation in progress counts once more than there are
 
     # ---- building ----------------------------------------------------------------------------------------------
 
     def load(self, inference_only: bool) -> None:
         """Build everything; the resolved config is checked and saved before anything is built."""
-        if not inference_only:
-            config_check.check_trainer_config(self.config, type(self))
-        self.config["trainer"] = f"{type(self).__module__}.{type(self).__qualname__}"
-        model_class = registry.get_model_class(self.config["model"]["name"])
-        if "stock_class" in vars(model_class):  # one of our wrappers: a dotted path needs no registration to be found
-            self.config["model"]["name"] = f"{model_class.__module__}.{model_class.__qualname__}"
-        given = self.config["evaluation_metrics"]
-        self.config["evaluation_metrics"] = loss_and_metrics.all_metrics(self.config["outputs"], given)
-        if not inference_only:
-            config_check.check_metrics(self.config["evaluation_metrics"])
-        self.config["task"] = {"relax_opt": {}, "write_pos": True, **(self.config["task"] or {})}
-        self.config["model"] = scale_factors.resolve(self.config["model"], keep=not inference_only)
-        self.config["optim"].setdefault("num_workers", 0)
-        for name in ("dataset", "val_dataset", "test_dataset"):  # YAML's empty block is None, which fairchem reads from
-            self.config[name] = {key: value for key, value in self.config[name].items() if value is not None}
+        self.config = resolve_config(self.config, type(self), inference_only)
         self.label_options = self._label_options()
-        self._save_record("config.yml", records.runnable(self.config))
-        self._save_record("environment.json", environment(self.device))
-        self.running_means = RunningMeans()
+        self.save_record("config.yml", records.runnable(self.config))
+        environment = describe_environment(self.device, ["fairchem-core"], distutils.get_world_size())
+        self.save_record("environment.json", json.dumps(environment, indent=2))
         super().load(inference_only)
 
     def load_model(self) -> None:
-        """Build the model, then print and save what surgery did."""
+        """Build the model, then print and save the report of surgery."""
         factors = self.config["model"].pop("scale_file", None)
         super().load_model()
         if factors is not None:
@@ -95,21 +78,12 @@ class DCTrainer(OCPTrainer):
         if report is not None:
             if distutils.is_master():
                 logging.info(str(report))
-            self._save_record("surgery.json", json.dumps(report.to_dict(), indent=2))
+            self.save_record("surgery.json", json.dumps(report.to_dict(), indent=2))
 
     def load_datasets(self) -> None:
         """Build the data sets; the training set may be missing where nothing trains."""
         configured = self.config["dataset"]
-        for name in ("dataset", "val_dataset", "test_dataset", "relax_dataset"):
-            source = self.config[name].get("src")
-            file_format = self.config[name].get("format", configured.get("format", "lmdb"))
-            if not isinstance(source, str) or "lmdb" not in file_format or file_format == "ase_lmdb":
-                continue
-            if name == "dataset" and not Path(source).exists():
-                logging.warning(f"dataset.train.src {source} does not exist: this run can predict, but not train")
-                self.config["dataset"] = {k: v for k, v in configured.items() if k != "src"}
-                continue
-            check_lmdb(Path(source))
+        self.config["dataset"] = check_sources(self.config)
         with config_check.subset_errors():
             super().load_datasets()
         self.config["dataset"] = configured
@@ -117,7 +91,7 @@ class DCTrainer(OCPTrainer):
             arm(self.relax_dataset, None)  # relaxed structures are compared in physical units
 
     def get_dataloader(self, dataset: Any, sampler: Any, workers: int | None = None) -> DataLoader:
-        """Return fairchem's loader, with a generator of its own and a faster collater.
+        """Return fairchem's loader, with its own generator and a faster collater.
 
         The loader draws from its generator whenever an iterator is made: from the global one, a resumed run would
         make one draw more than the uninterrupted run, and dropout would differ.
@@ -143,13 +117,6 @@ class DCTrainer(OCPTrainer):
         if self.train_dataset is not None:
             super().load_references_and_normalizers()
 
-    def load_extras(self) -> None:
-        """Build the schedule, whose length follows from epochs and loader, clipping and EMA."""
-        super_config = self.config["optim"]
-        self.config["optim"] = schedule.with_length(super_config, self.train_loader)
-        super().load_extras()
-        self.config["optim"] = super_config
-
     # ---- label rescaling -----------------------------------------------------------------------------------------
 
     def _label_options(self) -> LabelOptions | None:
@@ -158,64 +125,74 @@ class DCTrainer(OCPTrainer):
 
     def set_label_rescaling(self, rescaling: LabelRescaling | None) -> None:
         """Take fitted numbers into use, for the data sets as well as for predictions."""
-        self.label_rescaling = rescaling
+        self.state.label_rescaling = rescaling
         for dataset in (self.train_dataset, self.val_dataset, self.test_dataset):
             if dataset is not None:
                 arm(dataset, rescaling)
 
     def fit_label_rescaling(self) -> None:
-        """Fit centre and scale on the training set, once, on the first rank; every rank gets the same numbers."""
+        """Fit center and scale on the training set, once, on the first rank; every rank gets the same numbers."""
         if self.label_options is None:
             return
         self.set_label_rescaling(label_fit.fit_on(self.train_dataset, self.label_options, self.device))
-        logging.info(str(self.label_rescaling))
+        logging.info(str(self.state.label_rescaling))
 
     def _denorm_preds(self, target_key: str, prediction: torch.Tensor, batch: Any) -> torch.Tensor:
         """Return a prediction in physical units, in float64 where labels are rescaled."""
-        if self.label_rescaling is None or target_key not in ("energy", "forces"):
+        rescaling = self.state.label_rescaling
+        if rescaling is None or target_key not in ("energy", "forces"):
             return super()._denorm_preds(target_key, prediction, batch)
-        return loss_and_metrics.to_physical(self.label_rescaling, target_key, prediction, batch)
+        return loss_and_metrics.to_physical(rescaling, target_key, prediction, batch)
 
     # ---- training ------------------------------------------------------------------------------------------------
 
     def _forward(self, batch: Any) -> dict[str, torch.Tensor]:
-        """Return what the model makes of a batch, seen with the boundaries that its structures have."""
+        """Return the predictions for a batch, given to the model with the boundaries that its structures have."""
         batch_check.check_batch(self._unwrapped_model, batch)
         seen = bounded(self._unwrapped_model, batch)
         batch.to(self.device)  # in place: the loss reads labels from it
         with loss_and_metrics.output_errors():
             return super()._forward(seen)
 
+    def loss_terms(self, out: dict[str, torch.Tensor], batch: Any) -> dict[str, torch.Tensor]:
+        """Return each weighted term of the loss; see :func:`ocp_dc.fairchem1.train.loss_and_metrics.loss_terms`."""
+        setup = loss_and_metrics.LossSetup(self.loss_functions, self.output_targets, self.elementrefs, self.normalizers)
+        where = RunPosition(self.state.step, Path(self.config["cmd"]["checkpoint_dir"], "checkpoint.pt"), ADVICE)
+        return loss_and_metrics.loss_terms(setup, out, batch, where)
+
     def _compute_loss(self, out: dict[str, torch.Tensor], batch: Any) -> torch.Tensor:
-        return sum(loss_and_metrics.loss_terms(self, out, batch).values())
+        return loss_and_metrics.total_loss(self.loss_terms(out, batch))
 
     def _compute_metrics(self, out: Any, batch: Any, evaluator: Any, metrics: Any = None) -> dict[str, Any]:
-        return loss_and_metrics.update_metrics(self, out, batch, evaluator, metrics)
+        """Return fairchem's metrics of a batch, added to ``metrics``, in eV and eV/Å."""
+        outputs, rescaling = self.output_targets, self.state.label_rescaling
+        values = loss_and_metrics.physical_values(outputs, out, batch, self._denorm_preds, rescaling)
+        of_atoms = loss_and_metrics.outputs_of_atoms(outputs)
+        return counted_atoms.evaluate(evaluator, *values, batch.natoms, of_atoms, metrics)
 
     def train(self, disable_eval_tqdm: bool = False) -> None:
-        """Run the training; see :mod:`ocp_dc.fairchem1.train.loop`."""
+        """Train; see :mod:`ocp_dc.fairchem1.train.loop`."""
         loop.train(self, disable_eval_tqdm)
-
-    def update_best(self, primary_metric: str, val_metrics: dict[str, Any], disable_eval_tqdm: bool = True) -> None:
-        """Save the best weights so far; the test set waits for the end of the training."""
-        value = float(val_metrics[primary_metric]["metric"])
-        sign = -1.0 if schedule.higher_is_better(primary_metric) else 1.0
-        self.evaluations_since_best += 1
-        if self.best_val_metric is None or sign * value < sign * self.best_val_metric:
-            self.best_val_metric = value
-            self.evaluations_since_best = 0
-            self.save(metrics=val_metrics, checkpoint_file="best_checkpoint.pt", training_state=False)
-
-    def ema_weights(self) -> contextlib.AbstractContextManager[None]:
-        """Put the averaged weights into the model for a while; without EMA, or within itself, do nothing."""
-        return swapped_weights.averaged_weights(self)
 
     @torch.no_grad()
     def validate(self, split: str = "val", disable_tqdm: bool = False) -> dict[str, Any]:
         """Return fairchem's metrics on a split, in physical units, with the averaged weights."""
-        norm_gains.ensure_fitted(self._unwrapped_model)
-        with self.ema_weights(), padded_ranks.counted_once(self, split):
-            return super().validate(split, disable_tqdm)
+        gains.check_fitted(self._unwrapped_model)
+        self._repeated_batch = padded_ranks.repeated_batch(self.val_loader if split == "val" else self.test_loader)
+        try:
+            with averaged_weights(self.state):
+                return super().validate(split, disable_tqdm)
+        finally:
+            self._repeated_batch = None
+
+    def _aggregate_metrics(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Return the sums over all ranks, with each structure counted once."""
+        summed = super()._aggregate_metrics(metrics)
+        if self._repeated_batch is None:
+            return summed
+        with torch.autocast("cuda", enabled=self.state.scaler is not None):
+            out = self._forward(self._repeated_batch)  # on every rank: its wrapper waits for all
+        return padded_ranks.without(summed, self._compute_metrics(out, self._repeated_batch, self.evaluator, {}))
 
     # ---- prediction ----------------------------------------------------------------------------------------------
 
@@ -223,33 +200,49 @@ class DCTrainer(OCPTrainer):
     def predict(
         self, data_loader: Any, per_image: bool = True, results_file: str | None = None, disable_tqdm: bool = False
     ) -> dict[str, Any]:
-        """Return predictions in physical units; see :func:`ocp_dc.fairchem1.infer.prediction.predict`."""
-        with self.ema_weights():
-            return prediction.predict(self, data_loader, per_image, results_file, disable_tqdm)
+        """Return predictions in physical units, with the averaged weights.
+
+        Args:
+            data_loader: a loader, or one batch.
+            per_image: return lists with an entry per structure; else the tensors of the first batch.
+            results_file: write the lists to ``ocp_RESULTS_FILE.npz`` in the results folder, where all are finite.
+            disable_tqdm: no progress bar.
+        """
+        outputs = self.config["outputs"]
+        batches = [data_loader] if isinstance(data_loader, Batch) else data_loader
+        prediction.check_model(self._unwrapped_model)
+        with averaged_weights(self.state):
+            self.model.eval()
+            if not per_image:
+                return self._predict_batch(next(iter(batches)))
+            predictions = prediction.predict_structures(batches, self._predict_batch, outputs, disable_tqdm)
+            self.save_results(predictions, results_file)
+        return predictions
+
+    def _predict_batch(self, batch: Any) -> dict[str, torch.Tensor]:
+        def forward(batch: Any) -> dict[str, torch.Tensor]:
+            with torch.autocast("cuda", enabled=self.state.scaler is not None):
+                return self._forward(batch)
+
+        return prediction.predict_batch(batch, forward, self._denorm_preds, self.config["outputs"])
 
     def run_relaxations(self) -> None:
         """Relax the structures of the relax data set, with the averaged weights."""
-        with self.ema_weights(), relaxed_ids.named_apart(self):
-            super().run_relaxations()
+        loader = self.relax_loader
+        self.relax_loader = relaxed_ids.named_apart(loader, self.relax_dataset)
+        try:
+            with averaged_weights(self.state):
+                super().run_relaxations()
+        finally:
+            self.relax_loader = loader
 
     # ---- checkpoints ---------------------------------------------------------------------------------------------
-
-    def save(
-        self, metrics: Any = None, checkpoint_file: str = "checkpoint.pt", training_state: bool = True
-    ) -> str | None:
-        """Write a checkpoint whole; the best one holds the averaged weights."""
-        return resume.save(self, metrics, checkpoint_file, training_state)
 
     def load_checkpoint(
         self, checkpoint_path: str, checkpoint: dict[str, Any] | None = None, inference_only: bool = False
     ) -> None:
         """Read a checkpoint as data; its label rescaling wins over the config's."""
         resume.load(self, checkpoint_path, checkpoint, inference_only)
-
-    def _save_record(self, name: str, text: str) -> None:
-        """Write a text file beside the results, on the first rank; one of another content stays."""
-        if not self.is_debug and distutils.is_master():
-            records.keep(Path(self.config["cmd"]["results_dir"], name), text)
 
     @staticmethod
     def _get_timestamp(device: torch.device, suffix: str | None) -> str:

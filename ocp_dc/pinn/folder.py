@@ -17,9 +17,7 @@ DIR/test.json             the errors: written last, so that the training run is 
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +25,10 @@ import numpy as np
 import torch
 import yaml
 
-from ocp_dc import __version__
 from ocp_dc.core import row_table
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import is_cut_off, read_record, replacing, write_json, write_text
+from ocp_dc.training.environment import describe_environment
 
 
 class Folder:
@@ -74,34 +72,7 @@ class Folder:
         """Write what surgery did, the record of the initial weights, and what the training runs on."""
         write_json(self.path / "surgery.json", surgery)
         write_json(self.path / "initial_weights.json", json.loads(weights))
-        on_gpu = device.type == "cuda"
-        record = {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "deepxde": version("deepxde"),
-            "ocp_dc": __version__,
-            "numpy": np.__version__,
-            "platform": f"{platform.system()} {platform.machine()}",
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "device": torch.cuda.get_device_name(device) if on_gpu else device.type,
-            "threads": torch.get_num_threads(),
-        }
-        write_json(self.path / "environment.json", record)
-
-    def add_losses(self, row: Mapping[str, Any]) -> None:
-        """Append a row to the losses; the first one writes the header."""
-        row_table.add_row(self.losses, row)
-
-    def drop_losses_after(self, iteration: int | None) -> None:
-        """Drop the rows after the last checkpoint, and a row that is cut off.
-
-        Args:
-            iteration: of that checkpoint; None for a training run that begins.
-        """
-        if iteration is None:
-            self.losses.unlink(missing_ok=True)
-        else:
-            row_table.cut_after(self.losses, iteration)
+        write_json(self.path / "environment.json", describe_environment(device, ["deepxde"]))
 
     def save_weights(
         self, name: str, config: Mapping[str, Any], iteration: int, scale: float, state: Mapping[str, Any]

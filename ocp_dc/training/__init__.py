@@ -1,1 +1,1 @@
-"""What the run of any host needs: checks, means, logs, schedules, records, checkpoints as data."""
+"""A training run, for any host: state, listeners, checks, schedules, records, checkpoints as data."""

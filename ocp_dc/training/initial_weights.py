@@ -1,4 +1,4 @@
-"""A digest of the weights that a training starts with: runs of one seed show that they began alike."""
+"""A digest of the weights that a training run starts with: runs of one seed show that they began alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 def initial_weights(model: nn.Module) -> str:
     """Return a record of a model's parameters as JSON: a digest of each by its name, how many numbers, one of all.
 
-    The digest of all does not depend on the order in which modules were put in. Models of which one has a norm more
+    The digest of all does not depend on the order in which modules were added. Models of which one has another norm
     are compared by the parameters that both have.
 
     Args:

@@ -1,43 +1,50 @@
-"""The state of an optimizer from a checkpoint, with the checkpoint's settings or with those of the config."""
+"""The moments of an optimizer from a checkpoint, for an optimizer that keeps its own settings."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
+from torch.optim import Optimizer
 
 # settings that say which moments an optimizer keeps
 MOMENT_KEYS = ("amsgrad", "centered", "momentum")
 
 
-def load(trainer: Any, checkpoint: Mapping[str, Any], keep_settings: bool) -> None:
-    """Take over the optimizer's moments from a checkpoint.
+def take_moments(
+    optimizer: Optimizer,
+    saved: Mapping[str, Any],
+    saved_name: str,
+    parameters: Sequence[tuple[str, nn.Parameter]],
+    exempt: Sequence[str],
+) -> None:
+    """Take over the moments of a checkpoint, and leave learning rate, weight decay and other settings as they are.
+
+    Where the optimizer keeps other moments than the checkpoint's, they start at zero, with a warning.
 
     Args:
-        trainer: the trainer, with an optimizer and a schedule as its config has them.
-        checkpoint: what the file holds.
-        keep_settings: leave learning rate, weight decay and the other settings as the config has them; the
-            checkpoint's count else. Where the config's optimizer keeps other moments, they start at zero.
+        optimizer: the optimizer of the run.
+        saved: the state of the checkpoint's optimizer.
+        saved_name: the class of that optimizer in torch.optim.
+        parameters: those of the model, by name, in its order.
+        exempt: how names of parameters without weight decay end.
     """
-    saved, own = checkpoint["optimizer"], trainer.optimizer
-    if not keep_settings:
-        own.load_state_dict(saved)
-        return
-    theirs = (checkpoint["config"].get("optim") or {}).get("optimizer", "AdamW")
-    order = _order(trainer, saved["param_groups"])
-    if order is None or _moments(theirs, saved["param_groups"][0]) != _moments(type(own).__name__, own.param_groups[0]):
+    groups = saved["param_groups"]
+    order = _order(parameters, exempt, groups)
+    own_name = type(optimizer).__name__
+    if order is None or _moments(saved_name, groups[0]) != _moments(own_name, optimizer.param_groups[0]):
         logging.warning(
-            f"the optimizer of the config, {type(own).__name__}, keeps other moments than the checkpoint's {theirs}: "
+            f"the optimizer of the config, {own_name}, keeps other moments than the checkpoint's {saved_name}: "
             "its moments start at zero"
         )
         return
     by_parameter = {order[index]: moments for index, moments in saved["state"].items()}
-    state = own.state_dict()
-    parameters = [parameter for group in own.param_groups for parameter in group["params"]]
-    state["state"] = {i: by_parameter[p] for i, p in enumerate(parameters) if p in by_parameter}
-    own.load_state_dict(state)
+    state = optimizer.state_dict()
+    own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state["state"] = {i: by_parameter[p] for i, p in enumerate(own) if p in by_parameter}
+    optimizer.load_state_dict(state)
 
 
 def _moments(name: str, settings: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -45,18 +52,18 @@ def _moments(name: str, settings: Mapping[str, Any]) -> tuple[Any, ...]:
     return (name.removesuffix("W"), *(bool(settings.get(key)) for key in MOMENT_KEYS))
 
 
-def _order(trainer: Any, groups: list[dict[str, Any]]) -> dict[int, nn.Parameter] | None:
+def _order(
+    parameters: Sequence[tuple[str, nn.Parameter]], exempt: Sequence[str], groups: Sequence[Mapping[str, Any]]
+) -> dict[int, nn.Parameter] | None:
     """Return the parameter of each index in a checkpoint's groups; None where they are not of this model.
 
     With a weight decay fairchem makes two groups, first the parameters that are not decayed: a config of another decay
     has the same parameters in another order.
     """
-    named = list(trainer.model.named_parameters())
+    named = list(parameters)
     if len(groups) == 2:
-        model = trainer._unwrapped_model
-        exempt = tuple(model.no_weight_decay()) if hasattr(model, "no_weight_decay") else ()
         named = [(name, parameter) for name, parameter in named if parameter.requires_grad]
-        named.sort(key=lambda pair: not (exempt and pair[0].endswith(exempt)))  # stable: the order within stays
+        named.sort(key=lambda pair: not pair[0].endswith(tuple(exempt)))  # stable: the order within stays
     indices = [index for group in groups for index in group["params"]]
     if len(indices) != len(named):
         return None

@@ -18,7 +18,7 @@ SPLITS = {"train": "dataset", "val": "val_dataset", "test": "test_dataset", "rel
 
 
 def runnable(config: Mapping[str, Any]) -> str:
-    """Return the resolved config of a run as YAML that ``ocp-dc main`` takes again; what were flags stands on top.
+    """Return the resolved config of a run as YAML that ``ocp-dc main`` takes again; flags are in a comment on top.
 
     Args:
         config: the config as the trainer holds it.
@@ -30,7 +30,7 @@ def runnable(config: Mapping[str, Any]) -> str:
 
 
 def keep(path: Path, text: str) -> Path:
-    """Write a file, and leave one of another content alone: ``config.yml`` becomes ``config-2.yml`` then.
+    """Write a file, or ``config-2.yml`` beside a ``config.yml`` of another content, which stays.
 
     A run that goes on under its name, or predicts under it, may have another config than it was started with. A file
     that is empty or not whole, as a kill of an earlier version left it, is written anew.
@@ -48,8 +48,8 @@ def keep(path: Path, text: str) -> Path:
 
 
 def _is_free(path: Path, text: str) -> bool:
-    """Whether nothing is lost when a file is written: it is not there, has the same content, or is not whole."""
-    if path.is_symlink() or not path.exists():  # a link is replaced; what it leads to stays
+    """Return whether writing a file loses nothing: it is not there, has the same content, or is not whole."""
+    if path.is_symlink() or not path.exists():  # a link is replaced; its target stays
         return True
     try:
         before = path.read_text(encoding="utf-8")

@@ -1,22 +1,32 @@
-"""Means over training steps of the loss and its terms, read from the device only where a mean is asked for."""
+"""Means of the loss and its terms over training steps, read from the device only where a mean is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
+from ocp_dc.training.listeners import Listener, Losses
 
-class RunningMeans:
+if TYPE_CHECKING:
+    from ocp_dc.training.state import TrainingState
+
+
+class RunningMeans(Listener):
     """Means since the last print and since the last validation; checkpoints hold the sums of the latter."""
 
     def __init__(self) -> None:
         self._recent: list[dict[str, torch.Tensor]] = []
         self._sums: dict[str, tuple[torch.Tensor | float, int]] = {}  # and of how many steps each
 
-    def add(self, values: Mapping[str, torch.Tensor]) -> None:
-        """Add the values of a step, numbers on the device."""
-        self._recent.append({name: value.detach() for name, value in values.items()})
+    def step(self, state: TrainingState, losses: Losses) -> None:
+        """Add the losses of the step."""
+        self.add(losses)
+
+    def add(self, values: Losses) -> None:
+        """Add the values of a step; those on a device stay there."""
+        self._recent.append({name: torch.as_tensor(value).detach() for name, value in values.items()})
         for name, value in self._recent[-1].items():
             total, steps = self._sums.get(name, (0.0, 0))
             self._sums[name] = (total + value.double(), steps + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from torch.optim import lr_scheduler
@@ -48,31 +49,45 @@ def with_length(optim: dict[str, Any], loader: Any) -> dict[str, Any]:
     return filled
 
 
-def step(scheduler: Any) -> None:
-    """Move a schedule on by one step; where it has ended, the last learning rate stays."""
-    inner = getattr(scheduler, "scheduler", None)
-    if inner is not None and inner.last_epoch >= getattr(inner, "total_steps", float("inf")) - 1:
+def step(scheduler: lr_scheduler.LRScheduler | None) -> None:
+    """Move a schedule on by one step; where it has ended, the last learning rate stays.
+
+    ReduceLROnPlateau waits for :func:`step_on`.
+    """
+    if scheduler is None or isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
         return
-    scheduler.step()
+    if scheduler.last_epoch < getattr(scheduler, "total_steps", float("inf")) - 1:
+        scheduler.step()
 
 
-def move_to(scheduler: Any, step: int) -> None:
+def step_on(scheduler: lr_scheduler.LRScheduler | None, metric: Any) -> None:
+    """Tell ReduceLROnPlateau the metric of a validation; other schedules do not follow it.
+
+    Args:
+        scheduler: the schedule.
+        metric: a number, or a tensor of one.
+    """
+    if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
+        scheduler.step(metric)
+
+
+def move_to(scheduler: lr_scheduler.LRScheduler, step: int) -> None:
     """Move a schedule from its start to a step, for a run that goes on with steps of another size.
 
     ReduceLROnPlateau follows the validations and stays where the optimizer is.
     """
     if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
         return
-    for group in scheduler.optimizer.param_groups:  # some schedules multiply what stands there
+    for group in scheduler.optimizer.param_groups:  # some schedules multiply the rate that is there
         group["lr"] = group["initial_lr"]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")  # the optimizer's steps lie behind
+        warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")  # the optimizer made its steps before
         for _ in range(min(step, getattr(scheduler, "total_steps", step + 1) - 1)):
             scheduler.step()
 
 
-def warn_of_other_length(scheduler: Any, saved: dict[str, Any]) -> None:
-    """Say so where a run goes on with another number of epochs than its schedule was laid out for.
+def warn_of_other_length(scheduler: lr_scheduler.LRScheduler, saved: Mapping[str, Any]) -> None:
+    """Warn where a run goes on with another number of epochs than its schedule was laid out for.
 
     Args:
         scheduler: the schedule of the config.
@@ -91,5 +106,5 @@ def warn_of_other_length(scheduler: Any, saved: dict[str, Any]) -> None:
 
 
 def higher_is_better(metric: str) -> bool:
-    """Whether a metric of fairchem's evaluator improves upwards; errors and the loss improve downwards."""
+    """Return whether a metric of fairchem's evaluator is better when higher; errors and the loss are not."""
     return metric.endswith(HIGHER_IS_BETTER)

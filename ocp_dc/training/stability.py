@@ -1,4 +1,4 @@
-"""What was measured of how stable IReLU trains, and the warnings that follow from it.
+"""Measurements of how stably IReLU trains, and the warnings that follow from them.
 
 stability.csv beside this module is what ``benchmarks/stability.py`` wrote; docs/stability.md shows the same numbers.
 """
@@ -8,29 +8,34 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ocp_dc.labels import LabelOptions
 from ocp_dc.nn import IReLU, activation
 from ocp_dc.nn.integrated import UNIT_MOMENT
 from ocp_dc.surgery import DCOptions, RegionTable
+from ocp_dc.training.listeners import Listener
+
+if TYPE_CHECKING:
+    from ocp_dc.training.state import TrainingState
 
 WORSE = 1.25  # a force error this many times the one of stock activations is worth a warning
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """How the trainings of one case ended.
+    """How the runs of one case ended.
 
     Args:
         model: fairchem's name of it.
         labels: ``centred`` (per element, divided by the RMS force) or ``raw``.
-        region: where IReLU stood; ``none`` is the stock model.
+        region: where IReLU was; ``none`` is the stock model.
         coefficient: of IReLU, as a config has it; empty for the stock model.
-        seeds: how many trainings there were.
+        seeds: how many runs there were.
         diverged: how many of them met a value that is not finite.
         useless: how many ended with larger force errors than predicting none.
         forces_mae: the mean over the others, in eV/Å; None where there are no others.
@@ -47,7 +52,7 @@ class Measurement:
 
     @property
     def failed(self) -> int:
-        """How many trainings were of no use."""
+        """How many runs were of no use."""
         return self.diverged + self.useless
 
 
@@ -101,6 +106,24 @@ def warning(model: Any, labels: LabelOptions | None) -> str | None:
         ratio = found.forces_mae / stock.forces_mae
         return f"{what}: {ratio:.1f} times the force error of stock in short trainings on ethanol (docs/stability.md)"
     return None
+
+
+class StabilityWarning(Listener):
+    """Warns at the start of a run of activations that failed, or did worse than stock ones, when they were measured.
+
+    Args:
+        labels: as for :func:`warning`.
+        logs: whether this process logs.
+    """
+
+    def __init__(self, labels: LabelOptions | None, logs: bool) -> None:
+        self._labels, self._logs = labels, logs
+
+    def start(self, state: TrainingState) -> None:
+        """Warn, where there is something to warn of."""
+        text = warning(state.bare_model, self._labels)
+        if text is not None and self._logs:
+            logging.warning(text)
 
 
 def table(rows: Sequence[Measurement]) -> str:

@@ -10,7 +10,7 @@ import torch
 
 @contextlib.contextmanager
 def flushed_subnormals() -> Iterator[None]:
-    """Flush subnormal numbers to zero for a while, in this thread.
+    """Flush subnormal numbers to zero within this block, in this thread.
 
     The tails of Gaussian basis functions are subnormal (below 1e-38 in float32), and a matrix product with such numbers
     takes up to ten times as long on a CPU: flushed, a training step of SchNet takes a third of the time
@@ -25,5 +25,5 @@ def flushed_subnormals() -> Iterator[None]:
 
 
 def _flushes() -> bool:
-    """Whether this thread flushes: torch has no question for it, but the arithmetic tells."""
+    """Return whether this thread flushes, from a product: torch has no function for it."""
     return float(torch.tensor(1e-310, dtype=torch.float64) * 1.0) == 0.0

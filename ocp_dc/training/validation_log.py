@@ -60,8 +60,8 @@ class ValidationLog:
         learning_rate: float,
         train_losses: Mapping[str, float],
         metrics: Mapping[str, float],
-        step_time: float,
-        peak_memory: float,
+        step_time: float | None,
+        peak_memory: float | None,
     ) -> None:
         """Append a row.
 
@@ -71,8 +71,8 @@ class ValidationLog:
             learning_rate: learning rate of the next step.
             train_losses: means since the last row, on scaled labels: ``loss``, and ``loss_<name>`` of each term.
             metrics: by fairchem's names, energies in eV and forces in eV/Å; ``loss`` is on scaled labels.
-            step_time: mean time of a training step since the last row, in seconds.
-            peak_memory: in MiB.
+            step_time: mean time of a training step since the last row, in seconds; None without a step.
+            peak_memory: in MiB; None where the system does not report it.
         """
         if not self.enabled:
             return
@@ -83,8 +83,8 @@ class ValidationLog:
             short = SHORT_NAMES.get(name, name)
             unit = UNITS.get(short)
             row.setdefault(f"{short} [{unit}]" if unit else short, value)
-        row |= {STEP_TIME: step_time, PEAK_MEMORY: peak_memory}
-        row_table.add_row(self.path, row)
+        measured = {STEP_TIME: step_time, PEAK_MEMORY: peak_memory}
+        row_table.add_row(self.path, row | {name: "" if value is None else value for name, value in measured.items()})
 
     def cut_after(self, step: int) -> None:
         """Drop the rows after ``step``, since a resumed run writes them again, and damaged rows."""

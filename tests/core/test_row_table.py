@@ -127,7 +127,7 @@ def test_a_row_with_a_wrong_number_is_kept_for_the_reader(tmp_path):
         row_table.read(path, "a table")
 
 
-@pytest.mark.parametrize("content", [b"", b"step,lo", bytes(30)])
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"step,lo", bytes(30)])
 def test_a_table_without_a_header_begins_again(tmp_path, content):
     for cut in (False, True):
         path = tmp_path / "table.csv"
@@ -136,3 +136,20 @@ def test_a_table_without_a_header_begins_again(tmp_path, content):
             row_table.cut_after(path, 3)
         row_table.add_row(path, {"step": 4, "loss": 0.5})
         assert row_table.read(path, "a table") == (["step", "loss"], [["4", "0.5"]])
+
+
+def test_a_long_table_is_not_read_again_for_each_row(tmp_path, monkeypatch):
+    path = tmp_path / "losses.csv"
+    row_table.add_row(path, {"iteration": 0, "total": 1.0})
+    monkeypatch.setattr(row_table, "_whole_rows", lambda path: pytest.fail("read the whole table"))
+    row_table.add_row(path, {"iteration": 1, "total": 0.5})
+    assert row_table.read(path, "rows")[1] == [["0", "1.0"], ["1", "0.5"]]
+
+
+def test_a_table_of_an_earlier_version_gets_checksums(tmp_path):
+    path = tmp_path / "losses.csv"
+    path.write_text("iteration,total\n0,1.0\n4,0.5\n", encoding="utf-8")
+    row_table.cut_after(path, 0)
+    row_table.add_row(path, {"iteration": 4, "total": 0.25})
+    assert row_table.read(path, "rows") == (["iteration", "total"], [["0", "1.0"], ["4", "0.25"]])
+    assert row_table.CHECK in path.read_text(encoding="utf-8").splitlines()[0]

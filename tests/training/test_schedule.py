@@ -58,3 +58,24 @@ def test_plateaus_stay():
     optimizer.param_groups[0]["lr"] = 0.002
     schedule.move_to(lr_scheduler.ReduceLROnPlateau(optimizer), 5)
     assert optimizer.param_groups[0]["lr"] == 0.002
+
+
+def test_steps_stop_where_the_schedule_ends():
+    optimizer, scheduler = make("OneCycleLR")
+    for _ in range(25):
+        optimizer.step()
+        schedule.step(scheduler)
+    assert scheduler.last_epoch == 19
+    schedule.step(None)
+
+
+def test_a_plateau_follows_the_metric_alone():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+    plateau = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0)
+    for metric in (1.0, 2.0):
+        schedule.step(plateau)
+        schedule.step_on(plateau, torch.tensor(metric))
+    assert optimizer.param_groups[0]["lr"] == 0.25
+    other, cosine = make("CosineAnnealingLR")
+    schedule.step_on(cosine, 1.0)
+    assert (cosine.last_epoch, other.param_groups[0]["lr"]) == (0, 0.01)

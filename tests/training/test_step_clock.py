@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ocp_dc.training import step_clock
+from ocp_dc.training.state import TrainingState
 from ocp_dc.training.step_clock import StepClock, peak_memory, start_peak_memory
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
@@ -37,6 +38,21 @@ def test_pauses_do_not_count(now):
     clock.count()
     with clock.paused():
         assert clock.seconds_per_step() == 5.0
+
+
+def test_a_clock_that_counted_no_step_has_no_mean(now):
+    clock = StepClock(CPU)
+    clock.count()
+    clock.start(TrainingState())
+    now[0] += 2.0
+    clock.pause()
+    assert clock.seconds_per_step() is None
+    now[0] += 9.0
+    clock.resume()
+    now[0] += 4.0
+    clock.step(TrainingState(), {})
+    clock.pause()
+    assert clock.seconds_per_step() == 4.0
 
 
 def test_a_pause_that_fails_is_over(now):
@@ -82,6 +98,14 @@ def test_resident_memory_where_there_is_no_proc(monkeypatch, tmp_path, platform,
     monkeypatch.setattr(step_clock.sys, "platform", platform)
     monkeypatch.setattr(resource, "getrusage", lambda who: Usage)
     assert peak_memory(CPU) == expected
+
+
+def test_no_resident_memory_where_nothing_tells_it(monkeypatch, tmp_path):
+    """As on Windows; the module is imported there, too."""
+    monkeypatch.setattr(step_clock, "STATUS", tmp_path / "status")
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert peak_memory(CPU) is None
+    assert not hasattr(step_clock, "resource")
 
 
 def test_resident_memory_from_proc(monkeypatch, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import read_json
 from ocp_dc.fairchem1.train.transform import unscaled
+from ocp_dc.labels import LabelRescaling
 
 # where models of fairchem 1.10 keep the features that they learn for each element: SchNet, DimeNet++, GemNets and
 # PaiNN, the models on spheres
@@ -113,26 +115,31 @@ def _not_finite(values: torch.Tensor, batch: Any, of_atoms: bool) -> str:
     return ", ".join(name_of(batch, index) for index in structures[:5]) + (", ..." if structures[5:] else "")
 
 
-def check_splits(trainer: Any) -> None:
+def check_splits(
+    model: nn.Module, rescaling: LabelRescaling | None, splits: Mapping[str, tuple[Any, str | None]]
+) -> None:
     """Refuse elements of any split that the model or the labels' center does not know, before the first step.
 
     A split without a dataset.json beside it that lists the elements is looked through where it is small.
 
+    Args:
+        model: the model.
+        rescaling: of the labels.
+        splits: data set, or None where there is none, and its ``src``, by split.
+
     Raises:
         UserError: the message names split, structure and element.
     """
-    largest, rescaling = largest_number(trainer._unwrapped_model), trainer.label_rescaling
+    largest = largest_number(model)
     references = None if rescaling is None else rescaling.references
     if largest is None and references is None:
         return
     seen = set(range(119)) if references is None else set((~references.isnan()).nonzero().flatten().tolist())
     known = seen if largest is None else {number for number in seen if number <= largest}
-    blocks = {"train": "dataset", "val": "val_dataset", "test": "test_dataset"}
-    for split, attribute in blocks.items():
-        dataset = getattr(trainer, f"{split}_dataset")
+    for split, (dataset, source) in splits.items():
         if dataset is None:
             continue
-        listed = _listed_elements(trainer.config[attribute].get("src"))
+        listed = _listed_elements(source)
         if (listed is None and len(dataset) > LOOKED_THROUGH) or (listed is not None and listed <= known):
             continue
         with unscaled(dataset):  # rescaling would stop at an element that it does not know

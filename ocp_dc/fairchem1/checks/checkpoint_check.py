@@ -67,7 +67,7 @@ def check_values(checkpoint: Mapping[str, Any], where: str) -> None:
         UserError: one is not finite, or a scale is not positive.
     """
     for name, value in itertools.chain(_named("", checkpoint["state_dict"]), _averages(checkpoint)):
-        if not name.endswith(".gain"):  # NaN until it is fitted, which norm_gains.ensure_fitted says better
+        if not name.endswith(".gain"):  # NaN until it is fitted, for which gains.check_fitted has a better message
             _check_finite(name, value, where)
     for name, value in _named("scale factor ", checkpoint.get("scale_dict") or {}):
         _check_scale(name, value, where)

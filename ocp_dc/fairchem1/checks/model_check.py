@@ -6,13 +6,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from fairchem.core.common.registry import registry
 from torch import nn
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import activation
 from ocp_dc.surgery import DCOptions
+from ocp_dc.training.averages import same_kind
 
 # arguments that say how the graph is built or held, and do not change what the weights mean
 INDIFFERENT = ("name", "dc", "otf_graph", "use_pbc", "use_pbc_single", "scale_file", "regress_forces")
@@ -101,11 +101,6 @@ def _parameters(model: nn.Module, saved: Mapping[str, Any]) -> list[str]:
         and any(n > 1 and step == 0 for n, step in zip(given[name], theirs[name].stride(), strict=True))
     ]
     return missing + surplus + shapes + kinds + repeated
-
-
-def same_kind(saved: torch.Tensor, own: torch.Tensor) -> bool:
-    """Whether saved numbers may be copied into a tensor: floats of any precision, but no others, into floats."""
-    return (saved.is_floating_point(), saved.is_complex()) == (own.is_floating_point(), own.is_complex())
 
 
 def check_complete(model: nn.Module, saved: Mapping[str, Any], path: str) -> None:

@@ -4,68 +4,91 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from fairchem.core.common import distutils
-from torch_geometric.data import Batch
+from torch import nn
 from tqdm import tqdm
 
 from ocp_dc.fairchem1.checks import batch_check
-from ocp_dc.fairchem1.train import norm_gains
 from ocp_dc.fairchem1.train.scale_factors import ensure_fitted
 from ocp_dc.fairchem1.train.transform import free_atoms
+from ocp_dc.training.gains import check_fitted
 
 
-def predict(
-    trainer: Any, data_loader: Any, per_image: bool, results_file: str | None, disable_progress: bool
-) -> dict[str, Any]:
-    """Predict every output for every structure.
+def check_model(model: nn.Module) -> None:
+    """Check that a model can predict: warn of scale factors, and refuse gains, that are not fitted.
+
+    Raises:
+        UserError: a gain is not fitted.
+    """
+    ensure_fitted(model, warn=True)
+    check_fitted(model)
+
+
+def predict_batch(
+    batch: Any,
+    forward: Callable[[Any], Mapping[str, torch.Tensor]],
+    to_physical: Callable[[str, torch.Tensor, Any], torch.Tensor],
+    outputs: Mapping[str, Mapping[str, Any]],
+) -> dict[str, torch.Tensor]:
+    """Return every output for the structures of a batch, in physical units.
 
     Args:
-        trainer: the trainer, with the weights to be used in its model.
-        data_loader: a loader, or one batch.
-        per_image: return lists with an entry per structure, of the free atoms only, with ``ids`` and ``chunk_idx``
-            as fairchem has them; else the tensors of the last batch.
-        results_file: write the lists to ``ocp_RESULTS_FILE.npz`` in the results folder.
+        batch: the structures.
+        forward: returns the predictions of the model.
+        to_physical: brings one to physical units, given its name, itself and the batch.
+        outputs: the settings of each output, by name.
+
+    Raises:
+        UserError: a prediction is not finite, or the model cannot take a structure.
+    """
+    out = forward(batch)
+    physical = {name: to_physical(name, out[name], batch).detach() for name in outputs}
+    for name, values in physical.items():
+        batch_check.check_finite(name, values, batch, outputs[name]["level"] == "atom")
+    return physical
+
+
+def predict_structures(
+    batches: Iterable[Any],
+    predict: Callable[[Any], Mapping[str, torch.Tensor]],
+    outputs: Mapping[str, Mapping[str, Any]],
+    disable_progress: bool,
+) -> dict[str, Any]:
+    """Return lists with an entry per structure, of the free atoms only, with ``ids`` and ``chunk_idx`` as fairchem's.
+
+    Args:
+        batches: the structures.
+        predict: returns the outputs of a batch in physical units.
+        outputs: the settings of each output, by name.
         disable_progress: no progress bar.
 
     Returns:
         energy in eV and forces in eV/Å; float64 where labels were rescaled.
 
     Raises:
-        UserError: a prediction is not finite, or the model cannot take a structure; nothing is written then.
+        UserError: a prediction is not finite, or the model cannot take a structure.
     """
-    ensure_fitted(trainer._unwrapped_model, warn=True)
-    norm_gains.ensure_fitted(trainer._unwrapped_model)
-    batches = [data_loader] if isinstance(data_loader, Batch) else data_loader
-    trainer.model.eval()
     predictions: dict[str, Any] = defaultdict(list)
     records: list[str] = []
     hidden = disable_progress or not distutils.is_master()
     for batch in tqdm(batches, desc="predicting", disable=hidden):
-        with torch.autocast("cuda", enabled=trainer.scaler is not None):
-            out = trainer._forward(batch)
-        physical = {name: trainer._denorm_preds(name, out[name], batch).detach() for name in trainer.config["outputs"]}
-        for name, values in physical.items():
-            of_atoms = trainer.config["outputs"][name]["level"] == "atom"
-            batch_check.check_finite(name, values, batch, of_atoms)
-        if not per_image:
-            return physical
-        for name, values in physical.items():
-            _collect(predictions, name, values.cpu(), batch, trainer.config["outputs"][name]["level"] == "atom")
+        for name, values in predict(batch).items():
+            _collect(predictions, name, values.cpu(), batch, outputs[name]["level"] == "atom")
         predictions["ids"].extend(_ids(batch))
         records.extend(batch.id if "id" in batch else _ids(batch))
     predictions["ids"] = distinct(predictions["ids"], records)
-    trainer.save_results(predictions, results_file)
     return predictions
 
 
 def _collect(predictions: dict[str, Any], name: str, values: torch.Tensor, batch: Any, of_atoms: bool) -> None:
     # A total energy of -4209 eV needs more digits than float32 has where differences of meV matter.
     if not of_atoms:
-        predictions[name].extend(values.double().numpy())  # (structures, 1)
+        predictions[name].extend(values.double().numpy())  # [B, 1]
         return
     natoms = batch.natoms.tolist()
     free = torch.split(free_atoms(batch).cpu(), natoms)
@@ -80,7 +103,7 @@ def distinct(ids: list[str], records: list[str]) -> list[str]:
 
     Args:
         ids: of the structures that this rank has predicted.
-        records: what tells their records apart; a rank may have one that another has too, for equal numbers.
+        records: the names of their records, one each; ranks may have a record in common, for equal numbers.
     """
     pairs = set(zip(ids, records, strict=True))
     if distutils.get_world_size() > 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from typing import Any
 
 
 class NamedApart:
-    """A loader whose batches have names in the place of the sids that several structures share.
+    """A loader whose batches have names in place of the sids that several structures share.
 
     Args:
         loader: the loader.
@@ -33,29 +32,25 @@ class NamedApart:
             yield batch
 
 
-@contextlib.contextmanager
-def named_apart(trainer: Any) -> Iterator[None]:
-    """Let structures to relax that share a sid be written under ``SID_FID`` or ``SID#RECORD``, within this block.
+def named_apart(loader: Any, dataset: Any) -> Any:
+    """Return a loader whose structures that share a sid are written under ``SID_FID`` or ``SID#RECORD``.
 
-    Trajectories have these names, too.
+    Trajectories have these names, too. Where no two share one, it is the loader itself.
+
+    Args:
+        loader: of the structures to relax.
+        dataset: its data set.
     """
-    dataset = getattr(trainer, "relax_dataset", None)
-    known = [] if dataset is None else [next(_identities(dataset[index])) for index in range(len(dataset))]
+    known = [next(_identities(dataset[index])) for index in range(len(dataset))]
     shared = {name for name, count in Counter(name for name, *_ in known).items() if count > 1}
     fids_differ = len({(name, fid) for name, fid, _ in known}) == len(known)
     if not shared:
-        yield
-        return
+        return loader
     logging.warning(
         f"{len(shared)} sids belong to several structures to relax each, such as {min(shared)}: these are written as "
         f"{'SID_FID' if fids_differ else 'SID#RECORD'}"
     )
-    loader = trainer.relax_loader
-    trainer.relax_loader = NamedApart(loader, shared, fids_differ)
-    try:
-        yield
-    finally:
-        trainer.relax_loader = loader
+    return NamedApart(loader, shared, fids_differ)
 
 
 def _identities(data: Any) -> Iterator[tuple[str, str, str]]:

@@ -1,19 +1,21 @@
-"""Checkpoints: reading them as data, writing them whole, and the state that an exact resume needs."""
+"""Checkpoints: reading them as data, writing them whole, and the entries that fairchem has in them."""
 
 from __future__ import annotations
 
-import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import nn
 
+from ocp_dc import __version__
 from ocp_dc.core.files import replacing
 from ocp_dc.fairchem1.checks.checkpoint_check import check_parts, check_values
 from ocp_dc.fairchem1.checks.model_arguments import check_saved_arguments
 from ocp_dc.fairchem1.checks.trust import check_config
 from ocp_dc.labels import LabelRescaling
+from ocp_dc.training.plain import plain
 from ocp_dc.training.plain_content import check_tree
 from ocp_dc.training.safe_torch import load_torch
 
@@ -46,27 +48,33 @@ def write_checkpoint(state: dict[str, Any], path: Path) -> None:
         torch.save(state, new)
 
 
-def random_state() -> dict[str, Any]:
-    """Return the state of every random number generator of this process, as data that weights_only reads."""
-    version, python_words, gauss = random.getstate()
-    name, numpy_words, position, has_gauss, cached = np.random.get_state(legacy=True)
-    return {
-        "python": [version, list(python_words), gauss],
-        "numpy": [name, np.asarray(numpy_words).tolist(), int(position), int(has_gauss), float(cached)],
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+def host_entries(
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any] | None,
+    normalizers: Mapping[str, nn.Module],
+    references: Mapping[str, nn.Module],
+    rescaling: LabelRescaling | None,
+) -> dict[str, Any]:
+    """Return the entries of a checkpoint that fairchem reads beside those of the training state.
+
+    Args:
+        config: the config of the run.
+        metrics: to store with it.
+        normalizers: fairchem's, by output.
+        references: fairchem's element references, by output.
+        rescaling: of the labels, which is stored in fairchem's form too.
+    """
+    entries: dict[str, Any] = {
+        "normalizers": {name: module.state_dict() for name, module in normalizers.items()},
+        "elementrefs": {name: module.state_dict() for name, module in references.items()},
+        "config": plain(config),
+        "val_metrics": plain(metrics),
+        "ocp_dc_version": __version__,
     }
-
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """Bring every random number generator back to what :func:`random_state` returned."""
-    version, python_words, gauss = state["python"]
-    random.setstate((version, tuple(python_words), gauss))
-    name, numpy_words, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, np.array(numpy_words, dtype=np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(state["torch"].cpu())
-    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([words.cpu() for words in state["cuda"]])
+    if rescaling is not None:
+        entries["normalizers"] |= stock_normalizers(rescaling)
+        entries["elementrefs"] |= stock_references(rescaling)
+    return entries
 
 
 def stock_normalizers(rescaling: LabelRescaling) -> dict[str, dict[str, torch.Tensor]]:
@@ -76,7 +84,7 @@ def stock_normalizers(rescaling: LabelRescaling) -> dict[str, dict[str, torch.Te
 
 
 def stock_references(rescaling: LabelRescaling) -> dict[str, dict[str, torch.Tensor]]:
-    """Return the per-element centre as the state of fairchem's element references; empty where there is none.
+    """Return the per-element center as the state of fairchem's element references; empty where there is none.
 
     Elements that the fit has not seen are NaN there, so that a stock prediction of them is NaN and not wrong.
     """

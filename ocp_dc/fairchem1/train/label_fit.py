@@ -17,7 +17,7 @@ def fit_on(dataset: Any, options: LabelOptions, device: torch.device) -> LabelRe
 
     Args:
         dataset: the training set, of fairchem's.
-        options: what is fitted, and what is given.
+        options: which numbers are fitted, and which are given.
         device: where ranks exchange numbers.
     """
     fitted: list[Any] = [None]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
+import operator
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.checks.batch_check import check_label
-from ocp_dc.fairchem1.train import counted_atoms
 from ocp_dc.fairchem1.train.transform import free_atoms
 from ocp_dc.labels import LabelRescaling
-from ocp_dc.training.finite_checks import check_term, diverged
+from ocp_dc.training.finite_checks import RunPosition, all_finite, check_term, diverged
 
 NOT_GIVEN = re.compile(r"Output target: '(.*?)', not found in model outputs: \[(.*?)\]")  # of fairchem's trainer
 DEFAULT_METRICS = {
@@ -26,7 +28,7 @@ DEFAULT_METRICS = {
 
 
 def default_metrics(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metrics of a config that names none: those of what the model puts out."""
+    """Return the metrics of a config that names none: those of its outputs."""
     present = {*outputs, *(["misc"] if {"energy", "forces"} <= set(outputs) else [])}
     metrics = {target: names for target, names in DEFAULT_METRICS.items() if target in present}
     return {"metrics": metrics, "primary_metric": "loss"}
@@ -39,10 +41,10 @@ def all_metrics(outputs: Mapping[str, Any], given: Mapping[str, Any] | None) -> 
 
 @contextlib.contextmanager
 def output_errors() -> Iterator[None]:
-    """Turn what fairchem's trainer says of outputs that the model does not give into an error for the user.
+    """Turn what fairchem's trainer raises for outputs that the model does not give into an error for the user.
 
     Raises:
-        UserError: the message names what there is.
+        UserError: the message names the outputs that there are.
     """
     try:
         yield
@@ -60,72 +62,104 @@ def output_errors() -> Iterator[None]:
         raise UserError(f"outputs: {text}") from error
 
 
-def loss_terms(trainer: Any, out: dict[str, torch.Tensor], batch: Any) -> dict[str, torch.Tensor]:
+@dataclasses.dataclass(frozen=True)
+class LossSetup:
+    """How predictions become a loss, as fairchem's trainer holds it.
+
+    Args:
+        functions: name of the output, and ``fn`` and ``coefficient``, of each term.
+        outputs: the settings of each output, by name.
+        references: fairchem's element references, by output.
+        normalizers: fairchem's normalizers, by output.
+    """
+
+    functions: Sequence[tuple[str, Mapping[str, Any]]]
+    outputs: Mapping[str, Mapping[str, Any]]
+    references: Mapping[str, Any]
+    normalizers: Mapping[str, Any]
+
+
+def loss_terms(
+    setup: LossSetup, out: Mapping[str, torch.Tensor], batch: Any, where: RunPosition
+) -> dict[str, torch.Tensor]:
     """Return each weighted term of the loss, on scaled labels, as fairchem's trainer computes it.
 
     Args:
-        trainer: the trainer, for its loss functions, outputs and normalizers.
-        out: predictions: energy (structures, 1), forces (atoms, 3).
+        setup: loss functions, outputs and normalizers.
+        out: predictions: energy [B, 1], forces [N, 3].
         batch: the batch with the labels.
+        where: where the run is.
 
     Raises:
         DivergenceError: a prediction or a term is not finite.
         UserError: the data have no label for an output, or one that is not finite.
     """
     terms: dict[str, torch.Tensor] = {}
-    for name, info in trainer.loss_functions:
+    for name, info in setup.functions:
         predicted = out[name]
         target = _label(batch, name).view(predicted.shape)
-        natoms = batch.natoms
-        if _free_only(trainer, name, "train_on_free_atoms"):
+        if _free_only(setup.outputs, name, "train_on_free_atoms"):
             free = free_atoms(batch)
             predicted, target = predicted[free], target[free]
-        if name in trainer.elementrefs:
-            target = trainer.elementrefs[name].dereference(target, batch)
-        if name in trainer.normalizers:
-            target = trainer.normalizers[name].norm(target)
-        check_term(trainer, name, predicted)
-        term = info["coefficient"] * info["fn"](predicted, target, natoms=natoms)
+        if name in setup.references:
+            target = setup.references[name].dereference(target, batch)
+        if name in setup.normalizers:
+            target = setup.normalizers[name].norm(target)
+        check_term(name, where, predicted)
+        term = info["coefficient"] * info["fn"](predicted, target, natoms=batch.natoms)
         if predicted.numel() == 0:  # no free atom in the batch: fairchem divides by 0
             term = predicted.sum()
-        if not bool(torch.isfinite(term).all()):
-            check_label(name, _label(batch, name), batch, trainer.output_targets[name]["level"] == "atom")
-            raise diverged(trainer, f"the {name} loss")
+        if not all_finite(term):
+            check_label(name, _label(batch, name), batch, setup.outputs[name]["level"] == "atom")
+            raise diverged(f"the {name} loss", where)
         terms[name] = terms[name] + term if name in terms else term
     return terms
 
 
-def update_metrics(
-    trainer: Any, out: dict[str, torch.Tensor], batch: Any, evaluator: Any, metrics: dict[str, Any] | None
-) -> dict[str, Any]:
-    """Return fairchem's metrics of a batch, added to ``metrics``, in eV and eV/Å.
+def total_loss(terms: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Return the sum of the terms of a loss."""
+    return functools.reduce(operator.add, terms.values())
+
+
+def physical_values(
+    outputs: Mapping[str, Mapping[str, Any]],
+    out: Mapping[str, torch.Tensor],
+    batch: Any,
+    to_prediction: Callable[[str, torch.Tensor, Any], torch.Tensor],
+    rescaling: LabelRescaling | None,
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Return predictions and targets of a batch in eV and eV/Å, as fairchem's evaluator takes them.
 
     Args:
-        trainer: the trainer, for its outputs and what undoes the rescaling.
+        outputs: the settings of each output, by name.
         out: predictions on scaled labels.
         batch: the batch with the scaled labels.
-        evaluator: fairchem's evaluator.
-        metrics: the sums so far.
+        to_prediction: returns a prediction in physical units, given the output's name, ``out`` of it and the batch.
+        rescaling: of the labels.
     """
     free = free_atoms(batch)
     structures = batch.natoms.numel()
     # The atoms of each structure that fairchem counts are the free ones, also for energies per atom; where forces are
     # compared on all atoms its threshold metric needs all.
-    counted = free if _free_only(trainer, "forces", "eval_on_free_atoms") else torch.ones_like(free)
+    counted = free if _free_only(outputs, "forces", "eval_on_free_atoms") else torch.ones_like(free)
     counts = torch.zeros(structures, dtype=torch.long, device=free.device)
-    natoms = counts.index_add(0, batch.batch, counted.long())  # (structures,)
+    natoms = counts.index_add(0, batch.batch, counted.long())  # [B]
     predictions: dict[str, torch.Tensor] = {"natoms": natoms}
     targets: dict[str, torch.Tensor] = {"natoms": natoms}
-    for name in trainer.output_targets:
-        predicted = trainer._denorm_preds(name, out[name].detach(), batch)
+    for name in outputs:
+        predicted = to_prediction(name, out[name].detach(), batch)
         target = _label(batch, name).view(predicted.shape)
-        if trainer.label_rescaling is not None:
-            target = to_physical(trainer.label_rescaling, name, target, batch)
-        if _free_only(trainer, name, "eval_on_free_atoms"):
+        if rescaling is not None:
+            target = to_physical(rescaling, name, target, batch)
+        if _free_only(outputs, name, "eval_on_free_atoms"):
             predicted, target = predicted[free], target[free]
         predictions[name], targets[name] = predicted, target
-    of_atoms = [name for name, output in trainer.output_targets.items() if output["level"] == "atom"]
-    return counted_atoms.evaluate(evaluator, predictions, targets, batch.natoms, of_atoms, metrics)
+    return predictions, targets
+
+
+def outputs_of_atoms(outputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the outputs that have a row for each atom."""
+    return [name for name, settings in outputs.items() if settings["level"] == "atom"]
 
 
 def _label(batch: Any, name: str) -> torch.Tensor:
@@ -142,10 +176,11 @@ def to_physical(rescaling: LabelRescaling, name: str, scaled: torch.Tensor, batc
     """Return a target or prediction in physical units, float64; targets other than energy and forces stay."""
     if name == "energy":
         centers = rescaling.center(batch.atomic_numbers, batch.batch, batch.natoms.numel())
-        return rescaling.physical_energy(scaled, centers.view(-1, 1))  # (structures, 1)
+        return rescaling.physical_energy(scaled, centers.view(-1, 1))  # [B, 1]
     return rescaling.physical_forces(scaled) if name == "forces" else scaled
 
 
-def _free_only(trainer: Any, name: str, key: str) -> bool:
-    settings = trainer.output_targets.get(name, {"level": "atom"})
+def _free_only(outputs: Mapping[str, Mapping[str, Any]], name: str, key: str) -> bool:
+    """Return whether only free atoms count for an output; ``key`` is the setting that says so."""
+    settings = outputs.get(name, {"level": "atom"})
     return settings["level"] == "atom" and settings.get(key, True)

@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
-import torch
 from fairchem.core.common import gp_utils
 
 
-@contextlib.contextmanager
-def counted_once(trainer: Any, split: str) -> Iterator[None]:
-    """Let the sums of a validation hold each structure of the split once, within this block.
-
-    The loss remains the mean over batches.
+def repeated_batch(loader: Any) -> Any:
+    """Return a batch of the structures that a loader gives out once more than there are; None where it gives none.
 
     Args:
-        trainer: the trainer, which sums the metrics of the ranks.
-        split: val or test.
+        loader: of a split, or None.
     """
-    loader = trainer.val_loader if split == "val" else trainer.test_loader
     repeated = [] if loader is None else repeated_indices(loader.batch_sampler.sampler)
     if not repeated or gp_utils.initialized():
-        yield
-        return
-    stock = trainer._aggregate_metrics
+        return None
+    return loader.collate_fn([loader.dataset[index] for index in repeated])
 
-    def aggregate(metrics: dict[str, Any]) -> dict[str, Any]:
-        summed: dict[str, Any] = stock(metrics)
-        batch = loader.collate_fn([loader.dataset[index] for index in repeated])
-        with torch.autocast("cuda", enabled=trainer.scaler is not None):
-            out = trainer._forward(batch)  # on every rank: its wrapper waits for all
-        for name, extra in trainer._compute_metrics(out, batch, trainer.evaluator, {}).items():
-            total, numel = (summed[name][key] - extra[key] for key in ("total", "numel"))
-            summed[name] = {"total": total, "numel": numel, "metric": total / numel}
-        return summed
 
-    trainer._aggregate_metrics = aggregate
-    try:
-        yield
-    finally:
-        del trainer._aggregate_metrics
+def without(summed: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metrics without the structures that were counted once too often.
+
+    The loss, which ``extra`` does not have, remains the mean over batches.
+
+    Args:
+        summed: fairchem's sums over all ranks.
+        extra: the sums of the repeated structures.
+    """
+    counted_once = dict(summed)
+    for name, values in extra.items():
+        total, numel = (summed[name][key] - values[key] for key in ("total", "numel"))
+        counted_once[name] = {"total": total, "numel": numel, "metric": total / numel}
+    return counted_once
 
 
 def repeated_indices(sampler: Any) -> list[int]:

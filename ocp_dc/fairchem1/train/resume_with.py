@@ -1,8 +1,8 @@
-"""Which config counts where a training goes on from a checkpoint: the one that is given, or the one it was saved with.
+"""The config of a resumed run: the one that is given, or, key by key, the one that its checkpoint was saved with.
 
 A checkpoint brings its optimizer, schedule, averages and label rescaling with it, so that a run which is started again
-ends where the uninterrupted one ends. A config that says otherwise would be overruled without a word. Here the two are
-compared before anything is built, what differs is said, and the run gets the config that counts: its records are true.
+ends where the uninterrupted one ends. A config that differs would be overruled without a message. So the two are
+compared before anything is built, the differences are logged, and the run gets the config that counts and records it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from ocp_dc.training.plain import plain
 from ocp_dc.training.records import SPLITS
 
 CHOICES = ("config", "checkpoint")
-# how long and where a run goes on: always the config's, and no difference that matters but for the first
+# how long and where a run goes on: always the config's; only a difference in the first one changes the result
 RUN_KEYS = ("max_epochs", "eval_every", "checkpoint_every", "early_stopping_patience", "num_workers", "eval_batch_size")
-# what the states of optimizer and schedule hold, beside the schedule's own arguments
+# keys whose values are in the states of optimizer and schedule, beside the schedule's own arguments
 STATE_KEYS = ("optimizer", "optimizer_params", "weight_decay", "lr_initial", "scheduler")
 MOST_LINES = 20
 NOT_COMPARED = ("format", "keep_in_memory", "use_tqdm")  # of data: the same structures either way
@@ -41,7 +41,7 @@ _config_rules: ContextVar[bool] = ContextVar("config_rules", default=False)
 
 
 def config_rules() -> bool:
-    """Whether the run in progress puts the hyperparameters of its config in the place of the checkpoint's."""
+    """Return whether the run in progress takes the hyperparameters of its config instead of the checkpoint's."""
     return _config_rules.get()
 
 
@@ -68,7 +68,7 @@ def settled(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
     saved = _as_run_config(checkpoint["config"])
     differences = compare(saved, config)
     rules = {key: _ruler(key, choice, "optimizer" in checkpoint, saved, config) for key in differences}
-    if choice is None and "optimizer" not in checkpoint:  # a training of its own, which starts from weights
+    if choice is None and "optimizer" not in checkpoint:  # a new run, which starts from weights
         differences = {key: pair for key, pair in differences.items() if rules[key] == "checkpoint"}
     if choice == "config" and "optimizer" in checkpoint and _differs_in_training(differences):
         if not _rescales(config):
@@ -101,12 +101,12 @@ def compare(saved: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, tup
 def _ruler(
     key: str, choice: str | None, goes_on: bool, saved: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Literal["config", "checkpoint"]:
-    """Return which of the two counts for a key that differs.
+    """Return which of the two configs counts for a key that differs.
 
     Args:
         key: dotted.
         choice: of the user, if any.
-        goes_on: whether the checkpoint holds the state of an optimizer; weights alone start a new training.
+        goes_on: whether the checkpoint holds the state of an optimizer; weights alone start a new run.
         saved: the config in the checkpoint.
         given: the config that is given.
     """
@@ -163,7 +163,7 @@ def _take(config: dict[str, Any], saved: Mapping[str, Any], path: list[str]) -> 
 
 
 def _say(path: Path, differences: Mapping[str, tuple[Any, Any]], rules: Mapping[str, str], choice: str | None) -> None:
-    """Log once what differs and what counts."""
+    """Log once which keys differ and which config counts for each."""
     if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) != 0:
         return
     shown = {key: pair for key, pair in differences.items() if key.removeprefix("optim.") not in RUN_KEYS[1:]}
@@ -190,13 +190,13 @@ def _short(value: Any) -> str:
 
 
 def _differs_in_training(differences: Mapping[str, Any]) -> bool:
-    """Whether optimizer, schedule or averages have other settings, the length of the schedule among them."""
+    """Return whether settings of optimizer, schedule or averages differ, the length of the schedule among them."""
     keys = [key.removeprefix("optim.") for key in differences if key.startswith("optim.")]
     return any(key == "max_epochs" or key not in RUN_KEYS for key in keys)
 
 
 def _as_run_config(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config as a trainer saves it in the layout of a run's, so that the two can be compared."""
+    """Return a config that a trainer saved in the layout of a run config, so that the two can be compared."""
     config = copy.deepcopy(dict(saved))
     if "model_attributes" not in config:
         config = update_config(config)
@@ -210,7 +210,7 @@ def _as_run_config(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries of a config that change a training, flat; defaults that a trainer fills in are left out."""
+    """Return the entries of a config that change a run, flat; defaults that a trainer fills in are left out."""
     flat = _flat(config.get("optim") or {}, "optim")
     for loss in config.get("loss_functions") or []:
         for target, settings in loss.items():

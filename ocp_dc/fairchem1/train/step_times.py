@@ -1,4 +1,4 @@
-"""How long a training step of several configs takes, measured side by side."""
+"""The time of a training step of several configs, measured side by side."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import itertools
 import statistics
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ocp_dc.fairchem1.train.fit_scales import make_trainer
 from ocp_dc.training.subnormals import flushed_subnormals
+
+if TYPE_CHECKING:
+    from ocp_dc.fairchem1.trainer import DCTrainer
 
 WARM_UP, REPEATS, BATCHES = 2, 15, 3
 
@@ -22,7 +25,7 @@ def step_times(configs: Mapping[str, dict[str, Any]], cpu: bool = False) -> dict
     The configs take turns on the same few batches, so that a busy machine hits all alike.
 
     Args:
-        configs: resolved configs by name; their labels, weights and schedules play no part.
+        configs: resolved configs by name; their labels, weights and schedules do not matter.
         cpu: stay on the CPU where there is a GPU.
     """
     trainers = {name: make_trainer({"seed": 0, **config}, cpu=cpu) for name, config in configs.items()}
@@ -41,7 +44,8 @@ def step_times(configs: Mapping[str, dict[str, Any]], cpu: bool = False) -> dict
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def _step(trainer: Any, batch: Any) -> float:
+def _step(trainer: DCTrainer, batch: Any) -> float:
+    """Take a training step, and return its seconds."""
     _wait(trainer.device)
     start = time.perf_counter()
     trainer.model.train()

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: what it needs to go on exactly, as plain data."""
+"""Checkpoints of a training run: what it needs to go on exactly, as plain data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ocp_dc.training.safe_torch import load_torch
 
 
 @dataclasses.dataclass
-class State:
-    """Where a training is.
+class Checkpoint:
+    """The state of a training run.
 
     Args:
         iteration: updates so far.
@@ -45,16 +45,16 @@ class State:
             torch.save({field.name: getattr(self, field.name) for field in dataclasses.fields(self)}, temporary)
 
 
-def load_state(path: Path) -> State:
+def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint as data.
 
     Raises:
         UserError: the file is damaged, or holds something else.
     """
-    state = State(**load_plain(path, tuple(field.name for field in dataclasses.fields(State))))
-    if not isinstance(state.iteration, int) or state.iteration < 1 or not state.best_net:
-        raise UserError(f"{path}: got iteration {state.iteration!r}, which no training saves at; is it damaged?")
-    return state
+    checkpoint = Checkpoint(**load_plain(path, tuple(field.name for field in dataclasses.fields(Checkpoint))))
+    if not isinstance(checkpoint.iteration, int) or checkpoint.iteration < 1 or not checkpoint.best_net:
+        raise UserError(f"{path}: got iteration {checkpoint.iteration!r}, which no training saves at; is it damaged?")
+    return checkpoint
 
 
 def load_plain(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:

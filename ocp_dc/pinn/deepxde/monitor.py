@@ -1,39 +1,73 @@
-"""What happens between two updates of DeepXDE's training loop: reports, checkpoints, and the ends that come early."""
+"""The callback of DeepXDE's training loop: it tells the listeners, writes checkpoints, and ends a run early."""
 
 from __future__ import annotations
 
 import copy
 import logging
-import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
-from ocp_dc.core.errors import DivergenceError, UserError
+from ocp_dc.core import row_table
+from ocp_dc.core.errors import UserError
 from ocp_dc.pinn.deepxde.backend import dde
-from ocp_dc.pinn.deepxde.checkpoint import State
+from ocp_dc.pinn.deepxde.checkpoint import Checkpoint
 from ocp_dc.pinn.deepxde.setup import Setup
 from ocp_dc.pinn.folder import Folder
 from ocp_dc.pinn.options import PinnOptions
+from ocp_dc.training.best_weights import BestWeights
+from ocp_dc.training.finite_checks import LossCheck, RunPosition, check_values
+from ocp_dc.training.listeners import Listener, Listeners, Metrics
+from ocp_dc.training.random_states import get_torch_states, set_torch_states
+from ocp_dc.training.state import TrainingState
+from ocp_dc.training.step_clock import StepClock
 
 ADVICE = "Lower optim.lr, lower the weight of this term in loss_weights, or use a smaller activation coefficient"
+TOTAL = "total"  # the weighted sum of the loss terms, which decides which weights are the best
 
 VANISHING = 1e-12  # of outputs; those of tanh start near 0.1
 
 
-class Monitor(dde.callbacks.Callback):
-    """Writes losses and checkpoints, keeps the best weights, and stops at values that are not finite or at Ctrl-C.
-
-    DeepXDE evaluates all losses before its first update, and every ``report_every`` updates. A training that goes on
-    gets its state back after that first evaluation, which random states and batch statistics therefore do not see.
+class LossRows(Listener):
+    """Writes a row of losses.csv at each report, and cuts the file of a run that goes on.
 
     Args:
-        setup: the training.
+        path: the file.
+        scale: the constant C of label rescaling, a number.
+        clock: times the iterations.
+    """
+
+    def __init__(self, path: Path, scale: float, clock: StepClock) -> None:
+        self._path, self._scale, self._clock = path, scale, clock
+
+    def start(self, state: TrainingState) -> None:
+        """Drop the rows after the last checkpoint; all of them where there was none."""
+        if state.step:
+            row_table.cut_after(self._path, state.step)
+        else:
+            self._path.unlink(missing_ok=True)
+
+    def validation(self, state: TrainingState, metrics: Metrics | None) -> None:
+        """Write a row."""
+        seconds = self._clock.seconds_per_step()
+        row: dict[str, object] = {"iteration": state.step, **(metrics or {})}
+        row |= {"lr": state.learning_rate, "scale": self._scale}
+        row_table.add_row(self._path, {**row, "seconds_per_iteration": "" if seconds is None else seconds})
+
+
+class Monitor(dde.callbacks.Callback):
+    """Tells the listeners, writes checkpoints, and stops at values that are not finite or at Ctrl-C.
+
+    DeepXDE evaluates all losses before its first update, and every ``report_every`` updates. A run that goes on gets
+    its state back after that first evaluation, which random states and batch statistics therefore do not see.
+
+    Args:
+        setup: the built run.
         options: of which ``report_every``, ``checkpoint_every`` and the number of iterations count.
         folder: where files go.
-        state: where to go on, None for a fresh training.
+        checkpoint: where to go on, None for a fresh run.
         stop: tells whether to stop after this update.
         progress: show a bar where there is a terminal.
     """
@@ -43,80 +77,99 @@ class Monitor(dde.callbacks.Callback):
         setup: Setup,
         options: PinnOptions,
         folder: Folder,
-        state: State | None,
+        checkpoint: Checkpoint | None,
         stop: Callable[[], bool],
         progress: bool = True,
     ) -> None:
         super().__init__()
-        self.best_net: dict[str, torch.Tensor] = {}
-        self.best_loss, self.best_iteration = float("inf"), 0
         self.stopped = False
-        self._setup, self._options, self._folder, self._state, self._stop = setup, options, folder, state, stop
+        self.best = BestWeights()
+        self.state = TrainingState(model=setup.net, optimizer=setup.model.opt, primary_metric=TOTAL)
+        self._setup, self._options, self._folder, self._stop = setup, options, folder, stop
+        self._checkpoint = checkpoint
+        self._device = next(setup.net.parameters()).device
+        self._clock = StepClock(self._device)
+        self._listeners = Listeners(
+            [
+                LossCheck(folder.checkpoint, ADVICE),
+                LossRows(folder.losses, setup.task.scale, self._clock),
+                self.best,
+                self._clock,
+            ]
+        )
         self._digest = setup.data_digest
         self._bar = tqdm(
             total=options.optim.iterations, desc=options.task, unit="it", disable=None if progress else True
         )
-        self._reported = (0, time.perf_counter())
 
     @property
     def iteration(self) -> int:
         """Updates so far."""
-        return self.model.train_state.step
+        return int(self.model.train_state.step)
+
+    def close(self) -> None:
+        """Close the bar."""
+        self._bar.close()
 
     def on_train_begin(self) -> None:
-        """Take up the state of a training that goes on, or check and report where a fresh one begins."""
-        if self._state is None:
-            self._check()
+        """Take up the state of a run that goes on, or check and report where a fresh one begins."""
+        if self._checkpoint is None:
+            self._listeners.start(self.state)
+            check_values(self._setup.losses.values(), RunPosition(self.iteration, self._folder.checkpoint, ADVICE))
             self._check_start(float(np.abs(self.model.train_state.y_pred_train).max()))
             self._report()
             return
         try:
-            restore(self._setup, self._state)
+            self._restore(self._checkpoint)
         except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{self._folder.checkpoint}: does not fit its config ({error}); is it damaged?") from error
-        self.best_net, self.best_loss = self._state.best_net, self._state.best_loss
-        self.best_iteration = self._state.best_iteration
-        self._reported = (self.iteration, time.perf_counter())
+        self._listeners.start(self.state)
         self._bar.update(self.iteration)
 
     def on_epoch_end(self) -> None:
         """Check, report and save as the iteration asks for."""
-        self._check()
+        self.state.step = self.iteration
+        self._listeners.step(self.state, self._setup.losses.values())
         last = self.iteration == self._options.optim.iterations
         if last or self.iteration % self._options.report_every == 0:
             self._report()
         self._bar.update()
         self.stopped = self._stop() and not last
         if last or self.stopped or self.iteration % self._options.checkpoint_every == 0:
-            self.snapshot().save(self._folder.checkpoint)
+            with self._clock.paused():
+                self.snapshot().save(self._folder.checkpoint)
         if self.stopped:
             self.model.stop_training = True
 
     def on_train_end(self) -> None:
-        """Close the bar."""
-        self._bar.close()
+        """Tell the listeners where the run came to its last iteration."""
+        if self.iteration == self._options.optim.iterations:
+            self._listeners.end(self.state)
 
-    def snapshot(self) -> State:
-        """Return where the training is."""
-        return State(
+    def snapshot(self) -> Checkpoint:
+        """Return the state of the run as a checkpoint holds it."""
+        rng, cuda_rng = get_torch_states(self._device)
+        best_loss = self.state.best_metric
+        return Checkpoint(
             iteration=self.iteration,
             net=copy.deepcopy(self._setup.net.state_dict()),
             optimizer=copy.deepcopy(self.model.opt.state_dict()),
-            rng=torch.get_rng_state(),
-            cuda_rng=torch.cuda.get_rng_state() if _on_gpu(self._setup) else None,
-            best_net=self.best_net,
-            best_loss=self.best_loss,
-            best_iteration=self.best_iteration,
+            rng=rng,
+            cuda_rng=cuda_rng,
+            best_net=self.best.weights,
+            best_loss=float("inf") if best_loss is None else best_loss,
+            best_iteration=self.best.step_of_best,
             data_digest=self._digest,
         )
 
-    def _check(self) -> None:
-        bad = [name for name, value in self._setup.losses.values().items() if not abs(value) < float("inf")]
-        if bad:
-            self._bar.close()
-            saved = self._folder.checkpoint
-            last = f"the last good checkpoint is {saved}" if saved.is_file() else "no checkpoint was written before"
-            raise DivergenceError(self.iteration, f"the loss {', '.join(bad)}", f"{last}. {ADVICE}")
+    def _restore(self, saved: Checkpoint) -> None:
+        """Put the run where a checkpoint says."""
+        self._setup.net.load_state_dict(saved.net)
+        self.model.opt.load_state_dict(saved.optimizer)
+        self.model.train_state.step = self.model.train_state.iteration = saved.iteration
+        set_torch_states(saved.rng, saved.cuda_rng, self._device)
+        self.state.step, self.state.best_metric = saved.iteration, saved.best_loss
+        self.best.weights, self.best.step_of_best = saved.best_net, saved.best_iteration
 
     def _check_start(self, largest: float) -> None:
         """Refuse a start that no gradient can leave, and warn of one that it hardly can.
@@ -129,7 +182,6 @@ class Monitor(dde.callbacks.Callback):
         """
         seed = self._options.seed
         if largest == 0 and self._setup.net.final is not None:
-            self._bar.close()
             raise UserError(
                 f"with seed {seed} the ReLU that ends the network is 0 at every point, so that no gradient passes it "
                 f"and nothing can be learnt: take another seed, such as --seed {seed + 1}"
@@ -141,28 +193,10 @@ class Monitor(dde.callbacks.Callback):
             )
 
     def _report(self) -> None:
-        values, total = self._setup.losses.values(), self._setup.losses.total()
-        before, then = self._reported
-        now, done = time.perf_counter(), self.iteration - before
-        self._reported = (self.iteration, now)
-        constants = {"lr": self.model.opt.param_groups[0]["lr"], "scale": self._setup.task.scale}
-        row = {"iteration": self.iteration, **values, "total": total, **constants}
-        self._folder.add_losses({**row, "seconds_per_iteration": (now - then) / done if done else ""})
+        """Take the losses of this iteration as a validation: there are no other ones."""
+        losses = self._setup.losses
+        total = losses.total()
+        with self._clock.paused():
+            self.state.take_metric(total)
+            self._listeners.validation(self.state, {**losses.values(), TOTAL: total})
         self._bar.set_postfix_str(f"loss {total:.3g}", refresh=False)
-        if total < self.best_loss:
-            self.best_net = copy.deepcopy(self._setup.net.state_dict())
-            self.best_loss, self.best_iteration = total, self.iteration
-
-
-def restore(setup: Setup, state: State) -> None:
-    """Put a training where a checkpoint says."""
-    setup.net.load_state_dict(state.net)
-    setup.model.opt.load_state_dict(state.optimizer)
-    setup.model.train_state.step = setup.model.train_state.iteration = state.iteration
-    torch.set_rng_state(state.rng)
-    if state.cuda_rng is not None and _on_gpu(setup):
-        torch.cuda.set_rng_state(state.cuda_rng)
-
-
-def _on_gpu(setup: Setup) -> bool:
-    return next(setup.net.parameters()).device.type == "cuda"

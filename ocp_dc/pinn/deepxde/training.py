@@ -1,4 +1,4 @@
-"""One training, from a resolved config to test errors. DeepXDE trains; this arranges what stands around it."""
+"""One training run, from a resolved config to test errors; DeepXDE trains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ocp_dc.core.files import write_record
 from ocp_dc.core.interrupts import deferred_sigint
 from ocp_dc.core.locks import folder_lock
 from ocp_dc.pinn.deepxde.backend import default_device
-from ocp_dc.pinn.deepxde.checkpoint import load_state
+from ocp_dc.pinn.deepxde.checkpoint import load_checkpoint
+from ocp_dc.pinn.deepxde.metrics import predict, solution_errors
 from ocp_dc.pinn.deepxde.monitor import ADVICE, Monitor
 from ocp_dc.pinn.deepxde.setup import Setup, set_up
 from ocp_dc.pinn.folder import Folder, read_losses
@@ -46,28 +47,28 @@ def train(config: Mapping[str, Any], out: Path, cpu: bool = False, progress: boo
         if monitor.stopped:
             raise KeyboardInterrupt(f"saved after {monitor.iteration} iterations; the same command goes on")
         folder.save_weights("model.pt", config, monitor.iteration, setup.task.scale, setup.net.state_dict())
-        folder.save_weights("best.pt", config, monitor.best_iteration, setup.task.scale, monitor.best_net)
+        folder.save_weights("best.pt", config, monitor.best.step_of_best, setup.task.scale, monitor.best.weights)
         return _test(setup, options, folder)
 
 
 def _train(setup: Setup, options: PinnOptions, folder: Folder, progress: bool) -> Monitor:
-    state = load_state(folder.checkpoint) if folder.checkpoint.is_file() else None
-    if state is not None and state.data_digest != setup.data_digest:
+    checkpoint = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
+    if checkpoint is not None and checkpoint.data_digest != setup.data_digest:
         raise UserError(
             f"{folder.checkpoint}: was trained on other points or values than this config gives now, with another "
             "version of DeepXDE or a file that changed perhaps; give another --out"
         )
-    done = 0 if state is None else state.iteration
-    folder.drop_losses_after(None if state is None else done)
+    done = 0 if checkpoint is None else checkpoint.iteration
     # DeepXDE prints remarks on corners and the like, which nobody can act on
     with deferred_sigint() as stop, contextlib.redirect_stdout(io.StringIO()):
-        monitor = Monitor(setup, options, folder, state, stop, progress)
-        setup.model.train(
-            iterations=options.optim.iterations - done,
-            display_every=options.report_every,
-            callbacks=[monitor],
-            verbose=0,
-        )
+        monitor = Monitor(setup, options, folder, checkpoint, stop, progress)
+        with contextlib.closing(monitor):
+            setup.model.train(
+                iterations=options.optim.iterations - done,
+                display_every=options.report_every,
+                callbacks=[monitor],
+                verbose=0,
+            )
     if monitor.iteration < options.optim.iterations and not monitor.stopped:  # DeepXDE stops at a loss that is NaN
         raise DivergenceError(monitor.iteration, EVALUATED, ADVICE)
     return monitor

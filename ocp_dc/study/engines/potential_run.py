@@ -28,9 +28,9 @@ def run(folder: RunFolder, cpu: bool) -> dict[str, Any]:
 
 def _train(folder: RunFolder, description: dict[str, Any], cpu: bool) -> dict[str, Any] | None:
     """Train to the end; return the result of a run that diverged, None else."""
+    from ocp_dc.core.errors import DivergenceError
     from ocp_dc.fairchem1.main import main
     from ocp_dc.fairchem1.train.fit_scales import UnfittableError, fit_config
-    from ocp_dc.training.finite_checks import DivergenceError
 
     config, seed = str(folder.path / "config.yml"), f"--seed={description['seed']}"
     scales = folder.path / "scales.json"

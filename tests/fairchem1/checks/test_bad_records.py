@@ -7,7 +7,6 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from ocp_dc.data.oc20_lmdb.lmdb_io import write_lmdb
 from ocp_dc.fairchem1.infer.evaluate import predict_labels
 from ocp_dc.fairchem1.train import loss_and_metrics
 from ocp_dc.fairchem1.train.collate import collate
+from ocp_dc.training.finite_checks import RunPosition
 
 from tests.helpers.runs import run_main
 
@@ -122,20 +122,19 @@ def test_a_label_of_any_name_is_bad_data_and_a_prediction_a_divergence(structure
     batch.charge = torch.zeros(4)
     out = {"charge": torch.zeros(4, 1)}
     (batch.charge if whose == "label" else out["charge"])[2] = torch.nan
-    trainer = SimpleNamespace(
-        loss_functions=[("charge", {"coefficient": 1, "fn": lambda p, t, natoms: (p - t).abs().mean()})],
-        output_targets={"charge": {"level": "system"}},
-        elementrefs={},
+    setup = loss_and_metrics.LossSetup(
+        functions=[("charge", {"coefficient": 1, "fn": lambda p, t, natoms: (p - t).abs().mean()})],
+        outputs={"charge": {"level": "system"}},
+        references={},
         normalizers={},
-        step=5,
-        config={"cmd": {"checkpoint_dir": str(tmp_path)}},
     )
+    where = RunPosition(5, tmp_path / "checkpoint.pt", "Lower it")
     message, error = {
         "label": (r"the label charge of .* is NaN or infinite; bad data", UserError),
         "prediction": ("training diverged at step 5: the charge loss", DivergenceError),
     }[whose]
     with pytest.raises(error, match=message):
-        loss_and_metrics.loss_terms(trainer, out, batch)
+        loss_and_metrics.loss_terms(setup, out, batch, where)
 
 
 def written(folder: Path, ethanol: Path, change: Callable[[int, Any], None]) -> Path:

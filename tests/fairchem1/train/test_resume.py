@@ -117,14 +117,6 @@ def _interrupted_run(folder: Path, config: dict, monkeypatch: pytest.MonkeyPatch
         return run_main(folder, config)
 
 
-def test_random_states_survive_a_checkpoint(tmp_path):
-    state = checkpoints.random_state()
-    torch.save(state, tmp_path / "state.pt")
-    expected = torch.rand(3)
-    checkpoints.set_random_state(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert torch.equal(torch.rand(3), expected)
-
-
 def test_dropout_resumes_exactly(tmp_path, small_config, monkeypatch):
     """With random numbers in the forward pass the generators' states matter as well."""
     from fairchem.core.models.schnet import SchNetWrap

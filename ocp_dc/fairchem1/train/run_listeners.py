@@ -1,0 +1,95 @@
+"""The listeners of a training run under fairchem 1.10, in the order in which they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from fairchem.core.common import distutils
+
+from ocp_dc.fairchem1.checks import batch_check
+from ocp_dc.fairchem1.train import model_boundaries, resume
+from ocp_dc.training import gains
+from ocp_dc.training.finite_checks import GradientCheck
+from ocp_dc.training.initial_weights import initial_weights
+from ocp_dc.training.listeners import AtStart, Listener, Listeners
+from ocp_dc.training.random_states import RandomStates
+from ocp_dc.training.stability import StabilityWarning
+from ocp_dc.training.state import TrainingState
+from ocp_dc.training.step_clock import RunTime, StepClock
+from ocp_dc.training.validation_log import ValidationLog
+from ocp_dc.training.validation_rows import ValidationRows
+
+if TYPE_CHECKING:
+    from ocp_dc.fairchem1.trainer import DCTrainer
+
+ADVICE = "Lower optim.lr_initial, set optim.clip_grad_norm, or use a smaller activation coefficient"
+
+
+def run_listeners(trainer: DCTrainer, clock: StepClock, total: int) -> Listeners:
+    """Return the listeners of a run.
+
+    Args:
+        trainer: the trainer, with everything built, and the checkpoint loaded where there is one.
+        clock: times the steps.
+        total: the steps of the whole run.
+    """
+    checkpoint_dir = Path(trainer.config["cmd"]["checkpoint_dir"])
+    log = ValidationLog(Path(trainer.config["cmd"]["results_dir"], "validation.csv"), enabled=trainer.writes_files)
+    held_out = {"val": trainer.val_dataset, "test": trainer.test_dataset}
+
+    def take_over_files(state: TrainingState) -> None:
+        if trainer.resumed_from is not None and state.step and trainer.writes_files:
+            resume.copy_run_files(trainer.resumed_from, log.path, checkpoint_dir)
+
+    return Listeners(
+        [
+            StabilityWarning(trainer.label_options, logs=trainer.writes_files),
+            *([] if trainer.checkpoint_loaded else _of_a_fresh_run(trainer)),
+            AtStart(lambda state: gains.check_fitted(state.bare_model)),
+            AtStart(lambda state: model_boundaries.check_first(state.bare_model, held_out)),
+            RandomStates(distutils.get_rank(), distutils.get_world_size()),
+            AtStart(take_over_files),
+            ValidationRows(log, clock),
+            GradientCheck(checkpoint_dir / "checkpoint.pt", ADVICE),
+            trainer.state.running_means,
+            RunTime(total),
+            clock,  # the last one: what the others do at the start is no step
+        ]
+    )
+
+
+def _of_a_fresh_run(trainer: DCTrainer) -> Iterator[Listener]:
+    """Yield what fits and checks before the first step of a run without a checkpoint."""
+    yield AtStart(lambda state: trainer.fit_label_rescaling())
+    blocks = {"train": "dataset", "val": "val_dataset", "test": "test_dataset"}
+    splits = {
+        split: (getattr(trainer, f"{split}_dataset"), trainer.config[block].get("src"))
+        for split, block in blocks.items()
+    }
+    yield AtStart(lambda state: batch_check.check_splits(state.bare_model, state.label_rescaling, splits))
+    yield gains.GainFit(lambda: _pass_first_batch(trainer), _agree_on(trainer.device), logs=distutils.is_master())
+    if trainer.writes_files:
+        yield AtStart(
+            lambda state: trainer.save_record("initial_weights.json", initial_weights(state.bare_model)),
+        )
+
+
+def _pass_first_batch(trainer: DCTrainer) -> None:
+    """Pass the batch that the run begins with through the model."""
+    trainer.train_sampler.set_epoch_and_start_iteration(0, 0)
+    trainer.train_loader.generator.manual_seed(trainer.config["cmd"]["seed"] or 0)
+    trainer._forward(next(iter(trainer.train_loader)))
+
+
+def _agree_on(device: torch.device) -> Callable[[list[float]], list[float]]:
+    """Return a function that gives every rank the values of the first."""
+
+    def of_first_rank(values: list[float]) -> list[float]:
+        shared: list[Any] = [values]
+        distutils.broadcast_object_list(shared, src=0, device=device)
+        return list(shared[0])
+
+    return of_first_rank

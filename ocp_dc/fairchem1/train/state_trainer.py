@@ -1,0 +1,109 @@
+"""fairchem's trainer with its changing values in a training state, which checkpoints hold and a resume brings back."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from fairchem.core.common import distutils
+from fairchem.core.trainers import OCPTrainer
+
+from ocp_dc.fairchem1.train import checkpoints
+from ocp_dc.training import records, schedule
+from ocp_dc.training.averages import averaged_weights
+from ocp_dc.training.state import TrainingState
+
+
+class StateAttribute:
+    """Reads and writes a field of ``trainer.state`` under the name that fairchem gives it.
+
+    fairchem's own methods assign ``trainer.model``, ``trainer.step`` or ``trainer.ema`` while they build and run, and
+    its calculator takes the ``scaler`` away. A copy of them in the state would be a second truth, to be brought in line
+    at every call of a method of fairchem's. So the value is in the state alone, and the trainer's attribute is a
+    name for it.
+
+    Args:
+        field: of :class:`~ocp_dc.training.state.TrainingState`.
+    """
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+
+    def __get__(self, trainer: Any, owner: type | None = None) -> Any:
+        """Return the field; of the class, this descriptor."""
+        return self if trainer is None else getattr(trainer.state, self._field)
+
+    def __set__(self, trainer: Any, value: Any) -> None:
+        """Set the field."""
+        setattr(trainer.state, self._field, value)
+
+
+class StateTrainer(OCPTrainer):
+    """fairchem's trainer, with a :class:`~ocp_dc.training.state.TrainingState` and checkpoints of it.
+
+    fairchem's ``scheduler`` is a wrapper of the schedule in the state, and is built with it.
+    """
+
+    config: dict[str, Any]
+    relax_loader: Any
+
+    model = StateAttribute("model")
+    optimizer = StateAttribute("optimizer")
+    ema = StateAttribute("ema")
+    scaler = StateAttribute("scaler")
+    step = StateAttribute("step")
+    epoch = StateAttribute("epoch")
+    best_val_metric = StateAttribute("best_metric")
+    label_rescaling = StateAttribute("label_rescaling")
+
+    @functools.cached_property
+    def state(self) -> TrainingState:
+        """The state of the run; fairchem's constructor fills it."""
+        return TrainingState()
+
+    @property
+    def writes_files(self) -> bool:
+        """Whether this process writes files: the first rank, outside of debug mode."""
+        return not self.is_debug and distutils.is_master()
+
+    def load_extras(self) -> None:
+        """Build the schedule, whose length follows from epochs and loader, clipping and EMA."""
+        given = self.config["optim"]
+        self.config["optim"] = schedule.with_length(given, self.train_loader)
+        super().load_extras()
+        self.config["optim"] = given
+        self.state.scheduler = getattr(self.scheduler, "scheduler", None)  # the wrapper of "Null" has none
+        self.state.primary_metric = self.evaluation_metrics["primary_metric"]
+
+    def update_best(self, primary_metric: str, val_metrics: dict[str, Any], disable_eval_tqdm: bool = True) -> None:
+        """Save the best weights so far; the test set waits for the end of the run."""
+        value = float(val_metrics[primary_metric]["metric"])
+        if self.state.take_metric(value, schedule.higher_is_better(primary_metric)):
+            self.save(metrics=val_metrics, checkpoint_file="best_checkpoint.pt", training_state=False)
+
+    def save(
+        self, metrics: Any = None, checkpoint_file: str = "checkpoint.pt", training_state: bool = True
+    ) -> str | None:
+        """Write a checkpoint whole, on the first rank; without the training state it holds the averaged weights.
+
+        Returns:
+            the path, or None where nothing was written.
+        """
+        if not self.writes_files:
+            return None
+        path = Path(self.config["cmd"]["checkpoint_dir"], checkpoint_file)
+        entries = checkpoints.host_entries(
+            self.config, metrics, self.normalizers, self.elementrefs, self.state.label_rescaling
+        )
+        if training_state:
+            checkpoints.write_checkpoint({**entries, **self.state.state_dict()}, path)
+        else:
+            with averaged_weights(self.state):
+                checkpoints.write_checkpoint({**entries, **self.state.weights_dict()}, path)
+        return str(path)
+
+    def save_record(self, name: str, text: str) -> None:
+        """Write a text file beside the results, on the first rank; one of another content stays."""
+        if self.writes_files:
+            records.keep(Path(self.config["cmd"]["results_dir"], name), text)

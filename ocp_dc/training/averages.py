@@ -1,0 +1,94 @@
+"""Averaged weights: loading them, and other weights in a model for the time of a block."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import nn
+
+from ocp_dc.core.errors import UserError
+
+if TYPE_CHECKING:
+    from ocp_dc.training.state import TrainingState
+
+
+class AveragedWeights(Protocol):
+    """The exponential moving average of a host, of the parameters that have gradients, in the model's order."""
+
+    decay: float
+    shadow_params: list[torch.Tensor]
+
+    def copy_to(self) -> None:
+        """Copy the averages into the parameters."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return decay and averages."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` returned."""
+
+
+def same_kind(saved: torch.Tensor, own: torch.Tensor) -> bool:
+    """Return whether saved numbers may be copied into a tensor: floats of any precision into floats, and so on."""
+    return (saved.is_floating_point(), saved.is_complex()) == (own.is_floating_point(), own.is_complex())
+
+
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters that have gradients, which are those that are averaged."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def check_averages(averages: Sequence[torch.Tensor], model: nn.Module) -> None:
+    """Check that averages are those of a model: copying would broadcast other shapes.
+
+    Raises:
+        UserError: they are not.
+    """
+    parameters = trainable(model)
+    fit = [tuple(value.shape) for value in averages] == [tuple(parameter.shape) for parameter in parameters]
+    if not fit or not all(map(same_kind, averages, parameters)):
+        raise UserError("the averaged weights (ema) of the checkpoint are not those of its model; it is damaged")
+
+
+def copy_averages(averages: Sequence[torch.Tensor], model: nn.Module) -> None:
+    """Put averages into a model."""
+    with torch.no_grad():
+        for parameter, value in zip(trainable(model), averages, strict=True):
+            parameter.copy_(value)
+
+
+@contextlib.contextmanager
+def averaged_weights(state: TrainingState) -> Iterator[None]:
+    """Put the averaged weights into the model within this block; without EMA, or within itself, do nothing."""
+    if state.ema is None:
+        yield
+        return
+    ema, state.ema = state.ema, None
+    raw = [parameter.detach().clone() for parameter in trainable(state.model)]
+    ema.copy_to()
+    try:
+        yield
+    finally:
+        copy_averages(raw, state.model)
+        state.ema = ema
+
+
+@contextlib.contextmanager
+def other_weights(state: TrainingState, weights: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Put other weights into the model within this block, and leave the average of the run out of it.
+
+    Args:
+        state: the state.
+        weights: a ``state_dict`` of the model.
+    """
+    raw = {name: value.detach().clone() for name, value in state.model.state_dict().items()}
+    ema, state.ema = state.ema, None
+    try:
+        state.model.load_state_dict(weights)
+        yield
+    finally:
+        state.model.load_state_dict(raw)
+        state.ema = ema

@@ -1,0 +1,222 @@
+"""The state of a training run: all that changes from step to step, and that a resumed run needs to go on exactly."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from ocp_dc.labels import LabelRescaling
+from ocp_dc.training import optimizer_state, schedule
+from ocp_dc.training.averages import AveragedWeights, check_averages, copy_averages, trainable
+from ocp_dc.training.running_means import RunningMeans
+
+
+@dataclasses.dataclass(frozen=True)
+class Resume:
+    """How a run goes on from a checkpoint.
+
+    Args:
+        steps_per_epoch: of this run, whose ranks or batches may be others than the checkpoint's; None where the step
+            is the checkpoint's in any case.
+        keep_settings: keep the settings of optimizer, schedule and averages that the run was built with, and take
+            only moments and averages from the checkpoint; else the checkpoint's settings count.
+        saved_optimizer: the class of the checkpoint's optimizer in torch.optim.
+    """
+
+    steps_per_epoch: int | None = None
+    keep_settings: bool = False
+    saved_optimizer: str = "AdamW"
+
+
+@dataclasses.dataclass(eq=False)
+class TrainingState:
+    """The values that change during a training run.
+
+    The entries of :meth:`state_dict` are those that checkpoints have had since the first version; those of any version,
+    and of fairchem itself, can be loaded.
+
+    Args:
+        model: the network, with its wrapper where there are several ranks; empty until a host has built it.
+        optimizer: the optimizer; None where nothing trains.
+        scheduler: the schedule of the learning rate, torch's own; None for a constant rate.
+        ema: the exponential moving average of the weights; None without one, and while it is in the model.
+        scaler: the gradient scaler of mixed precision; None without.
+        step: optimizer steps so far, the one in progress included.
+        epoch: epochs so far, with a fraction.
+        label_rescaling: center and constant C of the labels; None where labels are in physical units.
+        random_states: of each rank, as of the last checkpoint.
+        primary_metric: the name of the metric that decides which weights are the best.
+        best_metric: its best value so far; None before the first validation.
+        evaluations_since_best: validations since then.
+        running_means: of the losses.
+    """
+
+    model: nn.Module = dataclasses.field(default_factory=nn.Module)
+    optimizer: Optimizer | None = None
+    scheduler: LRScheduler | None = None
+    ema: AveragedWeights | None = None
+    scaler: torch.amp.GradScaler | None = None
+    step: int = 0
+    epoch: float = 0
+    label_rescaling: LabelRescaling | None = None
+    random_states: list[dict[str, Any]] | None = None
+    primary_metric: str = "loss"
+    best_metric: float | None = None
+    evaluations_since_best: int = 0
+    running_means: RunningMeans = dataclasses.field(default_factory=RunningMeans)
+
+    @property
+    def bare_model(self) -> nn.Module:
+        """The network without the wrapper of several ranks."""
+        model = self.model
+        while isinstance(model, DistributedDataParallel):
+            model = model.module
+        return model
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step, of the first group of parameters."""
+        if self.optimizer is None:
+            raise ValueError("there is no optimizer, and so no learning rate")
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
+
+    def take_metric(self, value: float, higher_is_better: bool = False) -> bool:
+        """Take the primary metric of a validation, and return whether it is the best one so far.
+
+        Args:
+            value: the metric.
+            higher_is_better: whether it is better when higher.
+        """
+        sign = -1.0 if higher_is_better else 1.0
+        if self.best_metric is None or sign * value < sign * self.best_metric:
+            self.best_metric = value
+            self.evaluations_since_best = 0
+            return True
+        self.evaluations_since_best += 1
+        return False
+
+    def weights_dict(self) -> dict[str, Any]:
+        """Return the entries of a checkpoint that predicts; under ``averaged_weights`` it holds the averages."""
+        return {
+            "state_dict": self.model.state_dict(),
+            "amp": None if self.scaler is None else self.scaler.state_dict(),
+            "label_rescaling": None if self.label_rescaling is None else self.label_rescaling.state_dict(),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the entries of a checkpoint that a run goes on from."""
+        return {
+            **self.weights_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "optimizer": None if self.optimizer is None else self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "ema": None if self.ema is None else {**self.ema.state_dict(), "collected_params": []},
+            "best_val_metric": self.best_metric,
+            "primary_metric": self.primary_metric,
+            "evaluations_since_best": self.evaluations_since_best,
+            "loss_sums": self.running_means.state_dict(),
+            "random_states": self.random_states,
+        }
+
+    def load_state_dict(self, saved: Mapping[str, Any], resume: Resume | None = None) -> None:
+        """Take over what :meth:`state_dict` returned.
+
+        Args:
+            saved: the entries, perhaps with others among them.
+            resume: how the run goes on.
+        """
+        resume = resume or Resume()
+        self.load_model(saved, keep_settings=resume.keep_settings)
+        self.load_progress(saved, resume)
+
+    def load_model(
+        self, saved: Mapping[str, Any], *, strict: bool = True, averaged: bool = False, keep_settings: bool = False
+    ) -> None:
+        """Take over weights, averages, label rescaling and gradient scaler.
+
+        Args:
+            saved: the entries of a checkpoint.
+            strict: refuse weights of other names than the model's.
+            averaged: put the averages, where there are any, into the model, for predictions.
+            keep_settings: keep the decay of the average that the run was built with.
+
+        Raises:
+            UserError: the averages are not those of the model.
+        """
+        self.model.load_state_dict(saved["state_dict"], strict=strict)
+        self._load_averages(saved.get("ema"), averaged, keep_settings)
+        rescaling = saved.get("label_rescaling")
+        self.label_rescaling = None if rescaling is None else LabelRescaling.from_state_dict(rescaling)
+        if self.scaler is not None and saved.get("amp"):
+            self.scaler.load_state_dict(saved["amp"])
+
+    def load_progress(self, saved: Mapping[str, Any], resume: Resume) -> None:
+        """Take over where the run was: step, optimizer, schedule, best metric, random states, means.
+
+        Weights alone, as in a best checkpoint, bring none of that, and start a run.
+
+        Args:
+            saved: the entries of a checkpoint.
+            resume: how the run goes on.
+        """
+        saved_step = saved.get("step", 0)
+        self.epoch = saved.get("epoch", 0)
+        self.step = self._step_here(saved_step, resume.steps_per_epoch)
+        if "optimizer" in saved:
+            self._load_optimizer(saved["optimizer"], resume)
+            if saved.get("primary_metric") == self.primary_metric:
+                self.best_metric = saved.get("best_val_metric")
+                self.evaluations_since_best = saved.get("evaluations_since_best", 0)
+        if saved.get("scheduler") is not None and self.scheduler is not None:
+            if self.step == saved_step and not resume.keep_settings:
+                schedule.warn_of_other_length(self.scheduler, saved["scheduler"])
+                self.scheduler.load_state_dict(saved["scheduler"])
+            else:
+                schedule.move_to(self.scheduler, self.step)
+        self.random_states = saved.get("random_states")
+        # before there were terms it was one sum, of the whole loss
+        self.running_means.load_state_dict(saved.get("loss_sums", {"loss": saved.get("loss_sum", (0.0, 0))}))
+
+    def _step_here(self, saved_step: int, steps_per_epoch: int | None) -> int:
+        """Return the step of the checkpoint's epoch here: more ranks or larger batches make fewer steps."""
+        if steps_per_epoch is None:
+            return saved_step
+        step = math.floor(self.epoch * steps_per_epoch + 1e-6)
+        if step != saved_step:
+            logging.warning(
+                f"the checkpoint is of step {saved_step}, epoch {self.epoch:g}; here an epoch has {steps_per_epoch} "
+                f"steps, so that the run goes on from step {step}, with the schedule of the config"
+            )
+        return step
+
+    def _load_averages(self, averages: dict[str, Any] | None, averaged: bool, keep_settings: bool) -> None:
+        """Bring the averages back; without any in the checkpoint the average starts at its weights."""
+        if averages is not None and (averaged or self.ema is not None):
+            check_averages(averages["shadow_params"], self.model)
+        if averaged and averages is not None:
+            copy_averages(averages["shadow_params"], self.model)
+        elif self.ema is not None and averages is not None:
+            self.ema.load_state_dict({**averages, "decay": self.ema.decay} if keep_settings else averages)
+        elif self.ema is not None:
+            self.ema.shadow_params = [parameter.detach().clone() for parameter in trainable(self.model)]
+
+    def _load_optimizer(self, saved: dict[str, Any], resume: Resume) -> None:
+        if self.optimizer is None:
+            return
+        if not resume.keep_settings:
+            self.optimizer.load_state_dict(saved)
+            return
+        exempt = tuple(getattr(self.bare_model, "no_weight_decay", tuple)())
+        named = list(self.model.named_parameters())
+        optimizer_state.take_moments(self.optimizer, saved, resume.saved_optimizer, named, exempt)
