@@ -9,14 +9,13 @@ import torch
 from torch import nn
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.evaluation.training_log import read_training_log
 from ocp_dc.surgery import FittedGain
 from ocp_dc.training.best_weights import BestWeights
 from ocp_dc.training.gains import GainFit, check_fitted
 from ocp_dc.training.listeners import AtStart, Listener, Listeners
 from ocp_dc.training.state import TrainingState
 from ocp_dc.training.step_clock import RunTime, StepClock
-from ocp_dc.training.validation_log import ValidationLog
+from ocp_dc.training.validation_log import ValidationLog, read_training_log
 from ocp_dc.training.validation_rows import ValidationRows
 
 METRICS = {"loss": 4.0, "energy_mae": 0.5, "forces_mae": 0.25}

@@ -16,7 +16,6 @@ from ocp_dc.core.interrupts import deferred_sigint
 from ocp_dc.core.locks import folder_lock
 from ocp_dc.pinn.deepxde.backend import default_device
 from ocp_dc.pinn.deepxde.checkpoint import load_checkpoint
-from ocp_dc.pinn.deepxde.metrics import predict, solution_errors
 from ocp_dc.pinn.deepxde.monitor import ADVICE, Monitor
 from ocp_dc.pinn.deepxde.setup import Setup, set_up
 from ocp_dc.pinn.folder import Folder, read_losses
