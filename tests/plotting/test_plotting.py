@@ -91,6 +91,10 @@ def test_points_that_all_curves_have() -> None:
     x, values = shared_points([first, second])
     assert x.tolist() == [2, 3]
     assert values.tolist() == [[4, 2], [6, 1]]
+    many = np.random.default_rng(0).normal(size=50)
+    x, values = shared_points([(many, -many), (many[::-1], many[::-1])])
+    assert x.tolist() == sorted(many)
+    assert values.tolist() == [[-at for at in x], x.tolist()]
     assert len(shared_points([])[0]) == 0
     assert len(shared_points([first, (np.array([5.0]), np.array([1.0]))])[0]) == 0
 
