@@ -58,3 +58,24 @@ def test_plateaus_stay():
     optimizer.param_groups[0]["lr"] = 0.002
     schedule.move_to(lr_scheduler.ReduceLROnPlateau(optimizer), 5)
     assert optimizer.param_groups[0]["lr"] == 0.002
+
+
+@pytest.mark.parametrize(
+    ("metric", "higher"),
+    [
+        ("loss", False),
+        ("energy_mae", False),
+        ("energy_per_atom_mae", False),
+        ("forces_mae", False),
+        ("forces_mse", False),
+        ("forces_magnitude_error", False),
+        ("forces_cosine_similarity", True),
+        ("cosine_similarity", True),
+        ("energy_within_threshold", True),
+        ("energy_forces_within_threshold", True),
+        ("average_distance_within_threshold", True),
+    ],
+)
+def test_which_metrics_improve_upwards(metric: str, higher: bool) -> None:
+    """By what fairchem's evaluator calls them: errors improve downwards, similarities and fractions upwards."""
+    assert schedule.higher_is_better(metric) is higher
