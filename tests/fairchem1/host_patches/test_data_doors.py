@@ -98,7 +98,7 @@ def test_a_reader_that_is_forked_opens_its_own(made):
     answers = context.Queue()
     process = context.Process(target=_read, args=(reader, keys, answers))
     process.start()
-    before, found, after = answers.get(timeout=60)
+    before, found, after = answers.get(timeout=600)
     process.join()
     assert (before, after) == (False, True)
     assert found == expected

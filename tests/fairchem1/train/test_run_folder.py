@@ -21,7 +21,7 @@ from pathlib import Path
 from ocp_dc.core.locks import only_one
 with only_one(Path(sys.argv[1]), "another"):
     print(flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
