@@ -30,5 +30,5 @@ def test_a_child_ends_with_its_parent_that_is_killed():
     assert parent.stdout is not None
     assert parent.stdout.readline() == "started\n"
     os.kill(parent.pid, signal.SIGKILL)
-    parent.communicate(timeout=300)  # until the child has closed it
+    parent.communicate(timeout=60)  # until the child has closed it
     assert parent.returncode == -signal.SIGKILL

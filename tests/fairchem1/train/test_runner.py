@@ -34,7 +34,7 @@ def test_a_rank_ends_with_the_process_that_started_it():
     rank = int(parent.stdout.readline())
     os.kill(parent.pid, signal.SIGKILL)
     try:
-        parent.communicate(timeout=300)  # until the rank has closed it
+        parent.communicate(timeout=60)  # until the rank has closed it
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(rank, signal.SIGKILL)
