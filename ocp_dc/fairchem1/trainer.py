@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import logging
+import operator
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,7 @@ class DCTrainer(OCPTrainer):
             return super()._forward(seen)
 
     def _compute_loss(self, out: dict[str, torch.Tensor], batch: Any) -> torch.Tensor:
-        return sum(loss_and_metrics.loss_terms(self, out, batch).values())
+        return functools.reduce(operator.add, loss_and_metrics.loss_terms(self, out, batch).values())
 
     def _compute_metrics(self, out: Any, batch: Any, evaluator: Any, metrics: Any = None) -> dict[str, Any]:
         return loss_and_metrics.update_metrics(self, out, batch, evaluator, metrics)
