@@ -47,6 +47,7 @@ def test_help(command, capsys):
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_mistyped_option_is_refused_without_a_traceback(command, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    status: str | int | None
     try:
         status = main([*command, "--no-such-option"])
     except SystemExit as stop:  # of argparse, where an argument is missing as well

@@ -37,6 +37,7 @@ def holder(folder, *arguments: str) -> subprocess.Popen:
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDS, str(folder), *arguments], stdout=subprocess.PIPE, start_new_session=True
     )
+    assert process.stdout is not None
     process.stdout.readline()
     return process
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import zipfile
+from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.core.yaml_config import apply_override, check_kind, parse_override, read_yaml
 
 EXPECTED = "a config such as configs/md17/schnet-dc.yml"
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "model": {"name": "dc_schnet", "hidden_channels": 8, "dc": {"activation": "mish", "region": "full"}},
     "loss_functions": [{"energy": {"fn": "mae", "coefficient": 1}}, {"forces": {"fn": "mae", "coefficient": 30}}],
     "dataset": {"val": None},
