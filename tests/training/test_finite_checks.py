@@ -32,3 +32,12 @@ def test_a_gradient_names_its_parameter_and_the_last_checkpoint(tmp_path):
     with pytest.raises(DivergenceError, match=r"the last good checkpoint is .*checkpoint\.pt\. Lower optim") as got:
         check_gradients(trainer_at(7, tmp_path, model))
     assert (got.value.step, got.value.what) == (7, "the gradient of weight")
+
+
+def test_under_amp_the_gradient_scaler_deals_with_gradients(tmp_path):
+    """It skips the step and lowers its scale: infinite gradients are ordinary there."""
+    model = torch.nn.Linear(2, 1)
+    model(torch.full((1, 2), torch.inf)).sum().backward()
+    trainer = trainer_at(7, tmp_path, model)
+    trainer.scaler = object()
+    check_gradients(trainer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.optim import lr_scheduler
@@ -79,3 +81,16 @@ def test_plateaus_stay():
 def test_which_metrics_improve_upwards(metric: str, higher: bool) -> None:
     """By what fairchem's evaluator calls them: errors improve downwards, similarities and fractions upwards."""
     assert schedule.higher_is_better(metric) is higher
+
+
+def test_after_its_end_a_schedule_stays_at_its_last_rate():
+    """OneCycleLR itself raises there: a run of more epochs than it was laid out for goes on."""
+    optimizer, scheduler = make("OneCycleLR")
+    host = SimpleNamespace(scheduler=scheduler, step=scheduler.step)
+    rates = []
+    for _ in range(25):
+        optimizer.step()
+        schedule.step(host)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates[18:] == [rates[18]] * 7  # 20 steps have 19 between them
+    assert rates[17] > 10 * rates[18] > 0
