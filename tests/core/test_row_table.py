@@ -76,3 +76,8 @@ def test_a_link_to_nowhere_is_replaced(tmp_path):
     path.symlink_to(tmp_path / "nowhere.csv")
     row_table.append(path, ["step"], {"step": "1"})
     assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_the_checksum_does_not_depend_on_the_order_of_columns():
+    row = {"step": 4, "epoch": 1.0, "loss": 0.25}
+    assert row_table.checked(row)[row_table.CHECK] == row_table.checked(dict(reversed(row.items())))[row_table.CHECK]

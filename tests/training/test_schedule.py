@@ -94,3 +94,20 @@ def test_after_its_end_a_schedule_stays_at_its_last_rate():
         rates.append(optimizer.param_groups[0]["lr"])
     assert rates[18:] == [rates[18]] * 7  # 20 steps have 19 between them
     assert rates[17] > 10 * rates[18] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "filled"),
+    [
+        ("OneCycleLR", {"total_steps": 12, "max_lr": 0.1}),
+        ("CosineAnnealingLR", {"T_max": 12}),
+        ("PolynomialLR", {"total_iters": 12}),
+        ("Null", {}),
+    ],
+)
+def test_lengths_follow_from_epochs_and_loader(name, filled):
+    optim = {"scheduler": name, "max_epochs": 3, "lr_initial": 0.1}
+    assert schedule.with_length(optim, range(4)) == {**optim, **filled}
+    given = {**optim, **dict.fromkeys(filled, 7)}
+    assert schedule.with_length(given, range(4)) == given
+    assert schedule.with_length(optim, None)["scheduler"] == "Null"
