@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from ocp_dc import __version__
-from ocp_dc.cli import main
+from ocp_dc.cli import _parser, main
 from ocp_dc.data.sample import sample_path
 
 
-@pytest.mark.parametrize("command", [[], ["main"], ["prepare"], ["inspect"], ["fit-scales"], ["evaluate"], ["demo"]])
+def commands(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
+    """Yield every command of a parser, and of the parsers below it."""
+    yield []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, child in action.choices.items():
+                yield from ([name, *rest] for rest in commands(child))
+
+
+COMMANDS = list(commands(_parser()))
+
+
+def test_the_commands_are_those_of_the_documentation():
+    documented = "main prepare inspect fit-scales evaluate study pinn demo".split()
+    deeper = [["study", "run"], ["study", "report"], ["pinn", "train"], ["pinn", "data"]]
+    assert {" ".join(command) for command in COMMANDS} >= {"", *documented, *map(" ".join, deeper)}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
     assert stop.value.code == 0
-    text = capsys.readouterr().out
-    assert "usage: ocp-dc" in text
-    assert len(text.splitlines()) > 5
+    out, error = capsys.readouterr()
+    assert out.startswith(f"usage: {' '.join(['ocp-dc', *command])}")
+    assert len(out.splitlines()) > 5
+    assert error == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_mistyped_option_is_refused_without_a_traceback(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status: str | int | None
+    try:
+        status = main([*command, "--no-such-option"])
+    except SystemExit as stop:  # of argparse, where an argument is missing as well
+        status = stop.code
+    assert status == 2
+    error = capsys.readouterr().err
+    assert "error: " in error
+    assert "Traceback" not in error
+    assert not list(tmp_path.iterdir())
 
 
 def test_version(capsys):

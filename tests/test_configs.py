@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ CONFIGS = sorted(
 def each_model_once():
     """The published sizes take seconds to build, and several splits of a data set share a model."""
     build = inspect_model.build_model
-    built = {}
+    built: dict[str, Any] = {}
 
     def build_once(block):
         key = json.dumps(block, sort_keys=True)

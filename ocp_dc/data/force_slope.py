@@ -36,7 +36,9 @@ class ForceSlope:
         if self._numbers is None and frame.natoms > 2:
             self._numbers = frame.numbers
             self._most = min(FRAMES, DISTANCES // (frame.natoms * (frame.natoms - 1) // 2))
-        if len(self._kept) < self._most and not frame.pbc.any() and np.array_equal(frame.numbers, self._numbers):
+        if self._numbers is None or len(self._kept) >= self._most or frame.pbc.any():
+            return
+        if np.array_equal(frame.numbers, self._numbers):
             self._kept.append((frame.positions, frame.forces, frame.energy))
 
     def result(self) -> Slope | None:

@@ -1,3 +1,5 @@
+"""Processes that end with their parent, however it ends."""
+
 from __future__ import annotations
 
 import os
@@ -9,17 +11,16 @@ from pathlib import Path
 import ocp_dc
 
 SCRIPT = """
-import subprocess, sys, time
+import os, subprocess, sys, time
 child = '''
-import os, sys, time
+import sys, time
 from ocp_dc.core.orphans import end_with_parent
 end_with_parent(int(sys.argv[1]))
 print("started", flush=True)
-time.sleep(60)
+time.sleep(3600)
 '''
-import os
 subprocess.Popen([sys.executable, "-c", child, str(os.getpid())])
-time.sleep(60)
+time.sleep(3600)
 """
 
 
@@ -29,5 +30,5 @@ def test_a_child_ends_with_its_parent_that_is_killed():
     assert parent.stdout is not None
     assert parent.stdout.readline() == "started\n"
     os.kill(parent.pid, signal.SIGKILL)
-    parent.communicate(timeout=20)  # until the child has closed it
+    parent.communicate(timeout=60)  # until the child has closed it
     assert parent.returncode == -signal.SIGKILL

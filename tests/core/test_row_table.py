@@ -153,3 +153,11 @@ def test_a_table_of_an_earlier_version_gets_checksums(tmp_path):
     row_table.add_row(path, {"iteration": 4, "total": 0.25})
     assert row_table.read(path, "rows") == (["iteration", "total"], [["0", "1.0"], ["4", "0.25"]])
     assert row_table.CHECK in path.read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_the_checksum_does_not_depend_on_the_order_of_columns():
+    row = {"step": 4, "epoch": 1.0, "loss": 0.25}
+    assert (
+        row_table.with_checksum(row)[row_table.CHECK]
+        == row_table.with_checksum(dict(reversed(row.items())))[row_table.CHECK]
+    )

@@ -19,7 +19,7 @@ from ocp_dc.core.files import replacing
 with replacing(sys.argv[1]) as new:
     new.write_text("half")
     print(flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -38,11 +38,14 @@ def test_killed_in_the_middle_of_a_write(tmp_path):
     path = tmp_path / "result.json"
     path.write_text("old")
     process = subprocess.Popen([sys.executable, "-c", WRITES, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
     process.stdout.readline()
-    write_json(tmp_path / "result.json", {"a": 1})  # while the other one lives
-    assert len(names(tmp_path)) == 2
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    try:
+        write_json(tmp_path / "result.json", {"a": 1})  # while the other one lives
+        assert len(names(tmp_path)) == 2
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
     before = path.read_text()
     assert len(names(tmp_path)) == 2
     write_json(tmp_path / "other.json", {})  # another file's leftovers are not its business

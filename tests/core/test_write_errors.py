@@ -66,7 +66,7 @@ assert not list(folder.iterdir()), list(folder.iterdir())
 
 def test_every_library_that_writes(tmp_path):
     command = [sys.executable, "-c", LIMITED, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 
 
@@ -93,18 +93,18 @@ def test_a_full_disk(tmp_path):
     ],
 )
 def test_what_libraries_say_of_a_full_disk(text):
-    assert NO_SPACE in reason(RuntimeError(text))
+    assert NO_SPACE in str(reason(RuntimeError(text)))
 
 
 def test_numpys_short_write():
-    assert NO_SPACE in reason(OSError("80000 requested and 4096 written"))
+    assert NO_SPACE in str(reason(OSError("80000 requested and 4096 written")))
     assert reason(OSError("80000 requested")) is None
 
 
 def test_an_error_while_closing_hides_nothing():
     closing = RuntimeError("cannot close")
     closing.__context__ = OSError(28, "No space left on device")
-    assert NO_SPACE in reason(closing)
+    assert NO_SPACE in str(reason(closing))
 
 
 def test_other_errors_stay_what_they_are(tmp_path):

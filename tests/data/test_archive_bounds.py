@@ -78,10 +78,10 @@ def test_an_array_that_declares_more_than_its_entry_holds(
     path = tmp_path / "metadata.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("natoms.npy", npy(shape, dtype) + bytes(stored))
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(UserError, match=r"metadata\.npz: array 'natoms' cannot be read"):
         load_npz(path)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + b"\xff" * 30])

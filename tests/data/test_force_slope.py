@@ -15,7 +15,7 @@ AT_REST = np.array([[0, 0, 0], [1, 0, 0], [0, 1.2, 0], [0, 0.3, 1.1]])
 
 def springs(positions: NDArray) -> tuple[float, NDArray]:
     """Energy and forces of springs between all atoms."""
-    energy, forces = 0.0, np.zeros_like(positions)
+    energy, forces = np.float64(0.0), np.zeros_like(positions)
     for a in range(4):
         for b in range(a):
             vector, rest = positions[a] - positions[b], np.linalg.norm(AT_REST[a] - AT_REST[b])
@@ -24,7 +24,7 @@ def springs(positions: NDArray) -> tuple[float, NDArray]:
             pull = 10.0 * stretch * vector / np.linalg.norm(vector)
             forces[a] -= pull
             forces[b] += pull
-    return energy, forces
+    return float(energy), forces
 
 
 def tumbling(count: int, *, energies: float = 1.0, forces: float = 1.0, lengths: float = 1.0) -> list[Frame]:
@@ -35,7 +35,7 @@ def tumbling(count: int, *, energies: float = 1.0, forces: float = 1.0, lengths:
         positions = AT_REST + rng.normal(scale=0.05, size=(4, 3))
         positions = positions @ Rotation.random(random_state=rng).as_matrix() + rng.normal(scale=10.0, size=3)
         energy, pull = springs(positions)
-        frames.append(molecule([6, 1, 1, 8], lengths * positions, energies * energy, forces / lengths * pull))
+        frames.append(molecule(np.array([6, 1, 1, 8]), lengths * positions, energies * energy, forces / lengths * pull))
     return frames
 
 
@@ -74,9 +74,12 @@ def test_nothing_is_said_of_few_or_far_or_equal_geometries():
     assert slope_of(tumbling(1) * 100) is None
     rng = np.random.default_rng(0)
     assert (
-        slope_of([molecule([1, 1, 1], 5 * rng.normal(size=(3, 3)), 0.0, np.zeros((3, 3))) for _ in range(100)]) is None
+        slope_of(
+            [molecule(np.array([1, 1, 1]), 5 * rng.normal(size=(3, 3)), 0.0, np.zeros((3, 3))) for _ in range(100)]
+        )
+        is None
     )
-    assert slope_of([molecule([1], np.zeros((1, 3)), 0.0, np.zeros((1, 3)))] * 100) is None
+    assert slope_of([molecule(np.array([1]), np.zeros((1, 3)), 0.0, np.zeros((1, 3)))] * 100) is None
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -10,12 +10,12 @@ from ocp_dc.evaluation.predictions import Predictions
 def hand() -> Predictions:
     """Two structures, of one and two atoms; the last atom is fixed, and wrong by far."""
     return Predictions(
-        energy_true=[-10.0, -20.0],
-        energy_pred=[-9.98, -20.5],  # +0.02 and -0.5
-        forces_true=[[0.0, 0.0, 0.0], [3.0, 0.0, 4.0], [1.0, 1.0, 1.0]],
-        forces_pred=[[0.03, 0.0, 0.0], [3.0, 0.0, 4.6], [9.0, 9.0, 9.0]],
-        natoms=[1, 2],
-        free=[True, True, False],
+        energy_true=np.array([-10.0, -20.0]),
+        energy_pred=np.array([-9.98, -20.5]),  # +0.02 and -0.5
+        forces_true=np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 4.0], [1.0, 1.0, 1.0]]),
+        forces_pred=np.array([[0.03, 0.0, 0.0], [3.0, 0.0, 4.6], [9.0, 9.0, 9.0]]),
+        natoms=np.array([1, 2]),
+        free=np.array([True, True, False]),
         ids=["one", "two"],
     )
 

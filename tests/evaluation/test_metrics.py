@@ -33,7 +33,7 @@ def predictions(draw: st.DrawFn) -> Predictions:
         draw(arrays(float, structures, elements=values)),
         draw(arrays(float, (atoms, 3), elements=values)),
         draw(arrays(float, (atoms, 3), elements=values)),
-        natoms,
+        np.array(natoms),
         draw(arrays(bool, atoms)),
         [str(i) for i in range(structures)],
     )
@@ -111,7 +111,8 @@ def test_fields_and_units_are_those_of_evaluation_json(hand):
     ],
 )
 def test_efwt_at_its_thresholds(de, df, expected):
-    p = Predictions([0.0], [de], np.zeros((1, 3)), [[0.0, df, 0.0]], [1], [True], ["a"])
+    energies, forces = (np.zeros(1), np.array([de])), (np.zeros((1, 3)), np.array([[0.0, df, 0.0]]))
+    p = Predictions(*energies, *forces, np.ones(1, dtype=int), np.ones(1, dtype=bool), ["a"])
     assert error_metrics(p)["efwt"] == expected
 
 

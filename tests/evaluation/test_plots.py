@@ -37,7 +37,7 @@ def test_parity_of_few_points_shows_each(hand):
     (points,) = (c for c in energy.collections if isinstance(c, PathCollection))
     np.testing.assert_array_equal(points.get_offsets(), [[5.0, hand.energy_pred[0] + 15], [-5.0, -5.5]])
     (points,) = (c for c in forces.collections if isinstance(c, PathCollection))
-    np.testing.assert_array_equal(points.get_offsets()[:, 1], [0.03, 0, 0, 3, 0, 4.6])  # free atoms only
+    np.testing.assert_array_equal(np.asarray(points.get_offsets())[:, 1], [0.03, 0, 0, 3, 0, 4.6])  # free atoms only
     assert energy.get_xlim() == energy.get_ylim()
     assert energy.get_aspect() == 1.0
     assert "MAE 0.26 eV\n" in energy.texts[0].get_text()
@@ -49,7 +49,7 @@ def test_parity_of_many_points_shows_their_density(many):
     figure = parity_figure(many)
     forces = figure.axes[1]
     (cells,) = (c for c in forces.collections if isinstance(c, PolyCollection))
-    assert cells.get_array().sum() == 3 * many.free.sum() == 7200
+    assert np.asarray(cells.get_array()).sum() == 3 * many.free.sum() == 7200
     assert [ax.get_ylabel() for ax in figure.axes[2:]] == ["components of free atoms per cell"]
 
 
@@ -83,7 +83,7 @@ def test_seeds_become_a_mean_and_a_band():
     np.testing.assert_array_equal(energy.lines[0].get_xydata(), [[1, 3], [2, 1.5]])
     np.testing.assert_array_equal(forces.lines[0].get_xydata(), [[1, 30], [2, 15]])
     (band,) = energy.collections  # none for the run of one seed
-    corners = {tuple(vertex) for vertex in band.get_paths()[0].vertices}
+    corners = {tuple(vertex) for vertex in np.asarray(band.get_paths()[0].vertices)}
     assert corners == {(1, 2), (1, 4), (2, 1), (2, 2)}
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["stock", "one"]
 

@@ -26,7 +26,7 @@ def predictions(draw: st.DrawFn) -> Predictions:
         energy_pred=draw(arrays(float, structures, elements=ANY)),
         forces_true=draw(arrays(float, (atoms, 3), elements=LABELS)),
         forces_pred=draw(arrays(float, (atoms, 3), elements=ANY)),
-        natoms=natoms,
+        natoms=np.array(natoms),
         free=draw(arrays(bool, atoms)),
         ids=draw(st.lists(NAMES, min_size=structures, max_size=structures)),
     )

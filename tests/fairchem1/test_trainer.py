@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from ase import Atoms
 
+import ocp_dc
 from ocp_dc.cli import main
 
 from tests.helpers.runs import Run, run_main
 from tests.helpers.tolerances import FLOAT32_LABEL
+
+from fairchem.core.datasets.lmdb_dataset import LmdbDataset  # isort: skip  # after the hooks, which let it import
 
 
 def evaluate(run: Run, data, out, checkpoint: str = "best_checkpoint.pt") -> dict[str, float]:
@@ -186,10 +189,25 @@ def test_relaxations(tmp_path, small_config, trained, ethanol):
     checkpoint = str(trained.checkpoint("best_checkpoint.pt"))
     run = run_main(tmp_path, config, "--checkpoint", checkpoint, mode="run-relaxations")
     assert run.status == 0
-    relaxed = np.load(run.result("relaxed_positions.npz"))
-    assert relaxed["pos"].shape == (90, 3)
     assert len(list((tmp_path / "traj").glob("*.traj"))) == 10
-    assert math.isfinite(float(relaxed["pos"].sum()))
+    config["task"] |= {"relaxation_steps": 1, "relax_opt": {}}
+    first = run_main(tmp_path, config, "--checkpoint", checkpoint, mode="run-relaxations")
+    with np.load(run.result("relaxed_positions.npz")) as after, np.load(first.result("relaxed_positions.npz")) as file:
+        relaxed, moved = (dict(zip(each["ids"], each["pos"].reshape(-1, 9, 3), strict=True)) for each in (after, file))
+    starts = LmdbDataset({"src": str(ethanol / "test")})
+    calculator = ocp_dc.calculator(checkpoint, cpu=True)
+    assert len(relaxed) == len(moved) == len(starts) == 10
+    for start in (starts[index] for index in range(10)):
+        atoms = Atoms(start.atomic_numbers.int(), start.pos, calculator=calculator)
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        # the first step of fairchem's L-BFGS: down the forces, with its damping and its first curvature
+        step = forces * 1.2 / 100.0
+        assert 1e-3 < np.linalg.norm(step, axis=1).max() < 1.2 * 0.02  # its longest step
+        name = str(start.sid)
+        np.testing.assert_allclose(moved[name] - start.pos.numpy(), step, rtol=0, atol=2e-6)
+        atoms.positions = moved[name]
+        assert atoms.get_potential_energy() < energy
+        assert 1e-3 < np.linalg.norm(relaxed[name] - moved[name], axis=1).max() < 2 * 1.2 * 0.0201
 
 
 def test_the_saved_config_runs_again(trained, tmp_path):

@@ -103,7 +103,8 @@ def wrapper(name: str, kind: str = "molecules", dc: dict[str, Any] | None = None
 def structures(kind: str) -> list[Atoms]:
     """Return two structures of a bundled sample."""
     if kind == "periodic":
-        return [ase.io.read(slab_sample_path(), index) for index in (0, 100)]
+        frames = list(ase.io.iread(slab_sample_path(), ":101"))
+        return [frames[0], frames[100]]
     with np.load(sample_path()) as sample:
         return [Atoms(sample["nuclear_charges"], sample["coords"][index]) for index in (0, 1000)]
 

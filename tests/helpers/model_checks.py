@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
@@ -29,6 +30,8 @@ class ModelChecks:
 
     # arguments with which the model learns four structures by heart in seconds
     wide: ClassVar[dict[str, Any]]
+    build: Callable[..., Any]
+    batch: Callable[..., Any]
 
     def test_a_structure_does_not_depend_on_its_batch_in_eval_mode(self, structures):
         """BatchNorm takes its running statistics there, and those of the batch in training mode."""

@@ -17,7 +17,7 @@ from ocp_dc.cli import main
 
 assert _plugin
 
-MODEL = {
+MODEL: dict[str, Any] = {
     "name": "dc_schnet",
     "hidden_channels": 16,
     "num_filters": 16,
@@ -28,7 +28,7 @@ MODEL = {
     "otf_graph": True,
 }
 
-DIMENETPLUSPLUS = {
+DIMENETPLUSPLUS: dict[str, Any] = {
     "name": "dc_dimenetplusplus",
     "hidden_channels": 16,
     "num_blocks": 2,
@@ -42,7 +42,7 @@ DIMENETPLUSPLUS = {
     "otf_graph": True,
 }
 
-GEMNET = {
+GEMNET: dict[str, Any] = {
     "name": "dc_gemnet_t",
     "num_spherical": 3,
     "num_radial": 6,
@@ -62,7 +62,7 @@ GEMNET = {
     "otf_graph": True,
 }
 
-CGCNN = {
+CGCNN: dict[str, Any] = {
     "name": "dc_cgcnn",
     "atom_embedding_size": 16,
     "num_graph_conv_layers": 2,
@@ -74,7 +74,7 @@ CGCNN = {
     "otf_graph": True,
 }
 
-FORCENET = {
+FORCENET: dict[str, Any] = {
     "name": "dc_forcenet",
     "hidden_channels": 16,
     "num_interactions": 2,
@@ -85,7 +85,7 @@ FORCENET = {
     "otf_graph": True,
 }
 
-GEMNET_OC = {
+GEMNET_OC: dict[str, Any] = {
     "name": "dc_gemnet_oc",
     "num_spherical": 3,
     "num_radial": 6,
@@ -121,7 +121,7 @@ GEMNET_OC = {
     "otf_graph": True,
 }
 
-PAINN = {
+PAINN: dict[str, Any] = {
     "name": "dc_painn",
     "hidden_channels": 16,
     "num_layers": 2,
@@ -132,7 +132,7 @@ PAINN = {
     "otf_graph": True,
 }
 
-ESEN = {
+ESEN: dict[str, Any] = {
     "name": "dc_esen",
     "sphere_channels": 8,
     "hidden_channels": 8,
@@ -147,7 +147,7 @@ ESEN = {
 }
 
 # the same as a hydra, with gates in place of grids over the sphere
-HYDRA = {
+HYDRA: dict[str, Any] = {
     "name": "dc_hydra",
     "backbone": {
         **{key: value for key, value in ESEN.items() if key != "name"},
@@ -161,7 +161,7 @@ HYDRA = {
 
 # those with direct forces, without names
 GRAPH: dict[str, Any] = {"use_pbc": False, "otf_graph": True}
-SCN = {
+SCN: dict[str, Any] = {
     **GRAPH,
     "num_interactions": 1,
     "lmax": 2,
@@ -175,7 +175,7 @@ SCN = {
     "distance_resolution": 0.2,
     "cutoff": 5.0,
 }
-ESCN = {
+ESCN: dict[str, Any] = {
     **GRAPH,
     "num_layers": 1,
     "lmax_list": [2],
@@ -187,7 +187,7 @@ ESCN = {
     "distance_resolution": 0.2,
     "cutoff": 5.0,
 }
-EQUIFORMER_V2 = {
+EQUIFORMER_V2: dict[str, Any] = {
     **GRAPH,
     "num_layers": 1,
     "sphere_channels": 8,

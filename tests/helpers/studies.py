@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def run(
     )
 
 
-def runs(arm: str, energy: Sequence[float | str], forces: Sequence[float] = (), **others: object) -> list[RunRecord]:
+def runs(arm: str, energy: Sequence[float | str], forces: Sequence[float] = (), **others: Any) -> list[RunRecord]:
     """One run for each energy, its seed being its place; a text stands for a status, and a message behind a colon."""
     made = []
     for seed, value in enumerate(energy):
@@ -58,7 +59,7 @@ def runs(arm: str, energy: Sequence[float | str], forces: Sequence[float] = (), 
             status, _, message = value.partition(":")
             made.append(run(arm, seed, status=status, message=message.strip(), **others))
         else:
-            metrics = {"energy_mae": value}
+            metrics: dict[str, float] = {"energy_mae": value}
             if len(forces):
                 metrics["forces_mae"] = forces[seed]
             made.append(run(arm, seed, metrics, **others))

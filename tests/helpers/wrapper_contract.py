@@ -70,11 +70,11 @@ class WrapperContract:
     def name(self) -> str:
         return f"dc_{self.stock_name}"
 
-    def build(self, name: str | None = None, **changes: Any) -> torch.nn.Module:
+    def build(self, name: str | None = None, **changes: Any) -> Any:
         if changes.get("dc") is not None:
             changes["dc"] = {**changes["dc"], **self.dc_always}
         is_stock = name == self.stock_name and self.stock_arguments is not None
-        arguments = self.stock_arguments if is_stock else self.arguments
+        arguments: Any = self.stock_arguments if is_stock else self.arguments
         torch.manual_seed(0)
         return registry.get_model_class(name or self.name)(**{**copy.deepcopy(arguments), **changes})
 

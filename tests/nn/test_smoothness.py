@@ -1,6 +1,7 @@
 """The number of continuous derivatives, against the jumps at 0 of derivatives that autograd takes."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ def jumps(function: torch.nn.Module) -> list[float]:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=str)
-def test_against_autograd(spec: object) -> None:
+def test_against_autograd(spec: str | dict[str, Any]) -> None:
     function = activation(spec)
     first = next((order for order, jump in enumerate(jumps(function)) if jump > 1e-3), math.inf)
     assert smoothness(function) == first - 1

@@ -1,5 +1,7 @@
 """Pictures of training runs: panels, times, and values that are not finite."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -10,9 +12,14 @@ from ocp_dc.pinn.physics.solution import Solution
 
 @pytest.fixture
 def figures(monkeypatch) -> list[Figure]:
-    drawn = []
+    drawn: list[Figure] = []
     save = plots.save_figure
-    monkeypatch.setattr(plots, "save_figure", lambda figure, path: (drawn.append(figure), save(figure, path)))
+
+    def keep(figure: Figure, path: Path) -> None:
+        drawn.append(figure)
+        save(figure, path)
+
+    monkeypatch.setattr(plots, "save_figure", keep)
     return drawn
 
 

@@ -1,4 +1,5 @@
 import functools
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from ocp_dc.core.errors import UserError
 from ocp_dc.study.deltas import apply_changes
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "model": {"name": "dc_schnet", "dc": {"activation": {"name": "irelu", "coefficient": 0.25}}},
     "loss_functions": [{"energy": {"fn": "mae", "coefficient": 1}}, {"forces": {"fn": "mae", "coefficient": 30}}],
 }

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
+from ocp_dc.study import live
 from ocp_dc.study.engines import engine
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
@@ -13,6 +15,14 @@ from ocp_dc.study.live import View
 @pytest.fixture
 def console():
     return Console(file=io.StringIO(), width=120, force_terminal=False)
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch):
+    """The time, which the test sets."""
+    moment = [100.0]
+    monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: moment[0]))
+    return moment
 
 
 @pytest.fixture
@@ -45,12 +55,12 @@ def test_what_runs_and_how_far_it_is(console, folders):
     assert "left" in shown
 
 
-def test_the_time_left_counts_what_was_trained_here_alone(console, folders):
+def test_the_time_left_counts_what_was_trained_here_alone(console, folders, now):
     """One run of two began at half, and is done; the other has not begun: two thirds of the work are left."""
     view = View(engine("fairchem"), {"a": 4, "b": 4}, console=console)
     validated(folders[0], 2)
     view.started(folders[0])
-    view.begin -= 100.0
+    now[0] += 100.0
     validated(folders[0], 4)
     assert "about 0:03:20 left" in text(view, console)  # half a run took 100 s, a whole one is left
 

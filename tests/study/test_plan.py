@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
 import pytest
 
@@ -79,14 +80,14 @@ def test_a_budget_in_minutes_is_equal_time(out, tmp_path):
 
 def test_smoke(out, tmp_path):
     made = plan(out, tmp_path, Choices("smoke"))
-    assert made.seeds == tuple(SMOKE["seeds"])
+    assert made.seeds == tuple(cast("list[int]", SMOKE["seeds"]))
     assert made.runs[0].config["optim"]["max_epochs"] == SMOKE["epochs"]
 
 
 def test_a_kind_of_budget_of_the_study_takes_the_place_of_the_engines(out, tmp_path):
     made = plan(out, tmp_path, Choices("smoke"), smoke={"steps": 4, "train": 20})
     assert str(made.budget) == "4 steps, at most 20 train, 20 val, 20 test structures"
-    assert made.seeds == tuple(SMOKE["seeds"])
+    assert made.seeds == tuple(cast("list[int]", SMOKE["seeds"]))
 
 
 def test_shares_of_the_training_set(out, tmp_path):

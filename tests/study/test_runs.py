@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.results import read_results
 
 from tests.helpers.small_study import ARMS, write_study
+from tests.helpers.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 # ends with NaN after its first validation: the weights leave the finite numbers within some steps
@@ -89,11 +89,9 @@ def test_killed_in_the_middle_and_started_again(finished, tmp_path):
     study, out = finished / "study.yml", tmp_path / "out"
     command = [sys.executable, "-m", "ocp_dc", "study", "run", str(study), "--out", str(out), "--cpu", "--jobs", "1"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list(out.glob("runs/*/checkpoints/train/checkpoint.pt")) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: process.poll() is not None or any(out.glob("runs/*/checkpoints/train/checkpoint.pt")), every=0.01)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
     assert len(logs(out)) < 4
     assert run(study, out) == 0
     assert sorted(logs(out)) == sorted(logs(finished / "out"))
@@ -153,13 +151,11 @@ def test_a_run_that_another_process_holds(finished):
 def test_as_jobs(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     study, out = write_study(tmp_path, seeds=[0]), tmp_path / "out"
-    assert run(study, out, "--submit", "cluster=local", "timeout_min=5") == 0
+    assert run(study, out, "--submit", "cluster=local", "timeout_min=60") == 0
     assert "2 jobs submitted, 0 in the queue before" in capsys.readouterr().out
-    assert run(study, out, "--submit", "cluster=local", "timeout_min=5") == 0
+    assert run(study, out, "--submit", "cluster=local", "timeout_min=60") == 0
     assert "0 jobs submitted" in capsys.readouterr().out
-    deadline = time.monotonic() + 120
-    while len(list(out.glob("runs/*/result.json"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.2)
+    wait_for(lambda: len(list(out.glob("runs/*/result.json"))) == 2, every=0.2)
     assert [r.status for r in read_results(out).records] == ["done", "done"]
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import yaml
 
@@ -99,7 +101,7 @@ def test_names_that_break_a_table(tmp_path, key, name):
 
 def test_names_in_any_script_are_fine(tmp_path):
     path = tmp_path / "study.yml"
-    arms = {"original": {}, "ReLU³ / 6 – né\u00a0e": {}, "می\u200cخواهم": {}, "<b>": {}}
+    arms: dict[str, dict[str, Any]] = {"original": {}, "ReLU³ / 6 – né\u00a0e": {}, "می\u200cخواهم": {}, "<b>": {}}
     path.write_text(yaml.safe_dump({"base": "b.yml", "arms": arms}, allow_unicode=True, sort_keys=False))
     assert [arm.name for arm in read_study(path).arms] == list(arms)
 

@@ -17,7 +17,7 @@ from tests.helpers.surgery_toys import BLOCK_PATHS, TABLE, ToyBlocks, ToyCallabl
 from tests.helpers.tolerances import FINITE_DIFFERENCE, assert_close
 
 ALL = [first for first, _ in BLOCK_PATHS]
-BOTH = {"dropout": 0.3, "insert_norm": "batchnorm"}
+BOTH: dict[str, Any] = {"dropout": 0.3, "insert_norm": "batchnorm"}
 
 
 def regularize(model: nn.Module, width: int = 4, **block: Any) -> Report:

@@ -18,9 +18,9 @@ from tests.helpers.tolerances import assert_close
 def deep() -> nn.Sequential:
     """Two norms in a row, the second behind what the first one changes, and with a weight of its own."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.SiLU(), nn.Linear(5, 4), nn.LayerNorm(4))
-    nn.init.constant_(model[4].weight, 3.0)
-    return model
+    last = nn.LayerNorm(4)
+    nn.init.constant_(last.weight, 3.0)
+    return nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.SiLU(), nn.Linear(5, 4), last)
 
 
 def fit(model: nn.Module, x: torch.Tensor) -> nn.Module:

@@ -49,11 +49,12 @@ def test_what_a_swap_says() -> None:
 
 
 def test_the_model_computes_with_the_new_activation() -> None:
-    model = nn.Sequential(nn.Linear(3, 4), nn.SiLU(), nn.Linear(4, 1)).double()
+    first, last = nn.Linear(3, 4), nn.Linear(4, 1)
+    model = nn.Sequential(first, nn.SiLU(), last).double()
     x = torch.randn(5, 3, dtype=torch.float64)
     swap(model, activation="irelu", region="full")
-    hidden = x @ model[0].weight.T + model[0].bias
-    assert_close(model(x), F.linear(hidden.clamp(min=0) ** 2 / 2, model[2].weight, model[2].bias))
+    hidden = x @ first.weight.T + first.bias
+    assert_close(model(x), F.linear(hidden.clamp(min=0) ** 2 / 2, last.weight, last.bias))
 
 
 def test_one_object_in_two_places_counts_once_and_stays_one() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import pytest
 import torch
@@ -65,7 +66,7 @@ def test_names_of_attributes_that_do_not(attribute: str) -> None:
 @pytest.mark.parametrize(
     "gate", [torch.sigmoid, F.hardsigmoid, F.softmax, functools.partial(torch.softmax, dim=-1), nn.Sigmoid(), nn.ReLU]
 )
-def test_gates_and_classes_are_out_of_reach_even_as_act(gate: object) -> None:
+def test_gates_and_classes_are_out_of_reach_even_as_act(gate: Any) -> None:
     model = nn.Module()
     model.act = gate
     assert paths(model) == []

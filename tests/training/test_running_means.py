@@ -58,3 +58,11 @@ def test_the_device_is_read_only_where_a_mean_is_asked_for(monkeypatch):
         for _ in range(3):
             means.add(step(1.0, 1.0))
     assert means.since_validation()["loss"] == 1.0
+
+
+def test_sums_are_in_float64():
+    """A part that float32 would lose beside the whole is kept."""
+    means = RunningMeans()
+    means.add(step(1.0, 0.0))
+    means.add(step(2.0**-30, 0.0))
+    assert means.since_validation()["loss"] == (1.0 + 2.0**-30) / 2

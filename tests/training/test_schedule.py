@@ -79,3 +79,53 @@ def test_a_plateau_follows_the_metric_alone():
     other, cosine = make("CosineAnnealingLR")
     schedule.step_on(cosine, 1.0)
     assert (cosine.last_epoch, other.param_groups[0]["lr"]) == (0, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("metric", "higher"),
+    [
+        ("loss", False),
+        ("energy_mae", False),
+        ("energy_per_atom_mae", False),
+        ("forces_mae", False),
+        ("forces_mse", False),
+        ("forces_magnitude_error", False),
+        ("forces_cosine_similarity", True),
+        ("cosine_similarity", True),
+        ("energy_within_threshold", True),
+        ("energy_forces_within_threshold", True),
+        ("average_distance_within_threshold", True),
+    ],
+)
+def test_which_metrics_improve_upwards(metric: str, higher: bool) -> None:
+    """By what fairchem's evaluator calls them: errors improve downwards, similarities and fractions upwards."""
+    assert schedule.higher_is_better(metric) is higher
+
+
+def test_after_its_end_a_schedule_stays_at_its_last_rate():
+    """OneCycleLR itself raises there: a run of more epochs than it was laid out for goes on."""
+    optimizer, scheduler = make("OneCycleLR")
+    rates = []
+    for _ in range(25):
+        optimizer.step()
+        schedule.step(scheduler)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates[18:] == [rates[18]] * 7  # 20 steps have 19 between them
+    assert rates[17] > 10 * rates[18] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "filled"),
+    [
+        ("OneCycleLR", {"total_steps": 12, "max_lr": 0.1}),
+        ("CosineAnnealingLR", {"T_max": 12}),
+        ("PolynomialLR", {"total_iters": 12}),
+        ("Null", {}),
+    ],
+)
+def test_lengths_follow_from_epochs_and_loader(name, filled):
+    optim = {"scheduler": name, "max_epochs": 3, "lr_initial": 0.1}
+    assert schedule.with_length(optim, range(4)) == {**optim, **filled}
+    given = {**optim, **dict.fromkeys(filled, 7)}
+    assert schedule.with_length(given, range(4)) == given
+    assert schedule.with_length(optim, None)["scheduler"] == "Null"

@@ -122,7 +122,7 @@ def test_resident_memory_is_of_this_process():
 
 
 def test_memory_of_a_gpu(monkeypatch):
-    forgotten = []
+    forgotten: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 5 * 2**20)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", forgotten.append)
     start_peak_memory(CPU)

@@ -159,7 +159,7 @@ def _notes(atoms: Atoms, keys: LabelKeys) -> list[str]:
     return notes
 
 
-def _identity(info: dict[str, Any]) -> dict[str, int]:
+def _identity(info: dict[str, Any]) -> dict[str, Any]:
     """Return OC20's numbers of system and frame where a structure has both, as whole numbers from 0."""
     found = {key: info.get(key) for key in ("sid", "fid")}
     whole = {key: int(v) for key, v in found.items() if isinstance(v, int | np.integer) and v >= 0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ class Potential(nn.Module, GraphModelMixin, ABC):
         max_neighbors: the most edges that end at one atom; the nearest are kept.
     """
 
+    generate_graph: Callable[[Any], Any]  # GraphModelMixin's, which is untyped
     use_pbc_single = False  # fairchem's way of building the edges of one structure at a time
 
     def __init__(self, use_pbc: bool, regress_forces: bool, otf_graph: bool, cutoff: float, max_neighbors: int) -> None:

@@ -107,14 +107,15 @@ def fit(model: nn.Module, batches: Sequence[Any]) -> list[Fitted]:
     batches = [bounded(model, batch) for batch in batches]
     model.eval()
     scale_factors.reset(model)
-    regress_forces, model.regress_forces = model.regress_forces, False
+    stock: Any = model  # fairchem's models are untyped
+    regress_forces, stock.regress_forces = stock.regress_forces, False
     try:
         with flushed_subnormals(), batch_statistics(model), fitting_gains(model):  # gains follow, as the norms did
             order = _order(model, batches[0])
             bar = tqdm(order, desc="fitting scale factors", unit="factor", disable=None)
             return [_fit_one(name, factor, model, batches) for name, factor in bar]
     finally:
-        model.regress_forces = regress_forces
+        stock.regress_forces = regress_forces
 
 
 def table(fitted: Sequence[Fitted]) -> str:

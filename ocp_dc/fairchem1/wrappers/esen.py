@@ -22,7 +22,7 @@ _PARAMETERS = [p for p in inspect.signature(eSEN_Backbone).parameters.values() i
 
 
 @registry.register_model("dc_esen")
-class DCeSEN(DCHydra):
+class DCeSEN(DCHydra):  # type: ignore[valid-type, misc]  # make_wrapper builds the class at run time
     """The hydra of ``esen_backbone`` and ``esen_mlp_efs_head``; its arguments are the backbone's, and ``dc``."""
 
     registered_name = "dc_esen"

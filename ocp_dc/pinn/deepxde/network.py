@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -28,9 +30,11 @@ class FullyConnected(dde.nn.NN):
     def __init__(self, inputs: int, outputs: int, options: NetworkOptions, final: str | None = None) -> None:
         super().__init__()
         widths = [inputs, *[options.width] * options.hidden_layers, outputs]
-        self.linears = nn.ModuleList(map(nn.Linear, widths[:-1], widths[1:]))
+        linears = [nn.Linear(*sizes) for sizes in pairwise(widths)]
+        self.inputs = inputs
+        self.linears = nn.ModuleList(linears)
         initialize = dde.nn.initializers.get(options.initializer)
-        for linear in self.linears:
+        for linear in linears:
             initialize(linear.weight)
             nn.init.zeros_(linear.bias)
         self.activations = nn.ModuleList(activation(options.activation) for _ in range(options.hidden_layers))
@@ -66,8 +70,9 @@ def apply_dc(net: FullyConnected, options: DCOptions) -> Report:
     Raises:
         UserError: as :func:`ocp_dc.surgery.operate`.
     """
-    inputs = net.linears[0].in_features
     try:
-        return operate(net, options, region_table(len(net.activations)), forward=lambda n: n(torch.zeros(2, inputs)))
+        return operate(
+            net, options, region_table(len(net.activations)), forward=lambda n: n(torch.zeros(2, net.inputs))
+        )
     except UserError as error:  # the block stands at the top of these configs
         raise UserError(str(error).replace("model.dc", "dc")) from error

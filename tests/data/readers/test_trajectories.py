@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
-from ase.io import read, write
+from ase.io import iread, write
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.prepare import prepare
@@ -21,7 +21,7 @@ from ocp_dc.data.sample import slab_sample_path
 
 def frames_of(systems: int) -> list[list[Atoms]]:
     """The slabs by system, without the numbers that the sample gives them."""
-    frames = read(slab_sample_path(), f":{5 * systems}")
+    frames = list(iread(slab_sample_path(), f":{5 * systems}"))
     for atoms in frames:
         atoms.info.clear()
     return [frames[5 * k : 5 * k + 5] for k in range(systems)]
@@ -48,7 +48,7 @@ def test_a_folder_numbers_files_and_frames(folder: Path) -> None:
     source = AseFiles(files)
     identities = [(frame.sid, frame.fid) for frame in (source[index] for index in range(len(source)))]
     assert identities == [(0, f) for f in range(5)] + [(1, f) for f in range(3)] + [(2, f) for f in range(2)]
-    expected = [atoms for atoms, n in zip(frames_of(3), (5, 3, 2), strict=True) for atoms in atoms[:n]]
+    expected = [atoms for system, n in zip(frames_of(3), (5, 3, 2), strict=True) for atoms in system[:n]]
     for index in (9, 0, 6):
         frame, atoms = source[index], expected[index]
         assert frame.energy == pytest.approx(atoms.calc.results["energy"], abs=1e-6)

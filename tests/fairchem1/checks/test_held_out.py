@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ocp_dc.core.errors import UserError
@@ -43,7 +45,11 @@ def test_training_goes_without(tmp_path, config_of_training_data_only, block):
 
 
 def test_other_formats_than_lmdbs_are_left_to_their_readers():
-    blocks = {"val": {"src": "mysql://server/table", "format": "ase_db"}, "test": {"src": ["a", "b"]}, "relax": {}}
+    blocks: dict[str, Any] = {
+        "val": {"src": "mysql://server/table", "format": "ase_db"},
+        "test": {"src": ["a", "b"]},
+        "relax": {},
+    }
     check_held_out(blocks, {"format": "lmdb"})
     check_held_out({"val": {"src": "nowhere"}}, {"format": "ase_read"})
     with pytest.raises(UserError, match=r"dataset\.val\.src nowhere"):

@@ -8,6 +8,7 @@ import pickle
 import sys
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ from ocp_dc.fairchem1.host_patches.safe_loading import for_calculator
 
 from tests.helpers.runs import HYDRA, MODEL, run_main
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "trainer": "ocp",
     "logger": "tensorboard",
     "model": {"name": "hydra", "backbone": {"model": "esen_backbone"}, "heads": {"e": {"module": "esen_mlp_efs_head"}}},
@@ -54,11 +55,11 @@ PLACES = [
 ]
 
 
-def hostile_config(place: tuple, name: object) -> dict:
+def hostile_config(place: tuple, name: Any) -> dict[str, Any]:
     """The config with a name in one place; in a list or as a key where names are gathered so."""
     config = copy.deepcopy(CONFIG)
     *above, last = place
-    block = config
+    block: Any = config
     for key in above:
         block = block[key]
     block[last] = {"transforms": {name: {}}, "forces": [name]}.get(last, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from typing import Any
 
 import pytest
 import yaml
@@ -18,7 +19,7 @@ from ocp_dc.fairchem1.checks.config_check import check_run_config, trainer_class
 assert _plugin
 setup_imports()  # fairchem registers its trainers in there; main does it first of all
 
-STOCK = {  # a config as fairchem's repository has them, with a trainer of fairchem's
+STOCK: dict[str, Any] = {  # a config as fairchem's repository has them, with a trainer of fairchem's
     "trainer": "ocp",
     "model": {"name": "schnet", "hidden_channels": 8, "use_pbc": True, "otf_graph": True},
     "dataset": {"train": {"src": "data/train", "format": "lmdb", "key_mapping": {"y": "energy", "force": "forces"}}},
@@ -30,7 +31,7 @@ STOCK = {  # a config as fairchem's repository has them, with a trainer of fairc
     "optim": {"batch_size": 2, "lr_initial": 1e-4, "max_epochs": 1, "scheduler": "CosineAnnealingLR", "T_max": 10},
 }
 WARMUP = {"warmup_steps": 100, "warmup_factor": 0.2, "lr_gamma": 0.1, "lr_milestones": [1000]}
-EQUIFORMER = {
+EQUIFORMER: dict[str, Any] = {
     "batch_size": 2,
     "lr_initial": 1e-4,
     "max_epochs": 1,
@@ -151,6 +152,7 @@ def test_beside_the_key_that_is_meant(caplog):
 
 
 def test_blocks_of_ours_are_strict():
+    changes: dict[str, Any]
     for changes in (
         {"model.name": "dc_schnet", "model.dc": {"whatever": 1}},
         {"trainer": "dc", "dataset.train.transforms": {"label_rescaling": {"whatever": 1}}},
@@ -229,7 +231,13 @@ def test_stock_trainers_train(tmp_path, small_config, capsys, kind):
     config["evaluation_metrics"] = {"primary_metric": "loss"}
     config["dataset"] = copy.deepcopy(config["dataset"])
     config["dataset"]["train"].pop("transforms")
-    optim = {"batch_size": 20, "eval_batch_size": 20, "num_workers": 0, "max_epochs": 1, "lr_initial": 1e-3}
+    optim: dict[str, Any] = {
+        "batch_size": 20,
+        "eval_batch_size": 20,
+        "num_workers": 0,
+        "max_epochs": 1,
+        "lr_initial": 1e-3,
+    }
     if kind == "no warmup":
         optim |= {"warmup_steps": -1, "lr_gamma": 0.8, "lr_milestones": [500]}
     elif kind == "own schedule":

@@ -37,7 +37,10 @@ ASE_ARGUMENTS = {"a2g_args": {"r_energy": True, "r_forces": True, "r_pbc": True}
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The first 200 ethanols and slabs: the samples themselves, and files of them."""
     folder = tmp_path_factory.mktemp("doors")
-    with_sources = {"ethanol": NpzSource(sample_path(), "rmd17", "eV"), "slabs": AseSource(slab_sample_path())}
+    with_sources: dict[str, NpzSource | AseSource] = {
+        "ethanol": NpzSource(sample_path(), "rmd17", "eV"),
+        "slabs": AseSource(slab_sample_path()),
+    }
     samples = {name: [to_data(source[i], sid=i) for i in range(COUNT)] for name, source in with_sources.items()}
     for source in with_sources.values():
         source.close()
@@ -98,7 +101,7 @@ def test_a_reader_that_is_forked_opens_its_own(made):
     answers = context.Queue()
     process = context.Process(target=_read, args=(reader, keys, answers))
     process.start()
-    before, found, after = answers.get(timeout=60)
+    before, found, after = answers.get(timeout=600)
     process.join()
     assert (before, after) == (False, True)
     assert found == expected

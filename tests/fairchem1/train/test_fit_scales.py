@@ -77,7 +77,7 @@ def test_brings_every_variance_to_its_reference(config_file, scale_file):
     trainer = fit_scales.make_trainer(_resolved(config_file), cpu=True)
     scale_factors.set_scale_factors(trainer.model, values(scale_file))
     trainer.model.eval()
-    seen: dict[str, list[tuple[float, float, int]]] = {}
+    seen: dict[str, list[tuple[float, ...]]] = {}
 
     def record(name: str):
         def hook(_, inputs, keywords, output):

@@ -310,7 +310,7 @@ def test_one_set_of_molecules_slabs_and_bulk(trained_on_all, tmp_path):
 
 
 def test_relaxations_of_a_mixed_set(trained_on_all, tmp_path):
-    run, folder, _, config = trained_on_all
+    run, folder, made, config = trained_on_all
     config = copy.deepcopy(config)
     config["dataset"]["relax"] = {"src": str(folder / "data" / "test")}
     config["task"] = {"relaxation_steps": 2, "relaxation_fmax": 1e-3, "relax_opt": {"memory": 5}}
@@ -321,6 +321,9 @@ def test_relaxations_of_a_mixed_set(trained_on_all, tmp_path):
         done = run_main(tmp_path, config, "--checkpoint", checkpoint, mode="run-relaxations")
         assert done.status == 0
         relaxed.append(dict(np.load(done.result("relaxed_positions.npz"))))
+    with np.load(folder / "data" / "split.npz") as split:
+        starts = np.concatenate([made[index].positions for index in split["test"]])
+    assert np.abs(np.sort(relaxed[0]["pos"].ravel()) - np.sort(starts.ravel())).max() > 1e-3  # they moved
     assert relaxed[0]["ids"].tolist() == relaxed[1]["ids"].tolist()
     np.testing.assert_allclose(relaxed[0]["pos"], relaxed[1]["pos"], rtol=0, atol=1e-5)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from ocp_dc.core.locks import folder_lock
 with folder_lock(Path(sys.argv[1]), "another"):
     print(flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -50,6 +50,7 @@ def config(folder: Path, **changes) -> dict:
 def owner(tmp_path):
     command = [sys.executable, "-c", OWNER, str(tmp_path / "checkpoints" / "s")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
         process.stdout.readline()
         yield process
         process.kill()

@@ -7,23 +7,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 import psutil
 import pytest
 import yaml
 
 from tests.helpers.runs import Run, run_main
+from tests.helpers.waiting import wait_for
 
 EPOCHS = 40
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "timed out"
-        time.sleep(0.05)
 
 
 @pytest.mark.slow
@@ -56,13 +48,13 @@ def test_a_submitted_job_is_preempted_and_ends_as_if_it_was_not(tmp_path, small_
 
 def test_ranks_of_a_job(monkeypatch):
     """Fairchem's own way stays where it works: Slurm with GPUs."""
-    from ocp_dc.fairchem1.train.runner import placed
+    from ocp_dc.fairchem1.train.runner import with_local_rank
 
     here = {"submit": False, "cpu": True}
-    assert placed(here) is here
+    assert with_local_rank(here) is here
     monkeypatch.setenv("SLURM_JOB_NODELIST", "node[1-2]")
     gpus = {"submit": True, "cpu": False}
-    assert placed(gpus) is gpus
+    assert with_local_rank(gpus) is gpus
     # submitit's own variables, as its local executor sets them for the second of two tasks
     job = {
         "EXECUTOR": "local",
@@ -76,6 +68,6 @@ def test_ranks_of_a_job(monkeypatch):
     for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
         monkeypatch.setenv(name, "stale")
     monkeypatch.delenv("MASTER_PORT")
-    assert placed({"submit": True, "cpu": True}) == {"submit": False, "cpu": True}
+    assert with_local_rank({"submit": True, "cpu": True}) == {"submit": False, "cpu": True}
     assert (os.environ["RANK"], os.environ["LOCAL_RANK"], os.environ["WORLD_SIZE"]) == ("1", "1", "2")
     assert 20000 <= int(os.environ["MASTER_PORT"]) <= 60000

@@ -38,7 +38,8 @@ def test_trains_and_predicts(tmp_path, small_config, slabs, name, capsys):
     checkpoint = run.checkpoint("best_checkpoint.pt")
     assert main(["evaluate", str(checkpoint), str(slabs / "test"), "--out", str(tmp_path / "e"), "--cpu"]) == 0
     evaluation = json.loads((tmp_path / "e" / "evaluation.json").read_text())
-    frames = [ase.io.read(slab_sample_path(), int(index)) for index in np.load(slabs / "split.npz")["test"]]
+    every = list(ase.io.iread(slab_sample_path(), ":"))
+    frames = [every[index] for index in np.load(slabs / "split.npz")["test"]]
     free = np.concatenate([np.isin(range(len(f)), f.constraints[0].index, invert=True) for f in frames])
     forces = np.concatenate([f.get_forces(apply_constraint=False) for f in frames])[free]
     energies = np.array([f.get_potential_energy() for f in frames])

@@ -104,6 +104,9 @@ def test_inserted_norms_and_dropout():
     report = operate(net, insert_norm="batchnorm", insert_region="full", dropout=0.2)
     assert len(report.insertions) == 4
     assert net(X).shape == (7, 3)
+    assert not torch.equal(net(X), net(X))  # other units are dropped each time
+    net.eval()
+    assert torch.equal(net(X), net(X))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ FILES = {
     *("config.yml", "surgery.json", "environment.json", "losses.csv", "test.json", "model.pt", "best.pt"),
     *("checkpoint.pt", "learning_curves.png", "initial_weights.json", ".lock"),
 }
-SMALL = {
+SMALL: dict[str, Any] = {
     "task": "advection",
     "data": {"size": 16, "times": 21},
     "network": {"hidden_layers": 2, "width": 8},

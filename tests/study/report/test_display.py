@@ -22,8 +22,11 @@ def test_units_that_read_well():
 
 
 def test_kcal():
-    assert in_kcal(ENERGY).text([0.04336410390059322]) == "1"
-    assert in_kcal(FORCES).unit == "kcal/mol/Å"
+    energy, forces = in_kcal(ENERGY), in_kcal(FORCES)
+    assert energy is not None
+    assert forces is not None
+    assert energy.text([0.04336410390059322]) == "1"
+    assert forces.unit == "kcal/mol/Å"
     assert in_kcal(SECONDS) is None
 
 

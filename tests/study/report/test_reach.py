@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from ocp_dc.study.report.reach import Reach, find_reach
 from tests.helpers.studies import EFWT, ENERGY, FORCES, run, study
 
 X = [1, 2, 3, 4]
-BASE = {"epoch": X, "energy_mae": [4.0, 2.0, 1.0, 1.5], "forces_mae": [8.0, 7.0, 6.0, 5.0]}
+BASE: dict[str, Any] = {"epoch": X, "energy_mae": [4.0, 2.0, 1.0, 1.5], "forces_mae": [8.0, 7.0, 6.0, 5.0]}
 
 
 def reached(arm, baseline, quantities=(ENERGY, FORCES)):
@@ -17,7 +18,7 @@ def reached(arm, baseline, quantities=(ENERGY, FORCES)):
 
 
 def with_curves(energy, forces, status="done", arm="arm", seed=0):
-    curves = {"epoch": X[: len(energy)], "energy_mae": energy, "forces_mae": forces}
+    curves: dict[str, Any] = {"epoch": X[: len(energy)], "energy_mae": energy, "forces_mae": forces}
     return run(arm, seed, {}, status, curves=curves)
 
 

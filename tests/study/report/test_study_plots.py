@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection, PolyCollection
+from matplotlib.figure import Figure
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.evaluation.saved_predictions import save_predictions
 from ocp_dc.plotting.style import COLORS
-from ocp_dc.study.record import Quantity
+from ocp_dc.study.record import Quantity, StudyResults
 from ocp_dc.study.report.curves import curves_figure
 from ocp_dc.study.report.groups import gather
 from ocp_dc.study.report.parity import parity_figure, predictions_of
@@ -26,9 +27,10 @@ def curve(arm, seed, values, status="done"):
     return run(arm, seed, metrics, status, curves=curves)
 
 
-def drawn(results):
+def drawn(results: StudyResults) -> Figure:
     (group,) = gather(results)
     figure = curves_figure(results, group)
+    assert figure is not None
     figure.draw_without_rendering()  # warnings are errors
     return figure
 
@@ -106,9 +108,10 @@ def test_twelve_arms_can_be_told_apart():
 def test_final_errors_are_a_dot_for_each_seed():
     results = study(runs("a", [0.1, 0.3], [1.0, 1.0]), runs("b", [0.2, "diverged", "failed"], [1.0, 1.0, 1.0]))
     figure = errors_figure(results, gather(results)[0])
+    assert figure is not None
     figure.draw_without_rendering()
     energy = figure.axes[0]
-    dots = [c.get_offsets() for c in energy.collections if isinstance(c, PathCollection)]
+    dots = [np.asarray(c.get_offsets()) for c in energy.collections if isinstance(c, PathCollection)]
     np.testing.assert_allclose(dots[0][:, 0], [100, 300])
     np.testing.assert_allclose(dots[1][:, 0], [200])
     assert [text.get_text() for text in energy.get_yticklabels()] == ["a", "b\n1 diverged, 1 failed"]
@@ -119,6 +122,7 @@ def test_final_errors_are_a_dot_for_each_seed():
 def test_errors_of_arms_that_did_not_finish_are_drawn_empty():
     results = study(runs("a", ["failed"]))
     figure = errors_figure(results, gather(results)[0])
+    assert figure is not None
     figure.draw_without_rendering()
     assert figure.axes[0].get_xscale() == "linear"
 

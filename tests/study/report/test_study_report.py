@@ -38,12 +38,14 @@ class Page(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.text, self.tags, self.sources = "", [], []
+        self.text = ""
+        self.tags: list[str] = []
+        self.sources: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.sources += [value for name, value in attrs if name in ("src", "href")]
+        self.sources += [value for name, value in attrs if name in ("src", "href") and value]
 
     def handle_data(self, data):
         self.text += data
@@ -54,9 +56,9 @@ def rows_of(path) -> list[dict[str, str]]:
 
 
 def printed(results, width=80) -> str:
-    console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    print_report(results, console)
-    return console.file.getvalue()
+    file = io.StringIO()
+    print_report(results, Console(file=file, width=width, force_terminal=False))
+    return file.getvalue()
 
 
 def test_all_files_are_written(tmp_path):
