@@ -1,18 +1,29 @@
-# `make demo` and `make test` each build .venv when it is missing or older than what it is built from.
+# Each target builds .venv when it is missing or older than what it is built from.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEVELOP := $(VENV)/.develop
 THREADS := $(shell nproc 2>/dev/null || echo 2)
+MARKDOWN := *.md docs/*.md docs/models docs/api patches/README.md .github
 
-.PHONY: demo test check format studies lock clean
+.PHONY: demo test quick coverage check types format docs wheel studies lock clean
+
+# a subset of the tests that touches every layer, in less than a minute: for the inner loop
+QUICK := tests/test_architecture.py tests/test_docs.py tests/core tests/nn tests/surgery tests/labels
 
 demo: $(RUNTIME)
 	$(BIN)/ocp-dc demo
 
 test: $(DEVELOP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile
+
+quick: $(DEVELOP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(THREADS) --dist loadfile -m "not slow" $(QUICK)
+
+# the lines that the tests run, also in the processes that they start; a report, no gate
+coverage: $(DEVELOP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile --cov --cov-report=term --cov-report=xml
 
 # every study that ships at the smoke budget: half an hour on two cores
 studies: $(RUNTIME)
@@ -24,6 +35,19 @@ check: $(DEVELOP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/pymarkdown scan $(MARKDOWN)
+	$(BIN)/yamllint --strict .
+
+types: $(DEVELOP)
+	$(BIN)/mypy
+
+# the site, in site/; any warning is an error, and nothing is loaded from a network
+docs: $(DEVELOP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+wheel: $(RUNTIME)
+	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist .
 
 format: $(DEVELOP)
 	$(BIN)/ruff format .
@@ -48,4 +72,4 @@ lock:
 	sh requirements/lock.sh
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site htmlcov .coverage* coverage.xml *.egg-info .mypy_cache .ruff_cache .hypothesis
