@@ -10,7 +10,7 @@ MARKDOWN := *.md docs/*.md docs/models docs/api patches/README.md .github
 .PHONY: demo test quick coverage check types format docs wheel studies lock clean
 
 # a subset of the tests that touches every layer, in less than a minute: for the inner loop
-QUICK := tests/test_architecture.py tests/test_docs.py tests/core tests/nn tests/surgery tests/labels
+QUICK := tests/test_architecture.py tests/test_readme.py tests/test_docs.py tests/core tests/nn tests/surgery tests/labels
 
 demo: $(RUNTIME)
 	$(BIN)/ocp-dc demo
