@@ -10,7 +10,14 @@ MARKDOWN := *.md docs/*.md docs/models docs/api patches/README.md .github
 .PHONY: demo test quick coverage check types format docs wheel studies lock clean
 
 # a subset of the tests that touches every layer, in less than a minute: for the inner loop
-QUICK := tests/test_architecture.py tests/test_readme.py tests/test_docs.py tests/core tests/nn tests/surgery tests/labels
+QUICK := tests/test_architecture.py tests/test_readme.py tests/test_docs.py tests/test_cli.py \
+	tests/core/test_errors.py tests/core/test_options.py tests/core/test_files.py tests/core/test_units.py \
+	tests/nn/test_integrated.py tests/surgery tests/labels tests/training \
+	tests/data/test_splits.py tests/data/test_edges.py tests/data/test_plausibility.py tests/data/readers/test_npz.py \
+	tests/evaluation/test_metrics.py tests/evaluation/test_tables.py \
+	tests/fairchem1/wrappers/test_dc_schnet.py tests/fairchem1/checks/test_unknown_keys.py \
+	tests/pinn/physics/tasks/test_task_registry.py tests/pinn/test_pinn_config.py \
+	tests/study/test_spec.py tests/study/report/test_statistics.py tests/study/report/test_verdict.py
 
 demo: $(RUNTIME)
 	$(BIN)/ocp-dc demo
