@@ -1,18 +1,36 @@
-# `make demo` and `make test` each build .venv when it is missing or older than what it is built from.
+# Each target builds .venv when it is missing or older than what it is built from.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEVELOP := $(VENV)/.develop
 THREADS := $(shell nproc 2>/dev/null || echo 2)
+MARKDOWN := *.md docs/*.md docs/models docs/api patches/README.md .github
 
-.PHONY: demo test check format studies lock clean
+.PHONY: demo test quick coverage check types format docs wheel studies lock clean
+
+# a subset of the tests that touches every layer, in less than a minute: for the inner loop
+QUICK := tests/test_architecture.py tests/test_readme.py tests/test_docs.py tests/test_cli.py \
+	tests/core/test_errors.py tests/core/test_options.py tests/core/test_files.py tests/core/test_units.py \
+	tests/nn/test_integrated.py tests/surgery tests/labels tests/training \
+	tests/data/test_splits.py tests/data/test_edges.py tests/data/test_plausibility.py tests/data/readers/test_npz.py \
+	tests/evaluation/test_metrics.py tests/evaluation/test_tables.py \
+	tests/fairchem1/wrappers/test_dc_schnet.py tests/fairchem1/checks/test_unknown_keys.py \
+	tests/pinn/physics/tasks/test_task_registry.py tests/pinn/test_pinn_config.py \
+	tests/study/test_spec.py tests/study/report/test_statistics.py tests/study/report/test_verdict.py
 
 demo: $(RUNTIME)
 	$(BIN)/ocp-dc demo
 
 test: $(DEVELOP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile
+
+quick: $(DEVELOP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(THREADS) --dist loadfile -m "not slow" $(QUICK)
+
+# the lines that the tests run, also in the processes that they start; a report, no gate
+coverage: $(DEVELOP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile --cov --cov-report=term --cov-report=xml
 
 # every study that ships at the smoke budget: half an hour on two cores
 studies: $(RUNTIME)
@@ -24,6 +42,19 @@ check: $(DEVELOP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/pymarkdown scan $(MARKDOWN)
+	$(BIN)/yamllint --strict .
+
+types: $(DEVELOP)
+	$(BIN)/mypy
+
+# the site, in site/; any warning is an error, and nothing is loaded from a network
+docs: $(DEVELOP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+wheel: $(RUNTIME)
+	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist .
 
 format: $(DEVELOP)
 	$(BIN)/ruff format .
@@ -48,4 +79,4 @@ lock:
 	sh requirements/lock.sh
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site htmlcov .coverage* coverage.xml *.egg-info .mypy_cache .ruff_cache .hypothesis

@@ -28,7 +28,7 @@ TARGET_SECONDS = 0.02  # a measurement repeats the step until it takes about thi
 
 
 def literal(x: torch.Tensor) -> torch.Tensor:
-    """max(0, x^2/2) as one first writes it."""
+    """Return 1/2 max(0, x)^2, written literally."""
     return torch.where(x <= 0, 0, 0.5 * x**2)
 
 

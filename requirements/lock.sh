@@ -16,7 +16,7 @@ leave_out_torch() {
 } > requirements/lock.new
 mv requirements/lock.new requirements/lock.txt
 {
-    echo '# Written by `make lock`: what the tests and the checks need, beside lock.txt.'
+    echo '# Written by `make lock`: what the tests, the checks and the site need, beside lock.txt.'
     resolve -c requirements/lock.txt requirements/lock.in requirements/dev.in | leave_out_torch |
         awk 'NR == FNR { have[$0]; next } /^[^ ]/ { keep = !($0 in have) } keep' requirements/lock.txt -
 } > requirements/dev.new
