@@ -153,7 +153,7 @@ def apply_override(config: dict[str, Any], text: str) -> None:
         node = block[key]
     block, key = _locate(node, path[-1], text)
     old = block.get(key) if isinstance(block, dict) else block[key]
-    block[key] = _merged(old, value)
+    block[key] = merge(old, value)
 
 
 def parse_override(text: str) -> tuple[list[str], Any]:
@@ -233,10 +233,11 @@ def _locate(node: Any, name: str, text: str) -> tuple[Any, Any]:
     raise UserError(f"override {text!r}: no entry of the list is named {name!r}; {listed}")
 
 
-def _merged(old: Any, new: Any) -> Any:
+def merge(old: Any, new: Any) -> Any:
+    """Return ``new`` merged into ``old``: blocks key by key, as fairchem does; any other value replaces the old one."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new
-    return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
+    return {**old, **{key: merge(old.get(key), value) for key, value in new.items()}}
 
 
 def _count_values(node: Any, counts: dict[int, float]) -> float:
