@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.host_patches.fallbacks.scatter import scatter
+from ocp_dc.fallbacks.scatter import scatter
 
 
 class SparseStorage:

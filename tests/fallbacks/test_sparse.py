@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.host_patches.fallbacks.sparse import SparseTensor
+from ocp_dc.fallbacks.sparse import SparseTensor
 
 ATOMS = 4
 # Edges (source, target), repeats included: a periodic graph has several between the same two atoms.

@@ -17,7 +17,7 @@ import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from ocp_dc.fairchem1.host_patches.fallbacks import radius, scatter, sparse, special
+from ocp_dc.fallbacks import radius, scatter, sparse, special
 
 VERSION = "0+ocp.dc"  # no release of the real packages: anyone who looks can tell
 
@@ -72,8 +72,8 @@ def _module(name: str, source: ModuleType, members: list[str]) -> ModuleType:
 
 
 def _bind_radius_graph(stock: object) -> None:
-    """Replace ``stock`` in every PyG module that has bound it by name: nn, nn.pool, nn.models.schnet and others."""
+    """Replace ``stock`` where PyG (nn, nn.pool, nn.models.schnet and others) or fairchem has bound it by name."""
     for name, module in list(sys.modules.items()):
-        ours = name.partition(".")[0] == "torch_geometric" and isinstance(module, ModuleType)
-        if ours and vars(module).get("radius_graph") is stock:
+        theirs = name.partition(".")[0] in ("torch_geometric", "fairchem") and isinstance(module, ModuleType)
+        if theirs and vars(module).get("radius_graph") is stock:
             module.radius_graph = radius.radius_graph  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ import pytest
 import scipy.special
 import torch
 
-from ocp_dc.fairchem1.host_patches.fallbacks.special import install_sph_harm, sph_harm
+from ocp_dc.fallbacks.special import install_sph_harm, sph_harm
 
 from tests.helpers.tolerances import ROUNDING
 

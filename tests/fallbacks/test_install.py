@@ -50,7 +50,8 @@ def test_where_all_is_missing(tmp_path):
     run(
         """
 import importlib, importlib.util, inspect, pickle, sys
-from ocp_dc.fairchem1.host_patches.fallbacks import install, radius, scatter, sparse
+from ocp_dc.fallbacks import radius, scatter, sparse
+from ocp_dc.fallbacks.install import install
 names = install()
 modules = {n: sys.modules[n] for n in ("torch_scatter", "torch_scatter.utils", "torch_sparse")}
 assert {"torch_scatter", "torch_sparse", "radius_graph"} <= set(names), names
@@ -104,7 +105,8 @@ def test_real_packages_are_left_alone(tmp_path):
     fake_package(tmp_path, "pyg_lib", REAL_PYG_LIB)
     run(
         """
-from ocp_dc.fairchem1.host_patches.fallbacks import install, radius
+from ocp_dc.fallbacks import radius
+from ocp_dc.fallbacks.install import install
 names = install()
 assert "torch_sparse" in names and not {"torch_scatter", "radius_graph"} & set(names), names
 import torch_geometric.nn, torch_scatter, torch_sparse
@@ -121,7 +123,7 @@ def test_worker_processes_have_them(tmp_path):
     """Forked and spawned DataLoader workers unpickle the stand-ins and import them by the packages' names."""
     run(
         """
-from ocp_dc.fairchem1.host_patches.fallbacks import install
+from ocp_dc.fallbacks.install import install
 install()
 import torch
 from torch.utils.data import DataLoader, Dataset

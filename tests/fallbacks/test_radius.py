@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.host_patches.fallbacks.radius import radius_graph
+from ocp_dc.fallbacks.radius import radius_graph
 
 many = settings(deadline=None, max_examples=80)
 grid = st.tuples(*[st.integers(-2, 2)] * 3)

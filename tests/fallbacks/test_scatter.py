@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.host_patches.fallbacks.scatter import broadcast, scatter, segment_coo, segment_csr
+from ocp_dc.fallbacks.scatter import broadcast, scatter, segment_coo, segment_csr
 
 from tests.helpers.tolerances import FINITE_DIFFERENCE
 
