@@ -19,6 +19,16 @@ from types import ModuleType
 
 from ocp_dc.fallbacks import radius, scatter, sparse, special
 
+SCATTER = [
+    "scatter",
+    "scatter_add",
+    "scatter_max",
+    "scatter_mean",
+    "scatter_min",
+    "scatter_sum",
+    "segment_coo",
+    "segment_csr",
+]
 VERSION = "0+ocp.dc"  # no release of the real packages: anyone who looks can tell
 
 
@@ -38,7 +48,7 @@ def install() -> tuple[str, ...]:
     in_force = []
     if _is_missing("torch_scatter"):
         utils = _module("torch_scatter.utils", scatter, ["broadcast"])
-        _module("torch_scatter", scatter, ["scatter", "segment_coo", "segment_csr"]).utils = utils  # type: ignore[attr-defined]
+        _module("torch_scatter", scatter, SCATTER).utils = utils  # type: ignore[attr-defined]
         in_force.append("torch_scatter")
     if _is_missing("torch_sparse"):
         _module("torch_sparse", sparse, ["SparseTensor", "SparseStorage"])

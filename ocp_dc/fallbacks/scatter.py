@@ -1,19 +1,20 @@
 """Stand-in for torch_scatter: reductions over segments in plain PyTorch.
 
 Semantics are those of torch_scatter's documentation (https://pytorch-scatter.readthedocs.io), written against it and
-not from its code. Everything is differentiable twice. Sums are ``index_add`` to the last bit, so on the CPU they are
-deterministic. What fairchem 1.10 never uses (``out=``, ``reduce="mul"``, an ``indptr`` of several dimensions) is
-refused with a message rather than approximated.
+not from its code; with ``out=`` the mean is what torch_scatter computes, which its documentation does not say.
+Everything is differentiable twice. Sums are ``index_add`` to the last bit, so on the CPU they are deterministic. What
+fairchem 1.10 never uses (``reduce="mul"``, an ``indptr`` of several dimensions) is refused with a message rather than
+approximated.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ocp_dc.core.errors import UserError, unknown_name
+
+REDUCTIONS = ("sum", "add", "mean", "min", "max")
 
 
 def broadcast(src: Tensor, other: Tensor, dim: int) -> Tensor:
@@ -48,8 +49,10 @@ def scatter(
         src: values, shape [..., E, ...] with E at ``dim``.
         index: int64 segment numbers, shape [E] or broadcastable to ``src``, in any order.
         dim: the dimension that is reduced.
-        out: must be None; there for the sake of the positions.
-        dim_size: the number of segments; ``index.max() + 1`` (0 for an empty index) where None.
+        out: the tensor that is changed in place and returned, or None for a new one. Its values take part: a sum is
+            added to them, a mean is that of the entries with these values added to their sum, and min and max take
+            them as one more entry. Segments without an entry keep them.
+        dim_size: the number of segments of a new tensor; ``index.max() + 1`` (0 for an empty index) where None.
         reduce: sum (or add), mean, min or max. The mean of integers is rounded down. The gradient of min and max goes
             to the first entry that attains the value. A NaN is a segment's min and max, and is never skipped.
 
@@ -57,24 +60,45 @@ def scatter(
         shape [..., dim_size, ...], dtype of ``src``; an empty segment holds 0, for every reduction.
 
     Raises:
-        UserError: ``out`` is given, ``reduce`` is unknown, or ``dim`` is out of range.
+        UserError: ``out`` has another shape, ``reduce`` is unknown, or ``dim`` is out of range.
     """
-    if out is not None:
-        raise UserError(
-            "scatter: got out=, expected None: the fallback of torch_scatter returns a new tensor. "
-            "Add the result to out, or install torch_scatter."
-        )
-    if reduce not in _REDUCTIONS:
-        raise unknown_name("reduce", reduce, _REDUCTIONS)
-    if not -src.dim() <= dim < src.dim():
-        raise UserError(f"scatter: got dim={dim}, expected a dimension of src, whose shape is {tuple(src.shape)}")
-    dim %= src.dim()
-    if dim_size is None:
-        dim_size = int(index.max()) + 1 if index.numel() else 0
-    # A one-dimensional index stays as it is: index_add on whole slices needs no expanded copy of it.
-    if index.dim() != 1 or index.shape[0] != src.shape[dim]:
-        index = broadcast(index, src, dim)
-    return _REDUCTIONS[reduce](src, index, dim, int(dim_size))
+    return _reduce(src, index, dim, out, dim_size, reduce)[0]
+
+
+def scatter_sum(
+    src: Tensor, index: Tensor, dim: int = -1, out: Tensor | None = None, dim_size: int | None = None
+) -> Tensor:
+    """Return the sums of the segments; see :func:`scatter`."""
+    return scatter(src, index, dim, out, dim_size, "sum")
+
+
+scatter_add = scatter_sum
+
+
+def scatter_mean(
+    src: Tensor, index: Tensor, dim: int = -1, out: Tensor | None = None, dim_size: int | None = None
+) -> Tensor:
+    """Return the means of the segments; see :func:`scatter`."""
+    return scatter(src, index, dim, out, dim_size, "mean")
+
+
+def scatter_min(
+    src: Tensor, index: Tensor, dim: int = -1, out: Tensor | None = None, dim_size: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the minima of the segments and where they are; see :func:`scatter` and :func:`scatter_max`."""
+    return _reduce(src, index, dim, out, dim_size, "min")
+
+
+def scatter_max(
+    src: Tensor, index: Tensor, dim: int = -1, out: Tensor | None = None, dim_size: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the maxima of the segments and where they are; see :func:`scatter`.
+
+    Returns:
+        the values, and the position of each along ``dim``, int64: the first entry that attains it, or
+        ``src.shape[dim]`` for a segment without one, and for one that keeps the value of ``out``.
+    """
+    return _reduce(src, index, dim, out, dim_size, "max")
 
 
 def segment_coo(
@@ -85,8 +109,8 @@ def segment_coo(
     Args:
         src: values, shape [..., E, ...] with E at ``index.dim() - 1``.
         index: int64 segment numbers, shape [..., E]. torch_scatter wants them sorted; here the order is free.
-        out: must be None.
-        dim_size: the number of segments.
+        out: as in :func:`scatter`.
+        dim_size: the number of segments of a new tensor.
         reduce: sum (or add), mean, min or max.
     """
     return scatter(src, index, index.dim() - 1, out, dim_size, reduce)
@@ -98,7 +122,8 @@ def segment_csr(src: Tensor, indptr: Tensor, out: Tensor | None = None, reduce: 
     Args:
         src: values, shape [E, ...].
         indptr: int64 boundaries, shape [S + 1], ascending: segment s is ``src[indptr[s]:indptr[s + 1]]``.
-        out: must be None.
+        out: the tensor that the result is written into and that is returned, or None for a new one. Unlike those of
+            :func:`scatter`, its values play no part.
         reduce: sum (or add), mean, min or max.
 
     Returns:
@@ -114,22 +139,62 @@ def segment_csr(src: Tensor, indptr: Tensor, out: Tensor | None = None, reduce: 
             f"within the {len(src)} rows of src"
         )
     segments = torch.arange(len(lengths), device=src.device).repeat_interleave(lengths)  # [E']
-    return scatter(src[indptr[0] : indptr[-1]], segments, 0, out, len(lengths), reduce)
+    result = scatter(src[indptr[0] : indptr[-1]], segments, 0, None, len(lengths), reduce)
+    if out is None:
+        return result
+    if out.shape != result.shape:
+        raise UserError(f"segment_csr: got out of shape {tuple(out.shape)}, expected {tuple(result.shape)}")
+    return out.copy_(result)
 
 
-def _sum(src: Tensor, index: Tensor, dim: int, size: int) -> Tensor:
-    zeros = src.new_zeros((*src.shape[:dim], size, *src.shape[dim + 1 :]))
-    return zeros.index_add_(dim, index, src) if index.dim() == 1 else zeros.scatter_add_(dim, index, src)
+def _reduce(
+    src: Tensor, index: Tensor, dim: int, out: Tensor | None, dim_size: int | None, reduce: str
+) -> tuple[Tensor, Tensor]:
+    """Return the result of a reduction; of min and max also the positions of their entries, and otherwise the index."""
+    if reduce not in REDUCTIONS:
+        raise unknown_name("reduce", reduce, REDUCTIONS)
+    if not -src.dim() <= dim < src.dim():
+        raise UserError(f"scatter: got dim={dim}, expected a dimension of src, whose shape is {tuple(src.shape)}")
+    dim %= src.dim()
+    if out is not None:
+        dim_size = _size_of(out, src, dim)
+    elif dim_size is None:
+        dim_size = int(index.max()) + 1 if index.numel() else 0
+    # A one-dimensional index stays as it is: index_add on whole slices needs no expanded copy of it.
+    if index.dim() != 1 or index.shape[0] != src.shape[dim]:
+        index = broadcast(index, src, dim)
+    if reduce in ("min", "max"):
+        return _extreme(src, index, dim, int(dim_size), out, f"a{reduce}")
+    return (_mean if reduce == "mean" else _sum)(src, index, dim, int(dim_size), out), index
 
 
-def _mean(src: Tensor, index: Tensor, dim: int, size: int) -> Tensor:
-    total = _sum(src, index, dim, size)
+def _size_of(out: Tensor, src: Tensor, dim: int) -> int:
+    """Return the number of segments of ``out``, which has the shape of ``src`` but for that."""
+    if out.dim() != src.dim() or any(
+        d != dim and a != b for d, (a, b) in enumerate(zip(out.shape, src.shape, strict=True))
+    ):
+        raise UserError(
+            f"scatter: got out of shape {tuple(out.shape)}, expected the shape of src, {tuple(src.shape)}, "
+            f"but for the number of segments in dimension {dim}"
+        )
+    return out.shape[dim]
+
+
+def _sum(src: Tensor, index: Tensor, dim: int, size: int, out: Tensor | None = None) -> Tensor:
+    total = src.new_zeros((*src.shape[:dim], size, *src.shape[dim + 1 :])) if out is None else out
+    return total.index_add_(dim, index, src) if index.dim() == 1 else total.scatter_add_(dim, index, src)
+
+
+def _mean(src: Tensor, index: Tensor, dim: int, size: int, out: Tensor | None) -> Tensor:
+    total = _sum(src, index, dim, size, out)
     count = _sum(torch.ones_like(index), index, min(dim, index.dim() - 1), size).clamp_(min=1)
     count = broadcast(count, total, dim)
+    if out is not None:
+        return total.div_(count, rounding_mode=None if total.is_floating_point() else "floor")
     return total / count if total.is_floating_point() else (total // count).to(src.dtype)
 
 
-def _extreme(src: Tensor, index: Tensor, dim: int, size: int, reduce: str) -> Tensor:
+def _extreme(src: Tensor, index: Tensor, dim: int, size: int, out: Tensor | None, reduce: str) -> tuple[Tensor, Tensor]:
     index = broadcast(index, src, dim)
     length = src.shape[dim]
     shape = (*src.shape[:dim], size, *src.shape[dim + 1 :])
@@ -141,21 +206,9 @@ def _extreme(src: Tensor, index: Tensor, dim: int, size: int, reduce: str) -> Te
         first = torch.full(shape, length, device=src.device)
         first.scatter_reduce_(dim, index, position.masked_fill(~attains, length), "amin")
     zero = src.new_zeros((*src.shape[:dim], 1, *src.shape[dim + 1 :]))
-    return torch.cat([src, zero], dim).gather(dim, first)
-
-
-def _min(src: Tensor, index: Tensor, dim: int, size: int) -> Tensor:
-    return _extreme(src, index, dim, size, "amin")
-
-
-def _max(src: Tensor, index: Tensor, dim: int, size: int) -> Tensor:
-    return _extreme(src, index, dim, size, "amax")
-
-
-_REDUCTIONS: dict[str, Callable[[Tensor, Tensor, int, int], Tensor]] = {
-    "sum": _sum,
-    "add": _sum,
-    "mean": _mean,
-    "min": _min,
-    "max": _max,
-}
+    result = torch.cat([src, zero], dim).gather(dim, first)
+    if out is None:
+        return result, first
+    better = (result < out if reduce == "amin" else result > out) | ((result != result) & (out == out))
+    better &= first < length
+    return out.copy_(torch.where(better, result, out)), first.masked_fill(~better, length)

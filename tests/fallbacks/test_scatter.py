@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fallbacks.scatter import broadcast, scatter, segment_coo, segment_csr
+from ocp_dc.fallbacks.scatter import (
+    broadcast,
+    scatter,
+    scatter_add,
+    scatter_max,
+    scatter_mean,
+    scatter_min,
+    scatter_sum,
+    segment_coo,
+    segment_csr,
+)
 
 from tests.helpers.tolerances import FINITE_DIFFERENCE
 
@@ -62,6 +74,71 @@ def test_scatter_is_the_loop(reduce, case, negative_dim):
     assert torch.equal(scatter(src, index, given_dim, dim_size=size, reduce=reduce), expected)
     assert torch.equal(scatter(src, full, given_dim, dim_size=size, reduce=reduce), expected)
     assert torch.equal(broadcast(index, src, given_dim), full)
+
+
+def reduced_into(start: float, values: list[float], reduce: str, whole: bool) -> float:
+    """Return what a segment holds that held ``start``: torch_scatter divides the whole sum by the number of entries."""
+    if not values:
+        return start
+    if reduce == "mean":
+        total = start + sum(values)
+        return total // len(values) if whole else total / len(values)
+    return reduced([start, *values], reduce, whole)
+
+
+@pytest.mark.parametrize("reduce", REDUCTIONS)
+@settings(deadline=None, max_examples=40)
+@given(cases(), st.integers(0, 100), st.booleans())
+def test_out_is_changed_in_place(reduce, case, seed, expanded):
+    src, index, dim, size = case
+    shape = [size if d == dim else n for d, n in enumerate(src.shape)]
+    generator = torch.Generator().manual_seed(seed)
+    out = torch.randint(-WHOLE, WHOLE, shape, generator=generator).to(src.dtype)
+    full = index.view([-1 if d == dim else 1 for d in range(src.dim())]).expand(src.shape)
+    expected = out.clone().movedim(dim, -1)
+    whole = not src.is_floating_point()
+    slices = itertools.product(*(range(n) for n in expected.shape))
+    columns = src.movedim(dim, -1)
+    for *place, s in slices:
+        members = [v for v, i in zip(columns[tuple(place)].tolist(), index.tolist(), strict=True) if i == s]
+        expected[(*place, s)] = reduced_into(expected[(*place, s)].item(), members, reduce, whole)
+    # dim_size has no say where there is an out
+    result = scatter(src, full if expanded else index, dim, out, 17, reduce)
+    assert result is out
+    assert torch.equal(out, expected.movedim(-1, dim))
+
+
+def test_the_functions_by_name():
+    src, index = torch.tensor([3.0, 1.0, 3.0, 5.0]), torch.tensor([0, 0, 2, 0])
+    assert scatter_sum(src, index).tolist() == scatter_add(src, index).tolist() == [9, 0, 3]
+    assert scatter_mean(src, index, 0, None, 4).tolist() == [3, 0, 3, 0]
+    values, positions = scatter_min(src, index)
+    assert (values.tolist(), positions.tolist()) == ([1, 0, 3], [1, 4, 2])
+    values, positions = scatter_max(src, index, out=torch.tensor([4.0, 7.0, 3.0]))
+    assert (values.tolist(), positions.tolist()) == ([5, 7, 3], [3, 4, 4])  # a tie leaves the value of out
+    assert scatter_add(src, index, out=torch.ones(3)).tolist() == [10, 1, 4]
+    assert segment_coo(src, index, torch.ones(3)).tolist() == [10, 1, 4]
+
+
+def test_segments_given_by_boundaries_overwrite_out():
+    out = torch.full((3,), 7.0)
+    assert segment_csr(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 2, 2, 3]), out) is out
+    assert out.tolist() == [3, 0, 3]
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", "min", "max"])
+def test_derivatives_by_src_and_by_out(reduce):
+    generator = torch.Generator().manual_seed(4)
+    src = torch.randn(6, 2, dtype=torch.float64, generator=generator).requires_grad_()
+    start = torch.randn(4, 2, dtype=torch.float64, generator=generator).requires_grad_()
+    index = torch.tensor([0, 3, 0, 0, 3, 1])
+
+    def function(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return scatter(x**3, index, 0, y**3, reduce=reduce)
+
+    relative, absolute = FINITE_DIFFERENCE
+    assert torch.autograd.gradcheck(function, (src, start), eps=1e-5, rtol=relative, atol=absolute)
+    assert torch.autograd.gradgradcheck(function, (src, start), eps=1e-5, rtol=relative, atol=absolute)
 
 
 @pytest.mark.parametrize("reduce", REDUCTIONS)
@@ -120,6 +197,9 @@ def test_nan_is_never_hidden():
     src = torch.tensor([1.0, float("nan"), 2.0])
     for reduce in REDUCTIONS:
         assert scatter(src, torch.tensor([0, 0, 1]), reduce=reduce).isnan().tolist() == [True, False]
+        assert scatter(src, torch.tensor([0, 0, 1]), 0, torch.ones(2), reduce=reduce).isnan().tolist() == [True, False]
+        held = scatter(src[:1], torch.tensor([0]), 0, torch.tensor([float("nan"), 1.0]), reduce=reduce)
+        assert held.isnan().tolist() == [True, False]
 
 
 @pytest.mark.parametrize("reduce", ["sum", "mean", "min", "max"])
@@ -153,7 +233,9 @@ def test_the_first_of_equal_entries_gets_the_gradient(reduce):
     [
         (lambda x, i: scatter(x, i, reduce="men"), "Did you mean 'mean'"),
         (lambda x, i: scatter(x, i, dim=1), r"dim=1.*shape is \(3,\)"),
-        (lambda x, i: scatter(x, i, out=x), "install torch_scatter"),
+        (lambda x, i: scatter(x, i, out=torch.zeros(2, 3)), r"out of shape \(2, 3\).*shape of src, \(3,\)"),
+        (lambda x, i: scatter(torch.ones(3, 2), i, 0, torch.zeros(3, 1)), r"out of shape \(3, 1\)"),
+        (lambda x, i: segment_csr(x, torch.tensor([0, 3]), out=x), r"out of shape \(3,\), expected \(1,\)"),
         (lambda x, i: segment_csr(x, torch.tensor([0, 4])), "within the 3 rows"),
         (lambda x, i: segment_csr(x, torch.tensor([2, 1])), "ascending"),
         (lambda x, i: segment_csr(x, torch.tensor([[0, 3]])), "one-dimensional"),
