@@ -30,7 +30,8 @@ OURS = {
     "data": BELOW,
     "training": BELOW,
     "evaluation": MIDDLE,
-    "fairchem1": (*MIDDLE, "ocp_dc.evaluation"),
+    "fallbacks": CORE,
+    "fairchem1": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.fallbacks"),
     "pinn": (*MIDDLE, "ocp_dc.evaluation"),
     "study": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.fairchem1", "ocp_dc.pinn"),
 }
@@ -40,6 +41,7 @@ THIRD_PARTY = {
     "surgery": {"torch"},
     "labels": {"torch", "numpy"},
     "training": {"torch", "numpy", "yaml"},
+    "fallbacks": {"torch", "torch_geometric", "scipy"},
 }
 
 

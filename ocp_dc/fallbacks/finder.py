@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FAIRCHEM_VERSION = "1.10.0"
+PLUGIN = "ocp_dc.fairchem1"
 REGISTRY = "fairchem.core.common.registry"
 TRANSFORMS = "fairchem.core.modules.transforms"
 TRANSFORM = "label_rescaling"
@@ -116,4 +117,6 @@ def _name_transform(transforms: Any) -> None:
 
 
 def _load_plugin() -> None:
-    import ocp_dc.fairchem1  # noqa: F401
+    from importlib import import_module
+
+    import_module(PLUGIN)  # by its name: this package lies below it

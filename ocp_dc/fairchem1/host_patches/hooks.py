@@ -41,8 +41,7 @@ def check_version() -> None:
         found = "none"
     if found != FAIRCHEM_VERSION:
         raise UserError(
-            f"ocp_dc.fairchem1 needs fairchem-core {FAIRCHEM_VERSION}, found {found}; "
-            f"pip install --no-deps fairchem-core=={FAIRCHEM_VERSION}"
+            f"ocp_dc.fairchem1 needs fairchem-core {FAIRCHEM_VERSION}, found {found}; pip install 'ocp_dc[fairchem1]'"
         )
 
 
