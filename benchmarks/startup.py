@@ -1,8 +1,8 @@
 """What the `.pth` file costs at each start of Python.
 
 `python -c pass`, with the file's line in a `sitecustomize.py` and with an empty one, taking turns; the folder of the
-package is on the path in both, and the file that may be installed is switched off. CPU time, which a busy machine disturbs less than wall time: the least, the median, and
-the median of the differences within a turn, in milliseconds:
+package is on the path in both, and a `.pth` file that is installed is switched off. CPU time, which a busy machine
+disturbs less than wall time: the least, the median, and the median of the differences within a turn, in milliseconds:
 
     python benchmarks/startup.py --turns 200
 """

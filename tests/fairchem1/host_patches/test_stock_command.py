@@ -84,9 +84,10 @@ print("ready")
 
 @pytest.mark.slow
 def test_real_packages_win_and_names_are_found_with_them(tmp_path):
-    (tmp_path / "torch_scatter.py").write_text(
-        "from ocp_dc.fallbacks.scatter import scatter, segment_coo, segment_csr\n__version__ = 'real'\n"
-    )
+    (tmp_path / "torch_scatter").mkdir()
+    source = "from ocp_dc.fallbacks.scatter import broadcast, scatter, segment_coo, segment_csr\n__version__ = 'real'\n"
+    for name in ("__init__", "utils"):
+        (tmp_path / "torch_scatter" / f"{name}.py").write_text(source)
     code = """
 import fairchem.core, torch_scatter
 from fairchem.core.common.registry import registry
