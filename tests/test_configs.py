@@ -112,7 +112,6 @@ def test_recipes_come_one_after_the_other_and_before_overrides(tmp_path):
             r"--with dc/schnt: no such file; expected a recipe such as dc/schnet\..* Did you mean dc/schnet\?",
         ),
         ("studies/extent", "extent.yml: is a study"),
-        ("dc/painn", "force_gradients"),
     ],
 )
 def test_recipes_that_are_none(recipe, message):
