@@ -119,9 +119,9 @@ def stock_config(model: str, out: Path) -> Path:
     """Return the config of a model; EquiformerV2's is PaiNN's with another model, written to ``out``."""
     if model != "equiformer_v2":
         return config_path(f"{model}-stock")
-    inner, outer = (yaml.safe_load(config_path(name).read_text()) for name in ("_painn", "painn-stock"))
     path = out / "equiformer_v2.yml"
-    blocks = {**inner, **outer, "model": EQUIFORMER_V2, "includes": [str(config_path("_base"))]}
+    includes = [str(config_path(name)) for name in ("_base", "_one_cycle", "_rescaled")]
+    blocks = {"includes": includes, "model": EQUIFORMER_V2}
     path.write_text(yaml.safe_dump(blocks))
     return path
 

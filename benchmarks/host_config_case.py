@@ -182,7 +182,7 @@ def fallbacks_alone() -> None:
     package = ModuleType("ocp_dc.fairchem1")
     package.__path__ = [str(Path(ocp_dc.__file__).with_name("fairchem1"))]
     sys.modules["ocp_dc.fairchem1"] = package
-    importlib.import_module("ocp_dc.fairchem1.host_patches.fallbacks").install()
+    importlib.import_module("ocp_dc.fallbacks.install").install()
     importlib.import_module("ocp_dc.fairchem1.host_patches.basis_cache").install()
     importlib.import_module("fairchem.core.common.utils").setup_imports()
     importlib.import_module("fairchem.core._cli")

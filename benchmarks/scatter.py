@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 import ocp_dc
-from ocp_dc.fairchem1.host_patches.fallbacks import install
-from ocp_dc.fairchem1.host_patches.fallbacks.radius import radius_graph
-from ocp_dc.fairchem1.host_patches.fallbacks.scatter import scatter
+from ocp_dc.fallbacks.install import install
+from ocp_dc.fallbacks.radius import radius_graph
+from ocp_dc.fallbacks.scatter import scatter
 
 SAMPLE = Path(ocp_dc.__file__).parent / "data" / "sample" / "ethanol_500K_gfn2.npz"
 MOLECULES, CUTOFF, CHANNELS = 32, 6.0, 128  # Å

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # typing would double the time that Python takes for the .pth file of this package
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path

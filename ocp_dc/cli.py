@@ -16,6 +16,7 @@ from ocp_dc.core.search_path import share_with_children
 from ocp_dc.pinn.commands import add_pinn
 
 DEBUG = "--debug"
+WITH_HELP = "change the config by a recipe such as dc/schnet, before overrides; may be given several times"
 MAIN_HELP = "run fairchem's main with the plugin loaded: train, validate, predict, run-relaxations"
 
 
@@ -63,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ocp-dc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("main", help=MAIN_HELP, add_help=False)
+    _adder(
+        commands, "configs", _configs, "list the configs that ship; every command takes them by name, from any folder"
+    )
 
     add = _adder(
         commands, "prepare", _prepare, "turn structures with energies and forces into LMDBs that fairchem reads"
@@ -91,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     add = _adder(
         commands, "inspect", _inspect, "build a config's model and print what surgery would change", overrides=True
     )
-    add("config", help="a config; overrides such as --model.dc.region=full may follow")
+    add("config", help="a config, or the name of one that ships; overrides such as --model.dc.region=full may follow")
+    add("--with", dest="recipes", action="append", default=[], metavar="RECIPE", help=WITH_HELP)
 
     add = _adder(
         commands,
@@ -100,7 +105,8 @@ def _parser() -> argparse.ArgumentParser:
         "fit GemNet's scale factors for a config's surgery, before training",
         overrides=True,
     )
-    add("config", help="a config; overrides such as --dataset.train.src=data/ethanol/train may follow")
+    add("config", help="a config, or the name of one that ships; overrides such as --dataset.train.src=DIR may follow")
+    add("--with", dest="recipes", action="append", default=[], metavar="RECIPE", help=WITH_HELP)
     add("--out", type=Path, metavar="FILE", help="the JSON file to write (default: CONFIG-scales.json, here)")
     add("--batches", type=int, default=16, metavar="N", help="training batches to fit on (default: 16)")
     add("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
@@ -117,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     study = commands.add_parser("study", help="ablation studies: run one, or report what it found")
     actions = study.add_subparsers(dest="action", required=True, metavar="run|report")
     add = _adder(actions, "run", _study_run, "train every arm of a study with every seed, and report")
-    add("study", type=Path, help="the study, such as configs/studies/coefficient.yml")
+    add("study", help="the study, such as studies/coefficient, which ships, or a file")
     add("--out", type=Path, required=True, metavar="DIR", help="its folder; what is done there is not done again")
     add("--budget", default="full", metavar="B", help="smoke, or such as '8 epochs', '500 steps', '3 minutes' (a run)")
     add("--data", nargs="+", default=(), metavar="D", help="data sets: names of the study's, FOLDER, or NAME=FOLDER")
@@ -151,6 +157,14 @@ def _adder(
     return parser.add_argument
 
 
+def _configs(args: argparse.Namespace) -> int:
+    from ocp_dc.core.config_names import shipped_configs
+
+    for config in shipped_configs():
+        print(f"{config.name:34}  {config.summary}")
+    return 0
+
+
 def _prepare(args: argparse.Namespace) -> int:
     from ocp_dc.data.prepare import prepare
     from ocp_dc.data.summary_table import summary_table
@@ -178,7 +192,7 @@ def _prepare(args: argparse.Namespace) -> int:
 def _inspect(args: argparse.Namespace) -> int:
     from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 
-    print(inspect_config(args.config, args.overrides))
+    print(inspect_config(args.config, args.overrides, args.recipes))
     return 0
 
 
@@ -186,7 +200,8 @@ def _fit_scales(args: argparse.Namespace) -> int:
     from ocp_dc.fairchem1.train.fit_scales import fit_config, table
 
     out = args.out or Path(f"{Path(args.config).stem}-scales.json")
-    print(table(fit_config(args.config, out, args.overrides, batches=args.batches, cpu=args.cpu)))
+    fitted = fit_config(args.config, out, args.overrides, recipes=args.recipes, batches=args.batches, cpu=args.cpu)
+    print(table(fitted))
     print(f"written to {out}; train with --model.scale_file={out}")
     return 0
 

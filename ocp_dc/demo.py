@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import sysconfig
 import time
 from pathlib import Path
 
 from rich.console import Console
 from tqdm import tqdm
 
+from ocp_dc.core.config_names import configs_folder
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path
@@ -60,10 +60,8 @@ def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
 
 
 def config_path(name: str) -> Path:
-    """Return the path of an MD17 config that ships with the project."""
-    relative = Path("configs", "md17", f"{name}.yml")
-    checkout = Path(__file__).parents[1] / relative
-    return checkout if checkout.is_file() else Path(sysconfig.get_path("data"), "share", "ocp_dc", relative)
+    """Return the path of an MD17 config that ships with the package."""
+    return configs_folder() / "md17" / f"{name}.yml"
 
 
 def _train_all(data: Path, out: Path, epochs: int, seed: int) -> None:

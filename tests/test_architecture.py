@@ -30,8 +30,9 @@ OURS = {
     "data": BELOW,
     "training": BELOW,
     "plotting": CORE,
+    "fallbacks": CORE,
     "evaluation": (*MIDDLE, "ocp_dc.plotting"),
-    "fairchem1": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation"),
+    "fairchem1": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.fallbacks"),
     "pinn": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation"),
     "study": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.fairchem1", "ocp_dc.pinn"),
 }
@@ -42,6 +43,7 @@ THIRD_PARTY = {
     "labels": {"torch", "numpy"},
     "training": {"torch", "numpy", "yaml"},
     "plotting": {"matplotlib", "numpy"},
+    "fallbacks": {"torch", "torch_geometric", "scipy"},
 }
 
 

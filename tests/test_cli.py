@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import ocp_dc
 from ocp_dc import __version__
 from ocp_dc.cli import _parser, main
+from ocp_dc.core.config_names import shipped_configs
 from ocp_dc.data.sample import sample_path
 
 
@@ -28,7 +32,7 @@ COMMANDS = list(commands(_parser()))
 
 
 def test_the_commands_are_those_of_the_documentation():
-    documented = "main prepare inspect fit-scales evaluate study pinn demo".split()
+    documented = "main configs prepare inspect fit-scales evaluate study pinn demo".split()
     deeper = [["study", "run"], ["study", "report"], ["pinn", "train"], ["pinn", "data"]]
     assert {" ".join(command) for command in COMMANDS} >= {"", *documented, *map(" ".join, deeper)}
 
@@ -41,6 +45,7 @@ def test_help(command, capsys):
     out, error = capsys.readouterr()
     assert out.startswith(f"usage: {' '.join(['ocp-dc', *command])}")
     assert len(out.splitlines()) > 5
+    assert ("--with" in out) == (command in (["main"], ["inspect"], ["fit-scales"]))
     assert error == ""
 
 
@@ -70,6 +75,51 @@ def test_as_a_module_and_with_a_wrong_command():
     assert done.returncode == 2
     assert "trian" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_configs(capsys):
+    assert main(["configs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [config.name for config in shipped_configs()]
+    assert any(line.startswith("md17/schnet-dc.yml  ") for line in lines)
+
+
+NO_HOST = """
+import importlib.metadata, sys
+class Missing:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] == "fairchem":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing)
+found = importlib.metadata.version
+def version(name):
+    if name == "fairchem-core":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return found(name)
+importlib.metadata.version = version
+from ocp_dc.cli import main
+assert main(["configs"]) == 0
+for command in (
+    ["main", "--mode", "train", "--config-yml", "md17/schnet-dc"],
+    ["inspect", "md17/schnet-dc"],
+    ["fit-scales", "md17/gemnet_t-dc"],
+    ["evaluate", "checkpoint.pt", "data", "--out", "evaluation"],
+    ["study", "run", "studies/extent", "--out", "study", "--dry-run"],
+):
+    assert main(command) == 2, command
+"""
+
+
+@pytest.mark.slow
+def test_where_no_host_is_installed(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(ocp_dc.__file__).parents[1])}
+    command = [sys.executable, "-c", NO_HOST]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 5
+    assert all("pip install 'ocp_dc[fairchem1]'" in error for error in errors), errors
 
 
 def test_prepare(tmp_path, capsys):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ocp_dc.core.errors import UserError
 from ocp_dc.demo import config_path
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1.infer import inspect_model
@@ -16,7 +17,7 @@ from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 
 ROOT = Path(__file__).parents[1]
 inspect = functools.cache(inspect_config)
-OTHERS = ("pinn", "studies")  # which have tests of their own
+OTHERS = ("dc", "pinn", "studies")  # recipes, which are no whole configs, and what has tests of its own
 CONFIGS = sorted(
     path
     for path in (ROOT / "configs").rglob("*.yml")
@@ -68,12 +69,78 @@ def test_the_md17_configs_are_there():
 def test_the_catalysis_configs_are_there(folder, splits):
     names = {path.stem for path in CONFIGS if path.parent.name == folder}
     models = ("schnet", "dimenetplusplus", "gemnet_t", "gemnet_oc", "painn", "cgcnn")
-    assert {f"{model}{split}-{kind}" for model in models for split in splits for kind in ("stock", "dc")} <= names
+    assert {f"{model}{split}-stock" for model in models for split in splits} <= names
+    assert {f"{model}-dc" for model in models} <= names
 
 
-def resolved(folder, name):
-    path = str(ROOT / "configs" / folder / f"{name}.yml")
-    return run_main.resolve(*run_main.parse(["--mode", "train", "--config-yml", path]))
+def resolved(folder, name, *recipes):
+    return run_main.resolve_training(f"{folder}/{name}", recipes=recipes)
+
+
+RECIPES = sorted(path.stem for path in (ROOT / "configs" / "dc").glob("*.yml"))
+
+
+@pytest.mark.parametrize("folder", ["md17", "oc20", "oc22"])
+@pytest.mark.parametrize("model", RECIPES)
+def test_a_dc_config_is_the_stock_one_with_the_recipe(folder, model, tmp_path, monkeypatch):
+    if not (ROOT / "configs" / folder / f"{model}-stock.yml").exists():
+        pytest.skip(f"{folder} has no {model}")
+    monkeypatch.chdir(tmp_path)
+    stock, dc = (resolved(folder, f"{model}-{kind}") for kind in ("stock", "dc"))
+    assert resolved(folder, f"{model}-stock", f"dc/{model}") == dc
+    assert dc["model"].pop("dc")
+    assert dc == stock
+
+
+def test_recipes_come_one_after_the_other_and_before_overrides(tmp_path):
+    (tmp_path / "more.yml").write_text("model: {dc: {region: full}}\noptim: {max_epochs: 3}\n")
+    recipes = ["dc/schnet", str(tmp_path / "more.yml")]
+    config = run_main.resolve_training("md17/schnet-stock", ["--optim.max_epochs=4"], recipes)
+    assert config["model"]["dc"] == {
+        "activation": {"name": "irelu", "coefficient": 0.25},
+        "region": "full",
+        "elsewhere": "mish",
+    }
+    assert config["optim"]["max_epochs"] == 4
+    assert run_main.resolve_training("md17/schnet-stock", recipes=recipes)["optim"]["max_epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (
+            "dc/schnt",
+            r"--with dc/schnt: no such file; expected a recipe such as dc/schnet\..* Did you mean dc/schnet\?",
+        ),
+        ("studies/extent", "extent.yml: is a study"),
+    ],
+)
+def test_recipes_that_are_none(recipe, message):
+    with pytest.raises(UserError, match=message):
+        run_main.resolve_training("md17/schnet-stock", recipes=[recipe])
+
+
+def test_a_config_of_a_user_includes_those_that_ship_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("md17/_schnet.yml", "configs/md17/_schnet.yml"):
+        (tmp_path / "mine.yml").write_text(f"includes: [{name}, dc/schnet.yml]\noptim: {{max_epochs: 2}}\n")
+        config = run_main.resolve_training("mine.yml")
+        assert config["model"]["dc"]["region"] == "output"
+        assert config["optim"]["max_epochs"] == 2
+    (tmp_path / "mine.yml").write_text("includes: [md17/_shnet.yml]\n")
+    with pytest.raises(UserError, match=r"includes: md17/_shnet\.yml: no such file"):
+        run_main.resolve_training("mine.yml")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_loader_of_fairchem_reads_the_same(path):
+    """The stock `fairchem` command reads these files too."""
+    from fairchem.core.common import utils  # after ocp_dc.fairchem1, whose stand-ins it may need
+
+    blocks, _, conflicts = utils.load_config(path)
+    assert conflicts == []
+    ours = resolved(path.parent.name, path.stem)
+    assert {key: ours[key] for key in blocks} == blocks
 
 
 @pytest.mark.parametrize(
@@ -101,7 +168,8 @@ def resolved(folder, name):
 )
 def test_settings_of_oc20(name, src, interactions, batch, forces, milestones, epochs):
     """As published: fairchem's configs/oc20/s2ef. The arms of a pair differ in the model's dc block alone."""
-    stock, dc = (resolved("oc20", f"{name}-{kind}") for kind in ("stock", "dc"))
+    stock = resolved("oc20", f"{name}-stock")
+    dc = resolved("oc20", f"{name}-stock", f"dc/{name.partition('-')[0]}")
     assert stock["dataset"]["train"]["src"] == f"data/s2ef/{src}/train"
     assert stock["model"].get("num_interactions") == interactions
     assert stock["loss_functions"][1]["forces"]["coefficient"] == forces

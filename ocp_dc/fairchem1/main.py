@@ -31,7 +31,8 @@ DESCRIPTION = (
 )
 EPILOG = (
     "Anything in the config can be changed on the command line: --optim.max_epochs=50 --dataset.train.src=data/train. "
-    "Example: ocp-dc main --mode train --config-yml configs/md17/schnet-dc.yml --cpu --identifier first"
+    "Example: ocp-dc main --mode train --config-yml md17/schnet-dc --cpu --identifier first. "
+    "Configs that ship are found by name from any folder; `ocp-dc configs` lists them."
 )
 NEEDS_CHECKPOINT = ("predict", "validate", "run-relaxations")
 NEEDS_SPLIT = {"train": "train", "predict": "test", "validate": "val", "run-relaxations": "relax"}
@@ -68,6 +69,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         "ocp-dc main", description=DESCRIPTION, epilog=EPILOG, parents=[fairchems], conflict_handler="resolve"
     )
+    add_with_option(parser)
     add_checkpoint_options(parser)
     args, overrides = parser.parse_known_args(list(arguments))
     for override in overrides:
@@ -77,6 +79,18 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         raise UserError("--mode is missing; give train, predict, validate or run-relaxations")
     machine_check.check_flags(args)
     return args, [*overrides, *checkpoint_overrides(args)]
+
+
+def add_with_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--with``, which names recipes; :func:`ocp_dc.fairchem1.train.run_config.build_config` applies them."""
+    parser.add_argument(
+        "--with",
+        dest="recipes",
+        action="append",
+        default=[],
+        metavar="RECIPE",
+        help="change the config by a recipe such as dc/schnet, before overrides; may be given several times",
+    )
 
 
 def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
@@ -116,6 +130,21 @@ def resolve(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
     config = build_config(args, overrides)
     check_run_config(config, [override.partition("=")[0].removeprefix("--") for override in overrides])
     return config
+
+
+def resolve_training(config_path: str, overrides: Sequence[str] = (), recipes: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the checked config of a training run that no command line of fairchem's starts.
+
+    Args:
+        config_path: the YAML file, or the name of one that ships.
+        overrides: changes such as ``--model.dc.region=full``.
+        recipes: such as ``dc/schnet``; applied before the overrides.
+
+    Raises:
+        UserError: the file is no run config, or the config does not hold.
+    """
+    named = [f"--with={recipe}" for recipe in recipes]
+    return resolve(*parse(["--mode", "train", "--config-yml", config_path, *named, *overrides]))
 
 
 def check_mode(config: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ def add_pinn(commands: argparse._SubParsersAction, add_command: Callable[..., Ca
     pinn = commands.add_parser("pinn", help="physics-informed tasks: train one, or generate its data")
     actions = pinn.add_subparsers(dest="action", required=True, metavar="train|data")
     add = add_command(actions, "train", _train, "train a physics-informed task, or go on with it", overrides=True)
-    add("config", type=Path, help="such as configs/pinn/advection.yml; --dc.activation=irelu and the like may follow")
+    add("config", help="such as pinn/advection, which ships, or a file; --dc.activation=irelu and the like may follow")
     add("--out", type=Path, required=True, metavar="DIR", help="its folder; an unfinished training run there goes on")
     add("--budget", default="full", metavar="B", help="full, or smoke: seconds, to see that everything runs")
     add("--seed", type=int, metavar="S", help="seed in the place of the config's")

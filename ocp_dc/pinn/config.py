@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ocp_dc.core.config_names import find_config
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.options import check_keys
 from ocp_dc.core.overrides import apply_override, parse_override
@@ -17,6 +18,7 @@ from ocp_dc.pinn.options import TOP_LEVEL, PinnOptions
 
 BUDGETS = ("full", "smoke")
 PATH = "--data.path="
+EXPECTED = "a config such as configs/pinn/advection.yml"
 # seconds on one core; a config's own `smoke` block comes on top
 SMOKE: dict[str, Any] = {
     "optim": {"iterations": 30},
@@ -35,7 +37,7 @@ def resolve(
     """Return a config as plain data with all defaults filled in; :class:`PinnOptions` reads it.
 
     Args:
-        config: a YAML file, or its content.
+        config: a YAML file, the name of one that ships, such as ``pinn/advection``, or its content.
         overrides: texts such as ``--dc.activation=irelu``; see :func:`ocp_dc.core.overrides.parse_override`.
         budget: ``full``, or ``smoke`` for a training run of seconds that learns nothing.
         seed: replaces the config's.
@@ -43,7 +45,7 @@ def resolve(
     Raises:
         UserError: the file cannot be read, or a key, a value, an override or the budget is not valid.
     """
-    raw = copy.deepcopy(dict(config)) if isinstance(config, Mapping) else _read(Path(config))
+    raw = copy.deepcopy(dict(config)) if isinstance(config, Mapping) else _read(find_config(config, EXPECTED))
     check_keys(raw, (*TOP_LEVEL, "smoke"), "config")
     changes = raw.pop("smoke", None) or {}
     if budget not in BUDGETS:
@@ -87,7 +89,7 @@ def _plain(options: PinnOptions, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    blocks = read_yaml(path, "a config such as configs/pinn/advection.yml")
+    blocks = read_yaml(path, EXPECTED)
     check_kind(blocks, "pinn", path)
     return blocks
 

@@ -23,7 +23,7 @@ from ocp_dc.study.spec import ArmSpec, read_study
 
 
 def run_study(
-    study: Path,
+    study: str | Path,
     out: Path,
     choices: Choices,
     *,
@@ -37,7 +37,7 @@ def run_study(
     """Plan a study, make the runs that have no result yet, and write the report.
 
     Args:
-        study: its YAML.
+        study: its YAML, or the name of one that ships.
         out: its folder; runs that lie there are taken as they are.
         choices: budget, data sets, models, arms and seeds.
         command: what the user typed, for the report.

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ocp_dc.core.config_names import find_config
 from ocp_dc.core.digests import text_digest
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.study.deltas import apply_changes
@@ -176,7 +177,8 @@ def _case(
     where = f"{study.path.name}, arm {arm.name!r}, model {model!r}"
     try:
         base = str(arm.base or study.options.base).replace("{model}", model).replace("{configs}", options.configs)
-        config = by.load(study.path.parent / base)
+        beside = study.path.parent / base
+        config = by.load(beside if beside.exists() else find_config(base, "the config that an arm starts from"))
         steps = (("common", study.options.common), (f"models.{model}", study.models[model]))
         every = (*steps, (f"data.{data}.changes", options.changes), *arm.changes)
         for path, changes in every:

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ocp_dc.core.config_names import find_config
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.core.options import check_containers, check_keys, parse
 from ocp_dc.core.yaml_config import check_kind, included_files, read_yaml
 from ocp_dc.study.options import StudyOptions, check_seeds
 
 MODEL = "model"  # name of the axis of models in `exclude`
+EXPECTED = "a study such as configs/studies/coefficient.yml"
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # categories: control, surrogate, ends of lines and paragraphs
 
 
@@ -54,12 +56,13 @@ class Study:
         )
 
 
-def read_study(path: Path) -> Study:
-    """Read the file of a study; its keys replace those of the files that it includes (``includes:``).
+def read_study(path: str | Path) -> Study:
+    """Read a study: a file, or one that ships, by name; what it includes (``includes:``) comes first, key by key.
 
     Raises:
         UserError: no such file, no YAML, an unknown key, or arms that contradict each other.
     """
+    path = find_config(path, EXPECTED)
     block = _load(path, ())
     options = parse(StudyOptions, block, str(path.name))
     check_containers(StudyOptions, block, path.name)
@@ -87,7 +90,7 @@ def read_study(path: Path) -> Study:
 def _load(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in above:
         raise UserError(f"{path}: includes itself")
-    block = read_yaml(path, "a study such as configs/studies/coefficient.yml")
+    block = read_yaml(path, EXPECTED)
     check_kind(block, "study", path)
     included: dict[str, Any] = {}
     if block.get("includes") is None:

@@ -75,10 +75,10 @@ def edit(tree: Tree) -> None:
     """Add the module and import from it everywhere."""
     tree.write(f"{PACKAGE}/__init__.py", INIT)
     for name in ("scatter", "sparse", "radius"):
-        source = ours.text(f"fairchem1/host_patches/fallbacks/{name}.py")
+        source = ours.text(f"fallbacks/{name}.py")
         tree.write(
             f"{PACKAGE}/_{name}.py",
-            source.replace("ocp_dc.fairchem1.host_patches.fallbacks.scatter", f"{MODULE}._scatter"),
+            source.replace("ocp_dc.fallbacks.scatter", f"{MODULE}._scatter"),
         )
     for path in tree.python_files():
         if IMPORT.search(tree.text(path)):

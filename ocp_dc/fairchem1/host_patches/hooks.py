@@ -19,8 +19,7 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.safe_npz import load_npz
 from ocp_dc.fairchem1.host_patches import data_doors
-
-FAIRCHEM_VERSION = "1.10.0"
+from ocp_dc.fallbacks.finder import FAIRCHEM_VERSION
 
 
 def install() -> None:
@@ -42,8 +41,7 @@ def check_version() -> None:
         found = "none"
     if found != FAIRCHEM_VERSION:
         raise UserError(
-            f"ocp_dc.fairchem1 needs fairchem-core {FAIRCHEM_VERSION}, found {found}; "
-            f"pip install --no-deps fairchem-core=={FAIRCHEM_VERSION}"
+            f"ocp_dc.fairchem1 needs fairchem-core {FAIRCHEM_VERSION}, found {found}; pip install 'ocp_dc[fairchem1]'"
         )
 
 
@@ -53,9 +51,9 @@ def missing_packages() -> None:
     Fallbacks in pure PyTorch stand in, only where the compiled package is missing. scipy 1.17 dropped sph_harm, which
     one of fairchem's basis files imports.
     """
-    from ocp_dc.fairchem1.host_patches import fallbacks
+    from ocp_dc.fallbacks.install import install as install_fallbacks
 
-    fallbacks.install()
+    install_fallbacks()
 
 
 def weights_only_loading() -> None:

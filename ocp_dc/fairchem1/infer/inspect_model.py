@@ -15,18 +15,18 @@ from ocp_dc.labels import LabelOptions
 from ocp_dc.training import stability
 
 
-def inspect_config(config_path: str, overrides: Sequence[str] = ()) -> str:
+def inspect_config(config_path: str, overrides: Sequence[str] = (), recipes: Sequence[str] = ()) -> str:
     """Return a description of the model that a config builds; nothing is trained and no data is read.
 
     Args:
-        config_path: the YAML file.
+        config_path: the YAML file, or the name of one that ships.
         overrides: changes such as ``--model.dc.region=full``.
+        recipes: such as ``dc/schnet``; applied before the overrides.
 
     Raises:
         UserError: the config does not hold, or surgery cannot do what it asks for.
     """
-    args, rest = run_main.parse(["--mode", "train", "--config-yml", config_path, *overrides])
-    config = run_main.resolve(args, rest)
+    config = run_main.resolve_training(config_path, overrides, recipes)
     model = build_model(config["model"])
     report = surgery_report(model)
     conservative = getattr(model, "conservative", None)

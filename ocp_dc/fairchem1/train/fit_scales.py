@@ -52,16 +52,23 @@ class Fitted:
 
 
 def fit_config(
-    config_path: str, out: Path, overrides: Sequence[str] = (), *, batches: int = 16, cpu: bool = False
+    config_path: str,
+    out: Path,
+    overrides: Sequence[str] = (),
+    *,
+    recipes: Sequence[str] = (),
+    batches: int = 16,
+    cpu: bool = False,
 ) -> list[Fitted]:
     """Fit the factors of a config's model on its training set, and write them as a file for ``model.scale_file``.
 
     The weights are those that a training with the same seed starts from. Labels play no part.
 
     Args:
-        config_path: the YAML file.
+        config_path: the YAML file, or the name of one that ships.
         out: the JSON file to write.
         overrides: changes such as ``--dataset.train.src=data/ethanol/train`` or ``--seed=1``.
+        recipes: such as ``dc/gemnet_t``; applied before the overrides.
         batches: how many batches of ``optim.batch_size`` to fit on.
         cpu: stay on the CPU where there is a GPU.
 
@@ -74,8 +81,7 @@ def fit_config(
     if out.exists() and not is_cut_off(out):
         raise UserError(f"--out {out} exists; name another file, or remove it")
     whole_number("--batches", batches)
-    args, rest = run_main.parse(["--mode", "train", "--config-yml", config_path, *overrides])
-    config = run_main.resolve(args, rest)
+    config = run_main.resolve_training(config_path, overrides, recipes)
     run_main.check_source(config, "train", "fit-scales")
     trainer = make_trainer(config, cpu=cpu)
     fitted = fit(trainer.model, [b.to(trainer.device) for b in itertools.islice(trainer.train_loader, batches)])

@@ -58,8 +58,7 @@ class Potentials:
         from ocp_dc.fairchem1 import main as run_main
         from ocp_dc.training.records import BLOCKS
 
-        args, overrides = run_main.parse(["--mode", "train", "--config-yml", str(base)])
-        config = run_main.resolve(args, overrides)
+        config = run_main.resolve_training(str(base))
         return {key: value for key, value in config.items() if key in (*BLOCKS, "dataset")}
 
     def place(

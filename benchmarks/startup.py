@@ -1,0 +1,59 @@
+"""What the `.pth` file costs at each start of Python.
+
+`python -c pass`, with the file's line in a `sitecustomize.py` and with an empty one, taking turns; the folder of the
+package is on the path in both, and a `.pth` file that is installed is switched off. CPU time, which a busy machine
+disturbs less than wall time: the least, the median, and the median of the differences within a turn, in milliseconds:
+
+    python benchmarks/startup.py --turns 200
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from ocp_dc.packaging import LINE
+
+ROOT = Path(__file__).parents[1]
+
+
+def start(folder: Path, switch: str) -> float:
+    """Return the seconds of CPU time that `python -c pass` takes."""
+    environment = {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), "OCP_DC_AUTOLOAD": switch}
+    process = subprocess.Popen([sys.executable, "-c", "pass"], env={**os.environ, **environment})
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return used.ru_utime + used.ru_stime
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--turns", type=int, default=200)
+    turns = parser.parse_args().turns
+    cases = {"without": ("", "0"), "with": (LINE, "1"), "switched off": (LINE, "0")}
+    with tempfile.TemporaryDirectory() as made:
+        folders = {name: Path(made, name) for name in cases}
+        for name, (line, switch) in cases.items():
+            folders[name].mkdir()
+            (folders[name] / "sitecustomize.py").write_text(line)
+            start(folders[name], switch)  # writes the bytecode
+        times: dict[str, list[float]] = {name: [] for name in cases}
+        for _ in range(turns):
+            for name, (_, switch) in cases.items():
+                times[name].append(1e3 * start(folders[name], switch))
+    for name, values in times.items():
+        differences = [value - bare for value, bare in zip(values, times["without"], strict=True)]
+        added = f", {statistics.median(differences):+.2f} ms" if name != "without" else ""
+        print(f"{name}: {min(values):.2f}, {statistics.median(values):.2f} ms{added}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Pure-PyTorch stand-ins for the compiled packages that fairchem 1.10 imports, in force only where those are missing.
+
+| stands in for | here | used by |
+|---|---|---|
+| torch_scatter (and torch_scatter.utils) | scatter.py | fairchem's utils, relaxation and most models |
+| torch_sparse | sparse.py | DimeNet++, GemNet-dT, gp GemNet, GemNet-OC |
+| torch_geometric.nn.radius_graph | radius.py | every model with use_pbc False and otf_graph True |
+| scipy.special.sph_harm | special.py | models/utils/basis.py |
+
+Nothing happens at import: :func:`install` puts them in force.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+from ocp_dc.fallbacks import radius, scatter, sparse, special
+
+SCATTER = [
+    "scatter",
+    "scatter_add",
+    "scatter_max",
+    "scatter_mean",
+    "scatter_min",
+    "scatter_sum",
+    "segment_coo",
+    "segment_csr",
+]
+VERSION = "0+ocp.dc"  # no release of the real packages: anyone who looks can tell
+
+
+def install() -> tuple[str, ...]:
+    """Put the stand-ins in force where the real thing is missing; a second call changes nothing.
+
+    A stand-in module carries ``ocp_dc_fallback = True``.
+
+    Returns:
+        The names whose stand-in is in force, now or from an earlier call.
+    """
+    # First, and before sys.modules holds a stand-in: PyG looks once, at import, for the packages that it may use,
+    # and would take the stand-ins for the real ones.
+    import torch_geometric.nn
+    import torch_geometric.typing
+
+    in_force = []
+    if _is_missing("torch_scatter"):
+        utils = _module("torch_scatter.utils", scatter, ["broadcast"])
+        _module("torch_scatter", scatter, SCATTER).utils = utils  # type: ignore[attr-defined]
+        in_force.append("torch_scatter")
+    if _is_missing("torch_sparse"):
+        _module("torch_sparse", sparse, ["SparseTensor", "SparseStorage"])
+        in_force.append("torch_sparse")
+    # The flag of PyG 2.8 and later, and that of the versions before it.
+    found = torch_geometric.typing
+    if not getattr(found, "WITH_RADIUS", getattr(found, "WITH_TORCH_CLUSTER", False)):
+        _bind_radius_graph(torch_geometric.nn.radius_graph)
+        in_force.append("radius_graph")
+    if special.install_sph_harm():
+        in_force.append("scipy.special.sph_harm")
+    return tuple(in_force)
+
+
+def _is_missing(name: str) -> bool:
+    return hasattr(sys.modules.get(name), "ocp_dc_fallback") or importlib.util.find_spec(name) is None
+
+
+def _module(name: str, source: ModuleType, members: list[str]) -> ModuleType:
+    """Return the stand-in module ``name``, made on the first call, with members of our module ``source``."""
+    if name in sys.modules:
+        return sys.modules[name]
+    module = ModuleType(name, source.__doc__)
+    # importlib refuses modules without a spec; a search path makes it a package, so that submodules can be asked for.
+    module.__spec__ = ModuleSpec(name, loader=None, origin=source.__file__, is_package=True)
+    module.__file__, module.__path__ = source.__file__, []
+    module.__dict__.update({member: getattr(source, member) for member in members})
+    module.__dict__.update(__version__=VERSION, __all__=members, ocp_dc_fallback=True)
+    sys.modules[name] = module
+    return module
+
+
+def _bind_radius_graph(stock: object) -> None:
+    """Replace ``stock`` where PyG (nn, nn.pool, nn.models.schnet and others) or fairchem has bound it by name."""
+    for name, module in list(sys.modules.items()):
+        theirs = name.partition(".")[0] in ("torch_geometric", "fairchem") and isinstance(module, ModuleType)
+        if theirs and vars(module).get("radius_graph") is stock:
+            module.radius_graph = radius.radius_graph  # type: ignore[attr-defined]
