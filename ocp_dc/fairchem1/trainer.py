@@ -32,7 +32,7 @@ from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.environment import environment
 from ocp_dc.fairchem1.train.model_boundaries import bounded, has_boundaries
 from ocp_dc.fairchem1.train.transform import NAME, arm
-from ocp_dc.fairchem1.wrappers.factory import surgery_report
+from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling
 from ocp_dc.training import records, schedule
 from ocp_dc.training.running_means import RunningMeans

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ocp_dc.core.errors import UserError
+from ocp_dc import surgery
 from ocp_dc.nn import activation
 from ocp_dc.pinn.deepxde.backend import dde
 from ocp_dc.pinn.options import NetworkOptions
-from ocp_dc.surgery import DCOptions, RegionTable, Report, operate
+from ocp_dc.surgery import DCOptions, RegionTable, Report
 
 
 class FullyConnected(dde.nn.NN):
@@ -60,14 +60,12 @@ def region_table(hidden_layers: int) -> RegionTable:
     )
 
 
-def operate_on(net: FullyConnected, options: DCOptions) -> Report:
+def apply_surgery(net: FullyConnected, options: DCOptions) -> Report:
     """Change the network in place as the ``dc:`` block asks, and return what was done.
 
     Raises:
-        UserError: as :func:`ocp_dc.surgery.operate`.
+        UserError: as :func:`ocp_dc.surgery.apply_surgery`.
     """
     inputs = net.linears[0].in_features
-    try:
-        return operate(net, options, region_table(len(net.activations)), forward=lambda n: n(torch.zeros(2, inputs)))
-    except UserError as error:  # the block stands at the top of these configs
-        raise UserError(str(error).replace("model.dc", "dc")) from error
+    table = region_table(len(net.activations))
+    return surgery.apply_surgery(net, options, table, forward=lambda n: n(torch.zeros(2, inputs)), path="dc")

@@ -15,7 +15,7 @@ from ocp_dc.nn import activation, smoothness
 from ocp_dc.pinn.data import generate, read_solution
 from ocp_dc.pinn.deepxde.backend import dde
 from ocp_dc.pinn.deepxde.collocation import Collocation, takes_batch_statistics
-from ocp_dc.pinn.deepxde.network import FullyConnected, operate_on
+from ocp_dc.pinn.deepxde.network import FullyConnected, apply_surgery
 from ocp_dc.pinn.options import INITIAL_RMS, DataOptions, PinnOptions
 from ocp_dc.pinn.physics.losses import NamedLosses
 from ocp_dc.pinn.physics.solution import Solution
@@ -70,7 +70,7 @@ def set_up(options: PinnOptions) -> Setup:
     _check_times(options.times, solution)
     dde.config.set_random_seed(options.seed)
     net = build_network(task, options)
-    report = operate_on(net, options.dc)
+    report = apply_surgery(net, options.dc)
     _warn_of_roughness(task, net)
     if takes_batch_statistics(net):
         logging.warning(

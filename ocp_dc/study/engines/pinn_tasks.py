@@ -89,14 +89,14 @@ class PinnTasks:
 
     def meaning(self, config: Config) -> str:
         """Return the network after surgery, whatever asked for its parts, and the rest of the config."""
-        from ocp_dc.pinn.deepxde.network import operate_on
+        from ocp_dc.pinn.deepxde.network import apply_surgery
         from ocp_dc.pinn.deepxde.setup import build_network
         from ocp_dc.pinn.options import PinnOptions
         from ocp_dc.pinn.physics.tasks import task_class
 
         options = PinnOptions.from_config(config)
         net = build_network(task_class(options.task)(), options)
-        operate_on(net, options.dc)
+        apply_surgery(net, options.dc)
         rest = {key: value for key, value in config.items() if key != "dc"}
         rest["network"] = {key: value for key, value in config["network"].items() if key != "activation"}
         return json.dumps([rest, repr(net)], sort_keys=True)

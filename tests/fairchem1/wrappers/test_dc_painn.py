@@ -174,7 +174,7 @@ def test_scale_factors_depend_on_the_norms(batch, tmp_path, caplog):
     assert fitted[0] != fitted[1]
     path = tmp_path / "scales.json"
     path.write_text(json.dumps({"comment": {"dc": EXACT}, **fitted[0]}))
-    block = {"scale_file": str(path), "dc": {"activation": "irelu"}}
+    block = {"name": "dc_painn", "scale_file": str(path), "dc": {"activation": "irelu"}}
     assert read_scale_file(block) == pytest.approx(fitted[0])
     assert caplog.text == ""
     with caplog.at_level("WARNING"):  # a calculator of another test may have raised the level
