@@ -32,6 +32,7 @@ OURS = {
     "evaluation": MIDDLE,
     "fairchem1": (*MIDDLE, "ocp_dc.evaluation"),
     "pinn": (*MIDDLE, "ocp_dc.evaluation"),
+    "testing": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.fairchem1"),
     "study": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.fairchem1", "ocp_dc.pinn"),
 }
 THIRD_PARTY = {
@@ -39,6 +40,8 @@ THIRD_PARTY = {
     "nn": {"torch"},
     "surgery": {"torch"},
     "labels": {"torch", "numpy"},
+    "models": {"torch"},
+    "testing": {"torch", "pytest"},
     "training": {"torch", "numpy", "yaml"},
 }
 

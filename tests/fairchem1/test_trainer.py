@@ -11,9 +11,9 @@ import torch
 import yaml
 
 from ocp_dc.cli import main
+from ocp_dc.testing.tolerances import FLOAT32_LABEL
 
 from tests.helpers.runs import Run, run_main
-from tests.helpers.tolerances import FLOAT32_LABEL
 
 
 def evaluate(run: Run, data, out, checkpoint: str = "best_checkpoint.pt") -> dict[str, float]:

@@ -18,6 +18,7 @@ import torch
 from ase import Atoms
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE
 
 from tests.helpers.every_model import (
     CASES,
@@ -30,7 +31,6 @@ from tests.helpers.every_model import (
     structures,
     wrapper,
 )
-from tests.helpers.tolerances import FINITE_DIFFERENCE
 
 from fairchem.core.common.registry import registry  # isort: skip  # after the hooks, which let it import
 

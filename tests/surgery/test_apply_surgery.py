@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IReLU, ShiftedSoftplus
 from ocp_dc.surgery import DCOptions, RegionTable, apply_surgery, fitting_gains
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE, assert_close
 
 from tests.helpers.surgery_toys import BLOCK_PATHS, TABLE, ToyBlocks, ToyCallables, ToyGated, ToyShared, swap
-from tests.helpers.tolerances import FINITE_DIFFERENCE, assert_close
 
 ALL = [first for first, _ in BLOCK_PATHS]
 

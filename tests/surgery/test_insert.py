@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IReLU, ShiftedSoftplus
 from ocp_dc.surgery import DCOptions, RegularizedActivation, Report, apply_surgery, batch_statistics, find_sites
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE, assert_close
 
 from tests.helpers.surgery_toys import BLOCK_PATHS, TABLE, ToyBlocks, ToyCallables, ToyShared, swap
-from tests.helpers.tolerances import FINITE_DIFFERENCE, assert_close
 
 ALL = [first for first, _ in BLOCK_PATHS]
 BOTH = {"dropout": 0.3, "insert_norm": "batchnorm"}

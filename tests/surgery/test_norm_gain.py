@@ -10,9 +10,9 @@ from torch import nn
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.surgery import FittedGain, fitting_gains, remove_norms
+from ocp_dc.testing.tolerances import assert_close
 
 from tests.helpers.surgery_toys import swap
-from tests.helpers.tolerances import assert_close
 
 
 def deep() -> nn.Sequential:

@@ -11,9 +11,9 @@ from torch import nn
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IReLU
 from ocp_dc.surgery import RegionTable, RemovedNorm, remove_norms
+from ocp_dc.testing.tolerances import assert_close
 
 from tests.helpers.surgery_toys import TABLE, ToyBlocks, swap
-from tests.helpers.tolerances import assert_close
 
 pyg = pytest.importorskip("torch_geometric.nn")
 

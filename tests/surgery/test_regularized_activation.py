@@ -10,8 +10,7 @@ from torch.nn import functional as F
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IReLU
 from ocp_dc.surgery import RegularizedActivation
-
-from tests.helpers.tolerances import assert_close
+from ocp_dc.testing.tolerances import assert_close
 
 
 def test_the_order_is_activation_norm_dropout() -> None:

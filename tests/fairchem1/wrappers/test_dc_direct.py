@@ -10,10 +10,10 @@ import torch
 from fairchem.core.common.registry import registry
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
+from ocp_dc.testing.tolerances import SPHERICAL_GRID
 
 from tests.helpers.runs import EQUIFORMER_V2, ESCN, SCN
-from tests.helpers.tolerances import SPHERICAL_GRID
-from tests.helpers.wrapper_contract import WrapperContract
 
 STRUCTURES = 2  # of the fixture of that name
 
@@ -21,7 +21,7 @@ STRUCTURES = 2  # of the fixture of that name
 SAMPLED = "energy and forces are sampled at some points of the sphere: invariant only roughly"
 
 
-class DirectContract(WrapperContract):
+class DirectContract(Fairchem1WrapperContract):
     conservative = False
     dc_always: ClassVar = {"allow_direct": True}
     precision = torch.float32

@@ -10,18 +10,18 @@ import torch
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.models.forcenet_layers import Interaction
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
+from ocp_dc.testing.tolerances import assert_close
 
 from tests.helpers.model_checks import ModelChecks, edge_graph
 from tests.helpers.runs import FORCENET
-from tests.helpers.tolerances import assert_close
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in FORCENET.items() if key != "name"}
 BLOCKS = ARGUMENTS["num_interactions"]
 ALL = BLOCKS * (2 + 1) + 1  # two in the filter's network, one after the convolution, and the output's
 
 
-class TestDCForceNet(WrapperContract, ModelChecks):
+class TestDCForceNet(Fairchem1WrapperContract, ModelChecks):
     stock_name = "forcenet"
     arguments = ARGUMENTS
     region_counts: ClassVar = {"output": 1, "paper": ALL, "full": ALL}

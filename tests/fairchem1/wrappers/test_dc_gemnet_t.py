@@ -10,9 +10,9 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.train.fit_scales import make_trainer
 from ocp_dc.fairchem1.wrappers import DCGemNetT
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
 
 from tests.helpers.runs import GEMNET
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in GEMNET.items() if key != "name"}
 BLOCKS = 2
@@ -25,7 +25,7 @@ INTERACTION = 6 + 2 * (1 + 1 + 1) + (1 + 2 * ARGUMENTS["num_atom"])
 STRUCTURES = 3  # of the fixture of that name
 
 
-class TestDCGemNetT(WrapperContract):
+class TestDCGemNetT(Fairchem1WrapperContract):
     stock_name = "gemnet_t"
     arguments = ARGUMENTS
     region_counts: ClassVar = {"output": OUTPUT, "paper": OUTPUT, "full": 1 + BLOCKS * INTERACTION + OUTPUT}

@@ -15,10 +15,10 @@ from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.fit_scales import fit
 from ocp_dc.fairchem1.train.scale_factors import read_scale_file
 from ocp_dc.fairchem1.wrappers import DCGemNetT, DCPaiNN
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
+from ocp_dc.testing.tolerances import assert_close
 
 from tests.helpers.runs import GEMNET, PAINN
-from tests.helpers.tolerances import assert_close
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in PAINN.items() if key != "name"}
 LAYERS = ARGUMENTS["num_layers"]
@@ -38,7 +38,7 @@ def make(model_class: type = DCPaiNN, **changes: Any) -> torch.nn.Module:
     return model_class(**{**ARGUMENTS, **changes})
 
 
-class TestDCPaiNN(WrapperContract):
+class TestDCPaiNN(Fairchem1WrapperContract):
     stock_name = "painn"
     arguments = ARGUMENTS
     # in each layer one in the message and one in the update

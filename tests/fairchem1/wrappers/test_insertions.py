@@ -19,9 +19,9 @@ from ocp_dc.fairchem1.train import fit_scales
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.scale_factors import _inner
 from ocp_dc.surgery import DCOptions, RegularizedActivation
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE
 
 from tests.helpers.runs import CGCNN, DIMENETPLUSPLUS, GEMNET, MODEL, run_main
-from tests.helpers.tolerances import FINITE_DIFFERENCE
 
 DC = {"dropout": 0.1, "insert_norm": "batchnorm", "insert_region": ["^act$", r"interactions\.1\.act"]}
 

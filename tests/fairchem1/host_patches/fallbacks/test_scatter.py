@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.host_patches.fallbacks.scatter import broadcast, scatter, segment_coo, segment_csr
-
-from tests.helpers.tolerances import FINITE_DIFFERENCE
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE
 
 REDUCTIONS = ("sum", "add", "mean", "min", "max")
 WHOLE = 9  # values are small whole numbers: sums are exact in any order, and ties and zeros are common
