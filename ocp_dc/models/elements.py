@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# By atomic number, after the periodic table of IUPAC (2016 to 2022); X stands for no element.
+# By atomic number, from the periodic table of IUPAC (2022); X means no element.
 SYMBOLS: tuple[str, ...] = tuple(
     """
     X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr

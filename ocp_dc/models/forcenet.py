@@ -24,14 +24,14 @@ class ForceNet(Potential[EdgeGraph]):
     """Convolutions whose filters depend on both atoms and on the direction of an edge, and a sum over the atoms.
 
     An element is its nine properties. Directions enter as x, y and z: nothing here is invariant or equivariant under
-    rotation, and training on rotated structures is what teaches it. As published, the energy has kinks: where two
+    rotation, and only training on rotated structures teaches it. As published, the energy has kinks: where two
     atoms are as near as their radii, and where an edge ends at the cutoff.
 
     Args:
         radii: atomic number -> radius in Å, one number in a list.
         properties: atomic number -> properties of the element; NaN where one is not known.
         regress_forces: whether forces are predicted as well.
-        direct_forces: whether forces come from a decoder of their own, as in the original; if not, they are -dE/dx.
+        direct_forces: whether forces come from a separate decoder, as in the original; if not, they are -dE/dx.
         hidden_channels: features of an atom.
         num_interactions: the number of convolutions.
         cutoff: of the edges, in Å.

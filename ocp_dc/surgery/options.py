@@ -1,4 +1,4 @@
-"""The ``dc:`` block of a model: what derivative-constrained training changes in it."""
+"""The ``dc:`` block of a model: the changes that derivative-constrained training asks for."""
 
 from __future__ import annotations
 

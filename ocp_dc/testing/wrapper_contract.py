@@ -18,7 +18,7 @@ ACTIVATION_OPERATIONS = {f"{name}Backward0" for name in ("Silu", "Softplus", "Mi
 
 
 def operations(result: torch.Tensor) -> set[str]:
-    """Return the names of the operations that a tensor was computed by, whoever called them."""
+    """Return the names of all operations in the autograd graph of a tensor."""
     nodes, seen = [result.grad_fn], set()
     while nodes:
         node = nodes.pop()

@@ -142,7 +142,7 @@ def test_a_block_that_asks_for_nothing(block: dict[str, Any]) -> None:
     [
         {"activation": {"name": "irelu", "coefficient": 0.25}, "region": "output", "elsewhere": "mish"},
         {"region": "full"},
-        {"activation": "ssp", "region": "full"},  # what stands there already
+        {"activation": "ssp", "region": "full"},  # the model's own activation
         {"elsewhere": {"name": "leaky_relu", "negative_slope": 0.2}},
     ],
 )

@@ -16,7 +16,7 @@ from tests.helpers.surgery_toys import swap
 
 
 def deep() -> nn.Sequential:
-    """Two norms in a row, the second behind what the first one changes, and with a weight of its own."""
+    """Two norms in a row, the second after what the first one changes, and with another weight."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.SiLU(), nn.Linear(5, 4), nn.LayerNorm(4))
     nn.init.constant_(model[4].weight, 3.0)

@@ -112,7 +112,7 @@ def same_kind(saved: torch.Tensor, own: torch.Tensor) -> bool:
 
 
 def check_complete(model: nn.Module, saved: Mapping[str, Any], path: str) -> None:
-    """Refuse a checkpoint that lacks parameters of its own model, which would be predicted with as they were drawn.
+    """Refuse a checkpoint that lacks parameters of its own model: predictions would be made with random ones.
 
     Raises:
         UserError: it does.

@@ -21,7 +21,7 @@ class ForceNet(GraphPotential, forcenet.ForceNet):
     Args:
         use_pbc: whether boundaries are periodic.
         regress_forces: whether forces are predicted as well.
-        direct_forces: whether forces come from a decoder of their own, as in the original; if not, they are -dE/dx.
+        direct_forces: whether forces come from a separate decoder, as in the original; if not, they are -dE/dx.
         hidden_channels: features of an atom.
         num_interactions: the number of convolutions.
         cutoff: of the edges, in Å.

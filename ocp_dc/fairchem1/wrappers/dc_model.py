@@ -46,7 +46,7 @@ class DCModel(nn.Module):
     Attributes:
         registered_name: name in fairchem's registry, set by :func:`register`.
         stock_class: the stock model, set by :func:`register`.
-        dc_regions: what the named regions mean for the model; a property where that depends on the instance.
+        dc_regions: the activations of each named region; a property where they depend on the instance.
         dc_options_class: the options of the block; a subclass of DCOptions declares keys of this model alone.
         dc_options: the options of this instance.
         dc_report: what surgery did, None where nothing was asked for.
@@ -76,7 +76,7 @@ class DCModel(nn.Module):
 
     @property
     def dc_regions(self) -> RegionTable:
-        """What the named regions mean for the model; a subclass gives a table."""
+        """The activations of each named region; a subclass gives a table."""
         raise NotImplementedError(f"{type(self).__name__} has no table of regions; set dc_regions = RegionTable(...)")
 
     @property

@@ -45,7 +45,7 @@ class DCSCN(_DirectModel, SphericalChannelNetwork):
     """SCN with a ``dc:`` block."""
 
     dc_regions = RegionTable(
-        # one object for the layers behind energy and forces, held by the model itself
+        # one object for the layers before energy and forces, held by the model itself
         output=(r"^act$",),
         source="fairchem/core/models/scn/scn.py",
     )

@@ -247,4 +247,4 @@ def test_a_checkpoint_with_other_angles_is_refused():
         check(None, EXACT)
     check(irelu, {**irelu, "angle_gradients": "exact", "region": "paper"})  # the same, spelled out
     check({"angle_gradients": "stock"}, None)
-    check(EXACT, None)  # weights of a stock model may start such a training
+    check(EXACT, None)  # weights of a stock model may start such a training run

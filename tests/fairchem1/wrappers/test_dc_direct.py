@@ -78,7 +78,7 @@ class TestDCEquiformerV2(DirectContract):
     def test_gates_stay(self):
         model = self.build(use_gate_act=True, dc={"activation": "irelu", "region": "full"})
         gates = [module for name, module in model.named_modules() if name.endswith("gate_act.gate_act")]
-        assert len(gates) == 2 + 2  # in the block's attention and feedforward, and behind energy and forces
+        assert len(gates) == 2 + 2  # in the block's attention and feedforward, and before energy and forces
         assert all(type(gate) is torch.nn.Sigmoid for gate in gates)
 
 

@@ -47,7 +47,7 @@ class TestDCForceNet(Fairchem1WrapperContract, ModelChecks):
         assert (report.swapped, len(report.removals)) == (BLOCKS * (1 + 3) + 1, BLOCKS * 3)
 
     def test_depends_on_the_orientation(self, structures):
-        """What the contract's invariance test is skipped for."""
+        """The reason why the contract's invariance test is skipped."""
         model = self.build().double().eval()
         batch = self.batch(structures[:1], torch.float64)
         energy = model(batch)["energy"]
@@ -76,7 +76,7 @@ class TestDCForceNet(Fairchem1WrapperContract, ModelChecks):
             assert not batch.pos.requires_grad
 
     def test_without_direct_forces_every_parameter_is_trained(self, structures):
-        """An unused one would stop a training on several ranks."""
+        """An unused one would stop a training run on several ranks."""
         for direct in (False, True):
             model = self.build(direct_forces=direct)
             out = model(self.batch(structures))

@@ -42,7 +42,7 @@ class TestDCGemNetT(Fairchem1WrapperContract):
         assert all(swap.path.startswith("out_blocks.") for swap in report.swaps)
 
     def test_the_factor_goes_with_its_activation(self):
-        """GemNet scales SiLU by 1/0.6; what takes its place stands there as it is."""
+        """GemNet scales SiLU by 1/0.6; an activation that replaces it is not scaled."""
         x = torch.linspace(-3, 3, 7)
         stock = self.build().out_blocks[0].layers[0]._activation
         torch.testing.assert_close(stock(x), torch.nn.functional.silu(x) / 0.6)

@@ -164,7 +164,7 @@ def test_a_checkpoint_with_other_forces_is_refused():
         check(None, EXACT)
     check(irelu, {**irelu, "force_gradients": "exact"})  # the same, spelled out
     check({"force_gradients": "stock"}, None)
-    check(EXACT, None)  # weights of a stock model may start such a training
+    check(EXACT, None)  # weights of a stock model may start such a training run
 
 
 def test_scale_factors_depend_on_the_norms(batch, tmp_path, caplog):
