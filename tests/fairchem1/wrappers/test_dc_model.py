@@ -150,3 +150,8 @@ def test_two_spellings_of_one_block():
         stock = canonical_dc(read_dc({"name": name, "dc": {**irelu, key: "stock"}}), with_extras=False)
         assert stock == canonical_dc(read_dc({"name": name, "dc": irelu}), with_extras=False)
     assert canonical("dc_scn", {"allow_direct": True}) == canonical("dc_scn", None)
+
+
+def test_a_block_that_contradicts_itself_and_changes_nothing():
+    with pytest.raises(UserError, match=r"^model\.dc\.insert_region: got 'full', and there is nothing to insert"):
+        DCSchNet(**ARGUMENTS, dc={"insert_region": "full"})
