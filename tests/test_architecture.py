@@ -34,6 +34,7 @@ OURS = {
     "evaluation": (*MIDDLE, "ocp_dc.plotting"),
     "fairchem1": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.fallbacks"),
     "pinn": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation"),
+    "testing": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.fairchem1"),
     "study": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.fairchem1", "ocp_dc.pinn"),
 }
 THIRD_PARTY = {
@@ -41,6 +42,8 @@ THIRD_PARTY = {
     "nn": {"torch"},
     "surgery": {"torch"},
     "labels": {"torch", "numpy"},
+    "models": {"torch"},
+    "testing": {"torch", "pytest"},
     "training": {"torch", "numpy", "yaml"},
     "plotting": {"matplotlib", "numpy"},
     "fallbacks": {"torch", "torch_geometric", "scipy"},

@@ -17,8 +17,7 @@ from ocp_dc import pinn
 from ocp_dc.cli import main
 from ocp_dc.data.safe_npz import load_npz
 from ocp_dc.data.sample import sample_path
-
-from tests.helpers.tolerances import FLOAT32_BATCH
+from ocp_dc.testing.tolerances import FLOAT32_BATCH
 
 VERSIONS = sorted(path for path in (Path(__file__).parent / "old_runs").iterdir() if path.is_dir())
 RUNS = [version / name for version in VERSIONS for name in ("schnet", "cgcnn")]

@@ -31,7 +31,7 @@ from ocp_dc.fairchem1.train.resolved_config import check_sources, resolve_config
 from ocp_dc.fairchem1.train.run_listeners import ADVICE
 from ocp_dc.fairchem1.train.state_trainer import StateTrainer
 from ocp_dc.fairchem1.train.transform import NAME, arm
-from ocp_dc.fairchem1.wrappers.factory import surgery_report
+from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling
 from ocp_dc.training import gains, records
 from ocp_dc.training.averages import averaged_weights

@@ -6,17 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
-from ase.data import chemical_symbols
 from torch import Tensor, nn
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.models.elements import SYMBOLS
 
 
 class ElementTable(nn.Module):
     """Properties of elements by atomic number; no parameters, and not in the state dict.
 
     Args:
-        rows: atomic number -> properties, as long for each element; NaN where a property is not known.
+        rows: atomic number -> properties, the same number for each element; NaN where a property is not known.
         unit_range: whether each property is brought to [0, 1] over the elements of which all are known.
     """
 
@@ -26,9 +26,7 @@ class ElementTable(nn.Module):
     def __init__(self, rows: Mapping[int, Sequence[float]], *, unit_range: bool = False) -> None:
         super().__init__()
         unknown = [math.nan] * len(rows[1])
-        table = torch.tensor(
-            [rows.get(number, unknown) for number in range(len(chemical_symbols))], dtype=torch.float32
-        )
+        table = torch.tensor([rows.get(number, unknown) for number in range(len(SYMBOLS))], dtype=torch.float32)
         known = ~table.isnan().any(dim=1)  # [119]
         if unit_range:
             low, high = table[known].amin(dim=0), table[known].amax(dim=0)
@@ -53,7 +51,7 @@ class ElementTable(nn.Module):
         """
         unknown = numbers[~self.known[numbers]].unique().tolist()
         if unknown:
-            names = ", ".join(chemical_symbols[number] for number in unknown)
+            names = ", ".join(SYMBOLS[number] for number in unknown)
             raise UserError(
                 f"the model's table of elements has no entry, or an incomplete one, for {names}; leave structures with "
                 "them out, or take a model that learns its elements, such as dc_schnet"
@@ -61,11 +59,11 @@ class ElementTable(nn.Module):
 
 
 class GaussianBasis(nn.Module):
-    """Numbers spread over Gaussians: exp(-(x - μ)² / 2Δ²), with centres μ at a distance of Δ.
+    """Numbers spread over Gaussians: exp(-(x - μ)² / 2Δ²), with centers μ at a distance of Δ.
 
     Args:
-        start: the first centre.
-        stop: the last centre.
+        start: the first center.
+        stop: the last center.
         count: how many there are, 2 at least.
     """
 
@@ -77,6 +75,6 @@ class GaussianBasis(nn.Module):
         self.register_buffer("offset", torch.linspace(start, stop, count))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return [M, K * count] for ``x`` [M, K], the centre varying fastest."""
+        """Return [M, K * count] for ``x`` [M, K], the center varying fastest."""
         distances = x[:, :, None] - self.offset  # [M, K, count]
         return torch.exp(self.coefficient * distances.square()).flatten(1)

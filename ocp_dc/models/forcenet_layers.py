@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.utils import scatter
 
 from ocp_dc.core.errors import unknown_name
 from ocp_dc.models.graph import EdgeGraph
+from ocp_dc.models.scatter import scatter_sum
 from ocp_dc.nn import activation
 
 
 class Interaction(nn.Module):
-    """One convolution: MLP(Σ_j W_ij * V x_j + c * V x_i), whose filter W_ij = MLP([e_ij, x_j, x_i]) sees both atoms.
+    """One convolution: MLP(Σ_j W_ij * V x_j + c * V x_i), with the filter W_ij = MLP([e_ij, x_j, x_i]).
 
     Args:
         hidden_channels: features of an atom, H.
@@ -47,7 +47,7 @@ class Interaction(nn.Module):
         filters = self.mlp_edge(torch.cat(pairs, dim=1)) * weights  # [E, H]
         x = self.lin(x)
         messages = x.index_select(0, graph.source) * filters
-        return self.mlp_trans(scatter(messages, graph.target, dim=0, dim_size=len(x)) + self.center_W * x)
+        return self.mlp_trans(scatter_sum(messages, graph.target, len(x)) + self.center_W * x)
 
 
 def force_decoder(kind: str, channels: int, activation_str: str) -> nn.Sequential:

@@ -11,7 +11,7 @@ from ocp_dc.core.numbers import whole_number
 
 @dataclasses.dataclass(frozen=True)
 class EdgeGraph:
-    """Edges j -> i of a batch. No gradient flows through it: it says who interacts with whom.
+    """Edges j -> i of a batch; carries no gradient.
 
     Args:
         source: int64 [E], the atom j of each edge.
@@ -33,10 +33,10 @@ class EdgeGraph:
 
 
 def check_sizes(smallest: int, **sizes: int) -> None:
-    """Refuse sizes of a model that make no model.
+    """Check sizes among the arguments of a model.
 
     Args:
-        smallest: the smallest size that does.
+        smallest: the smallest valid size.
         sizes: the model's arguments by name.
 
     Raises:

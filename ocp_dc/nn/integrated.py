@@ -1,4 +1,4 @@
-"""Integrated activations: their derivative, which is what forces are made of, is a common activation.
+"""Integrated activations: functions whose derivative, of which forces are made, is a common activation.
 
 Source: "On Training Derivative-Constrained Neural Networks", arXiv 2310.01649. All are continuous with their first
 derivative; the second jumps at 0, where it takes the value of the left side. The next member of the family, ReLU
@@ -27,7 +27,7 @@ class IReLU(nn.Module):
         coefficient: c, positive. 0.5 makes the derivative ReLU itself. ``"unit_moment"`` is sqrt(2/3), for which
             E[f(x)^2] = 1 where x ~ N(0, 1).
 
-    Derivatives of any order come from torch.autograd; torch.func and forward mode are not served.
+    Derivatives of any order come from torch.autograd; torch.func and forward mode are not supported.
 
     Raises:
         UserError: the coefficient is neither a finite positive number nor ``"unit_moment"``.
@@ -43,11 +43,11 @@ class IReLU(nn.Module):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What :func:`ocp_dc.nn.activation` makes this function from."""
+        """The argument with which :func:`ocp_dc.nn.activation` makes this function."""
         return {"name": "irelu", "coefficient": self.coefficient}
 
     def extra_repr(self) -> str:
-        """Return the settings, as they stand in the module's repr."""
+        """Return the settings for the module's repr."""
         return f"coefficient={self.coefficient:g}"
 
 
@@ -74,11 +74,11 @@ class TwiceIntegratedReLU(nn.Module):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What :func:`ocp_dc.nn.activation` makes this function from."""
+        """The argument with which :func:`ocp_dc.nn.activation` makes this function."""
         return {"name": "twice_integrated_relu", "coefficient": self.coefficient}
 
     def extra_repr(self) -> str:
-        """Return the settings, as they stand in the module's repr."""
+        """Return the settings for the module's repr."""
         return f"coefficient={self.coefficient:g}"
 
 
@@ -105,7 +105,7 @@ class IntegratedLeakyReLU(nn.Module):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What :func:`ocp_dc.nn.activation` makes this function from."""
+        """The argument with which :func:`ocp_dc.nn.activation` makes this function."""
         return {
             "name": "integrated_leaky_relu",
             "negative_slope": self.negative_slope,
@@ -113,7 +113,7 @@ class IntegratedLeakyReLU(nn.Module):
         }
 
     def extra_repr(self) -> str:
-        """Return the settings, as they stand in the module's repr."""
+        """Return the settings for the module's repr."""
         return f"negative_slope={self.negative_slope:g}, coefficient={self.coefficient:g}"
 
 
@@ -139,19 +139,19 @@ class IntegratedELU(nn.Module):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What :func:`ocp_dc.nn.activation` makes this function from."""
+        """The argument with which :func:`ocp_dc.nn.activation` makes this function."""
         return {"name": "integrated_elu", "alpha": self.alpha}
 
     def extra_repr(self) -> str:
-        """Return the settings, as they stand in the module's repr."""
+        """Return the settings for the module's repr."""
         return f"alpha={self.alpha:g}"
 
 
 class _SquaredReLU(torch.autograd.Function):
     """c max(0, x)^2 with its derivative spelled out: fewer passes, less memory.
 
-    Only x and the incoming gradient are saved, and backward is made of differentiable operations, so that it has
-    derivatives of its own. ``forward`` takes ctx itself: with a separate ``setup_context``, which torch.func asks for,
+    Only x and the incoming gradient are saved, and backward is made of differentiable operations, so that it can be
+    differentiated again. ``forward`` takes ctx itself: with a separate ``setup_context``, which torch.func asks for,
     the call alone costs three times as much, and then IReLU on a few hundred atoms is no faster than SiLU.
     """
 

@@ -201,11 +201,10 @@ def _check_numbers(options: PinnOptions) -> None:
 
 
 def _dc(block: Any) -> DCOptions:
-    options = DCOptions.from_block(block, "dc")
     for name in FOR_POTENTIALS:
         if isinstance(block, Mapping) and name in block:
             raise UserError(f"dc.{name}: is for interatomic potentials; leave it out")
-    return options
+    return DCOptions.from_block(block, "dc")
 
 
 def _weights(block: Any) -> dict[str, float]:

@@ -1,11 +1,11 @@
 """Surgery on a network: regions, the swap of activations, norms removed and inserted, dropout, and the report."""
 
+from ocp_dc.surgery.apply import apply_surgery
 from ocp_dc.surgery.insert import batch_statistics
 from ocp_dc.surgery.norms import FittedGain, RemovedNorm, fitting_gains, remove_norms
-from ocp_dc.surgery.operate import operate
 from ocp_dc.surgery.options import DCOptions
 from ocp_dc.surgery.regions import RegionTable
-from ocp_dc.surgery.regularized import Regularized
+from ocp_dc.surgery.regularized_activation import RegularizedActivation
 from ocp_dc.surgery.report import Insertion, Removal, Report, Swap
 from ocp_dc.surgery.sites import Site, find_sites
 
@@ -14,15 +14,15 @@ __all__ = [
     "FittedGain",
     "Insertion",
     "RegionTable",
-    "Regularized",
+    "RegularizedActivation",
     "Removal",
     "RemovedNorm",
     "Report",
     "Site",
     "Swap",
+    "apply_surgery",
     "batch_statistics",
     "find_sites",
     "fitting_gains",
-    "operate",
     "remove_norms",
 ]

@@ -1,4 +1,4 @@
-"""Insertion: batch normalization and dropout behind activations, which arXiv 2310.01649 compares with."""
+"""Insertion: batch normalization and dropout after activations, with which arXiv 2310.01649 compares."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.surgery.regularized import Regularized
+from ocp_dc.surgery.options import PATH
+from ocp_dc.surgery.regularized_activation import RegularizedActivation
 from ocp_dc.surgery.report import Insertion
 from ocp_dc.surgery.sites import Site, describe
 
@@ -18,7 +19,7 @@ Forward = Callable[[nn.Module], object]
 
 
 class _Recorder(nn.Module):
-    """Stands around an activation while widths are found, and keeps an empty tensor like each that leaves it."""
+    """Wrap an activation while widths are found; keep the shape of each output, and an empty tensor like the last."""
 
     def __init__(self, activation: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
@@ -33,19 +34,23 @@ class _Recorder(nn.Module):
         return y
 
 
-def make_norms(model: nn.Module, sites: Sequence[Site], forward: Forward) -> dict[Site, nn.BatchNorm1d]:
-    """Make a BatchNorm1d for each place, as wide as the features that one pass brings there.
+def make_norms(
+    model: nn.Module, sites: Sequence[Site], forward: Forward, path: str = PATH
+) -> dict[Site, nn.BatchNorm1d]:
+    """Make a BatchNorm1d for each site, as wide as the features that reach it in one forward pass.
 
-    The pass leaves no trace: the model evaluates, and its modes and the random states are put back. A place that is
-    reached several times in a pass (DimeNet++ has one activation behind all layers of an output block) gets one norm.
+    The pass leaves no trace: the model runs in evaluation mode, and its modes and the random states are restored. A
+    site that is reached several times in a pass (DimeNet++ has one activation after all layers of an output block) gets
+    one norm.
 
     Args:
-        model: the model as it is before its activations are swapped: they keep the shape.
-        sites: the places.
+        model: the model before its activations are swapped, which does not change shapes.
+        sites: the sites.
         forward: calls the model once, on any data.
+        path: where the ``dc:`` block is in the config, for messages.
 
     Raises:
-        UserError: data of several widths reach a place, or other than [N, features], or none.
+        UserError: data of several widths reach a site, or of another shape than [N, features], or none.
     """
     modes = [(part, part.training) for part in model.modules()]
     devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
@@ -64,7 +69,7 @@ def make_norms(model: nn.Module, sites: Sequence[Site], forward: Forward) -> dic
         wrong = "\n  ".join(f"{s.paths[0]}: {_shapes(seen)}" for s, seen in shapes.items() if s not in fitting)
         right = "".join(f"\n  {site.paths[0]}" for site in fitting) or " none"
         raise UserError(
-            "model.dc.insert_norm: a BatchNorm1d needs features [N, width], of one width wherever the place is used. "
+            f"{path}.insert_norm: a BatchNorm1d needs features [N, width], of one width wherever the place is used. "
             f"Not so, in one small structure, at\n  {wrong}\n"
             f"Give insert_region a list of regular expressions that match places that fit:{right}"
         )
@@ -73,26 +78,29 @@ def make_norms(model: nn.Module, sites: Sequence[Site], forward: Forward) -> dic
     return {s: nn.BatchNorm1d(seen[0][1], device=likes[s].device, dtype=likes[s].dtype) for s, seen in shapes.items()}
 
 
-def insert(sites: Sequence[Site], norms: dict[Site, nn.BatchNorm1d], dropout: float) -> list[Insertion]:
-    """Put what is asked for behind the activations that stand in these places now.
+def insert(
+    sites: Sequence[Site], norms: dict[Site, nn.BatchNorm1d], dropout: float, path: str = PATH
+) -> list[Insertion]:
+    """Put norms and dropout after the activations that these sites hold now.
 
     Args:
-        sites: the places. Those that share an activation object still share it, and have norms of their own.
-        norms: the norm of each place; empty where none is asked for.
+        sites: the sites. Those that share an activation object still share it, and each has its own norm.
+        norms: the norm of each site; empty where none is asked for.
         dropout: the probability, in [0, 1).
+        path: where the ``dc:`` block is in the config, for messages.
 
     Returns:
-        what was put there; places that hold just that already are left alone.
+        what was inserted; sites that hold just that already are left alone.
     """
     done = []
     for site in sites:
-        norm, after = norms.get(site), describe(site.standing)
-        if isinstance(site.owner, Regularized):
+        norm, after = norms.get(site), describe(site.module)
+        if isinstance(site.owner, RegularizedActivation):
             if site.owner.holds(norm, dropout):
                 continue
             site.owner.norm, site.owner.dropout = norm, dropout
         else:
-            site.put(Regularized(site.standing, norm, dropout))
+            site.replace(RegularizedActivation(site.module, norm, dropout, path))
         what = None if norm is None else f"{type(norm).__name__}({norm.num_features})"
         done.append(Insertion(site.paths[0], site.paths[1:], after, what, dropout))
     return done
@@ -100,8 +108,8 @@ def insert(sites: Sequence[Site], norms: dict[Site, nn.BatchNorm1d], dropout: fl
 
 @contextlib.contextmanager
 def batch_statistics(model: nn.Module) -> Iterator[None]:
-    """For a while, let inserted norms take the statistics of the batch, as in training, and keep none of them."""
-    norms = [p.norm for p in model.modules() if isinstance(p, Regularized) and p.norm is not None]
+    """Let inserted norms use the statistics of the batch, as in training mode, and keep none of them."""
+    norms = [p.norm for p in model.modules() if isinstance(p, RegularizedActivation) and p.norm is not None]
     modes = [norm.training for norm in norms]
     for norm in norms:
         norm.training, norm.track_running_stats = True, False
@@ -114,15 +122,15 @@ def batch_statistics(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _recording(sites: Sequence[Site]) -> Iterator[dict[Site, _Recorder]]:
-    """Put a recorder into each place for a while, where the activation itself is held: order and names stay."""
-    recorders = {site: _Recorder(site.current) for site in sites}
+    """Put a recorder into each site for the time of the block; order and names of the children stay."""
+    recorders = {site: _Recorder(site.original) for site in sites}
     for site, recorder in recorders.items():
-        site.holder[site.attribute] = recorder
+        site.container[site.attribute] = recorder
     try:
         yield recorders
     finally:
         for site in sites:
-            site.holder[site.attribute] = site.current
+            site.container[site.attribute] = site.original
 
 
 def _shapes(seen: Sequence[Any]) -> str:

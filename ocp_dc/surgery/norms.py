@@ -1,4 +1,4 @@
-"""Denormalization: taking normalization layers out of a model (arXiv 2310.01649)."""
+"""Denormalization: take normalization layers out of a model (arXiv 2310.01649)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.surgery.regularized import Regularized
+from ocp_dc.surgery.options import PATH
+from ocp_dc.surgery.regularized_activation import RegularizedActivation
 from ocp_dc.surgery.report import Removal
 
 # By class name, since PyG's norms wrap or reimplement those of torch under the same name.
@@ -20,32 +21,34 @@ LAYER_NORM_NAMES = frozenset({"LayerNorm"})
 
 
 class RemovedNorm(nn.Module):
-    """Stands where a norm stood: returns its input as a new tensor.
+    """Replace a norm by the identity, which returns its input as a new tensor.
 
-    A new tensor, as every norm returns one: some models write into the result in place, and with the input itself
-    they would edit what they add back later (fairchem's eSCN-MD does).
+    Every norm returns a new tensor, and some models write into it in place (fairchem's eSCN-MD): with the input itself
+    they would change what they add later.
     """
 
     def forward(self, x: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
-        """Return a copy of ``x``; what else a norm may take (a batch index, say) is ignored."""
+        """Return a copy of ``x``; other arguments of a norm, such as a batch index, are ignored."""
         return x.clone()
 
 
 class FittedGain(RemovedNorm):
-    """Stands where a norm stood: its input times one constant, with the root mean square that the norm gave at first.
+    """Replace a norm by a multiplication with one constant: at first the root mean square is that of the norm's output.
 
     Unlike a norm it is linear, so that the units of its input still matter. ``gain`` is a buffer, NaN until
     :func:`fitting_gains` fits it.
 
     Args:
-        norm: the norm whose place it takes; it is asked while fitting, and is no part of the model any more.
+        norm: the norm that it replaces; it is called while fitting, and is no part of the model any more.
+        path: where the ``dc:`` block is in the config, for messages.
     """
 
     gain: torch.Tensor
 
-    def __init__(self, norm: nn.Module) -> None:
+    def __init__(self, norm: nn.Module, path: str = PATH) -> None:
         super().__init__()
-        self.norm = (norm,)  # in a tuple, torch does not see it: no parameters of its stay
+        self.path = path
+        self.norm = (norm,)  # in a tuple torch does not register it, and none of its parameters stays
         self.fitting = False
         self.register_buffer("gain", torch.tensor(math.nan))
 
@@ -55,7 +58,7 @@ class FittedGain(RemovedNorm):
             self.gain.copy_(_rms(self.norm[0].to(x.device)(x.detach(), *others, **named)) / _rms(x))
             if not (torch.isfinite(self.gain) and self.gain > 0):
                 raise UserError(
-                    f"model.dc.norm_gain: the features that reach {self.norm[0]} have a root mean square of "
+                    f"{self.path}.norm_gain: the features that reach {self.norm[0]} have a root mean square of "
                     f"{float(_rms(x)):g} on the batch that its gain is fitted to; expected a positive, finite number"
                 )
         return x * self.gain
@@ -63,12 +66,12 @@ class FittedGain(RemovedNorm):
 
 @contextlib.contextmanager
 def fitting_gains(model: nn.Module) -> Iterator[list[FittedGain]]:
-    """For a while, let each :class:`FittedGain` of ``model`` fit its gain whenever data reach it.
+    """Let each :class:`FittedGain` of ``model`` fit its gain whenever data reach it.
 
-    One pass fits all of them: each is reached after those that change what it sees.
+    One pass fits all of them: each is reached after those that change its input.
 
     Yields:
-        the stand-ins, in the order of the model.
+        the gains, in the order of the model.
     """
     gains = [part for part in model.modules() if isinstance(part, FittedGain)]
     for part in gains:
@@ -85,19 +88,24 @@ def _rms(x: torch.Tensor) -> torch.Tensor:
 
 
 def remove_norms(
-    model: nn.Module, which: str, norm_types: tuple[str, ...] = (), fitted_gain: bool = False
+    model: nn.Module,
+    which: str,
+    norm_types: tuple[str, ...] = (),
+    fitted_gain: bool = False,
+    path: str = PATH,
 ) -> list[Removal]:
-    """Take norms out of ``model`` in place. Those that surgery itself inserted stay.
+    """Take norms out of ``model``, in place. Those that surgery itself inserted stay.
 
     Args:
         model: the model.
         which: ``none``, ``batchnorm``, ``layernorm`` or ``all``.
         norm_types: class names of the model's own norms, removed by ``all`` only; a LayerNorm inside of one is a part
             of it, and stays or goes with it.
-        fitted_gain: leave a :class:`FittedGain` in the place of each.
+        fitted_gain: whether a :class:`FittedGain` replaces each.
+        path: where the ``dc:`` block is in the config, for messages.
 
     Returns:
-        what was removed, in the order of the model; a norm that is shared between places is listed once.
+        what was removed, in the order of the model; a norm that several modules share is listed once.
     """
     names: frozenset[str] = frozenset()
     if which in ("batchnorm", "all"):
@@ -110,18 +118,18 @@ def remove_norms(
     places: list[tuple[nn.Module, str, int]] = []
     inside: tuple[str, ...] = ()  # paths within a norm, which stays or goes as a whole
     for prefix, owner in model.named_modules(remove_duplicate=False):
-        if f"{prefix}.".startswith(inside) or isinstance(owner, Regularized):
+        if f"{prefix}.".startswith(inside) or isinstance(owner, RegularizedActivation):
             continue
         for name, child in owner._modules.items():
             kind = type(child).__name__
             if child is None or (kind not in names and kind not in norm_types):
                 continue
-            path = f"{prefix}.{name}" if prefix else name
-            inside += (f"{path}.",)
+            full_name = f"{prefix}.{name}" if prefix else name
+            inside += (f"{full_name}.",)
             if kind in names:
-                found.setdefault(id(child), (child, []))[1].append(path)
+                found.setdefault(id(child), (child, []))[1].append(full_name)
                 places.append((owner, name, id(child)))
-    stand_ins = {key: FittedGain(norm) if fitted_gain else RemovedNorm() for key, (norm, _) in found.items()}
+    replacements = {key: FittedGain(norm, path) if fitted_gain else RemovedNorm() for key, (norm, _) in found.items()}
     for owner, name, key in places:
-        owner._modules[name] = stand_ins[key]
+        owner._modules[name] = replacements[key]
     return [Removal(paths[0], tuple(paths[1:]), repr(norm), fitted_gain) for norm, paths in found.values()]

@@ -1,4 +1,4 @@
-"""Regions: which activations of a model a name like ``output`` means. The tables stand beside the wrappers."""
+"""Regions: which activations of a model a name like ``output`` means. The tables are beside the wrappers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from ocp_dc.core.errors import UserError, nearest
-from ocp_dc.surgery.options import REGION_NAMES
+from ocp_dc.surgery.options import PATH, REGION_NAMES
 from ocp_dc.surgery.sites import Site
 
 
@@ -20,8 +20,8 @@ class RegionTable:
         paper: the region of the published runs (arXiv 2310.01649); None where the paper does not have the model, and
             then ``paper`` means ``output``.
         gates: sites that need a bounded function; no region ever touches them.
-        activation_types: class names of activations that the model brings along, beside those of torch.
-        norm_types: class names of norms that the model brings along, removed by ``denormalize: all``.
+        activation_types: class names of the model's own activations, beside those of torch.
+        norm_types: class names of the model's own norms, removed by ``denormalize: all``.
         source: where the table comes from: paper section and upstream file.
     """
 
@@ -32,12 +32,12 @@ class RegionTable:
     activation_types: tuple[str, ...] = ()
     norm_types: tuple[str, ...] = ()
 
-    def patterns(self, region: str | Sequence[str], option: str = "model.dc.region") -> tuple[str, ...]:
+    def patterns(self, region: str | Sequence[str], option: str = f"{PATH}.region") -> tuple[str, ...]:
         """Return the patterns of a region, given by name or as a list of regular expressions.
 
         Args:
             region: the region.
-            option: where it stands in the config, for messages.
+            option: where it is in the config, for messages.
 
         Raises:
             UserError: the name is unknown, or an expression does not compile.
@@ -69,9 +69,9 @@ class RegionTable:
 
 
 def select(
-    sites: Sequence[Site], region: str | Sequence[str], table: RegionTable, option: str = "model.dc.region"
+    sites: Sequence[Site], region: str | Sequence[str], table: RegionTable, option: str = f"{PATH}.region"
 ) -> list[Site]:
-    """Return the sites of a region, gates left out; ``option`` is where it stands in the config, for messages.
+    """Return the sites of a region, gates left out; ``option`` is where it is in the config, for messages.
 
     Raises:
         UserError: a pattern matches no site; the message lists the sites that there are.
@@ -92,7 +92,7 @@ def select(
 
 
 def is_gate(site: Site, table: RegionTable) -> bool:
-    """Whether a site needs the function that stands there, so that no region ever touches it."""
+    """Tell whether a site needs the function that it holds, so that no region ever touches it."""
     return _matches(site, table.gates)
 
 

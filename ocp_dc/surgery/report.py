@@ -11,11 +11,11 @@ class Swap:
     """One activation that was replaced.
 
     Args:
-        path: the dotted path of the place.
-        aliases: further paths to the same place or to the same shared object.
-        was: what stood there.
-        now: what stands there now.
-        inside: whether the place lies in the region, or elsewhere.
+        path: the dotted path of the site.
+        aliases: further paths to the same site or to the same shared object.
+        was: the old activation.
+        now: the new one.
+        inside: whether the site is in the region, or elsewhere.
     """
 
     path: str
@@ -27,7 +27,7 @@ class Swap:
 
 @dataclasses.dataclass(frozen=True)
 class Removal:
-    """One norm that was taken out: its path, further paths to it, what it was, and whether a gain stands there now."""
+    """One norm that was taken out: its path, further paths to it, what it was, and whether a gain replaces it."""
 
     path: str
     aliases: tuple[str, ...]
@@ -37,14 +37,14 @@ class Removal:
 
 @dataclasses.dataclass(frozen=True)
 class Insertion:
-    """What was put behind one activation.
+    """What was inserted after one activation.
 
     Args:
-        path: the dotted path of the place.
-        aliases: further paths to the same place.
+        path: the dotted path of the site.
+        aliases: further paths to the same site.
         after: the activation.
-        norm: the norm behind it, None for none.
-        dropout: the probability of the dropout behind both, 0 for none.
+        norm: the norm after it, None for none.
+        dropout: the probability of the dropout after both, 0 for none.
     """
 
     path: str
@@ -56,7 +56,7 @@ class Insertion:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Everything that one surgery did.
+    """All changes of one surgery.
 
     Args:
         region: the region as the config names it.
@@ -64,7 +64,7 @@ class Report:
         removals: the norms that were taken out.
         unchanged: paths of activations that already were what was asked for.
         kept: path and kind of the activations that no option asked to change.
-        insertions: the norms and dropouts that were put behind activations, swapped or not.
+        insertions: the norms and dropouts that were inserted after activations, swapped or not.
     """
 
     region: str | tuple[str, ...]
@@ -76,12 +76,12 @@ class Report:
 
     @property
     def swapped(self) -> int:
-        """How many activations were replaced inside the region; a shared object counts once."""
+        """The number of activations replaced inside the region; a shared object counts once."""
         return sum(swap.inside for swap in self.swaps)
 
     @property
     def swapped_elsewhere(self) -> int:
-        """How many activations were replaced outside the region; a shared object counts once."""
+        """The number of activations replaced outside the region; a shared object counts once."""
         return sum(not swap.inside for swap in self.swaps)
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Report:
         return {"counts": counts, **dataclasses.asdict(self)}
 
     def __str__(self) -> str:
-        """One line of counts, then one line per place."""
+        """Return one line of counts, then one line per site."""
         lines = [
             f"surgery: {self.swapped} activations swapped in region {_region(self.region)}, "
             f"{self.swapped_elsewhere} elsewhere, {len(self.removals)} norms removed, {len(self.kept)} activations kept"

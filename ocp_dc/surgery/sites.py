@@ -1,4 +1,4 @@
-"""Sites: the places of a model that hold an activation, as a module or as a plain callable in an attribute."""
+"""Sites: where a model holds an activation, as a module or as a plain callable in an attribute."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ocp_dc.nn import IntegratedELU, IntegratedLeakyReLU, IReLU, ShiftedSoftplus, TwiceIntegratedReLU
-from ocp_dc.surgery.regularized import Regularized
+from ocp_dc.surgery.regularized_activation import RegularizedActivation
 
 ACTIVATION_TYPES: tuple[type[nn.Module], ...] = (
     nn.CELU,
@@ -39,7 +39,7 @@ ACTIVATION_TYPES: tuple[type[nn.Module], ...] = (
     ShiftedSoftplus,
     TwiceIntegratedReLU,
 )
-# Activations that models of several libraries bring along under one name. Bounded gates (Sigmoid, Softmax) are in
+# Activations that several libraries define under one name. Bounded gates (Sigmoid, Softmax) are in
 # neither list, and so out of reach of every region.
 ACTIVATION_TYPE_NAMES = ("ShiftedSoftplus", "ShiftedSoftPlus", "ScaledSiLU", "SiQU", "Swish")
 # fmt: off
@@ -55,32 +55,32 @@ _ACTIVATION_ATTRIBUTE = re.compile(r"^_?(act|activation|nonlinearity)(_?(fn|func
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Site:
-    """One place that holds an activation.
+    """One attribute of a module that holds an activation.
 
     Args:
         owner: the module that holds it.
-        attribute: under which name.
-        paths: the dotted paths that lead there; several where the owner itself is shared, the first one counts.
-        current: what stood there when the place was found.
+        attribute: its name.
+        paths: the dotted paths to it; several where the owner itself is shared, the first one counts.
+        original: the activation when the site was found.
     """
 
     owner: nn.Module
     attribute: str
     paths: tuple[str, ...]
-    current: nn.Module | Callable[[torch.Tensor], torch.Tensor]
+    original: nn.Module | Callable[[torch.Tensor], torch.Tensor]
 
     @property
-    def holder(self) -> dict[str, Any]:
-        """The dictionary of the owner that holds the activation, modules and plain callables each in another."""
+    def container(self) -> dict[str, Any]:
+        """The dictionary of the owner that holds the activation: one for modules, another for plain callables."""
         return self.owner._modules if self.attribute in self.owner._modules else vars(self.owner)
 
     @property
-    def standing(self) -> nn.Module | Callable[[torch.Tensor], torch.Tensor]:
-        """What stands there now."""
-        return self.holder[self.attribute]
+    def module(self) -> nn.Module | Callable[[torch.Tensor], torch.Tensor]:
+        """The activation that the site holds now."""
+        return self.container[self.attribute]
 
-    def put(self, activation: nn.Module) -> None:
-        """Put an activation in this place. The order and the names of the owner's children stay."""
+    def replace(self, activation: nn.Module) -> None:
+        """Replace the activation. The order and the names of the owner's children stay."""
         if self.attribute in self.owner._modules:
             self.owner._modules[self.attribute] = activation
         else:
@@ -88,23 +88,23 @@ class Site:
 
 
 def find_sites(model: nn.Module, activation_types: Sequence[str] = ()) -> list[Site]:
-    """Return every place of ``model`` that holds an activation, in the order of the model.
+    """Return every site of ``model``, in the order of the model.
 
-    Where a norm or dropout was inserted behind one, the place is that of the activation, under the path that it had.
+    Where a norm or dropout was inserted after an activation, the site is still the activation, under its old path.
 
     Args:
         model: any module.
-        activation_types: class names of activations beside those that are known here.
+        activation_types: class names of further activations.
     """
     paths: dict[tuple[int, str], list[str]] = {}
     places: dict[tuple[int, str], tuple[nn.Module, str, Any]] = {}
     names = {*ACTIVATION_TYPE_NAMES, *activation_types}
     for prefix, owner in model.named_modules(remove_duplicate=False):
-        if _is_activation(owner, names) or isinstance(owner, Regularized):
-            continue  # what an activation is made of is no place of its own
+        if _is_activation(owner, names) or isinstance(owner, RegularizedActivation):
+            continue  # the parts of an activation are not sites
         held: list[tuple[str, nn.Module, str, Any]] = []
         for name, child in owner._modules.items():
-            if isinstance(child, Regularized):
+            if isinstance(child, RegularizedActivation):
                 held.append((name, child, "activation", child.activation))
             elif _is_activation(child, names):
                 held.append((name, owner, name, child))

@@ -83,12 +83,12 @@ def warning(model: Any, labels: LabelOptions | None) -> str | None:
         labels: the ``label_rescaling`` of the training set, None where there is none.
     """
     options: DCOptions | None = getattr(model, "dc_options", None)
-    if options is None or not options.swaps or options.wanted_activation == "original":
+    if options is None or not options.has_swaps or options.resolved_activation == "original":
         return None
     if options.insert_norm != "none":
         return None  # norms hold the features down; not measured
-    swapped = activation(options.wanted_activation)
-    region = _measured_region(options.wanted_region, model.dc_regions)
+    swapped = activation(options.resolved_activation)
+    region = _measured_region(options.resolved_region, model.dc_regions)
     if not isinstance(swapped, IReLU) or region is None or (region != "full" and options.elsewhere != "original"):
         return None
     centring = "raw" if labels is None or labels.center == "none" else "centred"

@@ -14,8 +14,7 @@ from ocp_dc.data.oc20_lmdb.lmdb_io import to_data
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.readers.ase_files import AseSource
 from ocp_dc.data.sample import slab_sample_path
-
-from tests.helpers.tolerances import ROUNDING
+from ocp_dc.testing.tolerances import ROUNDING
 
 
 def slab() -> Data:

@@ -20,8 +20,7 @@ from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.readers import md17_download
 from ocp_dc.data.splits import random_split
-
-from tests.helpers.tolerances import FLOAT32_LABEL
+from ocp_dc.testing.tolerances import FLOAT32_LABEL
 
 KCAL = units.kcal / units.mol
 FRAMES = 12

@@ -12,8 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from ocp_dc.evaluation.metrics import UNITS, cosines, error_metrics
 from ocp_dc.evaluation.predictions import Predictions
-
-from tests.helpers.tolerances import ROUNDING
+from ocp_dc.testing.tolerances import ROUNDING
 
 RELATIVE, ABSOLUTE = ROUNDING[torch.float64]
 

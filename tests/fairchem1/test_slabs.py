@@ -18,11 +18,11 @@ from ocp_dc.cli import main
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import slab_sample_path
 from ocp_dc.fairchem1.train.collate import collate
+from ocp_dc.testing.tolerances import FLOAT32_LABEL, assert_close
 
 from tests.helpers.oc20_files import of_oc22, relaxations, write_shards
 from tests.helpers.oc20_files import slabs as oc20_slabs
 from tests.helpers.runs import MODEL, run_main
-from tests.helpers.tolerances import FLOAT32_LABEL, assert_close
 
 PERIODIC = {"use_pbc": True, "otf_graph": True}
 RELATIVE, ABSOLUTE = FLOAT32_LABEL

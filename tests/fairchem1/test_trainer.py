@@ -12,9 +12,9 @@ from ase import Atoms
 
 import ocp_dc
 from ocp_dc.cli import main
+from ocp_dc.testing.tolerances import FLOAT32_LABEL
 
 from tests.helpers.runs import Run, run_main
-from tests.helpers.tolerances import FLOAT32_LABEL
 
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset  # isort: skip  # after the hooks, which let it import
 

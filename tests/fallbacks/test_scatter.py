@@ -21,8 +21,7 @@ from ocp_dc.fallbacks.scatter import (
     segment_coo,
     segment_csr,
 )
-
-from tests.helpers.tolerances import FINITE_DIFFERENCE
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE
 
 REDUCTIONS = ("sum", "add", "mean", "min", "max")
 WHOLE = 9  # values are small whole numbers: sums are exact in any order, and ties and zeros are common

@@ -10,8 +10,7 @@ import scipy.special
 import torch
 
 from ocp_dc.fallbacks.special import install_sph_harm, sph_harm
-
-from tests.helpers.tolerances import ROUNDING
+from ocp_dc.testing.tolerances import ROUNDING
 
 RTOL, ATOL = ROUNDING[torch.float64]
 

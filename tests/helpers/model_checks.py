@@ -1,4 +1,4 @@
-"""What the models of this package hold beside the contract of every wrapper: batches, norms, periodic boundaries."""
+"""Tests of the models of this package beside the contract of wrappers: batches, norms, periodic boundaries."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import torch
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.models.graph import EdgeGraph
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE, assert_close
 from ocp_dc.training.subnormals import flushed_subnormals
-
-from tests.helpers.tolerances import FINITE_DIFFERENCE, assert_close
 
 
 def edge_graph(source: Any, target: Any, atoms: int) -> EdgeGraph:
@@ -26,7 +25,7 @@ STEPS = 250  # in which four structures are learnt
 
 
 class ModelChecks:
-    """Mixed into a subclass of WrapperContract, whose ``build`` and ``batch`` it uses."""
+    """Mixed into a subclass of Fairchem1WrapperContract, whose ``build`` and ``batch`` it uses."""
 
     # arguments with which the model learns four structures by heart in seconds
     wide: ClassVar[dict[str, Any]]
@@ -36,7 +35,7 @@ class ModelChecks:
     def test_a_structure_does_not_depend_on_its_batch_in_eval_mode(self, structures):
         """BatchNorm takes its running statistics there, and those of the batch in training mode."""
         model = self.build().double()
-        model(self.batch(structures, torch.float64))  # gives the running statistics values of their own
+        model(self.batch(structures, torch.float64))  # moves the running statistics from their first values
         for training in (False, True):
             model.train(training)
             with torch.no_grad():

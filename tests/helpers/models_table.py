@@ -1,4 +1,4 @@
-"""The table of docs/models.md: what every registered model is, and what was checked of it, found by building it.
+"""The table of docs/models.md: properties of every registered model, and checks, found by building it.
 
 ``python -m tests.helpers.models_table`` writes it anew, and test_models_table.py compares. Models
 have the small sizes of the tests; data are two ethanols and two metal slabs of the bundled samples.
@@ -18,6 +18,7 @@ import torch
 from ase import Atoms
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE
 
 from tests.helpers.every_model import (
     CASES,
@@ -30,7 +31,6 @@ from tests.helpers.every_model import (
     structures,
     wrapper,
 )
-from tests.helpers.tolerances import FINITE_DIFFERENCE
 
 from fairchem.core.common.registry import registry  # isort: skip  # after the hooks, which let it import
 
@@ -48,13 +48,13 @@ EXACT: tuple[dict[str, Any] | None, ...] = (None, {"angle_gradients": "exact"}, 
 
 
 def runs(name: str, kind: str) -> bool:
-    """Whether energies and forces are finite, and not all zero."""
+    """Tell whether energies and forces are finite, and not all zero."""
     energy, forces = forward(wrapper(name, kind).eval(), batch_of(structures(kind)))
     return bool(torch.isfinite(energy).all() and torch.isfinite(forces).all() and energy.any() and forces.any())
 
 
 def is_stock(name: str, kind: str) -> bool:
-    """Whether without ``dc:`` energies and forces are those of the stock model, bit for bit."""
+    """Tell whether without ``dc:`` energies and forces are those of the stock model, bit for bit."""
     stock_name, arguments = CASES[name].stock or (name.removeprefix("dc_"), CASES[name].arguments)
     models = build(stock_name, arguments, kind), wrapper(name, kind)
     stock, ours = (forward(model.eval(), batch_of(structures(kind))) for model in models)
@@ -62,7 +62,7 @@ def is_stock(name: str, kind: str) -> bool:
 
 
 def follows_the_energy(name: str, kind: str, dc: dict[str, Any], atoms: Atoms | None = None, **changes: Any) -> bool:
-    """Whether forces are central differences of the energy, in float64, along three coordinates of one structure.
+    """Tell whether forces are central differences of the energy, in float64, along three coordinates of one structure.
 
     Of free atoms: fixed ones sit on sites of a perfect lattice, where some energies have kinks.
     """

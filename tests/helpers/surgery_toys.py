@@ -10,11 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from ocp_dc.nn import ShiftedSoftplus
-from ocp_dc.surgery import DCOptions, RegionTable, Report, operate
+from ocp_dc.surgery import DCOptions, RegionTable, Report, apply_surgery
 
 TABLE = RegionTable(output=(r"^act$",), paper=("",), source="toy")
 BLOCKS = 2
-# What stands in ToyBlocks, in its own order: (first path, aliases).
+# The activations of ToyBlocks, in the order of the model: (first path, aliases).
 BLOCK_PATHS = [
     ("act", ()),
     ("interactions.0.act", ()),
@@ -65,7 +65,7 @@ class ToyBlocks(nn.Module):
 
 
 class ToyShared(nn.Module):
-    """One SiLU object in two places and a SiLU of its own."""
+    """One SiLU object in two places and another one in a third."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,5 +114,5 @@ class ToyGated(nn.Module):
 
 
 def swap(model: nn.Module, table: RegionTable = TABLE, **block: Any) -> Report:
-    """Operate with a ``dc:`` block as a config holds it."""
-    return operate(model, DCOptions.from_block(block), table)
+    """Apply a ``dc:`` block as a config holds it."""
+    return apply_surgery(model, DCOptions.from_block(block), table)

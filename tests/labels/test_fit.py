@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.labels import LabelOptions, Labels, fit, needs_data
-
-from tests.helpers.tolerances import ROUNDING, assert_close
+from ocp_dc.testing.tolerances import ROUNDING, assert_close
 
 WATER, METHANE, HYDROGEN = [8, 1, 1], [6, 1, 1, 1, 1], [1, 1]
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.labels import LabelOptions
-
-from tests.helpers.tolerances import ROUNDING
+from ocp_dc.testing.tolerances import ROUNDING
 
 # From the definitions: calorie 4.184 J, and CODATA's values of Avogadro's number and the elementary charge.
 KCAL_PER_MOL = 4184 / 6.02214076e23 / 1.602176634e-19

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.labels import LabelOptions, LabelRescaling, fit
-
-from tests.helpers.tolerances import FINITE_DIFFERENCE, ROUNDING, assert_close
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE, ROUNDING, assert_close
 
 NAN = float("nan")
 REFERENCES = torch.tensor([NAN, -10.0, NAN, NAN, NAN, NAN, -1000.0], dtype=torch.float64)

@@ -12,8 +12,7 @@ from torch.autograd import grad, gradcheck, gradgradcheck
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU, activation
-
-from tests.helpers.tolerances import assert_close
+from ocp_dc.testing.tolerances import assert_close
 
 FLOATS = st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=20)
 POSITIVE = st.floats(0.01, 4)

@@ -9,8 +9,7 @@ import torch
 from scipy.integrate import quad
 
 from ocp_dc.nn import IReLU, TwiceIntegratedReLU, activation, activation_names, second_moment, unit_moment_coefficient
-
-from tests.helpers.tolerances import ROUNDING
+from ocp_dc.testing.tolerances import ROUNDING
 
 RELATIVE = ROUNDING[torch.float64][0]
 

@@ -14,8 +14,7 @@ from torch.nn import functional as F
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IntegratedLeakyReLU, IReLU, ShiftedSoftplus, activation, activation_names, same_activation
-
-from tests.helpers.tolerances import ROUNDING, assert_close
+from ocp_dc.testing.tolerances import ROUNDING, assert_close
 
 REFERENCE = {
     "elu": F.elu,

@@ -21,9 +21,9 @@ import yaml
 
 import ocp_dc
 import ocp_dc.fairchem1 as _plugin  # the fallbacks, for the models to compare with
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE, assert_close
 
 from tests.helpers import patched_fairchem
-from tests.helpers.tolerances import FINITE_DIFFERENCE, assert_close
 
 assert _plugin
 ROOT = Path(ocp_dc.__file__).parents[1]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.options import option
 from ocp_dc.surgery import DCOptions
 
 NAMES = [field.name for field in dataclasses.fields(DCOptions)]
@@ -32,7 +33,7 @@ NAMES = [field.name for field in dataclasses.fields(DCOptions)]
 def test_what_a_block_means(block: dict[str, Any] | None, activation: object, region: object) -> None:
     options = DCOptions.from_block(block)
     options.check()
-    assert (options.wanted_activation, options.wanted_region) == (activation, region)
+    assert (options.resolved_activation, options.resolved_region) == (activation, region)
 
 
 @pytest.mark.parametrize(
@@ -42,9 +43,6 @@ def test_what_a_block_means(block: dict[str, Any] | None, activation: object, re
         ({"region": "none"}, False, True),
         ({"activation": "original"}, False, True),
         ({"activation": "original", "region": "full"}, False, True),
-        ({"angle_gradients": "stock"}, False, True),
-        ({"force_gradients": "exact"}, False, True),
-        ({"allow_direct": True}, False, True),
         ({"denormalize": "all"}, False, False),
         ({"activation": "irelu"}, True, False),
         ({"region": "output"}, True, False),
@@ -56,24 +54,7 @@ def test_what_a_block_means(block: dict[str, Any] | None, activation: object, re
 )
 def test_what_a_block_asks_for(block: dict[str, Any], swaps: bool, nothing: bool) -> None:
     options = DCOptions.from_block(block)
-    assert (options.swaps, options.asks_for_nothing) == (swaps, nothing)
-
-
-@pytest.mark.parametrize(
-    ("block", "gradients"),
-    [
-        (None, "stock"),
-        ({"region": "none"}, "stock"),
-        ({"activation": "irelu"}, "exact"),
-        ({"denormalize": "all"}, "exact"),
-        ({"angle_gradients": "exact"}, "exact"),
-        ({"activation": "irelu", "angle_gradients": "stock"}, "stock"),
-        ({"force_gradients": "exact"}, "exact"),
-        ({"activation": "irelu", "force_gradients": "stock"}, "stock"),
-    ],
-)
-def test_what_a_block_means_for_gradients(block: dict[str, Any] | None, gradients: str) -> None:
-    assert DCOptions.from_block(block).wanted_gradients == gradients
+    assert (options.has_swaps, options.is_noop) == (swaps, nothing)
 
 
 @pytest.mark.parametrize("activation", ["irelu", {"name": "irelu"}])
@@ -96,8 +77,8 @@ def test_an_activation_without_a_place(activation: object) -> None:
 def test_where_something_is_inserted(block: dict[str, Any], region: object) -> None:
     options = DCOptions.from_block(block)
     options.check()
-    assert options.wanted_insert_region == region
-    assert (options.wanted_activation, options.wanted_region) == ("original", "none")
+    assert options.resolved_insert_region == region
+    assert (options.resolved_activation, options.resolved_region) == ("original", "none")
 
 
 @pytest.mark.parametrize(
@@ -117,26 +98,51 @@ def test_where_something_is_inserted(block: dict[str, Any], region: object) -> N
 )
 def test_insertions_that_are_refused(block: dict[str, Any], message: str) -> None:
     options = DCOptions.from_block(block)
-    with pytest.raises(UserError, match=rf"model\.dc\.{message}"):
+    with pytest.raises(UserError, match=rf"^dc\.{message}"):
         options.check()
 
 
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        ({"insert_norm": "batch_norm"}, r"model\.dc\.insert_norm: got 'batch_norm', .* Did you mean 'batchnorm'\?"),
-        ({"insert_norm": "layernorm"}, r"model\.dc\.insert_norm: got 'layernorm', expected one of none, batchnorm"),
-        ({"denormalize": "batch_norm"}, r"model\.dc\.denormalize: got 'batch_norm', .* Did you mean 'batchnorm'\?"),
-        ({"denormalize": None}, r"model\.dc\.denormalize: got None, expected one of none, batchnorm, layernorm, all"),
-        ({"denormalize": ["all"]}, r"model\.dc\.denormalize: got \['all'\], expected one of"),
-        ({"angle_gradients": "exakt"}, r"model\.dc\.angle_gradients: .* Did you mean 'exact'\?"),
-        ({"activaton": "irelu"}, r"model\.dc: unknown key 'activaton'; .* Did you mean 'activation'\?"),
-        ("irelu", r"model\.dc: got 'irelu', expected a block of options"),
+        ({"insert_norm": "batch_norm"}, r"^dc\.insert_norm: got 'batch_norm', .* Did you mean 'batchnorm'\?"),
+        ({"insert_norm": "layernorm"}, r"^dc\.insert_norm: got 'layernorm', expected one of none, batchnorm"),
+        ({"denormalize": "batch_norm"}, r"^dc\.denormalize: got 'batch_norm', .* Did you mean 'batchnorm'\?"),
+        ({"denormalize": None}, r"^dc\.denormalize: got None, expected one of none, batchnorm, layernorm, all"),
+        ({"denormalize": ["all"]}, r"^dc\.denormalize: got \['all'\], expected one of"),
+        ({"activaton": "irelu"}, r"^dc: unknown key 'activaton'; .* Did you mean 'activation'\?"),
+        ("irelu", r"^dc: got 'irelu', expected a block of options"),
     ],
 )
 def test_what_is_refused(block: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         DCOptions.from_block(block)
+
+
+@dataclasses.dataclass(frozen=True)
+class MoreOptions(DCOptions):
+    """A key that one model has beside the common ones."""
+
+    color: str = option("red", help="of the model", choices=("red", "blue"))
+
+
+def test_keys_of_one_model() -> None:
+    options = MoreOptions.from_block({"color": "blue"})
+    assert isinstance(options, MoreOptions)
+    assert (options.color, options.is_noop, options.is_stock, options.resolved_extras) == ("blue", True, True, ())
+    with pytest.raises(UserError, match=r"^dc: unknown key 'colour'; .*\bcolor, .* Did you mean 'color'\?"):
+        MoreOptions.from_block({"colour": "blue"})
+    with pytest.raises(UserError, match=r"^dc\.color: got 'green', expected one of red, blue"):
+        MoreOptions.from_block({"color": "green"})
+    with pytest.raises(UserError, match="unknown key 'color'"):
+        DCOptions.from_block({"color": "blue"})
+
+
+def test_a_host_says_where_the_block_is() -> None:
+    with pytest.raises(UserError, match=r"^host\.block\.dropout: got 1, "):
+        DCOptions.from_block({"dropout": 1}, "host.block").check("host.block")
+    with pytest.raises(UserError, match=r"^host\.block: unknown key 'x'"):
+        DCOptions.from_block({"x": 1}, "host.block")
 
 
 @settings(deadline=None)

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IReLU, ShiftedSoftplus
-from ocp_dc.surgery import DCOptions, Regularized, Report, batch_statistics, find_sites, operate
+from ocp_dc.surgery import DCOptions, RegularizedActivation, Report, apply_surgery, batch_statistics, find_sites
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE, assert_close
 
 from tests.helpers.surgery_toys import BLOCK_PATHS, TABLE, ToyBlocks, ToyCallables, ToyShared, swap
-from tests.helpers.tolerances import FINITE_DIFFERENCE, assert_close
 
 ALL = [first for first, _ in BLOCK_PATHS]
 BOTH: dict[str, Any] = {"dropout": 0.3, "insert_norm": "batchnorm"}
@@ -22,11 +22,11 @@ BOTH: dict[str, Any] = {"dropout": 0.3, "insert_norm": "batchnorm"}
 
 def regularize(model: nn.Module, width: int = 4, **block: Any) -> Report:
     """Operate with a pass over random rows of the model's width."""
-    return operate(model, DCOptions.from_block(block), TABLE, lambda model: model(torch.randn(3, width)))
+    return apply_surgery(model, DCOptions.from_block(block), TABLE, lambda model: model(torch.randn(3, width)))
 
 
 def regularized(model: nn.Module) -> list[str]:
-    return [path for path, part in model.named_modules() if isinstance(part, Regularized)]
+    return [path for path, part in model.named_modules() if isinstance(part, RegularizedActivation)]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,9 @@ def test_plain_callables() -> None:
     model = ToyCallables()
     order = [site.paths for site in find_sites(model)]
     regularize(model, 3, activation="irelu", region=["^act$"], insert_region="full", **BOTH)
-    assert {path: type(getattr(model, path)) for (path,) in order} == dict.fromkeys((p for (p,) in order), Regularized)
+    assert {path: type(getattr(model, path)) for (path,) in order} == dict.fromkeys(
+        (p for (p,) in order), RegularizedActivation
+    )
     assert model.squash.activation is F.silu
     assert isinstance(model.act.activation, IReLU)
     assert {site.paths for site in find_sites(model)} == set(order)
@@ -129,7 +131,7 @@ def test_a_second_operation_finds_the_activation_itself() -> None:
 
 def test_copies_and_double_precision() -> None:
     model = ToyBlocks().double()
-    operate(model, DCOptions.from_block(BOTH), TABLE, lambda model: model(torch.randn(3, 4, dtype=torch.float64)))
+    apply_surgery(model, DCOptions.from_block(BOTH), TABLE, lambda model: model(torch.randn(3, 4, dtype=torch.float64)))
     x = torch.randn(6, 4, dtype=torch.float64)
     model(x)
     model.eval()
@@ -141,7 +143,7 @@ def test_copies_and_double_precision() -> None:
 def test_gradients_are_those_of_the_function_that_evaluates() -> None:
     model = ToyBlocks().double()
     block = DCOptions.from_block({"activation": "irelu", "region": "output", "insert_region": "full", **BOTH})
-    operate(model, block, TABLE, lambda model: model(torch.randn(3, 4, dtype=torch.float64)))
+    apply_surgery(model, block, TABLE, lambda model: model(torch.randn(3, 4, dtype=torch.float64)))
     for _ in range(3):
         model(torch.randn(9, 4, dtype=torch.float64))  # running statistics other than at first
     model.eval()
@@ -211,12 +213,12 @@ def test_widths_that_no_norm_fits_are_named_and_the_model_stays() -> None:
     [
         (
             {"dropout": 0.1, "insert_region": "outputs"},
-            r"model\.dc\.insert_region: unknown region 'outputs'.*'output'\?",
+            r"^dc\.insert_region: unknown region 'outputs'.*'output'\?",
         ),
-        ({"dropout": 0.1, "insert_region": ["nowhere"]}, r"model\.dc\.insert_region: 'nowhere' matches no activation"),
-        ({"dropout": 0.1, "insert_region": ["("]}, r"model\.dc\.insert_region: '\(' is no regular expression"),
-        ({"insert_norm": "batchnorm"}, r"model\.dc\.insert_norm: .* give operate\(\) a forward"),
-        ({"dropout": 1}, r"model\.dc\.dropout"),
+        ({"dropout": 0.1, "insert_region": ["nowhere"]}, r"^dc\.insert_region: 'nowhere' matches no activation"),
+        ({"dropout": 0.1, "insert_region": ["("]}, r"^dc\.insert_region: '\(' is no regular expression"),
+        ({"insert_norm": "batchnorm"}, r"^dc\.insert_norm: .* give apply_surgery\(\) a forward"),
+        ({"dropout": 1}, r"^dc\.dropout"),
     ],
 )
 def test_an_error_leaves_the_model_alone(block: dict[str, Any], message: str) -> None:

@@ -10,13 +10,13 @@ from torch import nn
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.surgery import FittedGain, fitting_gains, remove_norms
+from ocp_dc.testing.tolerances import assert_close
 
 from tests.helpers.surgery_toys import swap
-from tests.helpers.tolerances import assert_close
 
 
 def deep() -> nn.Sequential:
-    """Two norms in a row, the second behind what the first one changes, and with a weight of its own."""
+    """Two norms in a row, the second after what the first one changes, and with another weight."""
     torch.manual_seed(0)
     last = nn.LayerNorm(4)
     nn.init.constant_(last.weight, 3.0)
@@ -83,7 +83,7 @@ def test_nothing_is_fitted_outside_of_the_context() -> None:
 
 
 def test_features_that_are_all_zero_are_refused() -> None:
-    with pytest.raises(UserError, match=r"model\.dc\.norm_gain: .* BatchNorm1d.* root mean square of 0 on the batch"):
+    with pytest.raises(UserError, match=r"^dc\.norm_gain: .* BatchNorm1d.* root mean square of 0 on the batch"):
         fit(FittedGain(nn.BatchNorm1d(2)), torch.zeros(4, 2))
 
 

@@ -38,13 +38,13 @@ def test_the_schnet_of_pyg() -> None:
 def test_one_object_in_two_places_is_two_sites() -> None:
     sites = find_sites(ToyShared())
     assert [site.paths for site in sites] == [("own",), ("first.1",), ("second.1",)]
-    assert sites[1].current is sites[2].current
+    assert sites[1].original is sites[2].original
 
 
 def test_plain_callables() -> None:
     model = ToyCallables()
     assert paths(model) == [("squash",), ("bound",), ("soft",), ("act",)]
-    assert [site.current for site in find_sites(model)] == [model.squash, model.bound, model.soft, model.act]
+    assert [site.original for site in find_sites(model)] == [model.squash, model.bound, model.soft, model.act]
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,14 @@ def test_a_type_of_the_models_own_is_one_place() -> None:
 
 def test_put_keeps_the_order_of_the_children() -> None:
     model = nn.Sequential(nn.ReLU(), nn.Linear(1, 1), nn.ReLU())
-    find_sites(model)[0].put(IReLU())
+    find_sites(model)[0].replace(IReLU())
     assert [type(part) for part in model] == [IReLU, nn.Linear, nn.ReLU]
 
 
 def test_put_over_a_plain_callable() -> None:
     model = ToyCallables()
     new = IReLU()
-    find_sites(model)[0].put(new)
+    find_sites(model)[0].replace(new)
     assert model.squash is new
     assert dict(model.named_children())["squash"] is new
     assert ("squash",) in paths(model)

@@ -6,7 +6,7 @@ import json
 import torch
 from torch import nn
 
-from ocp_dc.surgery import DCOptions, Report, operate
+from ocp_dc.surgery import DCOptions, Report, apply_surgery
 
 from tests.helpers.surgery_toys import TABLE, ToyBlocks, swap
 
@@ -44,7 +44,7 @@ def test_insertions() -> None:
         return model(torch.randn(3, 4))
 
     block = {"insert_norm": "batchnorm", "dropout": 0.25, "insert_region": [r"0\.mlp", "^act$"]}
-    report = operate(
+    report = apply_surgery(
         ToyBlocks(), DCOptions.from_block({"activation": "irelu", "region": "output", **block}), TABLE, forward
     )
     data = json.loads(json.dumps(report.to_dict()))

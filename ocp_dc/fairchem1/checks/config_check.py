@@ -17,6 +17,7 @@ from ocp_dc.fairchem1.checks.block_check import check_blocks
 from ocp_dc.fairchem1.checks.dataset_check import check_split
 from ocp_dc.fairchem1.checks.known_keys import is_ours
 from ocp_dc.fairchem1.checks.loss_trial import metric_names, try_loss, try_metric
+from ocp_dc.fairchem1.checks.model_check import read_dc
 from ocp_dc.fairchem1.checks.name_check import check_names, find, model_class, trainer_class
 from ocp_dc.fairchem1.checks.optim_check import check_optim
 from ocp_dc.fairchem1.checks.schedule_check import check_plateau
@@ -25,7 +26,6 @@ from ocp_dc.fairchem1.checks.value_check import check_values
 from ocp_dc.fairchem1.train.scale_factors import read_scale_file
 from ocp_dc.fairchem1.train.transform import NAME
 from ocp_dc.labels import LabelOptions
-from ocp_dc.surgery import DCOptions
 
 WITH_PRIMARY_METRIC = ("forces", "energy", "equiformerv2_forces", "equiformerv2_energy")  # trainers that have one
 TRANSFORMS = ("normalizer", "element_references", "decompose_tensor", NAME)
@@ -119,7 +119,7 @@ def check_model(model: Mapping[str, Any]) -> type:
     _check_arguments(found, model, "model", "name")
     if "heads" in inspect.signature(found).parameters:
         check_hydra(model)
-    DCOptions.from_block(model.get("dc"))
+    read_dc(model)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Whether a checkpoint belongs to the model that a config builds."""
+"""Check that a checkpoint belongs to the model that a config builds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ocp_dc.training.averages import same_kind
 
 # arguments that say how the graph is built or held, and do not change what the weights mean
 INDIFFERENT = ("name", "dc", "otf_graph", "use_pbc", "use_pbc_single", "scale_file", "regress_forces")
-# of models that compute their forces in two ways: the key of the dc: block, and the attribute that says which
+# of models that compute their forces in two ways: the key of the dc: block, and the attribute with the choice
 GRADIENT_CHOICES = ("angle_gradients", "force_gradients")
 
 
@@ -27,7 +27,7 @@ def check_same_model(
 
     A stock checkpoint fits into the wrapper of its model, and the other way round. A checkpoint whose ``dc:`` block
     differs has the same parameter names but means another function, and is refused too, unless ``strict`` is off or
-    it was a stock model's, whose weights may start a derivative-constrained training.
+    it was a stock model's, whose weights may start a derivative-constrained training run.
 
     Args:
         model: the model that the config builds.
@@ -51,9 +51,12 @@ def check_same_model(
             if theirs_by_key[key] != ours_by_key[key]:
                 there, here = theirs_by_key[key], ours_by_key[key]
                 differences.append(f"model.{key}: {there!r} in the checkpoint, {here!r} in the config")
-        gradients = any(hasattr(model, name) for name in GRADIENT_CHOICES)
-        ours, theirs = meaning(config.get("dc"), gradients), meaning(saved.get("dc"), gradients)
-        if ours != theirs and theirs != meaning(None, gradients):
+        wrapper = config["name"] if hasattr(model, "dc_options") else saved["name"]
+        stock, ours, theirs = (
+            canonical_dc(read_dc({"name": wrapper, "dc": block}), with_extras=hasattr(model, "dc_options"))
+            for block in (None, config.get("dc"), saved.get("dc"))
+        )
+        if theirs not in (ours, stock):
             differences.append(f"model.dc: {saved.get('dc')!r} in the checkpoint, {config.get('dc')!r} in the config")
         elif ours != theirs:
             logging.warning(f"checkpoint {path} is of a stock model; its weights go into one with dc: {config['dc']}")
@@ -104,7 +107,7 @@ def _parameters(model: nn.Module, saved: Mapping[str, Any]) -> list[str]:
 
 
 def check_complete(model: nn.Module, saved: Mapping[str, Any], path: str) -> None:
-    """Refuse a checkpoint that lacks parameters of its own model, which would be predicted with as they were drawn.
+    """Refuse a checkpoint that lacks parameters of its own model: predictions would be made with random ones.
 
     Raises:
         UserError: it does.
@@ -127,21 +130,34 @@ def _stock_name(name: str) -> type:
     return getattr(model_class, "stock_class", model_class)
 
 
-def meaning(block: Mapping[str, Any] | None, gradients: bool = False) -> tuple[Any, ...]:
+def read_dc(model: Mapping[str, Any]) -> DCOptions:
+    """Read the ``dc:`` block of a ``model`` block, with the keys of the wrapper that it names.
+
+    Raises:
+        UserError: an unknown key, or a value that is not valid.
+    """
+    block = model.get("dc")
+    try:
+        read = getattr(registry.get_model_class(model["name"]), "read_dc", None)
+    except RuntimeError:  # no such model
+        read = None
+    return DCOptions.from_block(block, "model.dc") if read is None else read(block)
+
+
+def canonical_dc(options: DCOptions, with_extras: bool = True) -> tuple[Any, ...]:
     """Return what a ``dc:`` block asks for, so that two spellings of one thing are equal.
 
     Args:
-        block: the block.
-        gradients: whether ``angle_gradients`` or ``force_gradients`` means something for the model.
+        options: the options of the block.
+        with_extras: whether the keys of single models count.
     """
-    options = DCOptions.from_block(block)
-    chosen = (options.wanted_gradients,) if gradients else ()
-    if options.asks_for_nothing:
+    chosen = options.resolved_extras if with_extras else ()
+    if options.is_noop:
         return chosen
     inside, elsewhere = (
         wanted if wanted == "original" else repr(activation(wanted))  # settings filled in, whatever their order
-        for wanted in (options.wanted_activation, options.elsewhere)
+        for wanted in (options.resolved_activation, options.elsewhere)
     )
-    activations = (inside, str(options.wanted_region), elsewhere)
-    inserted = (float(options.dropout), options.insert_norm, str(options.wanted_insert_region))
+    activations = (inside, str(options.resolved_region), elsewhere)
+    inserted = (float(options.dropout), options.insert_norm, str(options.resolved_insert_region))
     return (*chosen, *activations, options.denormalize, options.norm_gain, *inserted)

@@ -10,7 +10,7 @@ from ocp_dc.fairchem1.checks.config_check import check_model
 from ocp_dc.fairchem1.checks.model_arguments import building
 from ocp_dc.fairchem1.checks.model_check import GRADIENT_CHOICES
 from ocp_dc.fairchem1.train.scale_factors import read_scale_file, set_scale_factors
-from ocp_dc.fairchem1.wrappers.factory import surgery_report
+from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
 from ocp_dc.labels import LabelOptions
 from ocp_dc.training import stability
 

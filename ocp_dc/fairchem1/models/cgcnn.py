@@ -1,66 +1,23 @@
-"""CGCNN (Xie and Grossman, arXiv 1710.10324) as the baselines of OC20 have it (arXiv 2010.09990).
+"""CGCNN on fairchem's graphs, registered as ``cgcnn``; the model is :class:`ocp_dc.models.cgcnn.CGCNN`.
 
-Fairchem dropped it in January 2024. Names of arguments and parameters are those that it had there.
+Fairchem dropped it in January 2024. Names of arguments are those that it had there.
 """
 
 from __future__ import annotations
 
-import torch
 from fairchem.core.common.registry import registry
 from fairchem.core.datasets.embeddings import KHOT_EMBEDDINGS, QMOF_KHOT_EMBEDDINGS
-from torch import Tensor, nn
-from torch_geometric.utils import scatter
 
 from ocp_dc.core.errors import unknown_name
-from ocp_dc.fairchem1.models.potential import Potential
-from ocp_dc.models.features import ElementTable, GaussianBasis
-from ocp_dc.models.graph import EdgeGraph, check_sizes
+from ocp_dc.fairchem1.models.potential import GraphPotential
+from ocp_dc.models import cgcnn
 
 EMBEDDINGS = {"khot": KHOT_EMBEDDINGS, "qmof": QMOF_KHOT_EMBEDDINGS}
 
 
-class CGCNNConv(nn.Module):
-    """One convolution: x_i' = softplus(x_i + LN(Σ_j sigmoid(f_ij) softplus(s_ij))), [f_ij, s_ij] = BN(W z_ij + b).
-
-    z_ij holds the features of both atoms and of the edge. Equation 5 of arXiv 1710.10324, with the normalization layers
-    of the OC20 baseline; without them it is softplus of torch_geometric's ``CGConv``.
-
-    Args:
-        node_dim: the number of features of an atom.
-        edge_dim: the number of features of an edge.
-    """
-
-    def __init__(self, node_dim: int, edge_dim: int) -> None:
-        super().__init__()
-        self.lin1 = nn.Linear(2 * node_dim + edge_dim, 2 * node_dim)
-        self.bn1 = nn.BatchNorm1d(2 * node_dim)
-        self.gate = nn.Sigmoid()
-        self.core = nn.Softplus()
-        self.ln1 = nn.LayerNorm(node_dim)
-        self.activation = nn.Softplus()
-        nn.init.xavier_uniform_(self.lin1.weight)
-        nn.init.zeros_(self.lin1.bias)
-
-    def forward(self, x: Tensor, edges: Tensor, graph: EdgeGraph) -> Tensor:
-        """Return the new features [N, node_dim] of the atoms.
-
-        Args:
-            x: [N, node_dim].
-            edges: [E, edge_dim], features of the edges.
-            graph: the edges.
-        """
-        pairs = [x.index_select(0, graph.target), x.index_select(0, graph.source), edges]
-        gates, cores = self.bn1(self.lin1(torch.cat(pairs, dim=1))).chunk(2, dim=1)  # [E, node_dim] each
-        messages = self.gate(gates) * self.core(cores)
-        return self.activation(self.ln1(scatter(messages, graph.target, dim=0, dim_size=len(x))) + x)
-
-
 @registry.register_model("cgcnn")
-class CGCNN(Potential):
-    """Convolutions, the mean over the atoms of a structure, and fully connected layers.
-
-    The mean makes the energy intensive: two molecules far apart do not have twice the energy of one. There is no
-    envelope, as in the original: the energy jumps where an atom crosses the cutoff.
+class CGCNN(GraphPotential, cgcnn.CGCNN):
+    """CGCNN with a choice of features for the elements.
 
     Args:
         use_pbc: whether boundaries are periodic.
@@ -93,33 +50,16 @@ class CGCNN(Potential):
         embeddings: str = "khot",
         max_neighbors: int = 50,
     ) -> None:
-        super().__init__(use_pbc, regress_forces, otf_graph, cutoff, max_neighbors)
-        check_sizes(1, atom_embedding_size=atom_embedding_size, num_graph_conv_layers=num_graph_conv_layers)
-        check_sizes(1, fc_feat_size=fc_feat_size, num_fc_layers=num_fc_layers)
-        check_sizes(2, num_gaussians=num_gaussians)
         if embeddings not in EMBEDDINGS:
             raise unknown_name("model.embeddings", embeddings, EMBEDDINGS)
-        self.elements = ElementTable(EMBEDDINGS[embeddings])
-        self.embedding_fc = nn.Linear(self.elements.width, atom_embedding_size)
-        self.distance_expansion = GaussianBasis(0.0, cutoff, num_gaussians)
-        self.convs = nn.ModuleList(CGCNNConv(atom_embedding_size, num_gaussians) for _ in range(num_graph_conv_layers))
-        self.conv_to_fc = nn.Sequential(nn.Linear(atom_embedding_size, fc_feat_size), nn.Softplus())
-        fcs: list[nn.Module] = []
-        for _ in range(num_fc_layers - 1):
-            fcs += [nn.Linear(fc_feat_size, fc_feat_size), nn.Softplus()]
-        self.fcs = nn.Sequential(*fcs)
-        self.fc_out = nn.Linear(fc_feat_size, 1)
-
-    def check_elements(self, numbers: Tensor) -> None:
-        """Refuse elements without features; raises UserError."""
-        self.elements.check(numbers)
-
-    def energy(self, numbers: Tensor, positions: Tensor, graph: EdgeGraph) -> Tensor:
-        """Return the energy of each structure, [B, 1]; see :meth:`Potential.energy`."""
-        distances = graph.vectors(positions).norm(dim=-1, keepdim=True)  # [E, 1]
-        edges = self.distance_expansion(distances)  # [E, num_gaussians]
-        x = self.embedding_fc(self.elements(numbers))  # [N, atom_embedding_size]
-        for conv in self.convs:
-            x = conv(x, edges, graph)
-        pooled = scatter(x, graph.batch, dim=0, dim_size=graph.count, reduce="mean")  # [B, atom_embedding_size]
-        return self.fc_out(self.fcs(self.conv_to_fc(pooled)))
+        super().__init__(
+            EMBEDDINGS[embeddings],
+            regress_forces=regress_forces,
+            atom_embedding_size=atom_embedding_size,
+            num_graph_conv_layers=num_graph_conv_layers,
+            fc_feat_size=fc_feat_size,
+            num_fc_layers=num_fc_layers,
+            cutoff=cutoff,
+            num_gaussians=num_gaussians,
+        )
+        self.set_graph_options(use_pbc, otf_graph, max_neighbors)

@@ -1,42 +1,27 @@
-"""ForceNet (Hu et al., arXiv 2103.01436), with forces from a decoder, as it was, or as the gradient of the energy.
+"""ForceNet on fairchem's graphs, registered as ``forcenet``; the model is :class:`ocp_dc.models.forcenet.ForceNet`.
 
 Fairchem dropped it in January 2024. Names of arguments are those that it had there.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
-import torch
 from fairchem.core.common.registry import registry
 from fairchem.core.datasets.embeddings import ATOMIC_RADII, CONTINUOUS_EMBEDDINGS
-from torch import Tensor, nn
-from torch_geometric.utils import scatter
 
-from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.models.potential import Potential
-from ocp_dc.models.features import ElementTable, GaussianBasis
-from ocp_dc.models.forcenet_layers import Interaction, force_decoder
-from ocp_dc.models.graph import EdgeGraph, check_sizes
-from ocp_dc.nn import activation
+from ocp_dc.fairchem1.models.potential import GraphPotential
+from ocp_dc.models import forcenet
 
-SHORTEST = 1e-3  # of the cutoff: distances less the radii of the atoms are cut off below, as published
-EDGE_FEATURES = 3 + 4  # the direction, and the distance in four forms
+RADII = {number: [radius / 100] for number, radius in ATOMIC_RADII.items()}  # pm to Å
 
 
 @registry.register_model("forcenet")
-class ForceNet(Potential):
-    """Convolutions whose filters depend on both atoms and on the direction of an edge, and a sum over the atoms.
-
-    An element is its nine properties. Directions enter as x, y and z: nothing here is invariant or equivariant under
-    rotation, and training on rotated structures is what teaches it. As published, the energy has kinks: where two
-    atoms are as near as their radii, and where an edge ends at the cutoff.
+class ForceNet(GraphPotential, forcenet.ForceNet):
+    """ForceNet with fairchem's radii and properties of the elements.
 
     Args:
         use_pbc: whether boundaries are periodic.
         regress_forces: whether forces are predicted as well.
-        direct_forces: whether forces come from a decoder of their own, as in the original; if not, they are -dE/dx.
+        direct_forces: whether forces come from a separate decoder, as in the original; if not, they are -dE/dx.
         hidden_channels: features of an atom.
         num_interactions: the number of convolutions.
         cutoff: of the edges, in Å.
@@ -74,69 +59,21 @@ class ForceNet(Potential):
         otf_graph: bool = False,
         max_neighbors: int = 50,
     ) -> None:
-        super().__init__(use_pbc, regress_forces, otf_graph, cutoff, max_neighbors)
-        self.direct_forces = direct_forces
-        check_sizes(1, hidden_channels=hidden_channels, num_interactions=num_interactions)
-        check_sizes(1, depth_mlp_edge=depth_mlp_edge, depth_mlp_node=depth_mlp_node)
-        check_sizes(1, decoder_hidden_channels=decoder_hidden_channels)
-        check_sizes(2, num_freqs=num_freqs)
-        if basis != "gauss":
-            raise UserError(f"model.basis: got {basis!r}, expected 'gauss': of ForceNet's bases it is the one here")
-
-        self.radii = ElementTable({number: [radius / 100] for number, radius in ATOMIC_RADII.items()})  # pm to Å
-        self.basis = GaussianBasis(0.0, 1.0, num_freqs)
-        self.elements = ElementTable(CONTINUOUS_EMBEDDINGS, unit_range=True)
-        self.embedding = nn.Linear(self.elements.width * num_freqs, hidden_channels)
-        self.interactions = nn.ModuleList(
-            Interaction(hidden_channels, EDGE_FEATURES * num_freqs, depth_mlp_edge, depth_mlp_node, activation_str)
-            for _ in range(num_interactions)
+        super().__init__(
+            RADII,
+            CONTINUOUS_EMBEDDINGS,
+            regress_forces=regress_forces,
+            direct_forces=direct_forces,
+            hidden_channels=hidden_channels,
+            num_interactions=num_interactions,
+            cutoff=cutoff,
+            num_freqs=num_freqs,
+            basis=basis,
+            depth_mlp_edge=depth_mlp_edge,
+            depth_mlp_node=depth_mlp_node,
+            activation_str=activation_str,
+            decoder_hidden_channels=decoder_hidden_channels,
+            decoder_type=decoder_type,
+            decoder_activation_str=decoder_activation_str,
         )
-        self.lin = nn.Linear(hidden_channels, decoder_hidden_channels)
-        self.activation = activation(activation_str)
-        self.energy_mlp = nn.Linear(decoder_hidden_channels, 1)
-        if regress_forces and direct_forces:
-            self.decoder = force_decoder(decoder_type, decoder_hidden_channels, decoder_activation_str)
-
-    def forward(self, data: Any) -> dict[str, Tensor]:
-        """Return ``energy`` [B, 1] and, where asked for, ``forces`` [N, 3] of a batch, as :class:`Potential` does."""
-        if not (self.regress_forces and self.direct_forces):
-            return super().forward(data)
-        graph = self.graph(data)
-        x = self.atoms(data.atomic_numbers.long(), data.pos, graph)
-        return {"energy": self.pool(x, graph), "forces": self.decoder(x)}
-
-    def check_elements(self, numbers: Tensor) -> None:
-        """Refuse elements without a radius or with a missing property; raises UserError."""
-        self.radii.check(numbers)
-        self.elements.check(numbers)
-
-    def energy(self, numbers: Tensor, positions: Tensor, graph: EdgeGraph) -> Tensor:
-        """Return the energy of each structure, [B, 1]; see :meth:`Potential.energy`."""
-        return self.pool(self.atoms(numbers, positions, graph), graph)
-
-    def pool(self, x: Tensor, graph: EdgeGraph) -> Tensor:
-        """Return the energies [B, 1] of structures whose atoms have the features ``x`` [N, decoder_hidden_channels]."""
-        return self.energy_mlp(scatter(x, graph.batch, dim=0, dim_size=graph.count))
-
-    def atoms(self, numbers: Tensor, positions: Tensor, graph: EdgeGraph) -> Tensor:
-        """Return the features of the atoms after all convolutions, [N, decoder_hidden_channels]."""
-        vectors = graph.vectors(positions)
-        distances = vectors.norm(dim=-1, keepdim=True)  # [E, 1]
-        edges = self.basis(self.edge_features(numbers, vectors, distances, graph))  # [E, EDGE_FEATURES * num_freqs]
-        weights = torch.cos(0.5 * math.pi * distances / self.cutoff)  # [E, 1]
-        x = self.embedding(self.basis(self.elements(numbers)))  # [N, hidden_channels]
-        for interaction in self.interactions:
-            x = x + interaction(x, edges, weights, graph)
-        return self.activation(self.lin(x))
-
-    def edge_features(self, numbers: Tensor, vectors: Tensor, distances: Tensor, graph: EdgeGraph) -> Tensor:
-        """Return the features of the edges, [E, EDGE_FEATURES], all of them between 0 and 1.
-
-        They are the direction, and in units of the cutoff the distance, the distance less the radius of either atom,
-        and less both.
-        """
-        radii = self.radii(numbers)  # [N, 1]
-        source, target = radii.index_select(0, graph.source), radii.index_select(0, graph.target)
-        lengths = [distances, distances - source, distances - target, distances - source - target]
-        lengths_in_cutoffs = (torch.cat(lengths, dim=1) / self.cutoff).clamp(min=SHORTEST)  # [E, 4]
-        return torch.cat([(vectors / distances + 1) / 2, lengths_in_cutoffs], dim=1)
+        self.set_graph_options(use_pbc, otf_graph, max_neighbors)

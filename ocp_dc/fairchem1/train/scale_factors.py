@@ -15,7 +15,7 @@ from torch import nn
 from ocp_dc.core.digests import DIGEST, content_digest
 from ocp_dc.core.errors import UserError, nearest
 from ocp_dc.core.files import read_json
-from ocp_dc.fairchem1.checks.model_check import meaning
+from ocp_dc.fairchem1.checks.model_check import canonical_dc, read_dc
 from ocp_dc.surgery import DCOptions
 
 COMMAND = "`ocp-dc fit-scales CONFIG --out FILE.json`"
@@ -83,7 +83,7 @@ def read_scale_file(block: Mapping[str, Any]) -> dict[str, float] | None:
                 f"again with {COMMAND}, or, where you edited it on purpose, remove {COMMENT}.{DIGEST}"
             )
         fitted_for = comment.get("dc") if isinstance(comment, dict) else block.get("dc")
-        if _inner(fitted_for) != _inner(block.get("dc")):
+        if "name" in block and _inner(read_dc({**block, "dc": fitted_for})) != _inner(read_dc(block)):
             logging.warning(
                 f"model.scale_file {source} was fitted for dc: {fitted_for}, and this model has dc: {block.get('dc')}; "
                 f"fit again with {COMMAND}"
@@ -140,14 +140,15 @@ def load_scales(module: nn.Module, scale_file: str | dict[str, float] | None) ->
         raise
 
 
-def _inner(block: Mapping[str, Any] | None) -> tuple[Any, ...]:
+def _inner(options: DCOptions) -> tuple[Any, ...]:
     """Return what a ``dc:`` block asks for before the output blocks, after which no factor comes."""
-    options = DCOptions.from_block(block)
     last = ("none", "output", "paper")
-    only_output = options.asks_for_nothing or options.wanted_region in last
-    if options.insert_norm != "none" and options.wanted_insert_region not in last:  # dropout rests during the fit
+    only_output = options.is_noop or options.resolved_region in last
+    if options.insert_norm != "none" and options.resolved_insert_region not in last:  # dropout rests during the fit
         only_output = False
-    return (str(options.elsewhere), options.denormalize, options.norm_gain) if only_output else meaning(block)
+    if only_output:
+        return str(options.elsewhere), options.denormalize, options.norm_gain
+    return canonical_dc(options, with_extras=False)
 
 
 def reset(model: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""The registered models: fairchem's own, and two that it dropped, with a ``dc:`` block."""
+"""The registered models with a ``dc:`` block: fairchem's own, and two that it dropped."""
 
 from ocp_dc.fairchem1.wrappers.cgcnn import DCCGCNN
 from ocp_dc.fairchem1.wrappers.dimenetplusplus import DCDimeNetPlusPlus

@@ -1,15 +1,15 @@
 """DimeNet++ (Gasteiger et al., arXiv 2011.14115) with a ``dc:`` block: ``dc_dimenetplusplus``.
 
 Fairchem detaches the positions in the angles, so that its forces are not -dE/dx. Wherever the ``dc:`` block asks for
-anything, this wrapper computes the energy from the cosines of the angles: the same function, which can be
-differentiated as often as one likes, also where three atoms lie on a line.
+anything, this wrapper computes the energy from the cosines of the angles: the same function, with
+derivatives of every order, also where three atoms are on a line.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from fairchem.core.common.utils import conditional_grad
@@ -17,19 +17,29 @@ from fairchem.core.models.dimenet_plus_plus import DimeNetPlusPlusWrap
 from torch import Tensor
 from torch_geometric.utils import scatter
 
-from ocp_dc.fairchem1.wrappers.factory import make_wrapper
-from ocp_dc.surgery import DCOptions, RegionTable
+from ocp_dc.core.options import option
+from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
+from ocp_dc.fairchem1.wrappers.gradient_options import GradientOptions
+from ocp_dc.surgery import RegionTable
 
-DIMENETPLUSPLUS_REGIONS = RegionTable(
-    # the layers that turn the messages of a block into its share of each atom's energy
-    output=(r"^output_blocks\.\d+\.act$",),
-    source="arXiv 2310.01649, section 4; fairchem/core/models/dimenet_plus_plus.py",
-)
+
+@dataclasses.dataclass(frozen=True)
+class DimeNetPlusPlusOptions(GradientOptions):
+    """The ``dc:`` block of DimeNet++."""
+
+    gradient_key: ClassVar[str] = "angle_gradients"
+    not_for_others: ClassVar[str] = "{name} detaches no angles, so that the key means nothing here; remove it"
+
+    angle_gradients: str | None = option(
+        None,
+        help="models with detached angles only: exact or stock; exact where anything is asked for",
+        choices=("exact", "stock"),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class TripletGraph:
-    """Edges j -> i and triplets k -> j -> i. No gradient flows through it: it says who interacts with whom.
+    """Edges j -> i and triplets k -> j -> i of a batch; carries no gradient.
 
     Args:
         source: int64 [E], the atom j of each edge.
@@ -46,19 +56,31 @@ class TripletGraph:
     ji: Tensor
 
 
-class CosineDimeNetPlusPlus(DimeNetPlusPlusWrap):
-    """DimeNet++ on cosines; without a ``dc:`` block that asks for something, fairchem's forward untouched."""
+@register("dc_dimenetplusplus")
+class DCDimeNetPlusPlus(DCModel, DimeNetPlusPlusWrap):
+    """DimeNet++ with a ``dc:`` block, on cosines; fairchem's forward where the block asks for nothing."""
 
-    dc_options: DCOptions
+    dc_regions = RegionTable(
+        # the layers that turn the messages of a block into its share of each atom's energy
+        output=(r"^output_blocks\.\d+\.act$",),
+        source="arXiv 2310.01649, section 4; fairchem/core/models/dimenet_plus_plus.py",
+    )
+    dc_options_class = DimeNetPlusPlusOptions
+    dc_options: DimeNetPlusPlusOptions
+
+    @property
+    def conservative(self) -> bool:
+        """Whether the model predicts forces, and they are the gradient of its energy."""
+        return super().conservative and self.angle_gradients == "exact"
 
     @property
     def angle_gradients(self) -> str:
         """``exact``, or ``stock`` where gradients stop at the angles."""
-        return self.dc_options.wanted_gradients
+        return self.dc_options.resolved_gradients
 
     @conditional_grad(torch.enable_grad())
     def _forward(self, data: Any) -> Tensor:
-        if self.dc_options.asks_for_nothing and self.angle_gradients == "stock":
+        if self.dc_options.is_stock:
             return super()._forward(data)
         return self.energy(data.atomic_numbers.long(), data.pos, data.batch, self.triplet_graph(data))
 
@@ -133,15 +155,3 @@ def zonal_harmonics(cosines: Tensor, count: int) -> Tensor:
         legendre.append(next_order / (order + 1))
     factors = [math.sqrt((2 * order + 1) / (4 * math.pi)) for order in range(count)]
     return torch.stack([factor * value for factor, value in zip(factors, legendre, strict=False)], dim=1)
-
-
-DCDimeNetPlusPlus = make_wrapper(
-    "DCDimeNetPlusPlus",
-    "dc_dimenetplusplus",
-    DimeNetPlusPlusWrap,
-    DIMENETPLUSPLUS_REGIONS,
-    module=__name__,
-    base=CosineDimeNetPlusPlus,
-    is_conservative=lambda model: bool(model.regress_forces) and model.angle_gradients == "exact",
-    has_detached_angles=True,
-)

@@ -1,17 +1,32 @@
-"""What models share that can, or always do, predict forces by a head of their own and derive none from the energy."""
+"""Forces that a model predicts beside the energy instead of deriving them from it."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from typing import Any
+from typing import Any, ClassVar
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.options import option
 from ocp_dc.surgery import DCOptions
 
 
+@dataclasses.dataclass(frozen=True)
+class DirectOptions(DCOptions):
+    """The ``dc:`` block of a model that may predict forces directly."""
+
+    not_for_others: ClassVar[str] = (
+        "{name} predicts no forces directly here, so that the key means nothing; remove it"  # by model or arguments
+    )
+
+    allow_direct: bool = option(
+        False, help="models whose forces are not derivatives of the energy only: change their layers all the same"
+    )
+
+
 def forces_are_gradients(model: Any) -> bool:
-    """Tell whether a model with fairchem's ``regress_forces`` and ``direct_forces`` takes forces as -dE/dx."""
-    return bool(model.regress_forces and not model.direct_forces)
+    """Tell whether a model with fairchem's ``regress_forces``, and ``direct_forces``, takes forces as -dE/dx."""
+    return bool(getattr(model, "regress_forces", False) and not getattr(model, "direct_forces", False))
 
 
 def refuse_direct_forces(model: Any) -> None:
@@ -20,14 +35,14 @@ def refuse_direct_forces(model: Any) -> None:
     Raises:
         UserError: the model predicts forces beside the energy.
     """
-    if model.direct_forces:
+    if getattr(model, "direct_forces", False):
         raise UserError(
             "model.direct_forces: got True together with a dc: block; forces would come from a head of their own and "
             "not be the derivatives of the energy; set direct_forces: false, or leave the dc: block out"
         )
 
 
-def check_direct(options: DCOptions, reason: str | None, name: str) -> None:
+def check_direct(options: DirectOptions, reason: str | None, name: str) -> None:
     """Let a block change a model whose forces are no derivatives only where ``allow_direct`` says so.
 
     Args:
@@ -39,10 +54,8 @@ def check_direct(options: DCOptions, reason: str | None, name: str) -> None:
         UserError: there are direct forces and no ``allow_direct``, or the other way round.
     """
     if reason is None and options.allow_direct:
-        raise UserError(
-            f"model.dc.allow_direct: {name} predicts no forces directly here, so that the key means nothing; remove it"
-        )
-    if reason is None or options.asks_for_nothing:
+        raise UserError(f"model.dc.allow_direct: {options.not_for_others.format(name=name)}")
+    if reason is None or options.is_noop:
         return
     message = f"model.dc: the forces of {name} are not the derivatives of its energy: {reason}"
     if not options.allow_direct:

@@ -6,25 +6,13 @@ energy is there to be constrained. A ``dc:`` block needs ``allow_direct: true``,
 
 from __future__ import annotations
 
-from typing import Any
-
 from fairchem.core.models.equiformer_v2.equiformer_v2_deprecated import EquiformerV2
 from fairchem.core.models.escn.escn import eSCN
 from fairchem.core.models.scn.scn import SphericalChannelNetwork
 
-from ocp_dc.fairchem1.wrappers.factory import make_wrapper
+from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
+from ocp_dc.fairchem1.wrappers.direct_forces import DirectOptions, check_direct
 from ocp_dc.surgery import RegionTable
-
-SCN_REGIONS = RegionTable(
-    # one object for the layers behind energy and forces, which stand in the model itself
-    output=(r"^act$",),
-    source="fairchem/core/models/scn/scn.py",
-)
-
-ESCN_REGIONS = RegionTable(
-    output=(r"^(energy|force)_block\.act$",),
-    source="fairchem/core/models/escn/escn.py",
-)
 
 # of equiformer_v2/layer_norm.py and esen/nn/layer_norm.py; they scale each degree of the spherical features
 EQUIVARIANT_NORMS = (
@@ -34,47 +22,55 @@ EQUIVARIANT_NORMS = (
     "EquivariantRMSNormArraySphericalHarmonicsV2",
 )
 
-EQUIFORMER_V2_REGIONS = RegionTable(
-    # The force block is an attention, whose radial network and attention weights count as well. A separable S2
-    # activation has no gate: its scalars and its grid both go through hidden activations. Where use_gate_act is set,
-    # the gates are Sigmoid modules, which no region reaches.
-    output=(r"^(energy|force)_block\.",),
-    activation_types=("SmoothLeakyReLU",),
-    norm_types=EQUIVARIANT_NORMS,
-    source="fairchem/core/models/equiformer_v2/{equiformer_v2_deprecated,transformer_block,activation}.py",
-)
+
+class _DirectModel(DCModel):
+    """A wrapper whose forces are predicted beside the energy, whatever its arguments say."""
+
+    dc_options_class = DirectOptions
+    dc_options: DirectOptions
+
+    @property
+    def conservative(self) -> bool:
+        """Whether forces are the gradient of the energy: never."""
+        return False
+
+    def check_dc(self) -> None:
+        """Refuse a block that changes anything without ``allow_direct``; raises UserError."""
+        reason = "it predicts them directly and detaches its rotations, so that its energy has no gradient"
+        check_direct(self.dc_options, reason, self.registered_name)
 
 
-def _why_direct(model: Any) -> str:
-    return "it predicts them directly and detaches its rotations, so that its energy has no gradient"
+@register("dc_scn")
+class DCSCN(_DirectModel, SphericalChannelNetwork):
+    """SCN with a ``dc:`` block."""
+
+    dc_regions = RegionTable(
+        # one object for the layers before energy and forces, held by the model itself
+        output=(r"^act$",),
+        source="fairchem/core/models/scn/scn.py",
+    )
 
 
-DCSCN = make_wrapper(
-    "DCSCN",
-    "dc_scn",
-    SphericalChannelNetwork,
-    SCN_REGIONS,
-    module=__name__,
-    is_conservative=lambda model: False,
-    why_direct=_why_direct,
-)
+@register("dc_escn")
+class DCeSCN(_DirectModel, eSCN):
+    """eSCN with a ``dc:`` block."""
 
-DCeSCN = make_wrapper(
-    "DCeSCN",
-    "dc_escn",
-    eSCN,
-    ESCN_REGIONS,
-    module=__name__,
-    is_conservative=lambda model: False,
-    why_direct=_why_direct,
-)
+    dc_regions = RegionTable(
+        output=(r"^(energy|force)_block\.act$",),
+        source="fairchem/core/models/escn/escn.py",
+    )
 
-DCEquiformerV2 = make_wrapper(
-    "DCEquiformerV2",
-    "dc_equiformer_v2",
-    EquiformerV2,
-    EQUIFORMER_V2_REGIONS,
-    module=__name__,
-    is_conservative=lambda model: False,
-    why_direct=_why_direct,
-)
+
+@register("dc_equiformer_v2")
+class DCEquiformerV2(_DirectModel, EquiformerV2):
+    """EquiformerV2 with a ``dc:`` block."""
+
+    dc_regions = RegionTable(
+        # The force block is an attention, whose radial network and attention weights count as well. A separable S2
+        # activation has no gate: its scalars and its grid both go through hidden activations. Where use_gate_act is
+        # set, the gates are Sigmoid modules, which no region reaches.
+        output=(r"^(energy|force)_block\.",),
+        activation_types=("SmoothLeakyReLU",),
+        norm_types=EQUIVARIANT_NORMS,
+        source="fairchem/core/models/equiformer_v2/{equiformer_v2_deprecated,transformer_block,activation}.py",
+    )

@@ -10,23 +10,19 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from fairchem.core.common.registry import registry
-from fairchem.core.models.base import HydraModel
 from fairchem.core.models.esen.esen import eSEN_Backbone
 
 from ocp_dc.core.options import check_keys
+from ocp_dc.fairchem1.wrappers.dc_model import register
 from ocp_dc.fairchem1.wrappers.hydra import DCHydra
 
 # the head takes the forces as a gradient whatever the backbone's direct_forces says
 _PARAMETERS = [p for p in inspect.signature(eSEN_Backbone).parameters.values() if p.name != "direct_forces"]
 
 
-@registry.register_model("dc_esen")
-class DCeSEN(DCHydra):  # type: ignore[valid-type, misc]  # make_wrapper builds the class at run time
+@register("dc_esen")
+class DCeSEN(DCHydra):
     """The hydra of ``esen_backbone`` and ``esen_mlp_efs_head``; its arguments are the backbone's, and ``dc``."""
-
-    registered_name = "dc_esen"
-    stock_class = HydraModel
 
     def __init__(self, *, dc: Mapping[str, Any] | None = None, **backbone: Any) -> None:
         check_keys(backbone, [*(p.name for p in _PARAMETERS), "dc"], "model (dc_esen)")

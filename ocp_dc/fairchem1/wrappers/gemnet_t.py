@@ -1,16 +1,15 @@
 """GemNet-dT (Gasteiger et al., arXiv 2106.08903) with a ``dc:`` block: ``dc_gemnet_t``.
 
 GemNet's activation is SiLU times 1/0.6, which keeps the variance of a normal input near 1. The factor belongs to that
-activation and goes with it where another one takes its place: what scales the features then are the fitted scale
-factors, which depend on the activations (see :mod:`ocp_dc.fairchem1.train.fit_scales`).
+activation and goes with it where another one replaces it: what scales the features then are the fitted scale factors,
+which depend on the activations (see :mod:`ocp_dc.fairchem1.train.fit_scales`).
 """
 
 from __future__ import annotations
 
 from fairchem.core.models.gemnet.gemnet import GemNetT
 
-from ocp_dc.fairchem1.wrappers.direct_forces import forces_are_gradients, refuse_direct_forces
-from ocp_dc.fairchem1.wrappers.factory import make_wrapper
+from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
 from ocp_dc.surgery import RegionTable
 
 # softplus keeps the width of the Bernstein basis (model.rbf: {name: bernstein}) positive
@@ -26,12 +25,9 @@ GEMNET_T_REGIONS = RegionTable(
     source="arXiv 2310.01649, section 4; fairchem/core/models/gemnet/layers/atom_update_block.py",
 )
 
-DCGemNetT = make_wrapper(
-    "DCGemNetT",
-    "dc_gemnet_t",
-    GemNetT,
-    GEMNET_T_REGIONS,
-    module=__name__,
-    is_conservative=forces_are_gradients,
-    check=refuse_direct_forces,
-)
+
+@register("dc_gemnet_t")
+class DCGemNetT(DCModel, GemNetT):
+    """GemNet-dT with a ``dc:`` block."""
+
+    dc_regions = GEMNET_T_REGIONS

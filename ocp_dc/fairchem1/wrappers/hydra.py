@@ -15,13 +15,14 @@ from fairchem.core.models.gemnet.gemnet import GemNetTBackbone, GemNetTEnergyAnd
 from fairchem.core.models.gemnet_oc.gemnet_oc import GemNetOCBackbone, GemNetOCEnergyAndGradForceHead
 from fairchem.core.models.painn.painn import PaiNNEnergyHead
 
+from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
+from ocp_dc.fairchem1.wrappers.direct_forces import DirectOptions, check_direct
 from ocp_dc.fairchem1.wrappers.direct_models import EQUIVARIANT_NORMS
-from ocp_dc.fairchem1.wrappers.factory import make_wrapper
 from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
 from ocp_dc.surgery import RegionTable
 
 _HEADS = r"^output_heads\."
-# the backbones that hold output blocks of their own; of any other the heads are the output
+# the backbones with output blocks; of any other the heads are the output
 _OUTPUT: dict[type, tuple[str, ...]] = {
     DimeNetPlusPlusWrapBackbone: (r"^backbone\.output_blocks\.\d+\.act$",),  # its head only sums and differentiates
     GemNetTBackbone: (r"^backbone\.out_blocks\.\d+\.layers\.",),  # its heads too
@@ -38,44 +39,44 @@ _GRADIENT_HEADS = (
 )
 
 
-def hydra_regions(model: HydraModel) -> RegionTable:
-    """By backbone: its own output blocks, where it has any, and the heads; fairchem/core/models/base.py."""
-    found = [output for backbone, output in _OUTPUT.items() if isinstance(model.backbone, backbone)]
-    return RegionTable(
-        output=found[0] if found else (_HEADS,),
-        gates=(BERNSTEIN,),
-        activation_types=("SiQU", "SmoothLeakyReLU"),
-        norm_types=EQUIVARIANT_NORMS,
-        source="fairchem/core/models/base.py",
-    )
+@register("dc_hydra")
+class DCHydra(DCModel, HydraModel):
+    """A hydra with a ``dc:`` block: what its regions are, and whether it is conservative, depends on its parts."""
 
+    dc_options_class = DirectOptions
+    dc_options: DirectOptions
 
-def why_direct(model: HydraModel) -> str | None:
-    """Return why the forces of a hydra are no derivatives of its energy; None where they are, or where it has none."""
-    if isinstance(model.backbone, (eSCNBackbone, EquiformerV2Backbone)):
-        return "its backbone detaches the rotations, so that the energy has no gradient"
-    if isinstance(model.backbone, DimeNetPlusPlusWrapBackbone):
-        return "its backbone detaches the angles; dc_dimenetplusplus differentiates through them"
-    for name, head in model.output_heads.items():
-        if not isinstance(head, (*_ENERGY_HEADS, *_GRADIENT_HEADS)):
-            return f"output_heads.{name} ({type(head).__name__}) does not take them as the gradient of the energy"
-    return None
+    @property
+    def dc_regions(self) -> RegionTable:
+        """The regions: the output blocks of the backbone, where it has any, and the heads."""
+        found = [output for backbone, output in _OUTPUT.items() if isinstance(self.backbone, backbone)]
+        return RegionTable(
+            output=found[0] if found else (_HEADS,),
+            gates=(BERNSTEIN,),
+            activation_types=("SiQU", "SmoothLeakyReLU"),
+            norm_types=EQUIVARIANT_NORMS,
+            source="fairchem/core/models/base.py",
+        )
 
+    @property
+    def conservative(self) -> bool:
+        """Whether the model predicts forces, and they are the gradient of its energy."""
+        return self.why_direct() is None and any(
+            isinstance(head, _GRADIENT_HEADS) and head.regress_forces and not getattr(head, "direct_forces", False)
+            for head in self.output_heads.values()
+        )
 
-def is_conservative(model: HydraModel) -> bool:
-    """Whether a hydra predicts forces that are the gradient of its energy."""
-    return why_direct(model) is None and any(
-        isinstance(head, _GRADIENT_HEADS) and head.regress_forces and not getattr(head, "direct_forces", False)
-        for head in model.output_heads.values()
-    )
+    def why_direct(self) -> str | None:
+        """Return why the forces are no derivatives of the energy; None where they are, or where there are none."""
+        if isinstance(self.backbone, (eSCNBackbone, EquiformerV2Backbone)):
+            return "its backbone detaches the rotations, so that the energy has no gradient"
+        if isinstance(self.backbone, DimeNetPlusPlusWrapBackbone):
+            return "its backbone detaches the angles; dc_dimenetplusplus differentiates through them"
+        for name, head in self.output_heads.items():
+            if not isinstance(head, (*_ENERGY_HEADS, *_GRADIENT_HEADS)):
+                return f"output_heads.{name} ({type(head).__name__}) does not take them as the gradient of the energy"
+        return None
 
-
-DCHydra = make_wrapper(
-    "DCHydra",
-    "dc_hydra",
-    HydraModel,
-    hydra_regions,
-    module=__name__,
-    is_conservative=is_conservative,
-    why_direct=why_direct,
-)
+    def check_dc(self) -> None:
+        """Refuse a block that changes direct forces without ``allow_direct``; raises UserError."""
+        check_direct(self.dc_options, self.why_direct(), self.registered_name)

@@ -7,7 +7,8 @@ wrapper derives the energy.
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Any, ClassVar
 
 import torch
 from fairchem.core.common.utils import conditional_grad
@@ -15,51 +16,62 @@ from fairchem.core.models.painn.painn import PaiNN, PaiNNBackbone
 from torch import Tensor
 from torch_geometric.utils import scatter
 
-from ocp_dc.fairchem1.wrappers.direct_forces import forces_are_gradients, refuse_direct_forces
-from ocp_dc.fairchem1.wrappers.factory import make_wrapper
+from ocp_dc.core.options import option
+from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
 from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
-from ocp_dc.surgery import DCOptions, RegionTable
-
-PAINN_REGIONS = RegionTable(
-    output=(r"^out_energy\.",),
-    gates=(BERNSTEIN,),
-    activation_types=("ScaledSiLU",),
-    source="not in arXiv 2310.01649; fairchem/core/models/painn/painn.py",
-)
+from ocp_dc.fairchem1.wrappers.gradient_options import GradientOptions
+from ocp_dc.surgery import RegionTable
 
 
-class EnergyGradientPaiNN(PaiNN):
-    """PaiNN with forces -dE/dx; without a ``dc:`` block that asks for something, fairchem's forward untouched."""
+@dataclasses.dataclass(frozen=True)
+class PaiNNOptions(GradientOptions):
+    """The ``dc:`` block of PaiNN."""
 
-    dc_options: DCOptions
+    gradient_key: ClassVar[str] = "force_gradients"
+    not_for_others: ClassVar[str] = (
+        "the forces of {name} are derivatives of its energy already, so that the key means nothing here; remove it"
+    )
+
+    force_gradients: str | None = option(
+        None,
+        help="PaiNN only, whose stock forces are no derivative of its energy: exact or stock; exact where anything is "
+        "asked for",
+        choices=("exact", "stock"),
+    )
+
+
+@register("dc_painn")
+class DCPaiNN(DCModel, PaiNN):
+    """PaiNN with a ``dc:`` block and forces -dE/dx; fairchem's forward where the block asks for nothing."""
+
+    dc_regions = RegionTable(
+        output=(r"^out_energy\.",),
+        gates=(BERNSTEIN,),
+        activation_types=("ScaledSiLU",),
+        source="not in arXiv 2310.01649; fairchem/core/models/painn/painn.py",
+    )
+    dc_options_class = PaiNNOptions
+    dc_options: PaiNNOptions
+
+    @property
+    def conservative(self) -> bool:
+        """Whether the model predicts forces, and they are the gradient of its energy."""
+        return super().conservative and self.force_gradients == "exact"
 
     @property
     def force_gradients(self) -> str:
         """``exact``, or ``stock`` where forces are what fairchem computes."""
-        return self.dc_options.wanted_gradients
+        return self.dc_options.resolved_gradients
 
     @conditional_grad(torch.enable_grad())
     def forward(self, data: Any) -> dict[str, Tensor]:
         """Return ``energy``, [B], and with ``regress_forces`` ``forces``, [N, 3]."""
         if self.force_gradients == "stock":
             return super().forward(data)
-        # the features before the energy: the stock forward, which fairchem's backbone has in common with it
+        # the features before the energy: the stock forward, which it shares with fairchem's backbone
         features = PaiNNBackbone.forward(self, data)["node_embedding"]  # [N, hidden_channels]
         energy = scatter(self.out_energy(features).squeeze(1), data.batch, dim=0)  # [B]
         if not self.regress_forces:
             return {"energy": energy}
         (gradient,) = torch.autograd.grad(energy.sum(), data.pos, create_graph=True)  # [N, 3]
         return {"energy": energy, "forces": -gradient}
-
-
-DCPaiNN = make_wrapper(
-    "DCPaiNN",
-    "dc_painn",
-    PaiNN,
-    PAINN_REGIONS,
-    module=__name__,
-    base=EnergyGradientPaiNN,
-    is_conservative=lambda model: forces_are_gradients(model) and model.force_gradients == "exact",
-    has_other_forces=True,
-    check=refuse_direct_forces,
-)

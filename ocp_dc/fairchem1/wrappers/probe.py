@@ -1,4 +1,4 @@
-"""One small structure that every model can compute, for what only a forward pass tells of it."""
+"""A forward pass on one small structure that every model can compute."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EDGES = 3.0  # Å; the atoms furthest apart are 2.02 Å from each other
 
 
 def forward_once(model: nn.Module) -> None:
-    """Compute a molecule of four atoms in a large cell; whoever calls sees to the mode and the random states.
+    """Run a model on a molecule of four atoms in a large cell; the caller sets its mode and restores the random states.
 
     Args:
         model: a model of fairchem's, or one of :mod:`ocp_dc.fairchem1.models`.

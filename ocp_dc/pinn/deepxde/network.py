@@ -7,11 +7,11 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from ocp_dc.core.errors import UserError
+from ocp_dc import surgery
 from ocp_dc.nn import activation
 from ocp_dc.pinn.deepxde.backend import dde
 from ocp_dc.pinn.options import NetworkOptions
-from ocp_dc.surgery import DCOptions, RegionTable, Report, operate
+from ocp_dc.surgery import DCOptions, RegionTable, Report
 
 
 class FullyConnected(dde.nn.NN):
@@ -64,15 +64,11 @@ def region_table(hidden_layers: int) -> RegionTable:
     )
 
 
-def apply_dc(net: FullyConnected, options: DCOptions) -> Report:
-    """Change the network in place as the ``dc:`` block asks, and return the report of surgery.
+def apply_surgery(net: FullyConnected, options: DCOptions) -> Report:
+    """Change the network in place as the ``dc:`` block asks, and return what was done.
 
     Raises:
-        UserError: as :func:`ocp_dc.surgery.operate`.
+        UserError: as :func:`ocp_dc.surgery.apply_surgery`.
     """
-    try:
-        return operate(
-            net, options, region_table(len(net.activations)), forward=lambda n: n(torch.zeros(2, net.inputs))
-        )
-    except UserError as error:  # the block stands at the top of these configs
-        raise UserError(str(error).replace("model.dc", "dc")) from error
+    table = region_table(len(net.activations))
+    return surgery.apply_surgery(net, options, table, forward=lambda n: n(torch.zeros(2, net.inputs)), path="dc")

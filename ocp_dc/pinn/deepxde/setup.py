@@ -17,7 +17,7 @@ from ocp_dc.pinn.data.load import check_times, load_solution, rescaling_constant
 from ocp_dc.pinn.deepxde.backend import dde
 from ocp_dc.pinn.deepxde.collocation import Collocation, takes_batch_statistics
 from ocp_dc.pinn.deepxde.conditions import build_conditions, build_geometry
-from ocp_dc.pinn.deepxde.network import FullyConnected, apply_dc
+from ocp_dc.pinn.deepxde.network import FullyConnected, apply_surgery
 from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.physics.losses import NamedLosses
 from ocp_dc.pinn.physics.solution import Solution
@@ -72,7 +72,7 @@ def set_up(options: PinnOptions) -> Setup:
     check_times(options.times, solution)
     dde.config.set_random_seed(options.seed)
     net = build_network(task, options)
-    report = apply_dc(net, options.dc)
+    report = apply_surgery(net, options.dc)
     _warn_of_roughness(task, net)
     if takes_batch_statistics(net):
         logging.warning(

@@ -14,7 +14,7 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import finite_number
 from ocp_dc.pinn.deepxde.checkpoint import load_plain
-from ocp_dc.pinn.deepxde.network import FullyConnected, apply_dc
+from ocp_dc.pinn.deepxde.network import FullyConnected, apply_surgery
 from ocp_dc.pinn.deepxde.setup import build_network
 from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.physics.task import COORDINATES
@@ -56,7 +56,7 @@ class Trained:
             # leave the caller's random numbers and default device alone
             with torch.random.fork_rng(devices=[]), torch.device("cpu"):
                 net = build_network(task, options)
-                apply_dc(net, options.dc)
+                apply_surgery(net, options.dc)
             net.load_state_dict(content["state_dict"])
             wrong = [name for name, values in net.state_dict().items() if not (values.abs() < LARGEST).all()]
             if wrong:

@@ -100,14 +100,14 @@ class PinnTasks:
 
     def meaning(self, config: Config) -> str:
         """Return the network after surgery, however the config asked for it, and the rest of the config, as text."""
-        from ocp_dc.pinn.deepxde.network import apply_dc
+        from ocp_dc.pinn.deepxde.network import apply_surgery
         from ocp_dc.pinn.deepxde.setup import build_network
         from ocp_dc.pinn.options import PinnOptions
         from ocp_dc.pinn.physics.tasks import task_class
 
         options = PinnOptions.from_config(config)
         net = build_network(task_class(options.task)(), options)
-        apply_dc(net, options.dc)
+        apply_surgery(net, options.dc)
         rest = {key: value for key, value in config.items() if key != "dc"}
         rest["network"] = {key: value for key, value in config["network"].items() if key != "activation"}
         return json.dumps([rest, repr(net)], sort_keys=True)

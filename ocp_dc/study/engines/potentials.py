@@ -96,10 +96,10 @@ class Potentials:
 
     def meaning(self, config: Config) -> str:
         """Return a text that is equal for configs that ask for the same run, however they are spelled."""
-        from ocp_dc.fairchem1.checks.model_check import meaning
+        from ocp_dc.fairchem1.checks.model_check import canonical_dc, read_dc
 
         model = {key: value for key, value in config["model"].items() if key != "dc"}
-        dc = meaning(config["model"].get("dc"), gradients=True)
+        dc = canonical_dc(read_dc(config["model"]))
         return json.dumps([{**config, "model": model}, repr(dc)], sort_keys=True, default=str)
 
     def identity(self, config: Config, test: Mapping[str, Any]) -> Any:

@@ -15,8 +15,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.data.frames import Frame, molecule
 from ocp_dc.data.oc20_lmdb import lmdb_io
 from ocp_dc.data.oc20_lmdb.lmdb_io import to_data, write_lmdb
-
-from tests.helpers.tolerances import FLOAT32_LABEL
+from ocp_dc.testing.tolerances import FLOAT32_LABEL
 
 
 def make_frame(n: int = 3) -> Frame:

@@ -16,8 +16,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.data.frames import Frame
 from ocp_dc.data.oc20_lmdb.lmdb_io import to_data
 from ocp_dc.data.readers.ase_files import AseSource
-
-from tests.helpers.tolerances import FLOAT32_LABEL
+from ocp_dc.testing.tolerances import FLOAT32_LABEL
 
 KINDS = ("extxyz", "traj", "db", "json", "aselmdb")
 

@@ -11,9 +11,9 @@ import torch
 from ase import Atoms
 
 from ocp_dc.fairchem1.host_patches import edgeless
+from ocp_dc.testing.tolerances import FLOAT32_BATCH
 
 from tests.helpers.every_model import CASES, batch_of, in_float64, structures, wrapper
-from tests.helpers.tolerances import FLOAT32_BATCH
 
 DC = {"activation": "irelu", "region": "output"}
 INTENSIVE = ("dc_cgcnn",)  # the mean over atoms

@@ -17,8 +17,7 @@ import ocp_dc
 from ocp_dc.cli import main
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.sample import sample_path
-
-from tests.helpers.tolerances import FLOAT32_LABEL
+from ocp_dc.testing.tolerances import FLOAT32_LABEL
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ import pytest
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.infer.evaluate import predict_labels
-
-from tests.helpers.tolerances import FLOAT32_LABEL
+from ocp_dc.testing.tolerances import FLOAT32_LABEL
 
 
 def test_the_first_structures(trained, ethanol):

@@ -25,9 +25,9 @@ from ocp_dc.data.sample import sample_path
 from ocp_dc.fairchem1 import main as fairchem_main
 from ocp_dc.fairchem1.infer.inspect_model import build_model
 from ocp_dc.fairchem1.train import fit_scales, scale_factors
+from ocp_dc.testing.tolerances import FLOAT32_LABEL, ROUNDING
 
 from tests.helpers.runs import GEMNET, Run, run_main
-from tests.helpers.tolerances import FLOAT32_LABEL, ROUNDING
 
 DC = {"activation": {"name": "irelu", "coefficient": 0.25}, "region": "output", "elsewhere": "silu"}
 BATCHES = 3

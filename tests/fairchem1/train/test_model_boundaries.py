@@ -23,10 +23,10 @@ from ocp_dc.data.oc20_lmdb.lmdb_io import to_data
 from ocp_dc.data.readers.ase_files import atoms_frame
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.model_boundaries import bounded
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE, FLOAT32_SHIFTED
 
 from tests.helpers.every_model import CASES, batch_of, build, forward, in_float64
 from tests.helpers.runs import MODEL, run_main
-from tests.helpers.tolerances import FINITE_DIFFERENCE, FLOAT32_SHIFTED
 
 CONSERVATIVE = ("dc_schnet", "dc_dimenetplusplus", "dc_gemnet_t", "dc_painn", "dc_gemnet_oc")
 CUTOFF = 5.0

@@ -26,9 +26,9 @@ from ocp_dc.data.sample import slab_sample_path
 from ocp_dc.fairchem1.checks.config_check import check_references
 from ocp_dc.fairchem1.train.transform import arm, iterate_labels
 from ocp_dc.labels import LabelOptions, fit
+from ocp_dc.testing.tolerances import FLOAT32_LABEL
 
 from tests.helpers.oc20_files import of_oc22, relaxations, slabs, write_shards
-from tests.helpers.tolerances import FLOAT32_LABEL
 
 COUNT = 10
 MAPPING = {"y": "energy", "force": "forces"}

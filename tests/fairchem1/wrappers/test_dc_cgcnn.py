@@ -11,20 +11,20 @@ from torch.nn import functional as F
 from torch_geometric.nn import CGConv
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.models.cgcnn import CGCNNConv
+from ocp_dc.models.cgcnn import CGCNNConv
 from ocp_dc.models.features import ElementTable, GaussianBasis
 from ocp_dc.surgery import remove_norms
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
+from ocp_dc.testing.tolerances import assert_close
 
 from tests.helpers.model_checks import ModelChecks, edge_graph
 from tests.helpers.runs import CGCNN
-from tests.helpers.tolerances import assert_close
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in CGCNN.items() if key != "name"}
 CONVS, LAYERS = ARGUMENTS["num_graph_conv_layers"], ARGUMENTS["num_fc_layers"]
 
 
-class TestDCCGCNN(WrapperContract, ModelChecks):
+class TestDCCGCNN(Fairchem1WrapperContract, ModelChecks):
     stock_name = "cgcnn"
     arguments = ARGUMENTS
     region_counts: ClassVar = {"output": LAYERS, "paper": LAYERS, "full": LAYERS + 2 * CONVS}

@@ -15,10 +15,10 @@ from ocp_dc.fairchem1.checks.model_check import check_same_model
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.wrappers import DCDimeNetPlusPlus
 from ocp_dc.fairchem1.wrappers.dimenetplusplus import spherical_basis, zonal_harmonics
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE, assert_close
 
 from tests.helpers.runs import DIMENETPLUSPLUS
-from tests.helpers.tolerances import FINITE_DIFFERENCE, assert_close
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in DIMENETPLUSPLUS.items() if key != "name"}
 BLOCKS = ARGUMENTS["num_blocks"]
@@ -91,7 +91,7 @@ def difference_of_energies(model: Any, batch: Any, atom: int, axis: int, step: f
     return -(energies[0] - energies[1]).item() / (2 * step)
 
 
-class TestDCDimeNetPlusPlus(WrapperContract):
+class TestDCDimeNetPlusPlus(Fairchem1WrapperContract):
     stock_name = "dimenetplusplus"
     arguments = ARGUMENTS
     region_counts: ClassVar = {"output": BLOCKS + 1, "paper": BLOCKS + 1, "full": 1}  # one object in every place
@@ -247,4 +247,4 @@ def test_a_checkpoint_with_other_angles_is_refused():
         check(None, EXACT)
     check(irelu, {**irelu, "angle_gradients": "exact", "region": "paper"})  # the same, spelled out
     check({"angle_gradients": "stock"}, None)
-    check(EXACT, None)  # weights of a stock model may start such a training
+    check(EXACT, None)  # weights of a stock model may start such a training run

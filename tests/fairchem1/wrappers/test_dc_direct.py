@@ -10,10 +10,10 @@ import torch
 from fairchem.core.common.registry import registry
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
+from ocp_dc.testing.tolerances import SPHERICAL_GRID
 
 from tests.helpers.runs import EQUIFORMER_V2, ESCN, SCN
-from tests.helpers.tolerances import SPHERICAL_GRID
-from tests.helpers.wrapper_contract import WrapperContract
 
 STRUCTURES = 2  # of the fixture of that name
 
@@ -21,7 +21,7 @@ STRUCTURES = 2  # of the fixture of that name
 SAMPLED = "energy and forces are sampled at some points of the sphere: invariant only roughly"
 
 
-class DirectContract(WrapperContract):
+class DirectContract(Fairchem1WrapperContract):
     conservative = False
     dc_always: ClassVar = {"allow_direct": True}
     precision = torch.float32
@@ -78,7 +78,7 @@ class TestDCEquiformerV2(DirectContract):
     def test_gates_stay(self):
         model = self.build(use_gate_act=True, dc={"activation": "irelu", "region": "full"})
         gates = [module for name, module in model.named_modules() if name.endswith("gate_act.gate_act")]
-        assert len(gates) == 2 + 2  # in the block's attention and feedforward, and behind energy and forces
+        assert len(gates) == 2 + 2  # in the block's attention and feedforward, and before energy and forces
         assert all(type(gate) is torch.nn.Sigmoid for gate in gates)
 
 

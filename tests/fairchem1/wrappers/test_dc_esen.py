@@ -9,10 +9,10 @@ import torch
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.wrappers import DCeSEN, DCHydra
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
+from ocp_dc.testing.tolerances import SPHERICAL_GRID
 
 from tests.helpers.runs import ESEN, HYDRA
-from tests.helpers.tolerances import SPHERICAL_GRID
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in ESEN.items() if key != "name"}
 BACKBONE = {"model": "esen_backbone", **ARGUMENTS}
@@ -25,7 +25,7 @@ FULL = 2 + LAYERS * (2 + 2 + 2) + 2
 STRUCTURES = 2  # of the fixture of that name
 
 
-class TestDCeSEN(WrapperContract):
+class TestDCeSEN(Fairchem1WrapperContract):
     stock_name = "hydra"
     name = "dc_esen"
     arguments = ARGUMENTS

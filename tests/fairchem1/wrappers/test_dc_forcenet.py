@@ -10,18 +10,18 @@ import torch
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.models.forcenet_layers import Interaction
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
+from ocp_dc.testing.tolerances import assert_close
 
 from tests.helpers.model_checks import ModelChecks, edge_graph
 from tests.helpers.runs import FORCENET
-from tests.helpers.tolerances import assert_close
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in FORCENET.items() if key != "name"}
 BLOCKS = ARGUMENTS["num_interactions"]
 ALL = BLOCKS * (2 + 1) + 1  # two in the filter's network, one after the convolution, and the output's
 
 
-class TestDCForceNet(WrapperContract, ModelChecks):
+class TestDCForceNet(Fairchem1WrapperContract, ModelChecks):
     stock_name = "forcenet"
     arguments = ARGUMENTS
     region_counts: ClassVar = {"output": 1, "paper": ALL, "full": ALL}
@@ -47,7 +47,7 @@ class TestDCForceNet(WrapperContract, ModelChecks):
         assert (report.swapped, len(report.removals)) == (BLOCKS * (1 + 3) + 1, BLOCKS * 3)
 
     def test_depends_on_the_orientation(self, structures):
-        """What the contract's invariance test is skipped for."""
+        """The reason why the contract's invariance test is skipped."""
         model = self.build().double().eval()
         batch = self.batch(structures[:1], torch.float64)
         energy = model(batch)["energy"]
@@ -76,7 +76,7 @@ class TestDCForceNet(WrapperContract, ModelChecks):
             assert not batch.pos.requires_grad
 
     def test_without_direct_forces_every_parameter_is_trained(self, structures):
-        """An unused one would stop a training on several ranks."""
+        """An unused one would stop a training run on several ranks."""
         for direct in (False, True):
             model = self.build(direct_forces=direct)
             out = model(self.batch(structures))

@@ -13,9 +13,9 @@ from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.fit_scales import fit
 from ocp_dc.fairchem1.train.scale_factors import scale_factors
 from ocp_dc.fairchem1.wrappers import DCGemNetOC
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
 
 from tests.helpers.runs import GEMNET_OC
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in GEMNET_OC.items() if key != "name"}
 BLOCKS = ARGUMENTS["num_blocks"]
@@ -40,7 +40,7 @@ def keep_dtype(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, "float", lambda x: x if x.is_floating_point() else cast(x))
 
 
-class TestDCGemNetOC(WrapperContract):
+class TestDCGemNetOC(Fairchem1WrapperContract):
     stock_name = "gemnet_oc"
     arguments = ARGUMENTS
     region_counts: ClassVar = {"output": OUTPUT, "paper": OUTPUT, "full": 1 + BLOCKS * INTERACTION + OUTPUT}

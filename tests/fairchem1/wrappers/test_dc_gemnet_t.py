@@ -10,9 +10,9 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.train.fit_scales import make_trainer
 from ocp_dc.fairchem1.wrappers import DCGemNetT
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
 
 from tests.helpers.runs import GEMNET
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in GEMNET.items() if key != "name"}
 BLOCKS = 2
@@ -25,7 +25,7 @@ INTERACTION = 6 + 2 * (1 + 1 + 1) + (1 + 2 * ARGUMENTS["num_atom"])
 STRUCTURES = 3  # of the fixture of that name
 
 
-class TestDCGemNetT(WrapperContract):
+class TestDCGemNetT(Fairchem1WrapperContract):
     stock_name = "gemnet_t"
     arguments = ARGUMENTS
     region_counts: ClassVar = {"output": OUTPUT, "paper": OUTPUT, "full": 1 + BLOCKS * INTERACTION + OUTPUT}
@@ -42,7 +42,7 @@ class TestDCGemNetT(WrapperContract):
         assert all(swap.path.startswith("out_blocks.") for swap in report.swaps)
 
     def test_the_factor_goes_with_its_activation(self):
-        """GemNet scales SiLU by 1/0.6; what takes its place stands there as it is."""
+        """GemNet scales SiLU by 1/0.6; an activation that replaces it is not scaled."""
         x = torch.linspace(-3, 3, 7)
         stock = self.build().out_blocks[0].layers[0]._activation
         torch.testing.assert_close(stock(x), torch.nn.functional.silu(x) / 0.6)

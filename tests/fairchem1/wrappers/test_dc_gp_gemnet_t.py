@@ -13,11 +13,11 @@ from torch import distributed
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.wrappers import DCGemNetT, DCGPGemNetT
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
+from ocp_dc.testing.tolerances import assert_close
 
 from tests.fairchem1.wrappers.test_dc_gemnet_t import INTERACTION, OUTPUT
 from tests.helpers.runs import GEMNET
-from tests.helpers.tolerances import assert_close
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in GEMNET.items() if key != "name"}
 DC = {"activation": "irelu", "region": "output"}
@@ -36,7 +36,7 @@ def group() -> Iterator[None]:
     distributed.destroy_process_group()
 
 
-class TestDCGPGemNetT(WrapperContract):
+class TestDCGPGemNetT(Fairchem1WrapperContract):
     stock_name = "gp_gemnet_t"
     arguments = ARGUMENTS
     region_counts: ClassVar = {

@@ -11,9 +11,9 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.wrappers import DCHydra
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
 
 from tests.helpers.runs import EQUIFORMER_V2, ESCN, GEMNET, HYDRA
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in HYDRA.items() if key != "name"}
 LAYERS = ARGUMENTS["backbone"]["num_layers"]
@@ -22,7 +22,7 @@ LAYERS = ARGUMENTS["backbone"]["num_layers"]
 STRUCTURES = 2  # of the fixture of that name
 
 
-class TestDCHydra(WrapperContract):
+class TestDCHydra(Fairchem1WrapperContract):
     stock_name = "hydra"
     arguments = ARGUMENTS
     # of each gate activation the scalars' only, beside the activation before the gates of an atom

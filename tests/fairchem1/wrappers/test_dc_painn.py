@@ -15,10 +15,10 @@ from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.fit_scales import fit
 from ocp_dc.fairchem1.train.scale_factors import read_scale_file
 from ocp_dc.fairchem1.wrappers import DCGemNetT, DCPaiNN
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
+from ocp_dc.testing.tolerances import assert_close
 
 from tests.helpers.runs import GEMNET, PAINN
-from tests.helpers.tolerances import assert_close
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in PAINN.items() if key != "name"}
 LAYERS = ARGUMENTS["num_layers"]
@@ -38,7 +38,7 @@ def make(model_class: type = DCPaiNN, **changes: Any) -> torch.nn.Module:
     return model_class(**{**ARGUMENTS, **changes})
 
 
-class TestDCPaiNN(WrapperContract):
+class TestDCPaiNN(Fairchem1WrapperContract):
     stock_name = "painn"
     arguments = ARGUMENTS
     # in each layer one in the message and one in the update
@@ -164,7 +164,7 @@ def test_a_checkpoint_with_other_forces_is_refused():
         check(None, EXACT)
     check(irelu, {**irelu, "force_gradients": "exact"})  # the same, spelled out
     check({"force_gradients": "stock"}, None)
-    check(EXACT, None)  # weights of a stock model may start such a training
+    check(EXACT, None)  # weights of a stock model may start such a training run
 
 
 def test_scale_factors_depend_on_the_norms(batch, tmp_path, caplog):
@@ -174,7 +174,7 @@ def test_scale_factors_depend_on_the_norms(batch, tmp_path, caplog):
     assert fitted[0] != fitted[1]
     path = tmp_path / "scales.json"
     path.write_text(json.dumps({"comment": {"dc": EXACT}, **fitted[0]}))
-    block = {"scale_file": str(path), "dc": {"activation": "irelu"}}
+    block = {"name": "dc_painn", "scale_file": str(path), "dc": {"activation": "irelu"}}
     assert read_scale_file(block) == pytest.approx(fitted[0])
     assert caplog.text == ""
     with caplog.at_level("WARNING"):  # a calculator of another test may have raised the level

@@ -9,15 +9,15 @@ from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.wrappers import DCSchNet
+from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
 
 from tests.helpers.runs import MODEL
-from tests.helpers.wrapper_contract import WrapperContract
 
 ARGUMENTS = {key: value for key, value in MODEL.items() if key != "name"}
 INTERACTIONS = ARGUMENTS["num_interactions"]
 
 
-class TestDCSchNet(WrapperContract):
+class TestDCSchNet(Fairchem1WrapperContract):
     stock_name = "schnet"
     arguments = ARGUMENTS
     region_counts: ClassVar = {"output": 1, "paper": 2 * INTERACTIONS + 1, "full": 2 * INTERACTIONS + 1}

@@ -13,10 +13,10 @@ from fairchem.core.common.relaxation.ase_utils import OCPCalculator
 import ocp_dc
 from ocp_dc.cli import main
 from ocp_dc.data.sample import slab_sample_path
+from ocp_dc.testing.tolerances import FLOAT32_LABEL
 
 from tests.helpers.every_model import CASES
 from tests.helpers.runs import run_main
-from tests.helpers.tolerances import FLOAT32_LABEL
 
 # energies of these depend on the frame that is drawn for each edge at each forward pass
 RANDOM_FRAMES = ("dc_scn", "dc_escn", "dc_equiformer_v2")

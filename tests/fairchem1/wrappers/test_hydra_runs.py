@@ -18,9 +18,9 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.checks.config_check import check_model
 from ocp_dc.fairchem1.checks.model_check import check_same_model
 from ocp_dc.fairchem1.wrappers import DCHydra
+from ocp_dc.testing.tolerances import FLOAT32_LABEL
 
 from tests.helpers.runs import ESEN, HYDRA, run_main
-from tests.helpers.tolerances import FLOAT32_LABEL
 
 DC = {"activation": "irelu", "region": "output"}
 

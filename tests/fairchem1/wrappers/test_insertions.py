@@ -13,15 +13,15 @@ from ase.build import molecule
 import ocp_dc
 from ocp_dc.cli import main
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.checks.model_check import meaning
+from ocp_dc.fairchem1.checks.model_check import canonical_dc, read_dc
 from ocp_dc.fairchem1.infer.inspect_model import build_model, inspect_config
 from ocp_dc.fairchem1.train import fit_scales
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.scale_factors import _inner
-from ocp_dc.surgery import Regularized
+from ocp_dc.surgery import DCOptions, RegularizedActivation
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE
 
 from tests.helpers.runs import CGCNN, DIMENETPLUSPLUS, GEMNET, MODEL, run_main
-from tests.helpers.tolerances import FINITE_DIFFERENCE
 
 DC = {"dropout": 0.1, "insert_norm": "batchnorm", "insert_region": ["^act$", r"interactions\.1\.act"]}
 
@@ -58,7 +58,7 @@ def test_predictions_have_no_random_part(run):
         found.append((atoms.get_potential_energy(), atoms.get_forces()))
     assert found[0][0] == found[1][0]
     assert (found[0][1] == found[1][1]).all()
-    parts = [part for part in atoms.calc.trainer.model.modules() if isinstance(part, Regularized)]
+    parts = [part for part in atoms.calc.trainer.model.modules() if isinstance(part, RegularizedActivation)]
     assert len(parts) == 2
     assert not any(part.training or part.norm.training for part in parts)
     saved = run.load("best_checkpoint.pt")["state_dict"]["act.norm.running_mean"]
@@ -109,10 +109,13 @@ def test_another_insertion_is_another_model(run, small_config, tmp_path, capsys,
 
 
 def test_what_two_blocks_have_in_common():
-    assert meaning({"dropout": 0.0}) == meaning(None)
-    assert meaning({"dropout": 0.1}) == meaning({"dropout": 0.1, "insert_region": "output"})
-    assert meaning({"dropout": 0.1}) != meaning({"dropout": 0.1, "insert_region": "full"})
-    assert meaning({"dropout": 0.1}) != meaning({"insert_norm": "batchnorm"})
+    def canonical(block):
+        return canonical_dc(read_dc({"name": "dc_schnet", "dc": block}))
+
+    assert canonical({"dropout": 0.0}) == canonical(None)
+    assert canonical({"dropout": 0.1}) == canonical({"dropout": 0.1, "insert_region": "output"})
+    assert canonical({"dropout": 0.1}) != canonical({"dropout": 0.1, "insert_region": "full"})
+    assert canonical({"dropout": 0.1}) != canonical({"insert_norm": "batchnorm"})
 
 
 def test_a_mistake_ends_the_run(small_config, tmp_path, capsys):
@@ -143,14 +146,16 @@ def test_scale_factors_are_fitted_with_the_statistics_of_the_batch(small_config,
         trainer = fit_scales.make_trainer(fit_scales.run_main.resolve(*_parsed(path)), cpu=True)
         batch = next(iter(trainer.train_loader))
         fitted.append([each.value for each in fit_scales.fit(trainer.model, [batch])])
-        norms = [part.norm for part in trainer.model.modules() if isinstance(part, Regularized)]
+        norms = [part.norm for part in trainer.model.modules() if isinstance(part, RegularizedActivation)]
         assert all(int(norm.num_batches_tracked) == 0 and not norm.training for norm in norms)
     stock, behind_output, everywhere, without_dropout = fitted
     assert behind_output == stock  # no factor comes after the output blocks' layers
     assert everywhere == without_dropout
     assert everywhere != stock
-    assert _inner({"insert_norm": "batchnorm"}) == _inner({"dropout": 0.5, "insert_region": "full"}) == _inner(None)
-    assert _inner(block) != _inner(None)
+    options = DCOptions.from_block
+    dropout = options({"dropout": 0.5, "insert_region": "full"})
+    assert _inner(options({"insert_norm": "batchnorm"})) == _inner(dropout) == _inner(options(None))
+    assert _inner(options(block)) != _inner(options(None))
 
 
 def _parsed(path):

@@ -7,9 +7,9 @@ import torch
 from ase import Atoms
 
 from ocp_dc.fairchem1.wrappers import probe
+from ocp_dc.testing.tolerances import assert_close
 
 from tests.helpers.every_model import CASES, KINDS, wrapper
-from tests.helpers.tolerances import assert_close
 
 
 @pytest.mark.parametrize("kind", KINDS)

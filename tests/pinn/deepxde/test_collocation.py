@@ -8,8 +8,7 @@ from ocp_dc.pinn.deepxde.backend import dde
 from ocp_dc.pinn.deepxde.setup import set_up
 from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.physics.tasks import task_names
-
-from tests.helpers.tolerances import ROUNDING
+from ocp_dc.testing.tolerances import ROUNDING
 
 SMALL = {
     "data": {"size": 10, "times": 21},

@@ -8,7 +8,7 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IReLU
 from ocp_dc.pinn.deepxde.backend import dde
-from ocp_dc.pinn.deepxde.network import FullyConnected, apply_dc
+from ocp_dc.pinn.deepxde.network import FullyConnected, apply_surgery
 from ocp_dc.pinn.options import NetworkOptions
 from ocp_dc.surgery import DCOptions, RemovedNorm, fitting_gains
 
@@ -20,8 +20,8 @@ def network(final=None, **options):
     return FullyConnected(2, 3, NetworkOptions(**{"hidden_layers": 4, "width": 10, **options}), final)
 
 
-def operate(net, **block):
-    return apply_dc(net, DCOptions.from_block(block, "dc"))
+def changed(net, **block):
+    return apply_surgery(net, DCOptions.from_block(block, "dc"))
 
 
 def test_the_numbers_of_deepxde():
@@ -53,7 +53,7 @@ def test_the_start_of_deepxde():
 )
 def test_regions(block, swapped):
     net = network(final="relu")
-    report = operate(net, **block)
+    report = changed(net, **block)
     assert report.swapped == len(swapped)
     assert [i for i, function in enumerate(net.activations) if isinstance(function, IReLU)] == swapped
     assert isinstance(net.final, torch.nn.ReLU)
@@ -61,11 +61,11 @@ def test_regions(block, swapped):
 
 def test_the_final_activation_is_out_of_reach():
     net = network(final="relu")
-    report = operate(net, activation="irelu", region="output", elsewhere="mish")
+    report = changed(net, activation="irelu", region="output", elsewhere="mish")
     assert (report.swapped, report.swapped_elsewhere) == (1, 3)
     assert (net(X) >= 0).all()
     with pytest.raises(UserError, match=r"^dc\.region: '\^final' matches no activation"):
-        operate(net, activation="irelu", region=["^final"])
+        changed(net, activation="irelu", region=["^final"])
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
@@ -83,7 +83,7 @@ def test_denormalization_is_the_network_without_norms():
     plain, normed = network(), network(batchnorm="after")
     weights = plain.state_dict()
     normed.load_state_dict(weights, strict=False)
-    report = operate(normed, denormalize="batchnorm")
+    report = changed(normed, denormalize="batchnorm")
     assert len(report.removals) == 4
     assert all(isinstance(norm, RemovedNorm) for norm in normed.norms)
     assert list(normed.state_dict()) == list(weights)
@@ -92,7 +92,7 @@ def test_denormalization_is_the_network_without_norms():
 
 def test_fitted_gains():
     net = network(batchnorm="after")
-    operate(net, denormalize="batchnorm", norm_gain="fitted")
+    changed(net, denormalize="batchnorm", norm_gain="fitted")
     with fitting_gains(net) as gains:
         net(X)
     assert len(gains) == 4
@@ -101,7 +101,7 @@ def test_fitted_gains():
 
 def test_inserted_norms_and_dropout():
     net = network()
-    report = operate(net, insert_norm="batchnorm", insert_region="full", dropout=0.2)
+    report = changed(net, insert_norm="batchnorm", insert_region="full", dropout=0.2)
     assert len(report.insertions) == 4
     assert net(X).shape == (7, 3)
     assert not torch.equal(net(X), net(X))  # other units are dropped each time
@@ -120,5 +120,5 @@ def test_inserted_norms_and_dropout():
 )
 def test_mistakes(block, message):
     with pytest.raises(UserError, match=message) as got:
-        operate(network(), **block)
+        changed(network(), **block)
     assert "model.dc" not in str(got.value)

@@ -17,9 +17,9 @@ from ocp_dc.pinn.deepxde.conditions import build_conditions, build_geometry
 from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
 from ocp_dc.pinn.physics.tasks import task_class, task_names
+from ocp_dc.testing.tolerances import assert_close
 
 from tests.helpers.manufactured import T, X, Y, errors, solution
-from tests.helpers.tolerances import assert_close
 
 pytestmark = pytest.mark.usefixtures("float64")
 

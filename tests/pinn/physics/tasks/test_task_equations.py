@@ -11,9 +11,9 @@ import torch
 from sympy import Rational, cos, diff, exp, sin
 
 from ocp_dc.pinn.physics.tasks import task_class, task_names
+from ocp_dc.testing.tolerances import assert_close
 
 from tests.helpers.manufactured import T, X, Y, points, residuals, values
-from tests.helpers.tolerances import assert_close
 
 SCALES = [1.0, 0.01, 250.0]
 GAMMA, VISCOSITY = Rational(5, 3), Rational(7, 3) * sympy.Float("1e-8", 20)

@@ -11,8 +11,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.pinn.physics.derivative_orders import derivative_orders, derivative_table
 from ocp_dc.pinn.physics.gradient import gradient
 from ocp_dc.pinn.physics.tasks import all_loss_terms, task_class, task_names
-
-from tests.helpers.tolerances import assert_close
+from ocp_dc.testing.tolerances import assert_close
 
 ORDERS = {
     "advection": {"u": {"x": 1, "t": 1}},

@@ -1,4 +1,4 @@
-"""The operation: swap activations by region, take norms out, insert norms and dropout, and say what was done."""
+"""Apply surgery: swap activations by region, take norms out, insert norms and dropout, and report what was done."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.nn import activation, same_activation
 from ocp_dc.surgery.insert import Forward, insert, make_norms
 from ocp_dc.surgery.norms import RemovedNorm, remove_norms
-from ocp_dc.surgery.options import DCOptions
+from ocp_dc.surgery.options import PATH, DCOptions
 from ocp_dc.surgery.regions import RegionTable, is_gate, select
 from ocp_dc.surgery.report import Report, Swap
 from ocp_dc.surgery.sites import Site, describe, find_sites
 
 
-def operate(model: nn.Module, options: DCOptions, table: RegionTable, forward: Forward | None = None) -> Report:
+def apply_surgery(
+    model: nn.Module, options: DCOptions, table: RegionTable, forward: Forward | None = None, path: str = PATH
+) -> Report:
     """Change ``model`` in place as the ``dc:`` block asks, and return what was done.
 
     Everything is checked before anything is changed. A second call with the same options changes nothing.
@@ -25,16 +27,17 @@ def operate(model: nn.Module, options: DCOptions, table: RegionTable, forward: F
         model: the model; its parameter names stay, and no random number is drawn.
         options: the ``dc:`` block.
         table: what the named regions mean for this model.
-        forward: calls the model once, on any data, to find how wide the norms of ``insert_norm`` have to be; needed for
+        forward: calls the model once, on any data, to find the widths of the norms of ``insert_norm``; needed for
             these only.
+        path: where the block is in the config, for messages.
 
     Raises:
         UserError: an unknown activation or region, a pattern that matches nothing, norms to remove where there are
             none and nothing else was asked for, or norms to insert where features have no one width.
     """
-    options.check()
+    options.check(path)
     sites = find_sites(model, table.activation_types)
-    inside = select(sites, options.wanted_region, table)
+    inside = select(sites, options.resolved_region, table, f"{path}.region")
     gates = [site for site in sites if is_gate(site, table)]
     outside = [site for site in sites if site not in inside and site not in gates]
 
@@ -43,7 +46,7 @@ def operate(model: nn.Module, options: DCOptions, table: RegionTable, forward: F
     kept: list[Site] = list(gates)
     planned: list[tuple[Site, nn.Module]] = []
     for chosen, wanted, is_inside in (
-        (inside, options.wanted_activation, True),
+        (inside, options.resolved_activation, True),
         (outside, options.elsewhere, False),
     ):
         if wanted == "original":
@@ -52,55 +55,56 @@ def operate(model: nn.Module, options: DCOptions, table: RegionTable, forward: F
         activation(wanted)  # an unknown name is an error also where nothing is chosen
         for group in _by_object(chosen, sites):
             new = activation(wanted)
-            paths = [path for site in group for path in site.paths]
-            if isinstance(group[0].current, nn.Module) and same_activation(group[0].current, new):
+            paths = [each for site in group for each in site.paths]
+            if isinstance(group[0].original, nn.Module) and same_activation(group[0].original, new):
                 unchanged.append(paths[0])
                 continue
-            swaps.append(Swap(paths[0], tuple(paths[1:]), describe(group[0].current), describe(new), is_inside))
+            swaps.append(Swap(paths[0], tuple(paths[1:]), describe(group[0].original), describe(new), is_inside))
             planned += [(site, new) for site in group]
 
-    behind = select(sites, options.wanted_insert_region, table, "model.dc.insert_region")
+    insert_sites = select(sites, options.resolved_insert_region, table, f"{path}.insert_region")
     norms = {}
     if options.insert_norm != "none":
         if forward is None:
             raise UserError(
-                "model.dc.insert_norm: the widths of the norms are found by a pass; give operate() a forward"
+                f"{path}.insert_norm: the widths of the norms are found by a pass; give apply_surgery() a forward"
             )
-        norms = make_norms(model, behind, forward)
+        norms = make_norms(model, insert_sites, forward, path)
 
     removed_before = any(isinstance(part, RemovedNorm) for part in model.modules())
-    removals = remove_norms(model, options.denormalize, table.norm_types, options.norm_gain == "fitted")
-    if options.denormalize != "none" and not (removals or removed_before or options.swaps or options.inserts):
+    removals = remove_norms(model, options.denormalize, table.norm_types, options.norm_gain == "fitted", path)
+    others = options.has_swaps or options.has_insertions
+    if options.denormalize != "none" and not (removals or removed_before or others):
         raise UserError(
-            f"model.dc.denormalize: {options.denormalize!r} finds no such layer in {type(model).__name__}, and nothing "
+            f"{path}.denormalize: {options.denormalize!r} finds no such layer in {type(model).__name__}, and nothing "
             "else is asked for; leave the dc: block out to train the stock model"
         )
     for site, new in planned:
-        site.put(new)
-    insertions = insert(behind, norms, options.dropout)
-    region = options.wanted_region
+        site.replace(new)
+    insertions = insert(insert_sites, norms, options.dropout, path)
+    region = options.resolved_region
     return Report(
         region=region if isinstance(region, str) else tuple(region),
         swaps=tuple(swaps),
         removals=tuple(removals),
         unchanged=tuple(unchanged),
-        kept=tuple((site.paths[0], describe(site.current)) for site in kept),
+        kept=tuple((site.paths[0], describe(site.original)) for site in kept),
         insertions=tuple(insertions),
     )
 
 
 def _by_object(chosen: list[Site], sites: list[Site]) -> list[list[Site]]:
-    """Group chosen places that share one module object, so that it counts once and stays one object.
+    """Group chosen sites that share one module object, so that it counts once and stays one object.
 
-    An object that places outside the choice hold as well is no longer shared afterwards, and each chosen place counts
+    An object that sites outside the choice hold as well is no longer shared afterwards, and each chosen site counts
     (DimeNet++ has one activation in every block, of which a region may take the output blocks). A plain function is
     shared by nature.
     """
-    holders = Counter(id(site.current) for site in sites)
-    within = Counter(id(site.current) for site in chosen)
+    total = Counter(id(site.original) for site in sites)
+    within = Counter(id(site.original) for site in chosen)
     groups: dict[int, list[Site]] = {}
     for site in chosen:
-        key = id(site.current)
-        whole = isinstance(site.current, nn.Module) and within[key] == holders[key]
+        key = id(site.original)
+        whole = isinstance(site.original, nn.Module) and within[key] == total[key]
         groups.setdefault(key if whole else id(site), []).append(site)
     return list(groups.values())

@@ -13,9 +13,10 @@ from torch.nn import functional as F
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IReLU, ShiftedSoftplus
+from ocp_dc.surgery import DCOptions, RegionTable, apply_surgery, fitting_gains
+from ocp_dc.testing.tolerances import FINITE_DIFFERENCE, assert_close
 
 from tests.helpers.surgery_toys import BLOCK_PATHS, TABLE, ToyBlocks, ToyCallables, ToyGated, ToyShared, swap
-from tests.helpers.tolerances import FINITE_DIFFERENCE, assert_close
 
 ALL = [first for first, _ in BLOCK_PATHS]
 
@@ -127,7 +128,7 @@ def test_original_in_the_region() -> None:
     assert kinds(model) == {path: ShiftedSoftplus if path == "act" else nn.Mish for path in ALL}
 
 
-@pytest.mark.parametrize("block", [{}, {"region": "none"}, {"activation": "original"}, {"angle_gradients": "exact"}])
+@pytest.mark.parametrize("block", [{}, {"region": "none"}, {"activation": "original"}, {"elsewhere": "original"}])
 def test_a_block_that_asks_for_nothing(block: dict[str, Any]) -> None:
     model = ToyBlocks()
     before = list(model.modules())
@@ -142,7 +143,7 @@ def test_a_block_that_asks_for_nothing(block: dict[str, Any]) -> None:
     [
         {"activation": {"name": "irelu", "coefficient": 0.25}, "region": "output", "elsewhere": "mish"},
         {"region": "full"},
-        {"activation": "ssp", "region": "full"},  # what stands there already
+        {"activation": "ssp", "region": "full"},  # the model's own activation
         {"elsewhere": {"name": "leaky_relu", "negative_slope": 0.2}},
     ],
 )
@@ -189,7 +190,7 @@ def test_no_random_number_and_no_other_name(make: type[nn.Module]) -> None:
         {"region": ["nowhere"]},
         {"region": ["("]},
         {"elsewhere": "misch"},
-        {"region": "full", "elsewhere": "misch"},  # nothing lies elsewhere
+        {"region": "full", "elsewhere": "misch"},  # nothing is elsewhere
         {"region": "output", "elsewhere": "misch", "denormalize": "all"},
         {"region": "none", "activation": "irelu"},
     ],
@@ -200,6 +201,34 @@ def test_an_error_leaves_the_model_alone(block: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         swap(model, **block)
     assert all(a is b for a, b in zip(before, model.modules(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"dropout": 2}, r"^host\.dc\.dropout: got 2"),
+        ({"region": "none", "activation": "irelu"}, r"^host\.dc: activation 'irelu'"),
+        ({"region": "outputs"}, r"^host\.dc\.region: unknown region"),
+        ({"dropout": 0.1, "insert_region": ["nowhere"]}, r"^host\.dc\.insert_region: 'nowhere' matches"),
+        ({"insert_norm": "batchnorm"}, r"^host\.dc\.insert_norm: the widths"),
+        ({"denormalize": "all"}, r"^host\.dc\.denormalize: 'all' finds no such layer"),
+    ],
+)
+def test_errors_name_the_place_in_the_config_of_the_host(block: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        apply_surgery(ToyBlocks(), DCOptions.from_block(block), TABLE, path="host.dc")
+
+
+def test_inserted_layers_name_the_place_in_the_config_of_the_host() -> None:
+    """In errors of a later forward pass."""
+    block = {"insert_norm": "batchnorm", "denormalize": "layernorm", "norm_gain": "fitted"}
+    model = nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 4), nn.SiLU())
+    table = RegionTable(output=(r"^2$",), source="toy")
+    apply_surgery(model, DCOptions.from_block(block), table, lambda m: m(torch.ones(3, 4)), path="host.dc")
+    with fitting_gains(model), pytest.raises(UserError, match=r"^host\.dc\.norm_gain: "):
+        model(torch.zeros(3, 4))
+    with pytest.raises(UserError, match=r"^host\.dc\.insert_norm: a batch brings 1 row"):
+        model.train()(torch.ones(1, 4))
 
 
 def test_an_unknown_activation_is_named_with_the_nearest() -> None:
@@ -250,7 +279,7 @@ def test_gradients_flow_to_inputs_and_parameters() -> None:
 
 
 def test_an_object_shared_across_the_border_counts_per_place() -> None:
-    """As in DimeNet++, whose one activation stands in every block, inside and outside the output blocks."""
+    """As in DimeNet++, whose blocks all hold one activation, inside and outside the output blocks."""
     model = ToyShared()
     model.third = nn.Sequential(nn.Linear(2, 2), model.first[1])
     report = swap(model, activation="irelu", region=["^first", "^second"], elsewhere="mish")

@@ -1,4 +1,4 @@
-"""What stands in a place after an insertion: an activation, then a norm and dropout."""
+"""What an insertion puts in the place of an activation: the activation, then a norm and dropout."""
 
 from __future__ import annotations
 
@@ -9,27 +9,35 @@ from torch import nn
 from torch.nn import functional as F
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.surgery.options import PATH
 
 
-class Regularized(nn.Module):
+class RegularizedActivation(nn.Module):
     """An activation, then a norm and dropout where they were asked for: ``dropout(norm(activation(x)))``.
 
-    While training, the norm takes the statistics of the batch and dropout draws a mask at each call; a forward pass
-    makes energy and forces of the same ones. Evaluating, the norm takes its running statistics and nothing is dropped.
+    In training mode the norm takes the statistics of the batch and dropout draws a mask at each call; energy and forces
+    of a forward pass are made from the same ones. In evaluation mode the norm takes its running statistics and nothing
+    is dropped.
 
     Args:
-        activation: what stood there: a module, or a plain callable.
+        activation: the activation that was there: a module, or a plain callable.
         norm: the norm, None for none.
         dropout: the probability that a feature is set to zero, in [0, 1).
+        path: where the ``dc:`` block is in the config, for messages.
     """
 
     def __init__(
-        self, activation: Callable[[torch.Tensor], torch.Tensor], norm: nn.BatchNorm1d | None, dropout: float
+        self,
+        activation: Callable[[torch.Tensor], torch.Tensor],
+        norm: nn.BatchNorm1d | None,
+        dropout: float,
+        path: str = PATH,
     ) -> None:
         super().__init__()
         self.activation = activation
         self.norm = norm
         self.dropout = dropout
+        self.path = path
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the features, of the shape of ``x``: [N, width] where there is a norm.
@@ -41,15 +49,15 @@ class Regularized(nn.Module):
         if self.norm is not None:
             if self.training and len(x) < 2:
                 raise UserError(
-                    f"model.dc.insert_norm: a batch brings {len(x)} row(s) of {self.norm.num_features} features to a "
-                    "BatchNorm1d, which needs two or more to train; where features belong to structures, choose "
-                    "optim.batch_size so that no batch, the last one included, holds a single structure"
+                    f"{self.path}.insert_norm: a batch brings {len(x)} row(s) of {self.norm.num_features} features to "
+                    "a BatchNorm1d, which needs two or more to train; where features belong to structures, choose the "
+                    "batch size so that no batch, the last one included, holds a single structure"
                 )
             x = self.norm(x)
         return F.dropout(x, self.dropout, self.training)
 
     def holds(self, norm: nn.BatchNorm1d | None, dropout: float) -> bool:
-        """Whether just this was inserted already: a norm of this width, or none, and this dropout."""
+        """Tell whether just this was inserted already: a norm of this width, or none, and this dropout."""
         own, other = (None if n is None else n.num_features for n in (self.norm, norm))
         return own == other and self.dropout == dropout
 

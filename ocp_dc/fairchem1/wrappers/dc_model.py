@@ -1,0 +1,139 @@
+"""The base class of all wrappers, which gives a stock model a ``dc:`` block, and their registration with fairchem."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from fairchem.core.common.registry import registry
+from torch import nn
+
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.options import check_keys
+from ocp_dc.fairchem1.wrappers.direct_forces import forces_are_gradients, refuse_direct_forces
+from ocp_dc.fairchem1.wrappers.probe import forward_once
+from ocp_dc.surgery import DCOptions, RegionTable, Report, apply_surgery
+
+PATH = "model.dc"  # where the block is in a config of fairchem's
+Wrapper = TypeVar("Wrapper", bound="type[DCModel]")
+# the keys that single wrappers add to the block, and the options that declare each
+_extra_keys: dict[str, type[DCOptions]] = {}
+
+
+class _Signature:
+    """The signature of a wrapper: that of its stock model, and the keyword ``dc``."""
+
+    def __get__(self, instance: DCModel | None, owner: type[DCModel]) -> inspect.Signature:
+        if instance is not None or owner.__init__ is not DCModel.__init__:
+            raise AttributeError("__signature__")  # then inspect reads that of __init__
+        dc = inspect.Parameter("dc", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="dict | None")
+        return inspect.Signature([*_parameters(owner.stock_class), dc])
+
+
+class DCModel(nn.Module):
+    """A stock model with a ``dc:`` block; a wrapper derives from this class and from the stock model, in this order.
+
+    It takes the arguments of the stock model and ``dc``. Without ``dc``, or with one that asks for nothing, it is the
+    stock model: same forward pass, same random numbers drawn.
+
+    Args:
+        args: positional arguments of the stock model.
+        dc: the ``dc:`` block, None for the stock model.
+        kwargs: keyword arguments of the stock model.
+
+    Attributes:
+        registered_name: name in fairchem's registry, set by :func:`register`.
+        stock_class: the stock model, set by :func:`register`.
+        dc_regions: the activations of each named region; a property where they depend on the instance.
+        dc_options_class: the options of the block; a subclass of DCOptions declares keys of this model alone.
+        dc_options: the options of this instance.
+        dc_report: what surgery did, None where nothing was asked for.
+
+    Raises:
+        UserError: an unknown argument or key, a block that does not go with the model, or surgery that cannot be done.
+    """
+
+    registered_name: ClassVar[str]
+    stock_class: ClassVar[type[nn.Module]]
+    dc_options_class: ClassVar[type[DCOptions]] = DCOptions
+    dc_options: DCOptions
+    dc_report: Report | None
+    __signature__ = _Signature()
+
+    def __init__(self, *args: Any, dc: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        known = [*(parameter.name for parameter in _parameters(self.stock_class)), "dc"]
+        check_keys(kwargs, known, f"model ({self.registered_name})")
+        options = self.read_dc(dc)
+        super().__init__(*args, **kwargs)
+        self.dc_options = options
+        options.check(PATH)
+        self.check_dc()
+        self.dc_report = None
+        if not options.is_noop:
+            self.dc_report = apply_surgery(self, options, self.dc_regions, forward_once, PATH)
+
+    @property
+    def dc_regions(self) -> RegionTable:
+        """The activations of each named region; a subclass gives a table."""
+        raise NotImplementedError(f"{type(self).__name__} has no table of regions; set dc_regions = RegionTable(...)")
+
+    @property
+    def conservative(self) -> bool:
+        """Whether the model predicts forces, and they are the gradient of its energy."""
+        return forces_are_gradients(self)
+
+    def check_dc(self) -> None:
+        """Refuse a block that does not go with the model's arguments; called once, before surgery.
+
+        Raises:
+            UserError: the block asks for something, and forces are predicted beside the energy.
+        """
+        if not self.dc_options.is_stock:
+            refuse_direct_forces(self)
+
+    @classmethod
+    def read_dc(cls, block: Mapping[str, Any] | None) -> DCOptions:
+        """Read the ``dc:`` block of this model.
+
+        Raises:
+            UserError: a key that is unknown, or means something for other models only, or a value that is not valid.
+        """
+        if isinstance(block, Mapping):
+            own = {field.name for field in dataclasses.fields(cls.dc_options_class)}
+            foreign = {key: _extra_keys[key] for key in block if key in _extra_keys and key not in own}
+            for key, options in foreign.items():
+                message = getattr(options, "not_for_others", None)
+                if message is not None and block[key] is not False:
+                    raise UserError(f"{PATH}.{key}: {message.format(name=cls.registered_name)}")
+            block = {key: value for key, value in block.items() if key not in foreign or value is not False}
+        return cls.dc_options_class.from_block(block, PATH)
+
+
+def register(name: str) -> Callable[[Wrapper], Wrapper]:
+    """Return a decorator that registers a wrapper with fairchem: ``dc_`` and the stock model's own name.
+
+    Args:
+        name: the name for ``model.name`` in configs.
+    """
+
+    def decorate(wrapper: Wrapper) -> Wrapper:
+        wrapper.registered_name = name
+        wrapper.stock_class = next(base for base in wrapper.__mro__ if not issubclass(base, DCModel))
+        common = {field.name for field in dataclasses.fields(DCOptions)}
+        options = wrapper.dc_options_class
+        _extra_keys.update({f.name: options for f in dataclasses.fields(options) if f.name not in common})
+        return registry.register_model(name)(wrapper)
+
+    return decorate
+
+
+def surgery_report(model: nn.Module) -> Report | None:
+    """Return what surgery did to a model, or None for a stock one."""
+    return getattr(model, "dc_report", None)
+
+
+def _parameters(stock: type[nn.Module]) -> list[inspect.Parameter]:
+    parameters = list(inspect.signature(stock.__init__).parameters.values())[1:]  # without self
+    return [parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]

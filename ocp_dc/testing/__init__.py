@@ -1,0 +1,7 @@
+"""Tests for authors of further wrappers: the contract that every wrapper holds, and tolerances. Needs pytest."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("ocp_dc.testing.force_contract", "ocp_dc.testing.wrapper_contract")
