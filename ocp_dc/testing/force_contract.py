@@ -28,7 +28,7 @@ class ForceContract(ABC):
     grid: ClassVar[float | None] = None
 
     @abstractmethod
-    def build(self, name: str | None = None, **changes: Any) -> torch.nn.Module:
+    def build(self, name: str | None = None, **changes: Any) -> Any:
         """Build a model, the wrapper where no name is given, from the same random numbers each time."""
 
     @abstractmethod

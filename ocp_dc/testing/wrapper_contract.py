@@ -59,7 +59,7 @@ class WrapperContract(ForceContract):
         """The name of the wrapper."""
         return f"dc_{self.stock_name}"
 
-    def build(self, name: str | None = None, **changes: Any) -> torch.nn.Module:
+    def build(self, name: str | None = None, **changes: Any) -> Any:
         """Build a model, the wrapper where no name is given, from the same random numbers each time."""
         if changes.get("dc") is not None:
             changes["dc"] = {**changes["dc"], **self.dc_always}

@@ -10,7 +10,7 @@ import pytest
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import Number, count, finite_number, is_finite, is_whole, whole_number
 
-NO_NUMBERS = [True, False, None, "3", "1e-3", [], math.nan, math.inf, -math.inf, 10**400, 3j]
+NO_NUMBERS: list[object] = [True, False, None, "3", "1e-3", [], math.nan, math.inf, -math.inf, 10**400, 3j]
 
 
 @pytest.mark.parametrize("value", [0, 3, -2, np.int64(7), np.uint8(2)])

@@ -33,7 +33,7 @@ def test_units_in_any_case(unit: str) -> None:
 @pytest.mark.parametrize("unit", ["kcal/mill", "eV/atom", "", None, 3])
 def test_unknown_unit_lists_what_there_is(unit: object) -> None:
     with pytest.raises(UserError, match=r"unknown energy unit .*kJ/mol"):
-        energy_in_ev(unit)  # type: ignore[arg-type]
+        energy_in_ev(unit)
 
 
 def test_unknown_unit_names_the_nearest() -> None:
@@ -71,7 +71,7 @@ def test_lengths(spellings: tuple[str, ...], value: float) -> None:
 @pytest.mark.parametrize("unit", ["parsec", "", None, 1.0])
 def test_unknown_length(unit: object) -> None:
     with pytest.raises(UserError, match=r"unknown length unit .*bohr, nm, pm"):
-        length_in_angstrom(unit)  # type: ignore[arg-type]
+        length_in_angstrom(unit)
 
 
 def test_published_scale() -> None:
@@ -87,7 +87,7 @@ def test_numbers_in_any_notation(number: float, unit: str, space: str) -> None:
 @pytest.mark.parametrize("text", ["", "eV", "a few eV", "1 2 eV", "1e eV", "nan", "1.0.0", "--1", None, True, [1.0]])
 def test_no_energy(text: object) -> None:
     with pytest.raises(UserError, match="kcal/mol"):
-        parse_energy(text)  # type: ignore[arg-type]
+        parse_energy(text)
 
 
 @given(st.text(max_size=20))

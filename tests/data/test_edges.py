@@ -81,7 +81,7 @@ def test_an_atom_alone_has_none() -> None:
 def test_mistakes(tmp_path: Path, edges: float, neighbors: int) -> None:
     counts = {"train": 1, "val": 0, "test": 0}
     with pytest.raises(UserError, match=r"edges: got a cutoff|max_neighbors: got"):
-        prepare(slab_sample_path(), tmp_path / "out", format="ase", edges=edges, max_neighbors=neighbors, **counts)  # type: ignore[arg-type]
+        prepare(slab_sample_path(), tmp_path / "out", format="ase", edges=edges, max_neighbors=neighbors, **counts)
 
 
 @pytest.mark.parametrize(

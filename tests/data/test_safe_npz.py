@@ -22,7 +22,7 @@ class Touch:
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_round_trip(tmp_path: Path, save: object) -> None:
     path = tmp_path / "a.npz"
-    save(path, natoms=np.arange(3), name="x")  # type: ignore[operator]
+    save(path, natoms=np.arange(3), name="x")
     assert list(npz_shapes(path)) == ["natoms", "name"]
     assert list(load_npz(path, ["name"])) == ["name"]
     np.testing.assert_array_equal(load_npz(path)["natoms"], np.arange(3))

@@ -59,11 +59,11 @@ def test_atoms_on_top_of_each_other_through_the_boundary():
 
 
 @pytest.mark.parametrize(
-    "energy_and_forces", [(np.nan, None), (None, np.array([[np.inf, 0, 0]])), (0.0, [[0, 1e30, 0]])]
+    ("energy", "forces"), [(np.nan, None), (None, np.array([[np.inf, 0, 0]])), (0.0, [[0, 1e30, 0]])]
 )
-def test_labels_that_cannot_be_meant(energy_and_forces):
+def test_labels_that_cannot_be_meant(energy, forces):
     with pytest.raises(UserError, match=r"record 7: (energy|forces): "):
-        check_labels(*energy_and_forces, "record 7")
+        check_labels(energy, forces, "record 7")
 
 
 def test_labels_that_are_meant():

@@ -100,7 +100,8 @@ def test_out_is_changed_in_place(reduce, case, seed, expanded):
     columns = src.movedim(dim, -1)
     for *place, s in slices:
         members = [v for v, i in zip(columns[tuple(place)].tolist(), index.tolist(), strict=True) if i == s]
-        expected[(*place, s)] = reduced_into(expected[(*place, s)].item(), members, reduce, whole)
+        cell = (*place, s)
+        expected[cell] = reduced_into(expected[cell].item(), members, reduce, whole)
     # dim_size has no say where there is an out
     result = scatter(src, full if expanded else index, dim, out, 17, reduce)
     assert result is out

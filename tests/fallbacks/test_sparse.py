@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -69,7 +71,8 @@ def test_triplets_of_dimenet(edges):
     adj_t_row = adj_t[row]
     num_triplets = adj_t_row.set_value(None).sum(dim=1).to(torch.long)
     idx_i, idx_j = col.repeat_interleave(num_triplets), row.repeat_interleave(num_triplets)
-    idx_k, idx_kj, idx_ji = adj_t_row.storage.col(), adj_t_row.storage.value(), adj_t_row.storage.row()
+    storage: Any = adj_t_row.storage
+    idx_k, idx_kj, idx_ji = storage.col(), storage.value(), storage.row()
     mask = idx_i != idx_k
     actual = torch.stack([idx_i, idx_j, idx_k, idx_kj, idx_ji])[:, mask].T.tolist()
 
@@ -87,7 +90,8 @@ def test_triplets_of_gemnet(edges):
     """b -> a for each edge c -> a, the edge itself excepted."""
     adj, _, target = adjacency(edges)
     adj_edges = adj[target]
-    ba, ca = adj_edges.storage.value(), adj_edges.storage.row()
+    storage: Any = adj_edges.storage
+    ba, ca = storage.value(), storage.row()
     actual = torch.stack([ba, ca])[:, ba != ca].T.tolist()
 
     assert actual == [[ba, ca] for ca, (_, a) in enumerate(edges) for ba in incoming(edges, a) if ba != ca]

@@ -135,11 +135,12 @@ def in_float64() -> Iterator[None]:
         torch.set_default_dtype(torch.float64)
         return edge_index, offsets.double(), neighbors  # whole numbers of cells
 
-    torch.Tensor.float = lambda x: x if x.is_floating_point() else x.double()
+    tensor: Any = torch.Tensor
+    tensor.float = lambda x: x if x.is_floating_point() else x.double()
     base.radius_graph_pbc = graph_in_float32
     torch.set_default_dtype(torch.float64)
     try:
         yield
     finally:
-        torch.Tensor.float, base.radius_graph_pbc = cast, graph
+        tensor.float, base.radius_graph_pbc = cast, graph
         torch.set_default_dtype(torch.float32)

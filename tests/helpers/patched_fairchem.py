@@ -169,7 +169,7 @@ def hostile_files(folder: Path) -> dict[str, Any]:
     import lmdb
     from fairchem.core.datasets import LmdbDataset
 
-    raised = {}
+    raised: dict[str, object] = {}
     for where in ("record", "length", "metadata"):
         src, target = folder / where, folder / f"made-by-{where}"
         src.mkdir()

@@ -180,7 +180,7 @@ def test_state_through_a_file(rescaling: LabelRescaling) -> None:
 @pytest.mark.parametrize("center", ["mean", "composition"])
 def test_a_fitted_state_is_plain(center: str) -> None:
     labels = [(np.array([1, 1]), np.float32(-3.0), np.ones((2, 3), dtype=np.float32))]
-    rescaling = fit(LabelOptions(center, "forces_rms"), labels)  # type: ignore[arg-type]
+    rescaling = fit(LabelOptions(center, "forces_rms"), labels)
     buffer = io.BytesIO()
     torch.save(rescaling.state_dict(), buffer)
     buffer.seek(0)

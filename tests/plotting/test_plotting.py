@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +72,7 @@ def test_a_legend_has_room_and_rows_of_equal_length(entries: int, rows: int, col
     figure = new_figure((4, 3), legend_entries=entries)
     assert figure.get_figheight() == pytest.approx(3 + 0.25 * rows)
     legend_below(figure, [Line2D([], [], label=str(i)) for i in range(entries)], "note")
+    legend: Any
     (legend,) = figure.legends
     assert (len(legend.get_texts()), legend._ncols) == (entries, columns)
     assert legend.get_title().get_text() == "note"

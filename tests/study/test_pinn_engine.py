@@ -126,7 +126,8 @@ def test_a_killed_run_goes_on_to_the_same_errors(finished, tmp_path, monkeypatch
             work(path, cpu=True)
     assert not (path / "result.json").exists()
     work(path, cpu=True)
-    mine, uninterrupted = RunFolder(path).read("result.json"), RunFolder(theirs.folder).read("result.json")
+    mine, uninterrupted = (RunFolder(each).read("result.json") or {} for each in (path, theirs.folder))
+    assert mine
     assert {**mine, "files": None} == {**uninterrupted, "files": None}  # losses.csv holds times
     assert not (path / "results" / "train" / "checkpoint.pt").exists()
 

@@ -92,7 +92,7 @@ def test_places_that_share_an_activation_have_norms_of_their_own() -> None:
 
 
 def test_plain_callables() -> None:
-    model = ToyCallables()
+    model: Any = ToyCallables()
     order = [site.paths for site in find_sites(model)]
     regularize(model, 3, activation="irelu", region=["^act$"], insert_region="full", **BOTH)
     assert {path: type(getattr(model, path)) for (path,) in order} == dict.fromkeys(

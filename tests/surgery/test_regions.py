@@ -59,7 +59,7 @@ def test_unknown_region() -> None:
 @pytest.mark.parametrize("region", [[], [1], ["act", None], 3, {"output": True}])
 def test_a_region_of_the_wrong_kind(region: object) -> None:
     with pytest.raises(UserError, match=r"^dc\.region: got .* expected one of none, output, full, paper, or a"):
-        TABLE.patterns(region)  # type: ignore[arg-type]
+        TABLE.patterns(region)
 
 
 def test_a_pattern_that_is_no_regular_expression() -> None:

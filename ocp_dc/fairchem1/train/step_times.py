@@ -50,7 +50,7 @@ def _step(trainer: DCTrainer, batch: Any) -> float:
     start = time.perf_counter()
     trainer.model.train()
     out = trainer._forward(batch)
-    loss = sum(out[name].abs().mean() for name in ("energy", "forces"))
+    loss = out["energy"].abs().mean() + out["forces"].abs().mean()
     trainer.optimizer.zero_grad()
     loss.backward()
     trainer.optimizer.step()

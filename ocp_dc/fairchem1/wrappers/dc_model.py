@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fairchem.core.common.registry import registry
 from torch import nn
@@ -56,11 +56,16 @@ class DCModel(nn.Module):
     """
 
     registered_name: ClassVar[str]
-    stock_class: ClassVar[type[nn.Module]]
+    stock_class: ClassVar[Any]
     dc_options_class: ClassVar[type[DCOptions]] = DCOptions
     dc_options: DCOptions
     dc_report: Report | None
     __signature__ = _Signature()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Return an attribute of the stock model, which is untyped."""
 
     def __init__(self, *args: Any, dc: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         known = [*(parameter.name for parameter in _parameters(self.stock_class)), "dc"]
@@ -134,6 +139,6 @@ def surgery_report(model: nn.Module) -> Report | None:
     return getattr(model, "dc_report", None)
 
 
-def _parameters(stock: type[nn.Module]) -> list[inspect.Parameter]:
+def _parameters(stock: Any) -> list[inspect.Parameter]:
     parameters = list(inspect.signature(stock.__init__).parameters.values())[1:]  # without self
     return [parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]

@@ -7,6 +7,7 @@ import importlib
 import pickle
 import sys
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,7 @@ def test_trusted_modules():
 
 
 @pytest.fixture
-def own_module(tmp_path, monkeypatch, trained) -> tuple[Path, Path]:
+def own_module(tmp_path, monkeypatch, trained) -> Iterator[tuple[Path, Path]]:
     """A checkpoint whose model lies in a module of the user's, which leaves a file when it is imported."""
     source = (
         "from pathlib import Path\nfrom ocp_dc.fairchem1.wrappers.schnet import DCSchNet\n"
@@ -232,7 +233,7 @@ def test_a_mapping_that_hides_what_is_in_it(tmp_path, trained):
 def test_a_tensor_that_hides_its_numbers(tmp_path, trained, name):
     """Parameters keep attributes that were set on them, which stand before the methods of tensors."""
     checkpoint = trained.load("best_checkpoint.pt")
-    weight = torch.nn.Parameter(checkpoint["state_dict"]["lin1.weight"])
+    weight: Any = torch.nn.Parameter(checkpoint["state_dict"]["lin1.weight"])
     weight.note = "harmless"
     checkpoint["state_dict"]["lin1.weight"] = weight
     torch.save(checkpoint, tmp_path / "x.pt")

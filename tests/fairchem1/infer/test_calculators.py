@@ -7,6 +7,7 @@ import logging
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_training_checkpoints_predict_with_the_averaged_weights(trained, frames)
     """checkpoint.pt holds raw weights with the average beside them; the last validation used the average."""
     atoms = frames[0][0].copy()
     state = trained.load()
-    calculator = ocp_dc.calculator(trained.checkpoint(), cpu=True)
+    calculator: Any = ocp_dc.calculator(trained.checkpoint(), cpu=True)
     weights = dict(calculator.trainer.model.named_parameters())
     names = [name for name, parameter in weights.items() if parameter.requires_grad]
     for name, shadow in zip(names, state["ema"]["shadow_params"], strict=True):

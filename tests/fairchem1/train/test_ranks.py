@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import pytest
@@ -96,7 +97,7 @@ def test_loader_workers(tmp_path, small_config):
 
 def test_runs_beside_each_other_meet_at_ports_of_their_own():
     """With torch's default both take port 29400: the second joins the first one's store, and ends with it."""
-    stores = []
+    stores: list[Any] = []
     for name in ("one", "two"):
         given = _cli.LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=2, rdzv_backend="c10d", run_id=name)
         parameters = RendezvousParameters("c10d", given.rdzv_endpoint, name, 1, 1, **given.rdzv_configs)

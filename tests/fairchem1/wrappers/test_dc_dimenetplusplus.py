@@ -98,7 +98,7 @@ class TestDCDimeNetPlusPlus(Fairchem1WrapperContract):
     region_kept: ClassVar = {"output": PLACES - BLOCKS - 1, "paper": PLACES - BLOCKS - 1, "full": 0}
     conservative_dc: ClassVar = EXACT
 
-    def build(self, name: str | None = None, **changes: Any) -> torch.nn.Module:
+    def build(self, name: str | None = None, **changes: Any) -> Any:
         return randomize(super().build(name, **changes))
 
     def test_paths(self):

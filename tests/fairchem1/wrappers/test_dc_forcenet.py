@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -118,7 +118,7 @@ class TestDCForceNet(Fairchem1WrapperContract, ModelChecks):
 
 def test_an_interaction_by_hand():
     """Two atoms of one feature, x = (1, -2), one edge 0 -> 1; every weight written out, SiLU, no norm to speak of."""
-    block = Interaction(1, 2, 1, 1, "swish").double().eval()
+    block: Any = Interaction(1, 2, 1, 1, "swish").double().eval()
     block.mlp_trans[1].eps = 0.0
     weights = {
         "center_W": [[0.7]],

@@ -51,7 +51,7 @@ def test_unknown_task_and_sample(advection: Path, water: Path) -> None:
         read_solution("shallow_water", water, 3)
     for sample in (-1, True, 1.0, "0"):
         with pytest.raises(UserError, match=f"sample: got {sample!r}, expected a whole number, at least 0"):
-            read_solution("advection", advection, sample)  # type: ignore[arg-type]
+            read_solution("advection", advection, sample)
 
 
 def test_the_file_of_another_task(advection: Path, water: Path) -> None:
@@ -270,7 +270,7 @@ def test_without_h5py(advection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def without(name: str, *rest: object) -> object:
         if name == "h5py":
             raise ImportError(name)
-        return original(name, *rest)  # type: ignore[arg-type]
+        return original(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(UserError, match=re.escape("pip install .[pinn]")):

@@ -29,7 +29,7 @@ def several_solutions(draw: st.DrawFn) -> list[Solution]:
     lengths = [draw(st.integers(2, 5)) for _ in layout.axes]
     axes = {name: draw(axis(length)) for name, length in zip(layout.axes, lengths, strict=True)}
     parameters = {name: draw(st.floats(-1e10, 1e10)) for name in layout.parameters if draw(st.booleans())}
-    values = hnp.arrays(np.float32, lengths, elements=FLOATS)
+    values = hnp.arrays(np.float32, tuple(lengths), elements=FLOATS)
     return [
         Solution(layout.task, axes, {name: draw(values).astype(float) for name in layout.fields}, parameters)
         for _ in range(draw(st.integers(1, 3)))

@@ -1,5 +1,7 @@
 """The losses are DeepXDE's own, and so are their gradients, with less work."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.physics.tasks import task_names
 from ocp_dc.testing.tolerances import ROUNDING
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "data": {"size": 10, "times": 21},
     "network": {"hidden_layers": 2, "width": 8},
     "sampling": {"domain": 30, "boundary": 20, "initial": 10},

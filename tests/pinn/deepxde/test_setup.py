@@ -1,6 +1,7 @@
 """The setup of a training run: order of the terms, label rescaling, the warning, terms without points."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from ocp_dc.pinn.physics.losses import NamedLosses
 from ocp_dc.pinn.physics.metrics import solution_errors
 from ocp_dc.pinn.physics.solution import Solution
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "task": "advection",
     "data": {"size": 16, "times": 5},
     "network": {"hidden_layers": 2, "width": 8},

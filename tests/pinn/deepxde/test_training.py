@@ -467,8 +467,9 @@ def test_a_trained_network(tmp_path):
     content = torch.load(tmp_path / "model.pt", weights_only=True)
     weights = {name: value.clone() for name, value in content["state_dict"].items()}
     weights["linears.0.weight"][0, 0] = torch.nan
-    broken = ({"config": "{"}, {"config": 3}, {"scale": float("nan")}, {"scale": "x"}, {"state_dict": []})
-    for change in (*broken, {"state_dict": weights}):
+    broken: list[dict[str, Any]] = [{"config": "{"}, {"config": 3}, {"scale": float("nan")}]
+    broken += [{"scale": "x"}, {"state_dict": []}, {"state_dict": weights}]
+    for change in broken:
         torch.save({**content, **change}, tmp_path / "hostile.pt")
         with pytest.raises(UserError, match="hostile"):
             pinn.load(tmp_path / "hostile.pt")

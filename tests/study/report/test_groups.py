@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ocp_dc.study.report.groups import gather
 
@@ -42,7 +43,9 @@ def test_what_is_better_when_higher_ranks_downwards():
 def test_primary_comparisons_are_corrected_as_one_table():
     arms = [runs(name, [1.0 * f, 1.1 * f, 1.3 * f * f]) for name, f in (("b", 1.0), ("x", 0.8), ("y", 0.7))]
     (group,) = gather(study(*arms))
-    x, y = (group.arms[name].against_baseline["energy_mae"] for name in "xy")
+    compared = [group.arms[name].against_baseline["energy_mae"] for name in "xy"]
+    p_values: list[Any] = [each.p for each in compared]
+    adjusted: list[Any] = [each.p_adjusted for each in compared]
     assert group.arms["b"].against_baseline == {}
-    low, high = sorted((x.p, y.p))
-    assert sorted((x.p_adjusted, y.p_adjusted)) == [min(2 * low, high), high]
+    low, high = sorted(p_values)
+    assert sorted(adjusted) == [min(2 * low, high), high]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +80,8 @@ def test_curves_that_no_run_has_have_no_panel_and_many_wrap():
     results = study([curve("a", 0, [0.4, 0.2])])
     terms = [Quantity(f"L_{i}", f"L_{i}", primary=True) for i in range(4)]
     for record in results.records:
-        record.curves.update({f"L_{i}": np.array([0.4, 0.2]) for i in (0, 2)})
+        curves: Any = record.curves
+        curves.update({f"L_{i}": np.array([0.4, 0.2]) for i in (0, 2)})
     figure = drawn(dataclasses.replace(results, curves=(*results.curves, *terms)))
     shown = [ax for ax in figure.axes if ax.axison]
     assert [ax.get_ylabel() for ax in shown][2:] == ["L_0", "L_2", "training loss"]
@@ -171,7 +173,9 @@ def test_parity_of_the_first_seed_of_each_arm(tmp_path):
     assert second.texts[0].get_text().startswith("MAE 10 meV")
     (points,) = (c for c in second.collections if isinstance(c, PathCollection))
     assert len(points.get_offsets()) == len(made.energy_true)
-    assert points.get_facecolor()[0, :3] == pytest.approx([int(COLORS[0][i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    assert np.asarray(points.get_facecolor())[0, :3] == pytest.approx(
+        [int(COLORS[0][i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    )
     (cells,) = (c for c in below.collections if isinstance(c, PolyCollection))
     assert cells.get_array().sum() == 3 * len(made.energy_true)
     assert first.get_xlim() == first.get_ylim() == second.get_xlim()
