@@ -81,7 +81,8 @@ def test_commands_options_and_paths_in_the_text(page):
     for target in re.findall(r"(?:^|`)make ([a-z]+)", text, flags=re.MULTILINE):
         assert f"\n{target}:" in makefile, target
     for path in re.findall(r"(?<![\w/.])((?:benchmarks|tests|configs|ocp_dc|requirements)/[\w./-]+\.\w+)", text):
-        assert (ROOT / path).exists(), path
+        if "MODEL" not in path:  # which stands for the name of a model
+            assert (ROOT / path).exists(), path
     for module in re.findall(r"python -m ((?:tests|ocp_dc)\.[\w.]+)", text):
         assert importlib.util.find_spec(module) is not None, module
     for link in re.findall(r"\]\((?!http|#)([^)#]+)", text):

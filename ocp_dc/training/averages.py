@@ -21,9 +21,6 @@ class AveragedWeights(Protocol):
     decay: float
     shadow_params: list[torch.Tensor]
 
-    def copy_to(self) -> None:
-        """Copy the averages into the parameters."""
-
     def state_dict(self) -> dict[str, Any]:
         """Return decay and averages."""
 
@@ -62,18 +59,19 @@ def copy_averages(averages: Sequence[torch.Tensor], model: nn.Module) -> None:
 
 @contextlib.contextmanager
 def averaged_weights(state: TrainingState) -> Iterator[None]:
-    """Put the averaged weights into the model within this block; without EMA, or within itself, do nothing."""
-    if state.ema is None:
+    """Put the averaged weights into the model within this block; without averages, or within itself, do nothing."""
+    averages = state.unused_averages if state.ema is None else state.ema.shadow_params
+    if averages is None:
         yield
         return
-    ema, state.ema = state.ema, None
+    kept, state.ema, state.unused_averages = (state.ema, state.unused_averages), None, None
     raw = [parameter.detach().clone() for parameter in trainable(state.model)]
-    ema.copy_to()
+    copy_averages(averages, state.model)
     try:
         yield
     finally:
         copy_averages(raw, state.model)
-        state.ema = ema
+        state.ema, state.unused_averages = kept
 
 
 @contextlib.contextmanager

@@ -49,6 +49,8 @@ class TrainingState:
         optimizer: the optimizer; None where nothing trains.
         scheduler: the schedule of the learning rate, torch's own; None for a constant rate.
         ema: the exponential moving average of the weights; None without one, and while it is in the model.
+        unused_averages: averages of a checkpoint that this run does not continue; predictions take them, since the
+            checkpoint was validated with them, and a training run drops them.
         scaler: the gradient scaler of mixed precision; None without.
         step: optimizer steps so far, the one in progress included.
         epoch: epochs so far, with a fraction.
@@ -64,6 +66,7 @@ class TrainingState:
     optimizer: Optimizer | None = None
     scheduler: LRScheduler | None = None
     ema: AveragedWeights | None = None
+    unused_averages: list[torch.Tensor] | None = None
     scaler: torch.amp.GradScaler | None = None
     step: int = 0
     epoch: float = 0
@@ -202,12 +205,15 @@ class TrainingState:
 
     def _load_averages(self, averages: dict[str, Any] | None, averaged: bool, keep_settings: bool) -> None:
         """Bring the averages back; without any in the checkpoint the average starts at its weights."""
-        if averages is not None and (averaged or self.ema is not None):
+        self.unused_averages = None
+        if averages is not None:
             check_averages(averages["shadow_params"], self.model)
         if averaged and averages is not None:
             copy_averages(averages["shadow_params"], self.model)
         elif self.ema is not None and averages is not None:
             self.ema.load_state_dict({**averages, "decay": self.ema.decay} if keep_settings else averages)
+        elif averages is not None:
+            self.unused_averages = list(averages["shadow_params"])
         elif self.ema is not None:
             self.ema.shadow_params = [parameter.detach().clone() for parameter in trainable(self.model)]
 

@@ -21,16 +21,17 @@ LICENSE file in the root directory of this source tree.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 
-{random_state}
+{get_random_states}
 
 
-{set_random_state}
+{set_random_states}
 '''
 
 SAVE = """                if checkpoint_every != -1 and self.step % checkpoint_every == 0:
@@ -46,7 +47,7 @@ SAVE_LATER = """                # after the validation and the schedule: a resum
 
 METHODS = '''    def save_training_state(self) -> None:
         """Save checkpoint.pt with the random states of every rank"""
-        self.random_states = distutils.gather_objects(random_state())
+        self.random_states = distutils.gather_objects(get_random_states())
         self.save(checkpoint_file="checkpoint.pt", training_state=True)
         self.random_states = None
 
@@ -54,15 +55,15 @@ METHODS = '''    def save_training_state(self) -> None:
         """Take up the random states of the checkpoint that was loaded, once"""
         states, self.random_states = self.random_states, None
         if states is not None and len(states) == distutils.get_world_size():
-            set_random_state(states[distutils.get_rank()])
+            set_random_states(states[distutils.get_rank()])
 
 '''
 
 
 def edit(tree: Tree) -> None:
     """Move the saving, and keep the random states."""
-    names = ("random_state", "set_random_state")
-    sources = {name: ours.function("fairchem1/train/checkpoints.py", name) for name in names}
+    names = ("get_random_states", "set_random_states")
+    sources = {name: ours.function("training/random_states.py", name) for name in names}
     tree.write("common/random_state.py", MODULE.format(**sources))
     _loop(tree, "trainers/ocp_trainer.py")
     _state(tree, "trainers/base_trainer.py")
@@ -94,7 +95,9 @@ def _loop(tree: Tree, path: str) -> None:
 def _state(tree: Tree, path: str) -> None:
     registry = "from fairchem.core.common.registry import registry\n"
     tree.replace(
-        path, registry, f"from fairchem.core.common.random_state import random_state, set_random_state\n{registry}"
+        path,
+        registry,
+        f"from fairchem.core.common.random_state import get_random_states, set_random_states\n{registry}",
     )
     attribute = "        self.primary_metric = None\n        self.ema = None\n"
     tree.replace(path, attribute, f"{attribute}        self.random_states = None\n")

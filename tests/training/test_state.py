@@ -33,10 +33,6 @@ class Average:
         pairs = zip(self.shadow_params, trainable(self.model), strict=True)
         self.shadow_params = [self.decay * mean + (1 - self.decay) * now.detach() for mean, now in pairs]
 
-    def copy_to(self) -> None:
-        for parameter, mean in zip(trainable(self.model), self.shadow_params, strict=True):
-            parameter.data.copy_(mean)
-
     def state_dict(self) -> dict[str, Any]:
         return {"decay": self.decay, "num_updates": None, "shadow_params": self.shadow_params, "collected_params": [1]}
 

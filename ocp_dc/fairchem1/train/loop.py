@@ -51,6 +51,9 @@ def train(trainer: DCTrainer, disable_eval_progress: bool = False) -> None:
         raise UserError(
             f"dataset.train.src {trainer.config['dataset'].get('src')!r} does not exist: nothing to train on"
         )
+    if trainer.state.unused_averages is not None:
+        logging.warning("the checkpoint holds averaged weights, and optim.ema_decay is absent: they are dropped")
+        trainer.state.unused_averages = None
     ensure_fitted(trainer.state.bare_model, warn=True)
     clock = StepClock(trainer.device)
     listeners = run_listeners(trainer, clock, _total_steps(trainer))

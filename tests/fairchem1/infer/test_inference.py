@@ -54,12 +54,17 @@ def test_a_training_checkpoint_predicts_with_its_averaged_weights(
     assert np.abs(found - predict(without_averages["last"], ethanol)).max() > 1e-3
 
 
-def test_main_predicts_with_them_where_the_config_averages_too(
-    trained: Run, without_averages: dict[str, Path], tmp_path: Path, small_config: Callable[..., dict[str, Any]]
+@pytest.mark.parametrize("optim", [{"ema_decay": 0.9}, {}], ids=["averages", "no averages in the config"])
+def test_main_predicts_with_them_whatever_the_config_says(
+    optim: dict[str, float],
+    trained: Run,
+    without_averages: dict[str, Path],
+    tmp_path: Path,
+    small_config: Callable[..., dict[str, Any]],
 ) -> None:
     forces = []
     for path in (trained.checkpoint(), without_averages["averaged"], without_averages["last"]):
-        config = small_config(model={"dc": DC}, optim={"ema_decay": 0.9})
+        config = small_config(model={"dc": DC}, optim=optim)
         run = run_main(tmp_path, config, "--checkpoint", str(path), mode="predict")
         assert run.status == 0
         with np.load(run.result("ocp_predictions.npz")) as predictions:
