@@ -43,7 +43,7 @@ class _ForCalculators(SafeTorch):
     @staticmethod
     def load(file: Any, map_location: Any = None) -> Any:
         checkpoint = read_checkpoint(file, map_location)
-        model_size.describe(file)
+        model_size.set_checkpoint(file)
         checkpoint["config"] = for_calculator(checkpoint["config"])
         return checkpoint
 
@@ -72,7 +72,7 @@ def install() -> None:
             module.torch = reader()
     calculator: Any = importlib.import_module("fairchem.core.common.relaxation.ase_utils").OCPCalculator
     if not hasattr(calculator.__init__, "is_bounded"):
-        calculator.__init__ = model_size.bounded(calculator.__init__)
+        calculator.__init__ = model_size.with_size_bound(calculator.__init__)
     for name in ("common.utils", "models.base"):
         module = importlib.import_module(f"fairchem.core.{name}")
         module.load_model_and_weights_from_checkpoint = model_of_checkpoint

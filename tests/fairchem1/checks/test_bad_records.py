@@ -131,7 +131,7 @@ def test_a_label_of_any_name_is_bad_data_and_a_prediction_a_divergence(structure
         config={"cmd": {"checkpoint_dir": str(tmp_path)}},
     )
     message, error = {
-        "label": (r"the label charge of .* is NaN or infinite; bad data", UserError),
+        "label": (r"the label charge of .* is NaN or infinite: bad data", UserError),
         "prediction": ("training diverged at step 5: the charge loss", DivergenceError),
     }[whose]
     with pytest.raises(error, match=message):

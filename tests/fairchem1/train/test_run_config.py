@@ -134,7 +134,7 @@ def test_without_a_gpu(monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         machine_check.settle_device(args)
     assert args.cpu
-    assert caplog.messages == ["no GPU on this machine: staying on the CPU, as with --cpu"]
+    assert caplog.messages == ["no GPU on this machine: using the CPU, as with --cpu"]
     with pytest.raises(UserError, match=r"--num-gpus 4: this machine has no GPU; .* add --cpu for 4 ranks"):
         machine_check.settle_device(flags("--num-gpus", "4"))
     machine_check.settle_device(flags("--num-gpus", "4", "--cpu"))
@@ -184,7 +184,7 @@ def test_other_loggers_need_none(logged_out):
 
 def test_every_flag_of_the_table_is_one():
     assert isinstance(flags(), argparse.Namespace)
-    assert set(machine_check.LEAST) <= set(vars(flags()))
+    assert set(machine_check.MINIMUM) <= set(vars(flags()))
 
 
 @pytest.mark.parametrize(
