@@ -30,8 +30,8 @@ from ocp_dc.fairchem1.train import (
 )
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.environment import environment
-from ocp_dc.fairchem1.train.model_boundaries import bounded, has_boundaries
-from ocp_dc.fairchem1.train.transform import NAME, arm
+from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries, has_boundaries
+from ocp_dc.fairchem1.train.transform import TRANSFORM_NAME, attach_rescaling
 from ocp_dc.fairchem1.wrappers.factory import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling
 from ocp_dc.training import records, schedule
@@ -70,7 +70,7 @@ class DCTrainer(OCPTrainer):
         if not inference_only:
             config_check.check_metrics(self.config["evaluation_metrics"])
         self.config["task"] = {"relax_opt": {}, "write_pos": True, **(self.config["task"] or {})}
-        self.config["model"] = scale_factors.resolve(self.config["model"], keep=not inference_only)
+        self.config["model"] = scale_factors.inline_scale_file(self.config["model"], keep=not inference_only)
         self.config["optim"].setdefault("num_workers", 0)
         for name in ("dataset", "val_dataset", "test_dataset"):  # YAML's empty block is None, which fairchem reads from
             self.config[name] = {key: value for key, value in self.config[name].items() if value is not None}
@@ -114,7 +114,7 @@ class DCTrainer(OCPTrainer):
             super().load_datasets()
         self.config["dataset"] = configured
         if getattr(self, "relax_dataset", None) is not None:
-            arm(self.relax_dataset, None)  # relaxed structures are compared in physical units
+            attach_rescaling(self.relax_dataset, None)  # relaxed structures are compared in physical units
 
     def get_dataloader(self, dataset: Any, sampler: Any, workers: int | None = None) -> DataLoader:
         """Return fairchem's loader, with a generator of its own and a faster collater.
@@ -153,15 +153,15 @@ class DCTrainer(OCPTrainer):
     # ---- label rescaling -----------------------------------------------------------------------------------------
 
     def _label_options(self) -> LabelOptions | None:
-        block = (self.config["dataset"].get("transforms") or {}).get(NAME)
-        return None if block is None else LabelOptions.from_block(block, f"dataset.train.transforms.{NAME}")
+        block = (self.config["dataset"].get("transforms") or {}).get(TRANSFORM_NAME)
+        return None if block is None else LabelOptions.from_block(block, f"dataset.train.transforms.{TRANSFORM_NAME}")
 
     def set_label_rescaling(self, rescaling: LabelRescaling | None) -> None:
         """Take fitted numbers into use, for the data sets as well as for predictions."""
         self.label_rescaling = rescaling
         for dataset in (self.train_dataset, self.val_dataset, self.test_dataset):
             if dataset is not None:
-                arm(dataset, rescaling)
+                attach_rescaling(dataset, rescaling)
 
     def fit_label_rescaling(self) -> None:
         """Fit centre and scale on the training set, once, on the first rank; every rank gets the same numbers."""
@@ -181,7 +181,7 @@ class DCTrainer(OCPTrainer):
     def _forward(self, batch: Any) -> dict[str, torch.Tensor]:
         """Return what the model makes of a batch, seen with the boundaries that its structures have."""
         batch_check.check_batch(self._unwrapped_model, batch)
-        seen = bounded(self._unwrapped_model, batch)
+        seen = adapt_boundaries(self._unwrapped_model, batch)
         batch.to(self.device)  # in place: the loss reads labels from it
         with loss_and_metrics.output_errors():
             return super()._forward(seen)

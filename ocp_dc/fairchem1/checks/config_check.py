@@ -23,12 +23,12 @@ from ocp_dc.fairchem1.checks.schedule_check import check_plateau
 from ocp_dc.fairchem1.checks.unknown_keys import check_unknown_keys
 from ocp_dc.fairchem1.checks.value_check import check_values
 from ocp_dc.fairchem1.train.scale_factors import read_scale_file
-from ocp_dc.fairchem1.train.transform import NAME
+from ocp_dc.fairchem1.train.transform import TRANSFORM_NAME
 from ocp_dc.labels import LabelOptions
 from ocp_dc.surgery import DCOptions
 
 WITH_PRIMARY_METRIC = ("forces", "energy", "equiformerv2_forces", "equiformerv2_energy")  # trainers with a default
-TRANSFORMS = ("normalizer", "element_references", "decompose_tensor", NAME)
+TRANSFORMS = ("normalizer", "element_references", "decompose_tensor", TRANSFORM_NAME)
 
 
 def check_run_config(config: Mapping[str, Any], overrides: Iterable[str] = ()) -> None:
@@ -68,17 +68,17 @@ def check_run_config(config: Mapping[str, Any], overrides: Iterable[str] = ()) -
         check_split(block or {}, f"dataset.{split}", _format(block or {}, dataset.get("train") or {}))
         if (
             split != "train"
-            and NAME in transforms
-            and NAME not in ((dataset.get("train") or {}).get("transforms") or {})
+            and TRANSFORM_NAME in transforms
+            and TRANSFORM_NAME not in ((dataset.get("train") or {}).get("transforms") or {})
         ):
             raise UserError(
-                f"dataset.{split}.transforms.{NAME}: it is fitted on the training set; move it to "
+                f"dataset.{split}.transforms.{TRANSFORM_NAME}: it is fitted on the training set; move it to "
                 f"dataset.train.transforms, which applies to the other splits too"
             )
-    if NAME in ((dataset.get("train") or {}).get("transforms") or {}) and not is_ours(trainer):
+    if TRANSFORM_NAME in ((dataset.get("train") or {}).get("transforms") or {}) and not is_ours(trainer):
         raise UserError(
-            f"dataset.train.transforms.{NAME}: trainer {config.get('trainer', 'ocp')!r} cannot convert predictions "
-            "back to eV; set 'trainer: dc'"
+            f"dataset.train.transforms.{TRANSFORM_NAME}: trainer {config.get('trainer', 'ocp')!r} cannot convert "
+            "predictions back to eV; set 'trainer: dc'"
         )
     check_primary_metric(config, trainer)
     check_plateau(config)
@@ -203,17 +203,17 @@ def subset_errors() -> Iterator[None]:
 def check_transforms(transforms: Mapping[str, Any], path: str) -> None:
     """Check the names of transforms and the label-rescaling block, and that labels are scaled only once."""
     check_keys(transforms, TRANSFORMS, path)
-    if NAME not in transforms:
+    if TRANSFORM_NAME not in transforms:
         return
-    if isinstance(transforms[NAME], Mapping) or transforms[NAME] is None:
-        LabelOptions.from_block(transforms[NAME], f"{path}.{NAME}")
+    if isinstance(transforms[TRANSFORM_NAME], Mapping) or transforms[TRANSFORM_NAME] is None:
+        LabelOptions.from_block(transforms[TRANSFORM_NAME], f"{path}.{TRANSFORM_NAME}")
     for other in ("normalizer", "element_references"):
         block = transforms.get(other) or {}
         targets = {*block, *((block.get("fit") or {}).get("targets") or ())}
         if targets & {"energy", "forces", "y", "force", "file"}:
             raise UserError(
-                f"{path}: both {NAME} and {other} act on energy or forces, and the labels would be scaled twice; "
-                f"remove {other} ({NAME} has center: composition for per-element references)"
+                f"{path}: both {TRANSFORM_NAME} and {other} act on energy or forces, and the labels would be scaled "
+                f"twice; remove {other} ({TRANSFORM_NAME} has center: composition for per-element references)"
             )
 
 

@@ -15,7 +15,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.core.yaml_config import apply_override, check_kind, read_yaml
 from ocp_dc.fairchem1.checks.old_layout import in_present_layout, with_named_splits
 from ocp_dc.fairchem1.checks.unknown_keys import warn_once
-from ocp_dc.fairchem1.train.no_logger import NAME as NO_LOGGER
+from ocp_dc.fairchem1.train.no_logger import NO_LOGGER
 
 EXPECTED = "a run config such as configs/md17/schnet-dc.yml"
 

@@ -12,7 +12,7 @@ import ocp_dc
 from ocp_dc.cli import main
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.checks.checkpoint_check import check_parts, check_training_state, check_values
-from ocp_dc.fairchem1.host_patches.safe_loading import model_of_checkpoint
+from ocp_dc.fairchem1.host_patches.safe_loading import load_checkpoint_model
 
 from tests.helpers.runs import run_main
 
@@ -186,7 +186,7 @@ def test_a_model_that_is_larger_than_its_file(trained, tmp_path, key, value):
     for read in (
         lambda: ocp_dc.calculator(tmp_path / "x.pt", cpu=True),
         lambda: OCPCalculator(checkpoint_path=tmp_path / "x.pt", cpu=True),
-        lambda: model_of_checkpoint(str(tmp_path / "x.pt")),
+        lambda: load_checkpoint_model(str(tmp_path / "x.pt")),
     ):
         with pytest.raises((UserError, RuntimeError), match=r"describes a model of more than|can't allocate memory"):
             read()
@@ -284,7 +284,7 @@ def test_arguments_of_the_saved_model(trained, tmp_path, model, message):
     for read in (
         lambda: ocp_dc.calculator(tmp_path / "x.pt", cpu=True),
         lambda: OCPCalculator(checkpoint_path=tmp_path / "x.pt", cpu=True),
-        lambda: model_of_checkpoint(str(tmp_path / "x.pt")),
+        lambda: load_checkpoint_model(str(tmp_path / "x.pt")),
     ):
         with pytest.raises(UserError, match=message):
             read()
@@ -293,8 +293,8 @@ def test_arguments_of_the_saved_model(trained, tmp_path, model, message):
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        ({"forces": {"level": "atom"}}, "predicts forces, and no energy"),
-        ({}, "predicts nothing, and no energy"),
+        ({"forces": {"level": "atom"}}, "predicts forces, but not energy"),
+        ({}, "predicts nothing, but not energy"),
         ({"energy": {"level": "atom"}}, "level: 'atom', expected 'system'"),
         ({"energy": {"level": "system"}, "forces": {"level": "system"}}, "level: 'system', expected 'atom'"),
     ],
@@ -312,4 +312,4 @@ def test_an_evaluation_of_energies_alone(trained, ethanol, tmp_path, capsys):
     del checkpoint["config"]["outputs"]["forces"]
     torch.save(checkpoint, tmp_path / "x.pt")
     assert main(["evaluate", str(tmp_path / "x.pt"), str(ethanol / "test"), "--out", str(tmp_path / "e"), "--cpu"]) == 2
-    assert "predicts energy, and no forces" in capsys.readouterr().err
+    assert "predicts energy, but not forces" in capsys.readouterr().err

@@ -170,7 +170,10 @@ def test_on_the_command_line(tmp_path, small_config, capsys):
 
 def test_a_model_that_needs_edges_says_so(tmp_path, small_config, capsys):
     assert run_main(tmp_path, small_config(model={"otf_graph": False})).status == 2
-    assert "error: model.otf_graph: false, so that the model reads its edges from the data" in capsys.readouterr().err
+    assert (
+        "error: model.otf_graph: got false, with which the model reads its edges from the data"
+        in capsys.readouterr().err
+    )
 
 
 def test_labels_that_the_data_do_not_have(tmp_path, small_config, capsys):

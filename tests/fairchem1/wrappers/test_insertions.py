@@ -17,7 +17,7 @@ from ocp_dc.fairchem1.checks.model_check import meaning
 from ocp_dc.fairchem1.infer.inspect_model import build_model, inspect_config
 from ocp_dc.fairchem1.train import fit_scales
 from ocp_dc.fairchem1.train.collate import collate
-from ocp_dc.fairchem1.train.scale_factors import _inner
+from ocp_dc.fairchem1.train.scale_factors import _settings_before_output
 from ocp_dc.surgery import Regularized
 
 from tests.helpers.runs import CGCNN, DIMENETPLUSPLUS, GEMNET, MODEL, run_main
@@ -149,8 +149,12 @@ def test_scale_factors_are_fitted_with_the_statistics_of_the_batch(small_config,
     assert behind_output == stock  # no factor comes after the output blocks' layers
     assert everywhere == without_dropout
     assert everywhere != stock
-    assert _inner({"insert_norm": "batchnorm"}) == _inner({"dropout": 0.5, "insert_region": "full"}) == _inner(None)
-    assert _inner(block) != _inner(None)
+    assert (
+        _settings_before_output({"insert_norm": "batchnorm"})
+        == _settings_before_output({"dropout": 0.5, "insert_region": "full"})
+        == _settings_before_output(None)
+    )
+    assert _settings_before_output(block) != _settings_before_output(None)
 
 
 def _parsed(path):
