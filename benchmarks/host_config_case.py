@@ -127,12 +127,12 @@ def case(configs: Path, path: Path, stock: bool, dc: bool, data: Path) -> str:
     while True:
         with tempfile.TemporaryDirectory() as folder:
             fixed = f"--mode train --config-yml {path} --cpu --run-dir {folder} --print-every 1 --seed 0".split()
-            said = attempt(stock, [*fixed, *overrides(config, data, more)], Path(folder))
-        asked_for = next((text for text in remedies if text in said), None)
-        if asked_for is None:
+            outcome = attempt(stock, [*fixed, *overrides(config, data, more)], Path(folder))
+        required = next((text for text in remedies if text in outcome), None)
+        if required is None:
             break
-        more[remedies.pop(asked_for)] = asked_for.endswith("true")
-    return ", ".join([said, *(f"`{text}`" for text in REMEDIES if text not in remedies)])
+        more[remedies.pop(required)] = required.endswith("true")
+    return ", ".join([outcome, *(f"`{text}`" for text in REMEDIES if text not in remedies)])
 
 
 def attempt(stock: bool, arguments: list[str], folder: Path) -> str:

@@ -36,19 +36,19 @@ LENGTH = 300  # characters of an error
 PACKAGES = ("fairchem-core", "torch", "torch_geometric", "numpy", "ocp_dc")
 HEAD = """# fairchem's own configs
 
-What becomes of the run configs in the repository of fairchem 1.10 (`configs/` at the tag `fairchem_core-1.10.0`): two
+Results for the run configs in the repository of fairchem 1.10 (`configs/` at the tag `fairchem_core-1.10.0`): two
 training steps and a validation, at reduced sizes, on slabs of the bundled sample.
 
 | column | what runs |
 |---|---|
-| stock | fairchem's main, with nothing of ocp_dc but its stand-ins for compiled packages |
+| stock | fairchem's main, with only ocp_dc's fallbacks for compiled packages |
 | ocp-dc main | `ocp-dc main` with the same command line |
 | with dc: | the same with `model.name: dc_NAME` and `dc: {{activation: irelu, region: output}}` on top |
 
-A wrapper may ask for one more key, which the table names: `allow_direct: true` in the block where a model's forces are
-no derivatives, or `direct_forces: false` where it can do both. A number stands for an error below. Weights that are not
-finite after the two steps count as one: GemNet's `scale_file` is fitted for the stock activation at full width, and
-`ocp-dc fit-scales` fits another.
+A wrapper may require one more key, which the table names: `allow_direct: true` in the `dc:` block of a model whose
+forces are not derivatives, or `direct_forces: false` for a model that can do both. A number refers to an error in the
+list below. Weights that are not finite after the two steps count as an error: GemNet's `scale_file` is fitted for the
+stock activation at full width, and `ocp-dc fit-scales` fits another.
 
 Made by `{command}`, with
 {versions}.
@@ -84,16 +84,16 @@ def in_forks(tasks: Mapping[K, Callable[[], str]], jobs: int, seconds: float) ->
         for receiver, (key, process, end) in list(running.items()):
             if receiver not in ready and time.monotonic() < end:
                 continue
-            said = f"no end within {seconds:g} s"
+            outcome = f"no end within {seconds:g} s"
             if receiver in ready:
                 try:
-                    said = receiver.recv()
+                    outcome = receiver.recv()
                 except EOFError:
-                    said = "the process died"
+                    outcome = "the process died"
             process.kill()
             process.join()
             del running[receiver]
-            yield key, said
+            yield key, outcome
 
 
 def _send(sender: Any, task: Callable[[], str]) -> None:
@@ -107,12 +107,13 @@ def page(results: Mapping[str, Mapping[str, str]], command: str) -> str:
     """Return the page with the table: a number in a cell refers to an error in the list below the table."""
     numbers: dict[str, int] = {}
     rows = []
-    for name, said in results.items():
+    for name, outcome in results.items():
         cells = [
-            one if one.startswith(TRAINS) else str(numbers.setdefault(one, len(numbers) + 1)) for one in said.values()
+            one if one.startswith(TRAINS) else str(numbers.setdefault(one, len(numbers) + 1))
+            for one in outcome.values()
         ]
         rows.append(f"| {name} | {' | '.join(cells)} |")
-    counts = [sum(said[arm].startswith(TRAINS) for said in results.values()) for arm in ARMS]
+    counts = [sum(outcome[arm].startswith(TRAINS) for outcome in results.values()) for arm in ARMS]
     return "\n".join(
         [
             HEAD.format(command=command, versions=", ".join(f"{name} {version(name)}" for name in PACKAGES)),
@@ -152,8 +153,8 @@ def main() -> None:
                 for name, path in zip(results, paths, strict=True)
                 for arm in arms
             }
-            for (name, arm), said in in_forks(tasks, args.jobs, args.seconds):
-                results[name][arm] = readable(said, folder)
+            for (name, arm), outcome in in_forks(tasks, args.jobs, args.seconds):
+                results[name][arm] = readable(outcome, folder)
                 print(f"{name} | {arm} | {results[name][arm]}", flush=True)
     write_text(args.out, page(results, command))
 

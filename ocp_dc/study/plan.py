@@ -71,7 +71,8 @@ class Plan:
 class Choices:
     """The parts of a study selected on the command line: a budget as text; data sets, models, arms and seeds.
 
-    An empty selection takes those of the study. The baseline is part of any selection of arms.
+    Without a selection, the first data set and all models, arms and seeds of the study are used. The baseline is part
+    of any selection of arms.
     """
 
     budget: str = "full"

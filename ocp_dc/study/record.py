@@ -19,7 +19,7 @@ class Quantity:
         key: its name in :attr:`RunRecord.metrics` or :attr:`RunRecord.curves`.
         label: its name in tables and plots, such as ``energy MAE``.
         unit: unit of the stored numbers, such as ``eV``; empty for a pure number.
-        lower_is_better: whether smaller values are better; None if the verdict does not judge it, such as a cost.
+        lower_is_better: whether smaller values are better; None if neither direction is better.
         primary: whether the verdict is about it; tables show the primary quantities side by side.
     """
 
@@ -96,7 +96,7 @@ class StudyResults:
     x: str
     records: tuple[RunRecord, ...]
 
-    def of(self, model: str, data: str, arm: str) -> list[RunRecord]:
+    def runs_of(self, model: str, data: str, arm: str) -> list[RunRecord]:
         """Return the runs of an arm with a model on a data set, sorted by seed."""
         chosen = [r for r in self.records if (r.model, r.data, r.arm) == (model, data, arm)]
         return sorted(chosen, key=lambda record: record.seed)

@@ -68,7 +68,7 @@ def has_own_schedule(trainer: type) -> bool:
 
 
 def schedule_arguments(name: object) -> Mapping[str, inspect.Parameter]:
-    """Return the arguments of one of torch's schedules but the optimizer; empty for ``Null``."""
+    """Return the arguments of one of torch's schedules except the optimizer; empty for ``Null``."""
     found = getattr(lr_scheduler, str(name), None)
     parameters = dict(inspect.signature(found).parameters) if isinstance(found, type) else {}
     parameters.pop("optimizer", None)
@@ -103,7 +103,7 @@ def optim_keys(optim: Mapping[str, Any], trainer: type) -> tuple[list[str], dict
         idle |= dict.fromkeys([*WARMUP, *schedule_arguments(name)], "trainer reads scheduler_params")
     else:
         read += WARMUP if name is None else schedule_arguments(name)
-        idle |= {} if name is None else dict.fromkeys(WARMUP, "read where there is no scheduler")
+        idle |= {} if name is None else dict.fromkeys(WARMUP, "read only without a scheduler")
         idle["scheduler_params"] = "read by the trainers equiformerv2_* and mlip_*"
     if any("denoising_targets" in vars(base) for base in trainer.__mro__):
         read += DENOISING

@@ -31,8 +31,8 @@ def check_flags(args: argparse.Namespace) -> None:
     ranks = args.num_gpus * args.num_nodes
     if args.gp_gpus is not None and ranks % args.gp_gpus:
         raise UserError(
-            f"--gp-gpus {args.gp_gpus}: does not divide the {ranks} ranks; expected a divisor of --num-gpus times "
-            "--num-nodes, for each graph is split over that many ranks"
+            f"--gp-gpus {args.gp_gpus}: expected a divisor of the number of ranks, {ranks} (--num-gpus times "
+            "--num-nodes); each graph is split over that many ranks"
         )
     if args.sweep_yml is not None and not args.submit:
         raise UserError(

@@ -145,8 +145,8 @@ def _check_outputs(config: Mapping[str, Any]) -> None:
                 )
     if "forces" in outputs and model.get("regress_forces") is False:
         raise UserError(
-            "model.regress_forces: got false, but outputs or loss_functions ask for forces; set it to true, or remove "
-            "forces from both"
+            "model.regress_forces: got false, but outputs asks for forces; set it to true, or remove forces from "
+            "outputs and loss_functions"
         )
     for target in (config.get("evaluation_metrics") or {}).get("metrics") or {}:
         known = [*outputs, *parts, "misc"]

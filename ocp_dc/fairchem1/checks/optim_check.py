@@ -62,7 +62,7 @@ def _check_optimizer(optim: Mapping[str, Any], trainer: type) -> None:
     instead = given.get("weight_decay", known["weight_decay"].default if "weight_decay" in known else 0)
     if optim.get("weight_decay") == 0 and instead != 0:
         message = (
-            f"optim.weight_decay: fairchem ignores a value of 0, and {name} would use its default {instead}; write "
+            f"optim.weight_decay: fairchem ignores a value of 0, and {name} would use {instead}; write "
             "optimizer_params: {weight_decay: 0}"
         )
         if is_ours(trainer):

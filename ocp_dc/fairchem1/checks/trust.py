@@ -72,7 +72,7 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
     """Check every name in a config that fairchem would turn into code.
 
     Args:
-        config: the config of a checkpoint, of fairchem's current layout or an older one.
+        config: the config of a checkpoint, in the current layout of fairchem or an older one.
         where: the file, for messages.
 
     Raises:

@@ -56,7 +56,7 @@ def install_lmdb_readers() -> None:
 
 
 def install_dataset_pickling() -> None:
-    """Make data sets importable from a pickle in a process without the plugin, such as a spawned loader worker."""
+    """Make pickled data sets load in a process that has not imported the plugin, such as a spawned loader worker."""
     module: Any = importlib.import_module("fairchem.core.datasets.base_dataset")
     module.BaseDataset.__reduce__ = _reduce
 

@@ -60,9 +60,9 @@ def test_overrides_reach_everything(resolve):
         ("--num-gpus=-1", "--num-gpus: got -1, expected a whole number, 1 or more"),
         ("--print-every=0", "--print-every: got 0, expected a whole number, 1 or more"),
         ("--seed=-1", "--seed: got -1, expected a whole number, from 0 to 4294967295"),
-        ("--gp-gpus=2", "--gp-gpus 2: splits a graph over so many of 1 ranks"),
+        ("--gp-gpus=2", "--gp-gpus 2: expected a divisor of the number of ranks, 1"),
         ("--num-nodes=0", "--num-nodes: got 0"),
-        ("--sweep-yml=s.yml", "has an effect with --submit only"),
+        ("--sweep-yml=s.yml", "has an effect only with --submit"),
     ],
 )
 def test_words_of_a_command_line(resolve, word, message):
