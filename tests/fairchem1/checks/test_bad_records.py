@@ -205,5 +205,5 @@ def test_a_label_under_both_of_its_names(tmp_path, small_config, trained, ethano
     assert main(["evaluate", *arguments, "--cpu"]) == (0 if same else 2)
     error = capsys.readouterr().err
     assert "Traceback" not in error
-    for message in ("has energy already", "energy and y are different labels"):
+    for message in ("already has energy", "energy and y are different labels"):
         assert (message in error) is not same
