@@ -1,8 +1,8 @@
-"""Time and memory of IReLU against SiLU and the literal formula, as training on energies and forces meets them.
+"""Compare time and memory of IReLU, SiLU and the literal formula in training on energies and forces.
 
 One step is y = act(linear(x)), e = sum(w y), f = de/dx with its graph, then backward through |e| + |f|: forward, force
-and double backward. ``activation`` is the same without the linear layer. Contestants take turns in one process; the
-medians of their times and their memory are given as multiples of IReLU's, so above 1 means that IReLU is better.
+and double backward. ``activation`` is the same without the linear layer. The activations take turns in one process; the
+medians of their times and their memory are multiples of IReLU's, so a ratio above 1 means that IReLU is better.
 
     python benchmarks/activations.py [--repeats 15] [--threads 1] [--device cpu]
 """
@@ -60,7 +60,7 @@ def synchronize(device: str) -> None:
 
 
 def seconds(step: Step, act: Activation, count: int, device: str) -> float:
-    """Mean time of ``count`` steps."""
+    """Return the mean time of ``count`` steps in seconds."""
     synchronize(device)
     start = time.perf_counter()
     for _ in range(count):
@@ -70,14 +70,18 @@ def seconds(step: Step, act: Activation, count: int, device: str) -> float:
 
 
 def peak_bytes(step: Step, act: Activation, device: str) -> int:
-    """CUDA: the most memory allocated above the start. CPU: bytes kept for backward beyond x, each storage once."""
+    """Return the peak memory of a step in bytes.
+
+    On CUDA, this is the peak of allocated memory above that at the start. On the CPU, it is the size of the tensors
+    saved for the backward pass, without x and with each storage counted once.
+    """
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         start = torch.cuda.memory_allocated()
         step(act)
         return torch.cuda.max_memory_allocated() - start
     sizes: dict[int, int] = {}
-    alive = []  # what is kept stays alive, so that no address comes twice
+    alive = []  # keep the tensors alive, so that no address is used twice
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         alive.append(tensor)
@@ -91,7 +95,7 @@ def peak_bytes(step: Step, act: Activation, device: str) -> int:
 
 
 def compare(step: Step, repeats: int, device: str) -> tuple[dict[str, float], dict[str, int]]:
-    """Median seconds and peak bytes of every contestant, measured in turns."""
+    """Return the median seconds and peak bytes of every activation, measured in turns."""
     times: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
     for act in CONTESTANTS.values():
         step(act)

@@ -1,9 +1,9 @@
-"""What taking norms out does: errors of CGCNN and ForceNet with and without, and 200 steps of every model with norms.
+"""Measure the effect of removing norms: errors of CGCNN and ForceNet, and 200 steps of every model with norms.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/denormalization.py DATA OUT`` with the folder that ``ocp-dc prepare`` made of
-ethanol, for the errors; ``... OUT --steps 200``, on the bundled samples, for the steps. Each run is one of fairchem's
-main in this process, with the model's ``-stock`` config of configs/md17 and the changes of its arm. What was run before
-is taken from OUT. Prints the tables of docs/denormalization.md.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/denormalization.py DATA OUT`` for the errors, where DATA is a folder of
+ethanol made by ``ocp-dc prepare``; ``... OUT --steps 200`` for the steps, on the bundled samples. Each run uses
+fairchem's main in this process, with the model's ``-stock`` config of configs/md17 and the changes of its arm. Earlier
+runs in OUT are not repeated. Prints the tables of docs/denormalization.md.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path, slab_sample_path
 from ocp_dc.demo import config_path
 
-CENTRED = "dataset.train.transforms.label_rescaling.scale=1.0"  # eV: the configs' centre alone
+CENTERED = "dataset.train.transforms.label_rescaling.scale=1.0"  # eV; only the center of the configs is used
 RESCALED = "dataset.train.transforms.label_rescaling.scale=forces_rms"
 DENORMALIZED = "model.dc.denormalize=batchnorm"
 GAIN = "model.dc.norm_gain=fitted"
 IRELU = ("model.dc.activation.name=irelu", "model.dc.activation.coefficient=0.25")
 REGIONS = {"cgcnn": "model.dc.region=['^fcs[.]3$']", "forcenet": "model.dc.region=output"}  # those of the -dc configs
 ARMS: dict[str, tuple[str, ...]] = {
-    "original": (CENTRED,),
-    "denormalized": (CENTRED, DENORMALIZED),
+    "original": (CENTERED,),
+    "denormalized": (CENTERED, DENORMALIZED),
     "denormalized + label rescaling": (RESCALED, DENORMALIZED),
     "denormalized + label rescaling + fitted gain": (RESCALED, DENORMALIZED, GAIN),
     "denormalized + label rescaling + IReLU": (RESCALED, DENORMALIZED, *IRELU),
 }
 SEEDS = (0, 1, 2)
 
-SMALL = {  # of the 200 steps: sizes that take seconds
+SMALL = {  # small sizes for the 200 steps, which then take seconds
     "cgcnn": ("atom_embedding_size=32", "fc_feat_size=32", "num_gaussians=24", "cutoff=5.0"),
     "forcenet": ("hidden_channels=32", "num_freqs=16", "decoder_hidden_channels=32", "cutoff=5.0"),
     "painn": ("hidden_channels=32", "num_rbf=16", "cutoff=5.0", "dc.force_gradients=exact"),
     "esen": ("sphere_channels=8", "hidden_channels=8", "edge_channels=8", "num_distance_basis=16", "cutoff=5.0"),
     "equiformer_v2": ("dc.allow_direct=True",),
 }
-EQUIFORMER_V2 = {  # which configs/md17 does not have
+EQUIFORMER_V2 = {  # the model block, for configs/md17 has none
     "name": "dc_equiformer_v2",
     "num_layers": 2,
     "sphere_channels": 8,
@@ -62,7 +62,7 @@ EQUIFORMER_V2 = {  # which configs/md17 does not have
     "use_pbc": False,
     "otf_graph": True,
 }
-NORMS = {  # what can go from each
+NORMS = {  # settings of dc.denormalize for each model
     "cgcnn": ("none", "batchnorm", "layernorm", "all"),
     "forcenet": ("none", "batchnorm"),
     "painn": ("none", "layernorm"),
@@ -70,11 +70,11 @@ NORMS = {  # what can go from each
     "equiformer_v2": ("none", "all"),
 }
 SAMPLES = {"molecule": (sample_path(), "rmd17", False), "slabs": (slab_sample_path(), "ase", True)}
-TRAIN, BATCH = 100, 10  # structures, so that an epoch has ten steps
+TRAIN, BATCH = 100, 10  # structures; an epoch has ten steps
 
 
 def train(config: Path, name: str, changes: Sequence[str], data: Path, seed: int, out: Path) -> dict[str, float] | str:
-    """Train once; return the metrics of the test set, or what was not finite, and at which step."""
+    """Train once; return the metrics of the test set, or, if the run diverged, a text with the step and the value."""
     record = out / f"{name}.json"
     if not record.exists():
         command = ["main", "--mode", "train", "--cpu", "--config-yml", str(config)]
@@ -92,7 +92,7 @@ def train(config: Path, name: str, changes: Sequence[str], data: Path, seed: int
 
 
 def study_row(model: str, arm: str, results: list[dict[str, float] | str]) -> str:
-    """Return a line of the table: mean ± standard deviation over the seeds that stayed finite."""
+    """Return a row of the table: mean ± standard deviation over the seeds that did not diverge."""
     finite = [metrics for metrics in results if not isinstance(metrics, str)]
     cells = ["-", "-"]
     if len(finite) > 1:
@@ -116,7 +116,7 @@ def study(data: Path, out: Path, models: Sequence[str], epochs: int) -> None:
 
 
 def stock_config(model: str, out: Path) -> Path:
-    """Return the config of a model; EquiformerV2's is PaiNN's with another model, written to ``out``."""
+    """Return the config of a model; that of EquiformerV2 is PaiNN's with another model block, written to ``out``."""
     if model != "equiformer_v2":
         return config_path(f"{model}-stock")
     path = out / "equiformer_v2.yml"
@@ -149,13 +149,13 @@ def steps(out: Path, models: Sequence[str], count: int) -> None:
 
 
 def main() -> None:
-    """Train what is missing and print one of the tables."""
+    """Train the missing cases and print one of the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, nargs="?", help="ethanol, for the errors")
     parser.add_argument("out", type=Path)
     parser.add_argument("--models", nargs="+", choices=NORMS)
-    parser.add_argument("--epochs", type=int, default=8, help="of the errors' trainings")
-    parser.add_argument("--steps", type=int, help="train for so many steps on the bundled samples")
+    parser.add_argument("--epochs", type=int, default=8, help="of the runs for the errors")
+    parser.add_argument("--steps", type=int, help="train for this many steps on the bundled samples")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.steps is not None:

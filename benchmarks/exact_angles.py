@@ -1,8 +1,8 @@
-"""What exact angle gradients cost DimeNet++: a training step and its memory, against the detached angles of stock.
+"""Time a training step of DimeNet++ with exact angle gradients, against the detached angles of the stock model.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/exact_angles.py``. Ethanol of the bundled sample, 20 structures a batch, the
-sizes of configs/md17/_dimenetplusplus.yml. All cases take turns in one run; the medians are compared as ratios. Also
-prints how long the model takes to construct, the first time and with its basis cached.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/exact_angles.py``. Ethanol of the bundled sample, 20 structures per batch,
+the sizes of configs/md17/_dimenetplusplus.yml. All cases take turns in one process; the medians are compared as ratios.
+Also prints the time to construct the model, without and with its basis functions in the cache.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import ocp_dc.fairchem1  # isort: skip  # before fairchem: the hooks let it import
+import ocp_dc.fairchem1  # isort: skip  # before fairchem, which cannot be imported without the hooks
 
 import torch
 from training_step import medians, stepper
@@ -47,7 +47,7 @@ print(time.perf_counter() - start)
 
 
 def construction(cache: str) -> float:
-    """Return how long a fresh process takes to construct the model, in s."""
+    """Return the time that a new process takes to construct the model, in s."""
     environment = {**os.environ, "XDG_CACHE_HOME": cache}
     out = subprocess.run(
         [sys.executable, "-c", CONSTRUCT], env=environment, capture_output=True, text=True, check=True
@@ -84,7 +84,7 @@ def main() -> None:
         for name, value in times.items():
             print(f"{name:45s} {value:8.1f} {value / reference:9.3f}")
         first, second = construction(folder), construction(folder)
-        print(f"construction: {first:.2f} s the first time, {second:.2f} s in another process after it")
+        print(f"construction: {first:.2f} s the first time, {second:.2f} s in a second process")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One of fairchem's configs in one way: the data, the overrides, and a run in this process. See host_configs.py."""
+"""Run one of fairchem's configs in one way in this process, for host_configs.py: the data, the overrides, the run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import ocp_dc
 
-# Reduced wherever the key stands in the model's block; what is not named here stays as the config has it, the number of
-# blocks too: the scale files name each of them.
+# Reduced sizes, for these keys anywhere in the model block. Other keys keep their values, as does the number of blocks,
+# each of which the scale files name.
 SIZES: dict[str, Any] = {
     **dict.fromkeys(("hidden_channels", "num_filters", "out_emb_channels", "sphere_channels", "edge_channels"), 16),
     **dict.fromkeys(("attn_hidden_channels", "attn_alpha_channels", "attn_value_channels", "ffn_hidden_channels"), 8),
@@ -24,7 +24,7 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(("num_layers", "num_interactions"), 2),
     **{"lmax_list": [2], "mmax_list": [1], "num_spherical": 3, "num_sphere_samples": 16},
 }
-REDUCED_TO = {"emb_size_": 8, "cutoff": 5.0, "max_radius": 5.0}  # keys that begin so
+REDUCED_TO = {"emb_size_": 8, "cutoff": 5.0, "max_radius": 5.0}  # by the beginning of the key
 OPTIM = {"batch_size": 2, "eval_batch_size": 2, "num_workers": 0, "max_epochs": 1, "eval_every": 2}
 DC = {"model.dc.activation": "irelu", "model.dc.region": "output"}
 REMEDIES = {"allow_direct: true": "model.dc.allow_direct", "direct_forces: false": "model.direct_forces"}
@@ -33,10 +33,10 @@ TRAIN, VAL = 4, 2  # structures
 
 
 def write_data(folder: Path) -> None:
-    """Write slabs of the bundled sample as LMDBs and as ASE databases, with every label that the configs ask for.
+    """Write slabs of the bundled sample as LMDBs and as ASE databases, with every label that the configs need.
 
-    The records hold s2ef's labels and is2re's (the relaxed energy is the energy) and OC22's flags; the databases a
-    stress, which is drawn at random.
+    The records have the labels of s2ef and of is2re (the relaxed energy is the energy) and the flags of OC22; the
+    databases have a random stress.
     """
     import ase.db
     import numpy as np
@@ -68,9 +68,9 @@ def overrides(config: Mapping[str, Any], data: Path, more: Mapping[str, Any]) ->
     """Return the overrides of a run.
 
     Args:
-        config: the config as fairchem reads it; empty where it cannot be read.
-        data: the folder that :func:`write_data` filled.
-        more: what comes on top, under dotted keys.
+        config: the config as fairchem reads it; empty if it cannot be read.
+        data: the folder of :func:`write_data`.
+        more: further overrides, by dotted key.
     """
     given: dict[str, Any] = {"logger": "tensorboard", **{f"optim.{key}": value for key, value in OPTIM.items()}}
     dataset, model = config.get("dataset") or {}, config.get("model") or {}
@@ -78,15 +78,17 @@ def overrides(config: Mapping[str, Any], data: Path, more: Mapping[str, Any]) ->
         listed = isinstance((dataset.get(split) or {}).get("src"), list)
         given[f"dataset.{split}.src"] = [str(data / split)] if listed else str(data / split)
     if "scheduler_params" in (config.get("optim") or {}):
-        given["optim.scheduler_params.warmup_epochs"] = 1  # a tenth of two steps is none, and fairchem divides by it
+        given["optim.scheduler_params.warmup_epochs"] = (
+            1  # a tenth of two steps rounds to 0, by which fairchem would divide
+        )
     given |= smaller(model, "model")
     if model and "backbone" not in model:
-        given["model.otf_graph"] = True  # OC20's records hold edges, those of the sample do not
+        given["model.otf_graph"] = True  # unlike OC20's records, those of the sample have no edges
     return [f"--{key}={value}" for key, value in {**given, **more}.items()]
 
 
 def smaller(block: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return the reduced sizes of a model's block, under dotted keys."""
+    """Return the reduced sizes of a model block, by dotted key."""
     found: dict[str, Any] = {}
     for key, value in block.items():
         if isinstance(value, Mapping):
@@ -98,18 +100,18 @@ def smaller(block: Mapping[str, Any], path: str) -> dict[str, Any]:
     return found
 
 
-# ---- one case, in a process of its own ---------------------------------------------------------------------------
+# ---- one case, in a separate process -----------------------------------------------------------------------------
 
 
 def case(configs: Path, path: Path, stock: bool, dc: bool, data: Path) -> str:
-    """Train one config in one way, in this process, and return what became of it: TRAINS or the error's first line.
+    """Train one config in one way in this process; return TRAINS or the first line of the error.
 
     Args:
         configs: the folder of the configs.
         path: the config.
-        stock: run fairchem's main, not ours.
-        dc: take the wrapper of the model, with DC; what it asks for is given, and named in the result.
-        data: the folder that :func:`write_data` filled.
+        stock: run fairchem's main instead of ocp_dc's.
+        dc: use the wrapper of the model with a ``dc:`` block; keys that it requires are added, and named in the result.
+        data: the folder of :func:`write_data`.
     """
     from fairchem.core.common.utils import load_config
 
@@ -117,7 +119,7 @@ def case(configs: Path, path: Path, stock: bool, dc: bool, data: Path) -> str:
     path = path.relative_to(configs.parent)
     try:
         config = load_config(str(path))[0]
-    except Exception:  # what the arm itself says of it is the result
+    except Exception:  # the run itself reports the error
         config = {}
     model = config.get("model") or {}
     more: dict[str, Any] = {"model.name": f"dc_{model['name']}", **DC} if dc and model else {}
@@ -125,19 +127,19 @@ def case(configs: Path, path: Path, stock: bool, dc: bool, data: Path) -> str:
     while True:
         with tempfile.TemporaryDirectory() as folder:
             fixed = f"--mode train --config-yml {path} --cpu --run-dir {folder} --print-every 1 --seed 0".split()
-            said = attempt(stock, [*fixed, *overrides(config, data, more)], Path(folder))
-        asked_for = next((text for text in remedies if text in said), None)
-        if asked_for is None:
+            outcome = attempt(stock, [*fixed, *overrides(config, data, more)], Path(folder))
+        required = next((text for text in remedies if text in outcome), None)
+        if required is None:
             break
-        more[remedies.pop(asked_for)] = asked_for.endswith("true")
-    return ", ".join([said, *(f"`{text}`" for text in REMEDIES if text not in remedies)])
+        more[remedies.pop(required)] = required.endswith("true")
+    return ", ".join([outcome, *(f"`{text}`" for text in REMEDIES if text not in remedies)])
 
 
 def attempt(stock: bool, arguments: list[str], folder: Path) -> str:
-    """Run fairchem's main or ours with a command line, and return TRAINS or the first line of the error."""
+    """Run fairchem's main or ocp_dc's with a command line; return TRAINS or the first line of the error."""
     log = folder / "log.txt"
     with log.open("w") as stream:
-        for descriptor in (1, 2):  # the loggers hold streams of their own
+        for descriptor in (1, 2):  # the loggers keep references to the old streams
             os.dup2(stream.fileno(), descriptor)
     try:
         if stock:
@@ -148,14 +150,14 @@ def attempt(stock: bool, arguments: list[str], folder: Path) -> str:
                 sys.stderr.flush()
                 errors = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
                 return errors[-1] if errors else f"exit status {status}"
-    except BaseException as error:  # a table of errors: each is a result
+    except BaseException as error:  # any error is a result for the table
         text = str(error).strip().splitlines()
         return f"{type(error).__name__}: {text[0] if text else ''}"
     return trained(folder)
 
 
 def trained(folder: Path) -> str:
-    """Return TRAINS where a run left a checkpoint with finite weights, and else what it left."""
+    """Return TRAINS if a run left a checkpoint with finite weights, else a description of what it left."""
     import torch
 
     found = list(folder.rglob("checkpoint.pt"))
@@ -174,10 +176,9 @@ def stock_main(arguments: list[str]) -> None:
 
 
 def fallbacks_alone() -> None:
-    """Put our stand-ins for compiled packages in force and the cache of DimeNet++'s basis functions, and no other hook.
+    """Install only the fallbacks for compiled packages and the cache of DimeNet++'s basis functions; import fairchem.
 
-    Then import fairchem whole. The package around them installs every hook when it is imported, so an empty one takes
-    its place meanwhile.
+    ``ocp_dc.fairchem1`` installs every hook when it is imported, so an empty package replaces it meanwhile.
     """
     package = ModuleType("ocp_dc.fairchem1")
     package.__path__ = [str(Path(ocp_dc.__file__).with_name("fairchem1"))]
@@ -189,6 +190,6 @@ def fallbacks_alone() -> None:
 
 
 def import_ours() -> None:
-    """Put every hook in force, in the place of :func:`fallbacks_alone`."""
+    """Install every hook, after :func:`fallbacks_alone`."""
     del sys.modules["ocp_dc.fairchem1"]
     importlib.import_module("ocp_dc.fairchem1.main")

@@ -1,16 +1,15 @@
-"""What becomes of fairchem's own configs: stock, under ``ocp-dc main``, and with a ``dc:`` block on top.
+"""Try fairchem's own configs: stock, with ``ocp-dc main``, and with a ``dc:`` block added.
 
 Run: ``python benchmarks/host_configs.py FAIRCHEM/configs --out docs/host-configs.md``. Every run config of the folder
 (not the base files that others include) trains two steps and validates once, at reduced sizes and on the CPU, on slabs
 of the bundled sample, in three ways:
 
-- fairchem's main, with nothing of ours but the stand-ins for compiled packages and the cache of DimeNet++'s basis
-  functions, which changes no value and saves half a minute a model;
+- fairchem's main, with only the fallbacks of ocp_dc for compiled packages and its cache of DimeNet++'s basis functions,
+  which changes no value and saves half a minute per model;
 - ``ocp-dc main``;
 - ``ocp-dc main`` with the wrapper of the model and ``dc: {activation: irelu, region: output}``.
 
-A case has a process of its own and a time limit. The files are read where they are, and what a run needs comes as
-overrides.
+Each case has its own process and a time limit. The files are read in place, and the changes for a run are overrides.
 """
 
 from __future__ import annotations
@@ -37,19 +36,19 @@ LENGTH = 300  # characters of an error
 PACKAGES = ("fairchem-core", "torch", "torch_geometric", "numpy", "ocp_dc")
 HEAD = """# fairchem's own configs
 
-What becomes of the run configs in the repository of fairchem 1.10 (`configs/` at the tag `fairchem_core-1.10.0`): two
+Results for the run configs in the repository of fairchem 1.10 (`configs/` at the tag `fairchem_core-1.10.0`): two
 training steps and a validation, at reduced sizes, on slabs of the bundled sample.
 
 | column | what runs |
 |---|---|
-| stock | fairchem's main, with nothing of ocp_dc but its stand-ins for compiled packages |
+| stock | fairchem's main, with only ocp_dc's fallbacks for compiled packages |
 | ocp-dc main | `ocp-dc main` with the same command line |
 | with dc: | the same with `model.name: dc_NAME` and `dc: {{activation: irelu, region: output}}` on top |
 
-A wrapper may ask for one more key, which the table names: `allow_direct: true` in the block where a model's forces are
-no derivatives, or `direct_forces: false` where it can do both. A number stands for an error below. Weights that are not
-finite after the two steps count as one: GemNet's `scale_file` is fitted for the stock activation at full width, and
-`ocp-dc fit-scales` fits another.
+A wrapper may require one more key, which the table names: `allow_direct: true` in the `dc:` block of a model whose
+forces are not derivatives, or `direct_forces: false` for a model that can do both. A number refers to an error in the
+list below. Weights that are not finite after the two steps count as an error: GemNet's `scale_file` is fitted for the
+stock activation at full width, and `ocp-dc fit-scales` fits another.
 
 Made by `{command}`, with
 {versions}.
@@ -57,17 +56,17 @@ Made by `{command}`, with
 
 
 def run_configs(folder: Path) -> list[Path]:
-    """Return the run configs of a folder: those that only others include are named base*.yml."""
+    """Return the run configs of a folder; files that others include are named base*.yml."""
     return sorted(path for path in folder.rglob("*.yml") if not path.name.startswith("base"))
 
 
 def in_forks(tasks: Mapping[K, Callable[[], str]], jobs: int, seconds: float) -> Iterator[tuple[K, str]]:
-    """Yield what each task returns, by its key: each runs in a fork of this process, which is ended after so long.
+    """Yield the key and the result of each task, each run in a fork of this process with a time limit.
 
     Args:
-        tasks: what to run.
-        jobs: how many at a time.
-        seconds: the time limit of each.
+        tasks: the tasks by key.
+        jobs: the number of tasks at a time.
+        seconds: the time limit of each task.
     """
     context = multiprocessing.get_context("fork")
     waiting = list(tasks)
@@ -85,16 +84,16 @@ def in_forks(tasks: Mapping[K, Callable[[], str]], jobs: int, seconds: float) ->
         for receiver, (key, process, end) in list(running.items()):
             if receiver not in ready and time.monotonic() < end:
                 continue
-            said = f"no end within {seconds:g} s"
+            outcome = f"no end within {seconds:g} s"
             if receiver in ready:
                 try:
-                    said = receiver.recv()
+                    outcome = receiver.recv()
                 except EOFError:
-                    said = "the process died"
+                    outcome = "the process died"
             process.kill()
             process.join()
             del running[receiver]
-            yield key, said
+            yield key, outcome
 
 
 def _send(sender: Any, task: Callable[[], str]) -> None:
@@ -105,15 +104,16 @@ def _send(sender: Any, task: Callable[[], str]) -> None:
 
 
 def page(results: Mapping[str, Mapping[str, str]], command: str) -> str:
-    """Return the page of the table: a number in a cell stands for an error, and the errors are listed below."""
+    """Return the page with the table: a number in a cell refers to an error in the list below the table."""
     numbers: dict[str, int] = {}
     rows = []
-    for name, said in results.items():
+    for name, outcome in results.items():
         cells = [
-            one if one.startswith(TRAINS) else str(numbers.setdefault(one, len(numbers) + 1)) for one in said.values()
+            one if one.startswith(TRAINS) else str(numbers.setdefault(one, len(numbers) + 1))
+            for one in outcome.values()
         ]
         rows.append(f"| {name} | {' | '.join(cells)} |")
-    counts = [sum(said[arm].startswith(TRAINS) for said in results.values()) for arm in ARMS]
+    counts = [sum(outcome[arm].startswith(TRAINS) for outcome in results.values()) for arm in ARMS]
     return "\n".join(
         [
             HEAD.format(command=command, versions=", ".join(f"{name} {version(name)}" for name in PACKAGES)),
@@ -147,20 +147,20 @@ def main() -> None:
         fallbacks_alone()
         for arms in (ARMS[:1], ARMS[1:]):
             if arms != ARMS[:1]:
-                import_ours()  # once, and not in every fork; stock is done
+                import_ours()  # once rather than in every fork; the stock runs are done
             tasks = {
                 (name, arm): functools.partial(case, configs, path, arm == ARMS[0], arm == ARMS[2], Path(folder))
                 for name, path in zip(results, paths, strict=True)
                 for arm in arms
             }
-            for (name, arm), said in in_forks(tasks, args.jobs, args.seconds):
-                results[name][arm] = readable(said, folder)
+            for (name, arm), outcome in in_forks(tasks, args.jobs, args.seconds):
+                results[name][arm] = readable(outcome, folder)
                 print(f"{name} | {arm} | {results[name][arm]}", flush=True)
     write_text(args.out, page(results, command))
 
 
 def readable(text: str, data: str) -> str:
-    """Return an error without the folders of this machine, and not too long for a list."""
+    """Return an error without the folders of this machine, shortened to LENGTH characters."""
     text = re.sub(r"(?<![\w.])/\S*/(?=[^/\s']+)", "", text.replace(data, "DATA"))
     return text if len(text) <= LENGTH else text[:LENGTH] + " ..."
 

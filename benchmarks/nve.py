@@ -1,16 +1,18 @@
-"""How well molecular dynamics conserves energy: short NVE runs of ethanol, by model and activation.
+"""Measure how well molecular dynamics conserves energy: short NVE runs of ethanol, by model and activation.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/nve.py DATA OUT`` with the folder that ``ocp-dc prepare`` made of ethanol.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/nve.py DATA OUT``, where DATA is a folder of ethanol made by
+``ocp-dc prepare``.
 
-Each arm is trained once, seed 0, by ``ocp-dc main`` in this process: the model's ``-stock`` config of configs/md17
-with the changes of ARMS (or its ``-dc`` config as it is), all training structures, a few epochs; GemNet's scale factors
-are fitted first. Then ASE's VelocityVerlet runs from the first test geometry with ``ocp_dc.calculator``, once for each
-seed of the velocities: Maxwell-Boltzmann, without momentum and rotation. The slope of a straight line through the total
-energy is the drift, the RMS distance from that line the fluctuation. A run ends where a bond is longer than twice the
-sum of its covalent radii, or where the energy is not finite. The runs of the first seed are repeated in float64.
+Each arm is trained once with seed 0 by ``ocp-dc main`` in this process: the model's ``-stock`` config of configs/md17
+with the changes in ARMS (or its unchanged ``-dc`` config), on all training structures, for a few epochs; GemNet's scale
+factors are fitted first. Then ASE's VelocityVerlet starts from the first test geometry with ``ocp_dc.calculator``, once
+for each seed of the velocities (Maxwell-Boltzmann, without momentum and rotation). The drift is the slope of a straight
+line through the total energy, and the fluctuation is the RMS distance from that line. A run ends if a bond is longer
+than twice the sum of its covalent radii, or if the energy is not finite. The runs of the first seed are repeated in
+float64.
 
-What was trained and run before is taken from OUT, so that an interrupted benchmark goes on where it was; another
-``--ps``, ``--timestep`` or ``--temperature`` runs anew on what was trained. Prints the table of docs/nve.md.
+Earlier results in OUT are not repeated, so an interrupted benchmark can be continued. With another ``--ps``,
+``--timestep`` or ``--temperature`` only the dynamics is repeated. Prints the table of docs/nve.md.
 """
 
 from __future__ import annotations
@@ -36,10 +38,10 @@ from ocp_dc.cli import main as command_line
 from ocp_dc.demo import config_path
 from ocp_dc.fairchem1.infer.calculator import DCCalculator
 
-from fairchem.core.datasets.lmdb_dataset import LmdbDataset  # isort: skip  # after the hooks, which let it import
+from fairchem.core.datasets.lmdb_dataset import LmdbDataset  # isort: skip  # after the hooks, without which it cannot be imported
 
 IRELU = ["--model.dc.activation.name=irelu", "--model.dc.activation.coefficient=0.25"]
-# (model, arm) -> the config, and what changes in it
+# (model, arm) -> the config, and the changes to it
 ARMS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("SchNet", "shifted softplus (stock)"): ("schnet-stock", []),
     ("SchNet", "SiLU"): ("schnet-stock", ["--model.dc.activation=silu", "--model.dc.region=full"]),
@@ -51,7 +53,7 @@ ARMS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("GemNet-dT", "scaled SiLU (stock)"): ("gemnet_t-stock", []),
     ("GemNet-dT", "IReLU as in gemnet_t-dc"): ("gemnet_t-dc", []),
 }
-BROKEN = 2.0  # of the sum of covalent radii; what is within 1.2 of it at the start is a bond
+BROKEN = 2.0  # length of a broken bond, in sums of covalent radii; pairs below 1.2 at the start are bonds
 SEEDS = (0, 1, 2)
 
 
@@ -65,7 +67,7 @@ class Float64Calculator(DCCalculator):
 
         def in_float64(batch: Any) -> Any:
             assert self.atoms is not None  # calculate has set it
-            batch.pos = torch.from_numpy(self.atoms.positions.copy())  # (N, 3), which a batch holds in float32
+            batch.pos = torch.from_numpy(self.atoms.positions.copy())  # [N, 3]; float32 in a batch
             batch.cell = batch.cell.double()
             return forward(batch)
 
@@ -81,11 +83,11 @@ def ocp_dc_command(*arguments: str) -> None:
 
 
 def train(name: str, config: str, changes: list[str], args: argparse.Namespace) -> Path:
-    """Train an arm unless that is done; return its best checkpoint."""
+    """Train an arm unless it is trained already; return its best checkpoint."""
     path = str(config_path(config))
     changes = changes + [f"--dataset.{split}.src={args.data / split}" for split in ("train", "val", "test")]
     changes += [f"--optim.max_epochs={args.epochs}"]
-    if not (args.out / "results" / name / "test.json").exists():  # the last thing that a training writes
+    if not (args.out / "results" / name / "test.json").exists():  # the last file that a training run writes
         if config.startswith("gemnet_t"):
             scales = args.out / f"{name}-scales.json"
             if not scales.exists():
@@ -97,14 +99,14 @@ def train(name: str, config: str, changes: list[str], args: argparse.Namespace) 
 
 
 def simulate(atoms: Atoms, calculator: Calculator, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    """Run NVE; return drift (meV/atom/ps), fluctuation (meV/atom) and how long the molecule held (ps)."""
+    """Run NVE; return drift (meV/atom/ps), fluctuation (meV/atom) and how long the molecule stays intact (ps)."""
     atoms = atoms.copy()
     atoms.calc = calculator
     MaxwellBoltzmannDistribution(atoms, temperature_K=args.temperature, rng=np.random.default_rng(seed))
     Stationary(atoms)
     ZeroRotation(atoms)
     radii = covalent_radii[atoms.numbers]
-    reach = radii[:, None] + radii[None, :]  # (N, N)
+    reach = radii[:, None] + radii[None, :]  # [N, N]
     bonds = np.triu(atoms.get_all_distances() < 1.2 * reach, k=1)
     dynamics = VelocityVerlet(atoms, args.timestep * units.fs)
     steps = round(args.ps * 1e3 / args.timestep)
@@ -122,7 +124,7 @@ def simulate(atoms: Atoms, calculator: Calculator, seed: int, args: argparse.Nam
 
 
 def run(name: str, checkpoint: Path, seed: int, precision: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Return one NVE run of an arm, from OUT if it was run before."""
+    """Return the result of one NVE run of an arm, from OUT if it is there."""
     settings = f"{args.ps:g}ps-{args.timestep:g}fs-{args.temperature:g}K"
     record = args.out / "nve" / f"{name}-{settings}-{precision}-s{seed}.json"
     if not record.exists():
@@ -136,7 +138,7 @@ def run(name: str, checkpoint: Path, seed: int, precision: str, args: argparse.N
 
 
 def main() -> None:
-    """Train and run what is missing, and print the table."""
+    """Train and run the missing arms, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
@@ -162,5 +164,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # SchNet's Gaussians have far tails, which slow a CPU down
+    torch.set_flush_denormal(True)  # the tails of SchNet's Gaussians are subnormal numbers, which are slow on a CPU
     main()

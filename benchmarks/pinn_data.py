@@ -1,9 +1,9 @@
-"""Convergence of the generators of the physics-informed data.
+"""Measure how fast the generators of the physics-informed data converge.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/pinn_data.py``, half a minute. Prints the tables of docs/pinn-data.md: errors
-by number of cells against a fine solution of the same method at the same points, with the order between a row and that
-before it, and the time of ``generate`` at its default size. tests/pinn/data compares the same methods with
-exact solutions and with other methods.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/pinn_data.py`` (half a minute). Prints the tables of docs/pinn-data.md: the
+errors by number of cells against a fine solution of the same method at the same points, with the order of convergence
+between consecutive rows, and the time of ``generate`` at its default size. tests/pinn/data compares the same methods
+with exact solutions and with other methods.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ POINTS = 16  # errors are taken at the centers of this many cells
 
 
 def thinned(values: np.ndarray) -> np.ndarray:
-    """Return the values at POINTS of the cells, whose number is an odd multiple."""
+    """Return the values at POINTS of the cells, whose number is an odd multiple of POINTS."""
     factor = values.shape[-1] // POINTS
     return values[..., factor // 2 :: factor]
 

@@ -1,8 +1,8 @@
-"""Time of a step of physics-informed training: our losses against DeepXDE's, and activations against tanh.
+"""Time a step of physics-informed training: ocp_dc's losses against DeepXDE's, and activations against tanh.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/pinn_step.py``, some minutes. The shipped configs with generated data, and
-diffusion-sorption with the number of points of PDEBench's files; a step is the losses and their gradients, without the
-optimizer. All cases of a row take turns in one run; the medians are compared as ratios.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/pinn_step.py`` (some minutes). The configs of the project with generated
+data, and diffusion-sorption with the number of points of PDEBench's files; a step is the losses and their gradients,
+without the optimizer. All cases of a row take turns in one process; the medians are compared as ratios.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ ACTIVATIONS = {
 
 
 class Stock(Collocation):
-    """DeepXDE's own losses of the same points."""
+    """Collocation with DeepXDE's losses on the same points."""
 
     losses = dde.data.TimePDE.losses
 
 
 def stepper(task: str, overrides: Sequence[str] = (), stock: bool = False) -> tuple[Callable[[], None], int]:
-    """Return a function that computes the losses and gradients of a config, and the number of its points."""
+    """Return a function that computes the losses and gradients of a config, and its number of points."""
     setup = set_up(PinnOptions.from_config(pinn.resolve(CONFIGS / f"{task}.yml", overrides)))
     data = setup.model.data
     if stock:

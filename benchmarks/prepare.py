@@ -1,4 +1,4 @@
-"""Speed and memory of `prepare` on synthetic aspirin: frames per second, peak RSS, bytes per frame.
+"""Measure speed and memory of `prepare` on synthetic aspirin: frames per second, peak RSS, bytes per frame.
 
 Usage: python benchmarks/prepare.py [--frames 100000]
 """
@@ -22,7 +22,7 @@ MIB = 1 << 20
 
 
 def write_aspirin(path: Path, frames: int) -> None:
-    """Write atoms around points of a grid in the revised-MD17 layout, with energies of aspirin's size in kcal/mol."""
+    """Write atoms near the points of a grid in the revised-MD17 layout, with energies in kcal/mol as of aspirin."""
     rng = np.random.default_rng(0)
     shape = (frames, len(ASPIRIN), 3)
     forces = rng.normal(scale=25.0, size=shape)
@@ -54,14 +54,14 @@ def measure(source: Path, out: Path, frames: int) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    """Make the synthetic file, prepare it in a process of its own, and print what that took."""
+    """Write the synthetic file, prepare it in a separate process, and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=100_000)
     frames = parser.parse_args().frames
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder, "aspirin.npz"), Path(folder, "out")
         write_aspirin(source, frames)
-        fresh = multiprocessing.get_context("spawn")  # a fresh process has its own peak
+        fresh = multiprocessing.get_context("spawn")  # a new process measures only its own peak
         with ProcessPoolExecutor(1, mp_context=fresh) as pool:
             seconds, imported, peak = pool.submit(measure, source, out, frames).result()
         size = sum(file.stat().st_size for file in out.rglob("data.lmdb"))

@@ -1,9 +1,9 @@
-"""Time the stand-ins for compiled packages on molecules of the bundled sample, on one CPU thread.
+"""Time the fallbacks for compiled packages on molecules of the bundled sample, on one CPU thread.
 
     python benchmarks/scatter.py
 
-The reference of a sum is a bare index_add_ into zeros; that of radius_graph is fairchem's radius_graph_pbc without
-periodicity. A ratio below 1 means that the stand-in is faster.
+The reference of a sum is a plain index_add_ into zeros; that of radius_graph is fairchem's radius_graph_pbc without
+periodicity. A ratio below 1 means that the fallback is faster.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REPEATS, ROUNDS = 20, 15
 
 
 def milliseconds(*calls: Callable[[], object]) -> list[float]:
-    """Return the best mean time of each call; rounds alternate, so that a busy machine slows all alike."""
+    """Return the best mean time of each call; the calls take turns, so that a busy machine slows all equally."""
     best = [float("inf")] * len(calls)
     for _ in range(ROUNDS):
         for k, call in enumerate(calls):
@@ -49,7 +49,7 @@ def with_gradient(function: Callable[[torch.Tensor], torch.Tensor], src: torch.T
 def main() -> None:
     torch.set_num_threads(1)
     install()
-    from fairchem.core.common.utils import radius_graph_pbc  # only now: it imports torch_scatter
+    from fairchem.core.common.utils import radius_graph_pbc  # after install: it imports torch_scatter
     from torch_geometric.data import Batch, Data
 
     coordinates = torch.from_numpy(np.load(SAMPLE)["coords"][:MOLECULES])
@@ -72,13 +72,13 @@ def main() -> None:
     nearest = milliseconds(lambda: radius_graph(pos, CUTOFF, number, max_num_neighbors=4), pbc_nearest)
     report("radius_graph, nearest 4", *nearest)
 
-    # Sums and means of messages, as in every interaction block; min and max serve one number an atom or edge only.
+    # Sums and means of messages, as in every interaction block; min and max are only used on one number per row.
     for reduce, shape in (("sum", (CHANNELS,)), ("mean", (CHANNELS,)), ("max", ())):
         compare(reduce, torch.randn(edges.shape[1], *shape), edges[1], len(pos))
 
 
 def compare(reduce: str, src: torch.Tensor, target: torch.Tensor, atoms: int) -> None:
-    """Time ``scatter`` of src [E, ...] against the bare sum, without and with the gradient."""
+    """Time ``scatter`` of src ``[E, ...]`` against the plain sum, without and with the gradient."""
 
     def ours(x: torch.Tensor) -> torch.Tensor:
         return scatter(x, target, 0, dim_size=atoms, reduce=reduce)

@@ -1,11 +1,11 @@
-"""How often a training diverges, by model, labels, region and coefficient of IReLU: short runs, several seeds.
+"""Measure how often training runs diverge, by model, labels, region and coefficient of IReLU, in short runs.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/stability.py DATA OUT`` with the folder that ``ocp-dc prepare`` made of
-ethanol. Each run is one of fairchem's main in this process, with the model's ``-stock`` config of configs/md17 and the
-``dc:`` block given here; GemNet's scale factors are fitted for each case first, as its configs ask for. What was run
-before is taken from OUT. Writes ``OUT/stability.csv`` and prints it as the table of docs/stability.md.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/stability.py DATA OUT``, where DATA is a folder of ethanol made by
+``ocp-dc prepare``. Each run uses fairchem's main in this process, with the model's ``-stock`` config of configs/md17
+and the ``dc:`` block given here; GemNet's scale factors are fitted for each case first, as its configs require. Earlier
+runs in OUT are not repeated. Writes ``OUT/stability.csv`` and prints it as the table of docs/stability.md.
 
-ocp_dc/training/stability.csv is such a file: `ocp-dc inspect` and every training warn from it.
+ocp_dc/training/stability.csv is such a file: `ocp-dc inspect` and every training run take their warnings from it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ocp_dc.demo import config_path
 from ocp_dc.fairchem1.train.transform import iterate_labels
 from ocp_dc.training.stability import Measurement, table
 
-from fairchem.core.datasets.lmdb_dataset import LmdbDataset  # isort: skip  # after the hooks, which let it import
+from fairchem.core.datasets.lmdb_dataset import LmdbDataset  # isort: skip  # after the hooks, without which it cannot be imported
 
 MODELS = ("schnet", "dimenetplusplus", "gemnet_t")
 LABELS: dict[str, list[str]] = {"centred": [], "raw": ["center=none", "scale=1.0"]}
@@ -40,14 +40,14 @@ SEEDS = (0, 1, 2)
 
 
 def silent(command: list[str]) -> tuple[int, str]:
-    """Run one ``ocp-dc`` command; return its exit status and what it said on stderr."""
+    """Run one ``ocp-dc`` command; return its exit status and its stderr."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
         status = ocp_dc(command)
     return status, errors.getvalue()
 
 
 def run(model: str, changes: list[str], name: str, seed: int, args: argparse.Namespace) -> float | None:
-    """Train once; return the force error of the test set in eV/Å, None where a value was not finite."""
+    """Train once; return the force error of the test set in eV/Å, or None if the run diverged."""
     record = args.out / f"{name}-s{seed}.json"
     if not record.exists():
         config = str(config_path(f"{model}-stock"))
@@ -58,7 +58,7 @@ def run(model: str, changes: list[str], name: str, seed: int, args: argparse.Nam
             scales = args.out / f"{name}-scales.json"
             if not scales.exists():
                 status, errors = silent(["fit-scales", config, "--out", str(scales), *changes])
-                if "variance" in errors:  # features that grow without bounds before any step: no factor holds them
+                if "variance" in errors:  # the features overflow before the first step
                     record.write_text("null")
                     return None
                 if status != 0:
@@ -66,7 +66,7 @@ def run(model: str, changes: list[str], name: str, seed: int, args: argparse.Nam
             changes += [f"--model.scale_file={scales}"]
         identity = ["--run-dir", str(args.out), "--timestamp-id", f"{name}-s{seed}", "--seed", str(seed)]
         status, errors = silent(["main", "--mode", "train", "--config-yml", config, "--cpu", *identity, *changes])
-        if status not in (0, 1):  # 1 is a training that diverged
+        if status not in (0, 1):  # 1: the run diverged
             raise SystemExit(errors)
         test = args.out / "results" / f"{name}-s{seed}" / "test.json"
         record.write_text(json.dumps(json.loads(test.read_text())["forces_mae"] if status == 0 else None))
@@ -77,7 +77,7 @@ def run(model: str, changes: list[str], name: str, seed: int, args: argparse.Nam
 def measure(
     model: str, labels: str, region: str, coefficient: float | str | None, args: argparse.Namespace
 ) -> Measurement:
-    """Train one case with every seed."""
+    """Train one case with every seed and return the outcome."""
     dc = []
     if coefficient is not None:
         dc = ["activation.name=irelu", f"activation.coefficient={coefficient}", f"region={region}"]
@@ -100,12 +100,12 @@ def measure(
 
 
 def mean_absolute_force(data: Path) -> float:
-    """Return the error of predicting no forces at all, in eV/Å."""
+    """Return the error of predicting forces of zero, in eV/Å."""
     return float(np.mean([np.abs(forces).mean() for _, _, forces in iterate_labels(LmdbDataset({"src": str(data)}))]))
 
 
 def main() -> None:
-    """Train what is missing, write the file and print the table."""
+    """Train the missing cases, write the file and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
@@ -115,7 +115,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     args.mean_force = mean_absolute_force(args.data / "test")
-    print(f"error of no forces at all: {args.mean_force:.3f} eV/Å")
+    print(f"error of predicting zero forces: {args.mean_force:.3f} eV/Å")
     done = []
     with (args.out / "stability.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Measurement)], lineterminator="\n")

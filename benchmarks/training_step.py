@@ -1,7 +1,7 @@
-"""What a training step of SchNet costs: the wrapper against stock, subnormals flushed or not, and reading the batch.
+"""Time a training step of SchNet: the wrapper against stock, with and without subnormals, and reading the batch.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/training_step.py``. Ethanol of the bundled sample, 32 structures a batch,
-128 channels, 3 interactions. All cases take turns in one run; the medians are compared as ratios.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/training_step.py``. Ethanol of the bundled sample, 32 structures per batch,
+128 channels, 3 interactions. All cases take turns in one process; the medians are compared as ratios.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ocp_dc.fairchem1  # isort: skip  # before fairchem: the hooks let it import
+import ocp_dc.fairchem1  # isort: skip  # before fairchem, which cannot be imported without the hooks
 
 import torch
 from fairchem.core.common.registry import registry
@@ -55,13 +55,13 @@ def stepper(name: str, batch: Any, arguments: dict[str, Any], flush: bool = True
 
 
 def medians(cases: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Return the median time of each case in ms; the cases take turns, so that a noisy machine hits all alike."""
+    """Return the median time of each case in ms; the cases take turns, so that a busy machine slows all equally."""
     times: dict[str, list[float]] = {name: [] for name in cases}
     for repeat in range(REPEATS + 2):
         for name, case in cases.items():
             start = time.perf_counter()
             case()
-            if repeat >= 2:  # warm
+            if repeat >= 2:  # after two warm-up rounds
                 times[name].append((time.perf_counter() - start) * 1e3)
     return {name: statistics.median(values) for name, values in times.items()}
 

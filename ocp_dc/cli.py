@@ -197,11 +197,11 @@ def _inspect(args: argparse.Namespace) -> int:
 
 
 def _fit_scales(args: argparse.Namespace) -> int:
-    from ocp_dc.fairchem1.train.fit_scales import fit_config, table
+    from ocp_dc.fairchem1.train.fit_scales import factor_table, fit_config
 
     out = args.out or Path(f"{Path(args.config).stem}-scales.json")
     fitted = fit_config(args.config, out, args.overrides, recipes=args.recipes, batches=args.batches, cpu=args.cpu)
-    print(table(fitted))
+    print(factor_table(fitted))
     print(f"written to {out}; train with --model.scale_file={out}")
     return 0
 

@@ -1,4 +1,4 @@
-"""``ocp-dc demo``: the main job on the bundled sample, start to finish."""
+"""``ocp-dc demo``: prepare, train, evaluate and compare on the bundled sample."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ TRAIN, VAL, TEST = 800, 100, 500
 
 
 def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
-    """Train SchNet twice on the bundled ethanol through fairchem's main, evaluate both, and show one table.
+    """Train SchNet twice on the bundled ethanol with fairchem's main, evaluate both runs, and print a table.
 
     Args:
-        out: a folder to make; it ends with the data, both runs, a table and the plots.
-        epochs: epochs of each training.
-        seed: seed of both trainings.
+        out: a new folder, for the data, both runs, a table and the plots.
+        epochs: epochs of each training run.
+        seed: seed of both training runs.
 
     Raises:
-        UserError: the folder exists, ``epochs`` is below 1, or a training failed.
+        UserError: the folder exists, ``epochs`` is below 1, or a training run failed.
     """
     from ocp_dc.core.files import write_csv
     from ocp_dc.core.numbers import whole_number
@@ -65,7 +65,7 @@ def config_path(name: str) -> Path:
 
 
 def _train_all(data: Path, out: Path, epochs: int, seed: int) -> None:
-    """Train every run in a process of its own, the processors shared among them, with one progress bar for all."""
+    """Train all runs at the same time, each in its own process with its share of the cores; show one progress bar."""
     sources = [f"--dataset.{split}.src={data / split}" for split in ("train", "val", "test")]
     threads = max(1, (os.cpu_count() or 1) // len(RUNS))
     processes = {}
@@ -92,17 +92,17 @@ def _train_all(data: Path, out: Path, epochs: int, seed: int) -> None:
             process.terminate()
     for config, process in processes.items():
         if process.wait() != 0:
-            raise UserError(f"the training {config} ended with status {process.returncode}; see {out / config}.log")
+            raise UserError(f"the training run {config} ended with status {process.returncode}; see {out / config}.log")
 
 
 def _epochs_done(out: Path, config: str) -> int:
-    """Return the number of validations so far, one an epoch."""
+    """Return the number of validations so far, one per epoch."""
     log = out / "results" / config / "validation.csv"
     return max(0, len(log.read_text().splitlines()) - 1) if log.is_file() else 0
 
 
 def _command(*arguments: str) -> list[str]:
-    """Return ``ocp-dc`` as a command for a process of its own, as a user would run it."""
+    """Return an ``ocp-dc`` command to run in another process, as a user would run it."""
     return [sys.executable, "-m", "ocp_dc", *arguments]
 
 

@@ -1,4 +1,4 @@
-"""The error metrics of energies and forces, in float64 and physical units."""
+"""Error metrics of energies and forces, in float64 and physical units."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ocp_dc.evaluation.predictions import Predictions
 
-# The thresholds of EFwT, both inclusive; fairchem's evaluator has the same two with `<`.
+# The thresholds of EFwT (energy and forces within threshold), both inclusive; fairchem's evaluator uses `<`.
 ENERGY_THRESHOLD = 0.02  # eV
 FORCE_THRESHOLD = 0.03  # eV/Å
 
@@ -25,18 +25,19 @@ UNITS = {
 
 
 def error_metrics(predictions: Predictions) -> dict[str, Any]:
-    """Return the fields of ``evaluation.json``: a number for each key of ``UNITS``, and ``units``.
+    """Return the fields of ``evaluation.json``: a number for each key of ``UNITS``, ``units``, and numbers of atoms.
 
-    Energies are taken per structure; ``energy_per_atom_mae`` is the mean of ``|dE| / natoms``. Forces are taken over
-    the components of free atoms, ``forces_cosine`` over free atoms. ``efwt`` is the fraction of structures with
-    ``|dE| <= 0.02`` eV and ``max |dF| <= 0.03`` eV/Å; one without free atoms is judged by its energy. Beside them stand
-    ``n_atoms``, those that an energy per atom is divided by, and ``n_free_atoms``, those whose forces count.
+    Errors of energies are means over structures; ``energy_per_atom_mae`` is the mean of ``|dE| / natoms``. Errors of
+    forces are means over the components of free atoms, and ``forces_cosine`` is the mean over free atoms. ``efwt`` is
+    the fraction of structures with ``|dE| <= 0.02`` eV and ``max |dF| <= 0.03`` eV/Å; only the energy counts if a
+    structure has no free atoms. ``n_atoms`` counts all atoms, ``n_free_atoms`` those whose forces are compared.
 
-    A metric that has no value is NaN: those of forces where no atom is free. A diverged model has NaN or infinity.
+    A metric is NaN if it is undefined, as those of forces without free atoms. It may be NaN or infinite if the model
+    has diverged.
     """
-    de = np.abs(predictions.energy_error)  # (S,)
-    df = predictions.forces_error  # (F, 3)
-    within = (de <= ENERGY_THRESHOLD) & (predictions.max_force_error <= FORCE_THRESHOLD)  # (S,)
+    de = np.abs(predictions.energy_error)  # [B]
+    df = predictions.forces_error  # [N_free, 3]
+    within = (de <= ENERGY_THRESHOLD) & (predictions.max_force_error <= FORCE_THRESHOLD)  # [B]
     return {
         "n_structures": len(de),
         "energy_mae": _mean(de),
@@ -55,12 +56,12 @@ def error_metrics(predictions: Predictions) -> dict[str, Any]:
 
 
 def cosines(a: np.ndarray, b: np.ndarray, smallest: float = 1e-8) -> np.ndarray:
-    """Return the cosine between the rows of ``a`` and ``b``, (N, 3) each, as an (N,) array.
+    """Return the cosines ``[N]`` between the rows of ``a`` and ``b``, ``[N, 3]`` each.
 
-    A norm below ``smallest`` counts as ``smallest``, as in ``torch.cosine_similarity``, which fairchem's evaluator
-    takes: the cosine with a zero vector is 0.
+    A norm below ``smallest`` is replaced by ``smallest``, as in ``torch.cosine_similarity``, which fairchem's
+    evaluator uses; so the cosine with a zero vector is 0.
     """
-    with np.errstate(invalid="ignore"):  # infinite predictions: inf / inf is the NaN that they deserve
+    with np.errstate(invalid="ignore"):  # infinite predictions give NaN (inf / inf), as they should
         a, b = (v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), smallest) for v in (a, b))
         return (a * b).sum(axis=1)
 

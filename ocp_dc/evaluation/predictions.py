@@ -1,4 +1,4 @@
-"""What a model predicted for a set of structures, beside the labels: the one input of every evaluation."""
+"""Predictions of a model for a set of structures, with their labels: the input of every evaluation."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ocp_dc.core.errors import UserError
 
 @dataclass(eq=False)
 class Predictions:
-    """Energies and forces of S structures with A atoms in all, the atoms of one structure after those of another.
+    """Energies and forces of B structures with N atoms in total; the atoms are in the order of the structures.
 
     Args:
-        energy_true: (S,) labels, eV.
-        energy_pred: (S,) predictions, eV. They may be NaN or infinite: a diverged model has errors of NaN.
-        forces_true: (A, 3) labels, eV/Å.
-        forces_pred: (A, 3) predictions, eV/Å.
-        natoms: (S,) atoms of each structure, at least 1.
-        free: (A,) bool, true where an atom may move. Only these count in errors of forces.
-        ids: S names of the structures.
+        energy_true: ``[B]`` labels, eV.
+        energy_pred: ``[B]`` predictions, eV. They may be NaN or infinite if the model has diverged.
+        forces_true: ``[N, 3]`` labels, eV/Å.
+        forces_pred: ``[N, 3]`` predictions, eV/Å.
+        natoms: ``[B]`` number of atoms of each structure, at least 1.
+        free: ``[N]`` bool, true for an atom that may move. Errors of forces include only these atoms.
+        ids: ``[B]`` names of the structures.
 
     Raises:
-        UserError: no structures, shapes that do not fit together, labels that are not finite.
+        UserError: there are no structures, shapes do not match, or labels are not finite.
     """
 
     energy_true: np.ndarray
@@ -45,34 +45,34 @@ class Predictions:
 
     @property
     def energy_error(self) -> np.ndarray:
-        """(S,) predicted minus true energy, eV."""
+        """Predicted minus true energy, ``[B]``, eV."""
         return self.energy_pred - self.energy_true
 
     @property
     def forces_error(self) -> np.ndarray:
-        """(F, 3) predicted minus true forces of the F free atoms, eV/Å."""
+        """Predicted minus true forces of the free atoms, ``[N_free, 3]``, eV/Å."""
         return self.forces_pred[self.free] - self.forces_true[self.free]
 
     @property
     def first_atom(self) -> np.ndarray:
-        """(S,) row of each structure's first atom."""
+        """Row of each structure's first atom, ``[B]``."""
         return np.cumsum(self.natoms) - self.natoms
 
     @property
     def n_free(self) -> np.ndarray:
-        """(S,) free atoms of each structure."""
+        """Number of free atoms of each structure, ``[B]``."""
         return np.add.reduceat(self.free.astype(np.int64), self.first_atom)
 
     @property
     def max_force_error(self) -> np.ndarray:
-        """(S,) largest absolute error of a force component over the free atoms, eV/Å; 0 where none is free."""
+        """Largest absolute error of a force component over the free atoms, ``[B]``, eV/Å; 0 without free atoms."""
         return np.maximum.reduceat(self.atom_force_error, self.first_atom)
 
     @property
     def atom_force_error(self) -> np.ndarray:
-        """(A,) largest absolute error of a force component of each atom, eV/Å; 0 for fixed atoms."""
+        """Largest absolute error of a force component of each atom, ``[N]``, eV/Å; 0 for fixed atoms."""
         error = np.zeros(len(self.free))
-        error[self.free] = np.abs(self.forces_error).max(axis=1)  # (F, 3) -> (F,)
+        error[self.free] = np.abs(self.forces_error).max(axis=1)  # [N_free, 3] -> [N_free]
         return error
 
     def _check(self) -> None:
@@ -80,7 +80,7 @@ class Predictions:
         if structures == 0:
             raise UserError("got no structures, expected at least one: is the data set empty?")
         if self.natoms.dtype.kind not in "iu" or (self.natoms < 1).any():
-            raise UserError("natoms: got counts that are no integers or are below 1, expected the atoms per structure")
+            raise UserError("natoms: got counts that are not integers or below 1, expected the atoms per structure")
         if self.free.dtype != bool:
             raise UserError(f"free: got dtype {self.free.dtype}, expected bool (for OC20's `fixed`: fixed == 0)")
         atoms = int(self.natoms.sum())
@@ -92,7 +92,7 @@ class Predictions:
         _same_shape("ids", (len(self.ids),), (structures,), "one per structure")
         for name in ("energy_true", "forces_true"):
             if not np.isfinite(getattr(self, name)).all():
-                raise UserError(f"{name}: got NaN or infinite labels, expected finite ones: mend the data set")
+                raise UserError(f"{name}: got NaN or infinite labels, expected finite ones: fix the data set")
 
 
 def _float64(name: str, values: object) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Everything that an evaluation leaves behind, in one folder."""
+"""Write the results of an evaluation to a folder, and read its metrics back."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from typing import Any
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import is_cut_off, read_record, write_csv, write_record
-from ocp_dc.evaluation.largest import largest_errors
 from ocp_dc.evaluation.metrics import UNITS, error_metrics
 from ocp_dc.evaluation.plots import parity_plot
 from ocp_dc.evaluation.predictions import Predictions
+from ocp_dc.evaluation.worst_structures import largest_errors
 
 
 def write_report(predictions: Predictions, out_dir: str | Path, title: str, overwrite: bool = False) -> dict[str, Any]:
     """Write ``errors.csv``, ``largest_errors.csv``, ``parity.png`` and, last, ``evaluation.json``.
 
     Args:
-        predictions: what was predicted, and the labels.
-        out_dir: the folder, made where it does not exist.
+        predictions: the predictions and the labels.
+        out_dir: the folder; it is made if it does not exist.
         title: the heading of the parity plot.
-        overwrite: replace an evaluation that is there already.
+        overwrite: replace an existing evaluation.
 
     Returns:
-        The metrics, as :func:`ocp_dc.evaluation.metrics.error_metrics` gives them.
+        The metrics of :func:`ocp_dc.evaluation.metrics.error_metrics`.
 
     Raises:
-        UserError: the folder holds an evaluation already, or is no folder.
+        UserError: the folder already has an evaluation, or is a file.
     """
     out_dir = Path(out_dir)
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"{out_dir}: got a file, expected a folder for the evaluation")
     result = out_dir / "evaluation.json"
     if result.exists() and not overwrite and not is_cut_off(result):
-        raise UserError(f"{result}: got an evaluation that is there already; name another folder, or overwrite it")
-    result.unlink(missing_ok=True)  # it vouches for the other files: not while they are being replaced
+        raise UserError(f"{result}: there is already an evaluation; name another folder, or overwrite it")
+    result.unlink(missing_ok=True)  # its presence means that the other files are complete
     metrics = error_metrics(predictions)
     units = metrics["units"]
     rows = [{"metric": name, "value": metrics[name], "unit": unit} for name, unit in units.items()]
@@ -46,14 +46,14 @@ def write_report(predictions: Predictions, out_dir: str | Path, title: str, over
 
 
 def read_evaluation(path: str | Path) -> dict[str, Any]:
-    """Read the metrics of an ``evaluation.json``; null, which stands for a metric that has no value, becomes NaN.
+    """Return the metrics of an ``evaluation.json``; null, the value of an undefined metric, becomes NaN.
 
     Raises:
-        UserError: there is no such file, or it holds no evaluation.
+        UserError: there is no such file, or it is not an evaluation.
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: got no such file, expected an evaluation.json as `ocp-dc evaluate` writes it")
+        raise UserError(f"{path}: got no such file, expected an evaluation.json written by `ocp-dc evaluate`")
     try:
         metrics = read_record(path, "evaluate again with --overwrite")
         return {**{name: _number(metrics[name]) for name in UNITS}, "units": metrics["units"]}

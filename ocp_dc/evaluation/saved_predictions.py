@@ -1,4 +1,4 @@
-"""Predictions as an npz file, to look at them again without the model."""
+"""Save predictions as an npz file and load them again, for further analysis without the model."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ FIELDS = tuple(field.name for field in dataclasses.fields(Predictions))
 
 
 def save_predictions(predictions: Predictions, path: str | Path) -> None:
-    """Write predictions as an npz file with an array for each field; an older file is replaced whole."""
+    """Write predictions as an npz file with an array for each field; an existing file is replaced atomically."""
     write_npz(path, **{name: np.asarray(getattr(predictions, name)) for name in FIELDS})
 
 
 def load_predictions(path: str | Path) -> Predictions:
-    """Read what :func:`save_predictions` wrote, as data.
+    """Return the predictions in a file of :func:`save_predictions`, which is read as data.
 
     Raises:
-        UserError: the file is missing, damaged, or holds no predictions.
-        UnsafeDataError: it holds Python objects.
+        UserError: the file is missing or damaged, or does not hold predictions.
+        UnsafeDataError: the file holds Python objects.
     """
     arrays = load_npz(path, FIELDS)
     if arrays["ids"].ndim != 1 or arrays["ids"].dtype.kind != "U":
         raise UserError(
-            f"{path}: ids: got shape {arrays['ids'].shape} of {arrays['ids'].dtype}, expected names in a row"
+            f"{path}: ids: got shape {arrays['ids'].shape} of {arrays['ids'].dtype}, expected a 1D array of names"
         )
     try:
         return Predictions(

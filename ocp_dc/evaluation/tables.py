@@ -23,7 +23,7 @@ def print_errors(metrics: Metrics, title: str, console: Console | None = None) -
     """Print the error table of one model, in eV, kcal/mol and meV per atom.
 
     Args:
-        metrics: what :func:`ocp_dc.evaluation.metrics.error_metrics` or ``read_evaluation`` returns.
+        metrics: the result of :func:`ocp_dc.evaluation.metrics.error_metrics` or ``read_evaluation``.
         title: the line above the table.
         console: where to print; the terminal by default.
     """
@@ -31,7 +31,7 @@ def print_errors(metrics: Metrics, title: str, console: Console | None = None) -
 
 
 def errors_table(metrics: Metrics, title: str) -> Table:
-    """Return the table that :func:`print_errors` prints."""
+    """Return the error table of one model, as :func:`print_errors` prints it."""
     kcal, mev = energy_in_ev("kcal/mol"), energy_in_ev("meV")
     table = Table(
         title=f"{escape(title)} ({metrics['n_structures']} structures)", box=box.SIMPLE_HEAVY, show_header=False
@@ -45,11 +45,11 @@ def errors_table(metrics: Metrics, title: str) -> Table:
     per_atom = (_number(metrics["energy_per_atom_mae"] / mev), "")
     table.add_row("", "", "eV", "kcal/mol", "meV/atom", style="bold")
     for key, label, third in zip(energy, ("energy, per structure", ""), per_atom, strict=True):
-        table.add_row(label, _kind(key), _number(metrics[key]), _number(metrics[key] / kcal), third)
+        table.add_row(label, _statistic(key), _number(metrics[key]), _number(metrics[key] / kcal), third)
     table.add_section()
     table.add_row("", "", "eV/Å", "kcal/mol/Å", "meV/Å", style="bold")
     for key, label in zip(forces, ("forces, per component", ""), strict=True):
-        table.add_row(label, _kind(key), *(_number(metrics[key] / unit) for unit in (1.0, kcal, mev)))
+        table.add_row(label, _statistic(key), *(_number(metrics[key] / unit) for unit in (1.0, kcal, mev)))
     table.add_row("forces, per atom", "cosine", _number(metrics["forces_cosine"]))
     table.add_section()
     table.add_row("structures within", "EFwT", f"{100 * metrics['efwt']:.4g} %")
@@ -59,18 +59,18 @@ def errors_table(metrics: Metrics, title: str) -> Table:
 
 
 def comparison_table(runs: Mapping[str, Sequence[Metrics]], title: str, unit: str = "eV") -> Table:
-    """Return a table of named runs, energy and forces side by side: mean ± standard deviation over seeds.
+    """Return a table that compares the errors of named runs: mean ± standard deviation over seeds.
 
     Args:
         runs: the metrics of each seed of each run.
         title: the line above the table.
-        unit: the unit of energy, one that :func:`ocp_dc.core.units.energy_in_ev` knows.
+        unit: the unit of energy, one of those of :func:`ocp_dc.core.units.energy_in_ev`.
 
     Raises:
         UserError: there are no runs, a run has no seeds, or the unit is unknown.
     """
     factor = energy_in_ev(unit)
-    # what is shown, its heading, and the number that one of its unit is in the metrics
+    # key of the metric, its heading, and the size of the displayed unit in the unit of the metrics
     columns = (
         ("energy_mae", f"energy MAE\n{unit}", factor),
         ("forces_mae", f"forces MAE\n{unit}/Å", factor),
@@ -81,7 +81,7 @@ def comparison_table(runs: Mapping[str, Sequence[Metrics]], title: str, unit: st
     table.add_column("seeds", justify="right", overflow="fold")
     for _, heading, _ in columns:
         table.add_column(heading, justify="right", overflow="fold")
-    for name, seeds in _checked(runs).items():
+    for name, seeds in _check_runs(runs).items():
         cells = [mean_and_spread([seed[key] / size for seed in seeds]) for key, _, size in columns]
         table.add_row(escape(name), str(len(seeds)), *cells)
     table.caption = "energy per structure, forces per component; mean ± standard deviation over seeds"
@@ -89,15 +89,15 @@ def comparison_table(runs: Mapping[str, Sequence[Metrics]], title: str, unit: st
 
 
 def comparison_rows(runs: Mapping[str, Sequence[Metrics]]) -> list[dict[str, object]]:
-    """Return the same comparison as rows of a CSV file, in the metrics' own units (eV, eV/Å).
+    """Return the same comparison as rows of a CSV file, in the units of the metrics (eV, eV/Å).
 
-    ``<metric>_std`` is the sample standard deviation over seeds, empty where there is one seed.
+    ``<metric>_std`` is the sample standard deviation over seeds; it is empty for a single seed.
 
     Raises:
         UserError: there are no runs, or a run has no seeds.
     """
     rows: list[dict[str, object]] = []
-    for name, seeds in _checked(runs).items():
+    for name, seeds in _check_runs(runs).items():
         row: dict[str, object] = {"run": name, "seeds": len(seeds)}
         for key, unit in seeds[0]["units"].items():
             if key == "n_structures":
@@ -110,7 +110,7 @@ def comparison_rows(runs: Mapping[str, Sequence[Metrics]]) -> list[dict[str, obj
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
-    """Return ``mean ± standard deviation`` with two digits of the latter; a single value with four digits.
+    """Return ``mean ± standard deviation`` with two digits of the deviation; a single value with four digits.
 
     >>> mean_and_spread([0.10, 0.12, 0.14])
     '0.120 ± 0.020'
@@ -133,11 +133,11 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _kind(key: str) -> str:
+def _statistic(key: str) -> str:
     return key.rpartition("_")[2].upper()
 
 
-def _checked(runs: Mapping[str, Sequence[Metrics]]) -> Mapping[str, Sequence[Metrics]]:
+def _check_runs(runs: Mapping[str, Sequence[Metrics]]) -> Mapping[str, Sequence[Metrics]]:
     if not runs:
         raise UserError("got no runs to compare, expected at least one")
     for name, seeds in runs.items():

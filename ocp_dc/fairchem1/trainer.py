@@ -26,11 +26,11 @@ from ocp_dc.fairchem1.train import (
     scale_factors,
 )
 from ocp_dc.fairchem1.train.collate import collate
-from ocp_dc.fairchem1.train.model_boundaries import bounded, has_boundaries
+from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries, has_boundaries
 from ocp_dc.fairchem1.train.resolved_config import check_sources, resolve_config
 from ocp_dc.fairchem1.train.run_listeners import ADVICE
 from ocp_dc.fairchem1.train.state_trainer import StateTrainer
-from ocp_dc.fairchem1.train.transform import NAME, arm
+from ocp_dc.fairchem1.train.transform import TRANSFORM_NAME, attach_rescaling
 from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling
 from ocp_dc.training import gains, records
@@ -88,7 +88,7 @@ class DCTrainer(StateTrainer):
             super().load_datasets()
         self.config["dataset"] = configured
         if getattr(self, "relax_dataset", None) is not None:
-            arm(self.relax_dataset, None)  # relaxed structures are compared in physical units
+            attach_rescaling(self.relax_dataset, None)  # relaxed structures are compared in physical units
 
     def get_dataloader(self, dataset: Any, sampler: Any, workers: int | None = None) -> DataLoader:
         """Return fairchem's loader, with its own generator and a faster collater.
@@ -120,15 +120,15 @@ class DCTrainer(StateTrainer):
     # ---- label rescaling -----------------------------------------------------------------------------------------
 
     def _label_options(self) -> LabelOptions | None:
-        block = (self.config["dataset"].get("transforms") or {}).get(NAME)
-        return None if block is None else LabelOptions.from_block(block, f"dataset.train.transforms.{NAME}")
+        block = (self.config["dataset"].get("transforms") or {}).get(TRANSFORM_NAME)
+        return None if block is None else LabelOptions.from_block(block, f"dataset.train.transforms.{TRANSFORM_NAME}")
 
     def set_label_rescaling(self, rescaling: LabelRescaling | None) -> None:
         """Take fitted numbers into use, for the data sets as well as for predictions."""
         self.state.label_rescaling = rescaling
         for dataset in (self.train_dataset, self.val_dataset, self.test_dataset):
             if dataset is not None:
-                arm(dataset, rescaling)
+                attach_rescaling(dataset, rescaling)
 
     def fit_label_rescaling(self) -> None:
         """Fit center and scale on the training set, once, on the first rank; every rank gets the same numbers."""
@@ -149,7 +149,7 @@ class DCTrainer(StateTrainer):
     def _forward(self, batch: Any) -> dict[str, torch.Tensor]:
         """Return the predictions for a batch, given to the model with the boundaries that its structures have."""
         batch_check.check_batch(self._unwrapped_model, batch)
-        seen = bounded(self._unwrapped_model, batch)
+        seen = adapt_boundaries(self._unwrapped_model, batch)
         batch.to(self.device)  # in place: the loss reads labels from it
         with loss_and_metrics.output_errors():
             return super()._forward(seen)

@@ -1,4 +1,4 @@
-"""The fit of label rescaling: one pass over the training labels, in float64."""
+"""Fit the label rescaling: one pass over the training labels, in float64."""
 
 from __future__ import annotations
 
@@ -11,29 +11,31 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.labels.options import LabelOptions
 from ocp_dc.labels.rescaling import LabelRescaling
 
-# One structure's labels: atomic numbers (n,), energy in eV, forces (n, 3) in eV/Å of the free atoms only.
+# The labels of one structure: atomic numbers [N], energy in eV, forces [N_free, 3] in eV/Å of the free atoms only.
 Labels = tuple[np.ndarray, float, np.ndarray]
 
 
 def needs_data(options: LabelOptions) -> bool:
-    """Whether the block leaves anything to be fitted."""
+    """Return whether the center or the scale must be fitted to training labels."""
     return options.center != "none" or options.fixed_scale() is None
 
 
 def fit(options: LabelOptions, labels: Iterable[Labels] = ()) -> LabelRescaling:
-    """Fit centre and scale.
+    """Fit center and scale to the training labels.
 
-    The per-element references are the minimum-norm least-squares solution of composition · references = energy over
-    all structures. Structures of one composition share a row of that system, so that memory grows with the number of
-    compositions and not of structures: the row is weighted by the square root of their count, which leaves the
-    solution as it is.
+    The reference energies per element are the minimum-norm least-squares solution of composition · references = energy
+    over all structures. Structures of the same composition share a row of that system, weighted by the square root of
+    their number, so that memory grows with the number of compositions; the solution is the same.
 
     Args:
         options: the ``label_rescaling:`` block.
-        labels: the training labels; not touched where nothing needs them.
+        labels: the training labels; not read if nothing is fitted.
+
+    Returns:
+        The fitted rescaling. Its scale C, in eV, divides the energies and the forces alike.
 
     Raises:
-        UserError: there are no labels, one is not finite, or the scale comes from forces and there are none above zero.
+        UserError: there are no labels, one is not finite, or the scale is fitted to forces and all of them are zero.
     """
     scale = options.fixed_scale()
     if not needs_data(options):
@@ -41,9 +43,9 @@ def fit(options: LabelOptions, labels: Iterable[Labels] = ()) -> LabelRescaling:
         return LabelRescaling(scale=scale)
 
     structures = 0
-    compositions: dict[bytes, tuple[np.ndarray, int, float]] = {}  # counts per Z, structures, sum of energies
+    compositions: dict[bytes, tuple[np.ndarray, int, float]] = {}  # atoms per element, structures, sum of energies
     squares, components = 0.0, 0
-    shift = 0.0  # the first energy: sums of differences lose no digits to a large common offset
+    shift = 0.0  # the first energy; sums of differences from it keep their digits under a large common offset
     for numbers, energy, forces in labels:
         if not np.isfinite(energy) or not np.isfinite(forces).all():
             raise UserError(f"label_rescaling: training sample {structures} has a label that is not finite")
@@ -57,16 +59,16 @@ def fit(options: LabelOptions, labels: Iterable[Labels] = ()) -> LabelRescaling:
         squares += float(np.square(forces, dtype=np.float64).sum())
         components += forces.size
     if structures == 0:
-        raise UserError("label_rescaling: the training set is empty, so that there is nothing to fit")
+        raise UserError("label_rescaling: the training set is empty, so there is nothing to fit")
     if scale is None:
         if components == 0:
             raise UserError(
-                "label_rescaling.scale: forces_rms needs forces of free atoms, and there are none; give a number"
+                "label_rescaling.scale: forces_rms needs forces on free atoms, but there are none; give a number"
             )
         scale = float(np.sqrt(squares / components))
         if scale == 0.0:
             raise UserError(
-                "label_rescaling.scale: forces_rms is 0 since every force of the training set vanishes; give a number"
+                "label_rescaling.scale: forces_rms is 0 because every force in the training set is 0; give a number"
             )
     if options.center == "composition":
         return LabelRescaling(scale=scale, references=_references(list(compositions.values()), shift))
@@ -76,11 +78,11 @@ def fit(options: LabelOptions, labels: Iterable[Labels] = ()) -> LabelRescaling:
 
 def _references(rows: list[tuple[np.ndarray, int, float]], shift: float) -> torch.Tensor:
     size = max(len(counts) for counts, _, _ in rows)
-    composition = np.zeros((len(rows), size))  # (compositions, Z_max + 1)
+    composition = np.zeros((len(rows), size))  # [compositions, Z_max + 1]
     for row, (counts, _, _) in zip(composition, rows, strict=True):
         row[: len(counts)] = counts
-    weights = np.sqrt([seen for _, seen, _ in rows])  # (compositions,)
-    energies = np.array([total / seen + shift for _, seen, total in rows])  # (compositions,) eV
+    weights = np.sqrt([seen for _, seen, _ in rows])  # [compositions]
+    energies = np.array([total / seen + shift for _, seen, total in rows])  # [compositions], eV
     present = composition.any(axis=0)
     solution = np.linalg.lstsq(composition[:, present] * weights[:, None], energies * weights, rcond=None)[0]
     references = np.full(size, np.nan)

@@ -20,37 +20,39 @@ class LabelOptions:
 
     center: str = option(
         "none",
-        help="what the energy loses: nothing, the mean, or per-element references by minimum-norm least squares",
+        help="subtracted from the energy: nothing, the mean, or reference energies per element (minimum-norm fit)",
         choices=("none", "mean", "composition"),
     )
     scale: float | str = option(
-        1.0, help="the constant C: a number in eV, a text such as '1e6 kcal/mol', or forces_rms (in eV/Å, from the fit)"
+        1.0,
+        help="the number C that divides energies and forces: in eV, or text such as '1e6 kcal/mol', or forces_rms "
+        "(fitted: the root mean square of the force components in eV/Å)",
     )
 
     @classmethod
     def from_block(cls, block: Mapping[str, Any] | None, path: str = "label_rescaling") -> LabelOptions:
-        """Read the block of a config.
+        """Return the options of a config's block.
 
         Raises:
-            UserError: an unknown key or value, or a scale that is zero, negative, out of range or in an unknown unit.
+            UserError: a key or value is unknown, or the scale is not positive, out of range or in an unknown unit.
         """
         options = parse(cls, block, path)
         options.fixed_scale(path)
         return options
 
     def fixed_scale(self, path: str = "label_rescaling") -> float | None:
-        """Return the scale in eV, or None where it comes from the fit."""
+        """Return the scale in eV, or None if it is fitted."""
         if self.scale == FORCES_RMS:
             return None
         if isinstance(self.scale, str) and (hint := nearest(self.scale, [FORCES_RMS])):
             raise UserError(
-                f"{path}.scale: got {self.scale!r}, expected a number in eV, a text such as '1e6 kcal/mol', or "
+                f"{path}.scale: got {self.scale!r}, expected a number in eV, text such as '1e6 kcal/mol', or "
                 f"{FORCES_RMS}.{hint}"
             )
         scale = positive_energy(self.scale, f"{path}.scale")
         if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
             raise UserError(
-                f"{path}.scale: got {self.scale!r}, expected from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} eV; beyond "
-                "it float32 loses the labels"
+                f"{path}.scale: got {self.scale!r}, expected from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} eV, for "
+                "float32 cannot represent the labels beyond that range"
             )
         return scale

@@ -1,4 +1,4 @@
-"""Label rescaling: one object that centres and scales labels, and brings predictions back to physical units."""
+"""Center and scale labels, and convert predictions back to physical units."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ocp_dc.core.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class LabelRescaling:
-    """Energy and forces divided by one constant, the energy centred before that (arXiv 2310.01649, section 3).
+    """Division of centered energies and of forces by one number C (arXiv 2310.01649, section 3).
 
-    With energy E and forces F in physical units, the scaled labels are ``(E - centre) / scale`` and ``F / scale``.
-    One scale for both keeps F = -dE/dx true on the scaled labels. The arithmetic is in float64.
+    With energy E and forces F in physical units, the scaled labels are ``(E - center) / C`` and ``F / C``. The same C
+    for both keeps F = -dE/dx true for the scaled labels. The arithmetic is in float64.
 
     Args:
-        scale: the constant C, in eV.
-        mean: what every structure's energy loses, in eV.
-        references: energy per element in eV, (Z_max + 1,) float64, NaN for elements that the fit has not seen; None
-            where the centre does not depend on the composition.
+        scale: the number C, in eV.
+        mean: the part of the center that is the same for every structure, in eV.
+        references: energy per element in eV, float64 ``[Z_max + 1]``, NaN for elements that are not in the training
+            set; None if the center does not depend on the composition.
     """
 
     scale: float
@@ -31,15 +31,15 @@ class LabelRescaling:
     def center(
         self, atomic_numbers: torch.Tensor, batch: torch.Tensor | None = None, structures: int = 1
     ) -> torch.Tensor:
-        """Return the centre of each structure's energy in eV, (structures,) float64.
+        """Return the center of each structure's energy in eV, float64 ``[B]``.
 
         Args:
-            atomic_numbers: (atoms,) integers of any kind.
-            batch: (atoms,) the structure of each atom; None for a single structure.
-            structures: how many structures there are.
+            atomic_numbers: ``[N]`` integers of any kind.
+            batch: ``[N]`` the structure of each atom; None for a single structure.
+            structures: the number of structures B.
 
         Raises:
-            UserError: an element that the fit has not seen.
+            UserError: an element was not in the training set.
         """
         centers = torch.full((structures,), self.mean, dtype=torch.float64, device=atomic_numbers.device)
         if self.references is None:
@@ -47,24 +47,24 @@ class LabelRescaling:
         numbers = atomic_numbers.long()
         references = self.references.to(atomic_numbers.device)
         inside = numbers < len(references)
-        per_atom = references[numbers.where(inside, 0)].where(inside, torch.nan)  # (atoms,)
+        per_atom = references[numbers.where(inside, 0)].where(inside, torch.nan)  # [N]
         if bool(per_atom.isnan().any()):
             unseen = sorted(set(numbers[per_atom.isnan()].tolist()))
             seen = (~self.references.isnan()).nonzero().flatten().tolist()
             raise UserError(
-                f"label_rescaling: no reference energy for atomic numbers {unseen}; the training set held {seen}. "
-                "Train on data that hold these elements, or use center: mean or none"
+                f"label_rescaling: no reference energy for atomic numbers {unseen}; the training set has {seen}. "
+                "Train on data with these elements, or use center: mean or none"
             )
         if batch is None:
             batch = torch.zeros_like(numbers)
-        return centers.index_add(0, batch, per_atom)  # (structures,) += sum over atoms
+        return centers.index_add(0, batch, per_atom)  # [B] += sum over atoms
 
     def scale_energy(self, energy: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
-        """Return ``(energy - centre) / scale`` in float64; energy in eV, any shape that ``centers`` broadcasts to."""
+        """Return ``(energy - center) / C`` in float64; energy in eV, any shape that ``centers`` broadcasts to."""
         return (energy.double() - centers) / self.scale
 
     def scale_forces(self, forces: torch.Tensor) -> torch.Tensor:
-        """Return ``forces / scale`` in float64; forces in eV/Å, any shape."""
+        """Return ``forces / C`` in float64; forces in eV/Å, any shape."""
         return forces.double() / self.scale
 
     def physical_energy(self, scaled: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
@@ -81,15 +81,15 @@ class LabelRescaling:
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> LabelRescaling:
-        """Build the object from what :meth:`state_dict` returned."""
+        """Return the object whose :meth:`state_dict` was saved."""
         references = None if state["references"] is None else state["references"].double()
         return cls(scale=float(state["scale"]), mean=float(state["mean"]), references=references)
 
     def __str__(self) -> str:
-        """One line: the scale and the centre with their units."""
+        """Return the scale and the center with their units, in one line."""
         if self.references is None:
-            centre = f"{self.mean:.6f} eV"
+            center = f"{self.mean:.6f} eV"
         else:
             known = [(z, float(e)) for z, e in enumerate(self.references.tolist()) if e == e]
-            centre = "{" + ", ".join(f"Z={z}: {energy:.4f} eV" for z, energy in known) + "}"
-        return f"label rescaling: scale {self.scale:.6g} eV, centre {centre}"
+            center = "{" + ", ".join(f"Z={z}: {energy:.4f} eV" for z, energy in known) + "}"
+        return f"label rescaling: scale {self.scale:.6g} eV, center {center}"

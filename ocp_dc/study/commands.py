@@ -37,21 +37,21 @@ def run_study(
     """Plan a study, make the runs that have no result yet, and write the report.
 
     Args:
-        study: its YAML, or the name of one that ships.
-        out: its folder; runs that lie there are taken as they are.
+        study: the YAML file of the study, or the name of a study that ships with the package.
+        out: its folder; finished runs in it are kept.
         choices: budget, data sets, models, arms and seeds.
-        command: what the user typed, for the report.
-        jobs: runs at a time on this machine.
-        threads: threads of each.
-        cpu: stay on the CPU where there is a GPU.
-        dry_run: plan and list the runs, and start none.
+        command: the command line, for the report.
+        jobs: number of runs at a time on this machine.
+        threads: threads of each run.
+        cpu: use the CPU even if there is a GPU.
+        dry_run: plan and list the runs without starting any.
         submit: parameters of the queue as KEY=VALUE, to submit jobs instead of running here.
 
     Returns:
-        0; 3 where runs failed.
+        The exit status: 0, or 3 if runs failed.
 
     Raises:
-        UserError: the study does not hold, or another process works in the folder.
+        UserError: the study has an error, or another process works in the folder.
     """
     console = Console()
     for name, value in (("--jobs", jobs), ("--threads", threads)):
@@ -60,7 +60,7 @@ def run_study(
     if submit is not None:
         from ocp_dc.study.cluster import parse_settings
 
-        parse_settings(submit)  # before anything is made
+        parse_settings(submit)  # find errors before writing anything
     out = out.absolute()
     if out.is_file():
         raise UserError(f"--out {out}: is a file; expected a folder for the study")
@@ -68,25 +68,25 @@ def run_study(
         plan = make_plan(read_study(study), out, choices)
         folders = {run.id: RunFolder(out / "runs" / run.id) for run in plan.runs}
         if dry_run:
-            console.print(_listing(plan, folders))
+            console.print(_run_table(plan, folders))
             return 0
-        _write(plan, out, folders, command)
+        _write_study(plan, out, folders, command)
         waiting = [run for run in plan.runs if folders[run.id].read("result.json") is None]
         if submit is not None:
             from ocp_dc.study.cluster import submit_all
 
             submit_all([folders[run.id] for run in waiting], out / "jobs", submit, cpu=cpu)
             return 0
-        _run_here(plan, waiting, folders, Machine.found(jobs, threads, cpu), console)
+        _run_here(plan, waiting, folders, Machine.detect(jobs, threads, cpu), console)
     report_study(out)
     return _failures(plan, folders, console)
 
 
 def report_study(out: Path) -> None:
-    """Print the report of a study's folder, and write it there.
+    """Print the report of a study, and write it to the study's folder.
 
     Raises:
-        UserError: the folder holds no study.
+        UserError: the folder has no study.
     """
     from ocp_dc.study.report import print_report, write_report
     from ocp_dc.study.results import read_results
@@ -109,13 +109,13 @@ def _run_here(
         with View(plan.engine, lengths, total - len(waiting), console) as view:
             run_all([folders[run.id] for run in waiting], machine, view)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("the same command goes on with the runs that are not done") from None
+        raise KeyboardInterrupt("the same command continues with the runs that are not done") from None
 
 
-def _write(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str) -> None:
-    """Write what the study is, and every run that has no folder yet, or one that says something else.
+def _write_study(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str) -> None:
+    """Write the description of the study, and every run whose folder is missing or differs from the plan.
 
-    A config may name any code: what runs is the user's study, whoever made the folder that it goes on in.
+    A config may name any code. So an existing folder, which somebody else may have made, must match the user's study.
     """
     for run in plan.runs:
         folder = folders[run.id]
@@ -125,7 +125,7 @@ def _write(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str
         if not is_new and (folder.read("result.json") is not None or folder.holds(description, run.config)):
             continue
         if not is_new:
-            logging.warning(f"{folder.path}: its config.yml or run.json is not what the study asks for: written anew")
+            logging.warning(f"{folder.path}: its config.yml or run.json differs from the study and is rewritten")
         folder.write(description, run.config)
     options = plan.study.options
     study = {
@@ -133,9 +133,9 @@ def _write(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str
         "title": options.title or plan.study.path.stem,
         "question": options.question,
         "baseline": plan.study.baseline,
-        "arms": {arm.name: _described(arm) for arm in plan.study.arms},
+        "arms": {arm.name: _describe_arm(arm) for arm in plan.study.arms},
         "models": list(dict.fromkeys(run.model for run in plan.runs)),
-        "data": {name: _described_data(plan, name) for name in plan.data},
+        "data": {name: _describe_data(plan, name) for name in plan.data},
         "seeds": list(plan.seeds),
         "budget": str(plan.budget),
         "command": command,
@@ -144,7 +144,7 @@ def _write(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str
     write_record(out / "study.json", study)
 
 
-def _described(arm: ArmSpec) -> str:
+def _describe_arm(arm: ArmSpec) -> str:
     parts = [f"{key}: {_short(value)}" for _, changes in arm.changes for key, value in changes.items()]
     return "; ".join([*([f"base: {arm.base}"] if arm.base else []), *parts]) or "no changes"
 
@@ -155,12 +155,12 @@ def _short(value: Any) -> str:
     return str(value)
 
 
-def _described_data(plan: Plan, name: str) -> str:
+def _describe_data(plan: Plan, name: str) -> str:
     run = next(run for run in plan.runs if run.data == name)
-    return plan.engine.described_data(run.config, run.test)
+    return plan.engine.describe_data(run.config, run.test)
 
 
-def _listing(plan: Plan, folders: Mapping[str, RunFolder]) -> Table:
+def _run_table(plan: Plan, folders: Mapping[str, RunFolder]) -> Table:
     table = Table(title=f"{escape(plan.study.options.title)}: {len(plan.runs)} runs, {plan.budget} each")
     for heading in ("model", "data", "arm", "seed", plan.engine.x, "state"):
         table.add_column(heading)
@@ -178,11 +178,11 @@ def _failures(plan: Plan, folders: Mapping[str, RunFolder], console: Console) ->
         folder = folders[run.id]
         if (failure := folder.read("failure.json")) is not None:
             failed[run.id] = failure["message"]
-        elif folder.read("result.json") is None:  # its disk was full, say
-            failed[run.id] = f"it ended without a result; {folder.path / 'log.txt'} may say why"
+        elif folder.read("result.json") is None:  # for example because its disk was full
+            failed[run.id] = f"it ended without a result; see {folder.path / 'log.txt'}"
     for name, why in failed.items():
         console.print(f"failed: {name}: {why}", style="red", soft_wrap=True, markup=False)
     if not failed:
         return 0
-    console.print("the same command tries the failed runs again", style="red")
+    console.print("the same command repeats the failed runs", style="red")
     return 3

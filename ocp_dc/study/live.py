@@ -1,4 +1,4 @@
-"""The live view of a study: runs done, what each running one has reached, and the time left."""
+"""Show the progress of a study: runs done, the progress of each running one, and the time left."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from rich.text import Text
 from ocp_dc.study.engines.engine import Engine
 from ocp_dc.study.folders import RunFolder
 
-EVERY = 1.0  # seconds between two looks at the running ones
+INTERVAL = 1.0  # seconds between two updates
 
 
 class View:
-    """Shows a study in a terminal as it runs; elsewhere it prints a line for each run that ends.
+    """Live view of a study in a terminal; elsewhere, one printed line for each run that ends.
 
     Args:
-        by: what trains the runs.
-        lengths: how far each run goes, by the name of its folder; with them a run's share is known.
-        done: how many runs of the study had ended before.
+        engine: the engine of the runs.
+        lengths: the length of each run, by the name of its folder.
+        done: the number of runs of the study that were done before.
         console: where to print; the terminal by default.
     """
 
-    def __init__(self, by: Engine, lengths: Mapping[str, int], done: int = 0, console: Console | None = None) -> None:
-        self.by = by
+    def __init__(
+        self, engine: Engine, lengths: Mapping[str, int], done: int = 0, console: Console | None = None
+    ) -> None:
+        self.engine = engine
         self.lengths = lengths
         self.done = self.done_before = done
         self.console = console or Console()
@@ -49,13 +51,13 @@ class View:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def started(self, folder: RunFolder) -> None:
-        """Take a run in."""
+    def add_run(self, folder: RunFolder) -> None:
+        """Add a run that has started."""
         self.running.append(folder)
         self.shares_at_start[folder.path.name] = self._share(folder)[0]
 
-    def ended(self, folder: RunFolder) -> None:
-        """Take a run out, and print how it ended."""
+    def end_run(self, folder: RunFolder) -> None:
+        """Remove a run that has ended, and print how it ended."""
         self.running.remove(folder)
         name = folder.path.name
         result, failure = folder.read("result.json"), folder.read("failure.json")
@@ -69,16 +71,16 @@ class View:
         self.console.print(Text(f"[{count}] {name}: {ending}"), soft_wrap=True)
 
     def refresh(self) -> None:
-        """Draw the view again, where there is one."""
-        if self._live.is_started and time.monotonic() - self._looked >= EVERY:
+        """Update the view, if it is shown and ``INTERVAL`` has passed."""
+        if self._live.is_started and time.monotonic() - self._looked >= INTERVAL:
             self._looked = time.monotonic()
             self._live.update(self.render(), refresh=True)
 
     def render(self) -> RenderableType:
-        """Return the view."""
+        """Return the content of the view."""
         total = len(self.lengths) + self.done_before
         table = Table(box=box.SIMPLE, show_header=True, expand=False)
-        for heading in ("running", "", self.by.x, "training loss"):
+        for heading in ("running", "", self.engine.x, "training loss"):
             table.add_column(heading, overflow="fold")
         work = self.done - self.done_before + self.failed * 1.0
         for folder in self.running:
@@ -95,11 +97,11 @@ class View:
         return Group(head, table)
 
     def _share(self, folder: RunFolder) -> tuple[float, str]:
-        """Return how much of a run's epochs are trained, and its last training loss."""
-        columns = self.by.columns(folder)
+        """Return the share of a run that is done, and its last training loss."""
+        columns = self.engine.columns(folder)
         if not columns:
             return 0.0, ""
-        share = float(columns[self.by.x][-1]) / self.lengths[folder.path.name]
+        share = float(columns[self.engine.x][-1]) / self.lengths[folder.path.name]
         return min(share, 1.0), f"{columns['train_loss'][-1]:.4g}"
 
 

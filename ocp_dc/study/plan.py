@@ -1,4 +1,4 @@
-"""The runs that a study stands for: each with its resolved config and a stable identifier, checked beforehand."""
+"""Plan the runs of a study: each with its resolved and checked config and a stable identifier."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ocp_dc.core.config_names import find_config
 from ocp_dc.core.digests import text_digest
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.study.deltas import apply_changes
-from ocp_dc.study.engines import engine
-from ocp_dc.study.engines.engine import Engine, Facts
+from ocp_dc.study.engines import get_engine
+from ocp_dc.study.engines.engine import Engine, ModelFacts
 from ocp_dc.study.options import (
     BUDGET_KINDS,
     BudgetOptions,
@@ -29,13 +29,16 @@ from ocp_dc.study.spec import ArmSpec, Study
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run to be made.
+    """A planned run.
 
     Args:
-        id: model, data set, arm, seed and a digest of all that the run depends on.
-        model, data, arm, seed: what it is.
-        config: what the engine gets.
-        test: what the run is tested on.
+        id: model, data set, arm, seed, and a digest of everything on which the run depends.
+        model: name of the model.
+        data: name of the data set.
+        arm: name of the arm.
+        seed: the seed.
+        config: the config for the engine.
+        test: the test set.
         fits_scales: whether scale factors are fitted first.
     """
 
@@ -51,7 +54,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A study as it will run: the budget, the data sets, the seeds, and every run."""
+    """The plan of a study: the budget, the data sets, the seeds, and every run."""
 
     study: Study
     budget: BudgetOptions
@@ -61,15 +64,16 @@ class Plan:
 
     @property
     def engine(self) -> Engine:
-        """What trains the runs."""
-        return engine(self.study.options.engine)
+        """The engine of the runs."""
+        return get_engine(self.study.options.engine)
 
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """What the command line chooses of a study: a budget in words; data sets, models, arms and seeds where given.
+    """The parts of a study selected on the command line: a budget as text; data sets, models, arms and seeds.
 
-    The baseline comes with any choice of arms.
+    Without a selection, the first data set and all models, arms and seeds of the study are used. The baseline is part
+    of any selection of arms.
     """
 
     budget: str = "full"
@@ -84,66 +88,63 @@ def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
 
     Args:
         study: the study.
-        out: its folder; bundled samples are prepared there, and step times are kept.
-        choices: what the command line chooses.
+        out: its folder, in which bundled samples are prepared and step times are stored.
+        choices: the selection on the command line.
 
     Raises:
-        UserError: a config does not hold, surgery cannot do what an arm asks for, two arms are the same run, or arms
+        UserError: a config has an error, surgery cannot do what an arm asks for, two arms are the same run, or arms
             differ in how forces are derived.
     """
-    by = engine(study.options.engine)
-    budget = _budget(study, by, choices.budget)
+    engine = get_engine(study.options.engine)
+    budget = _budget(study, engine, choices.budget)
     seeds = tuple(choices.seeds or budget.seeds or study.options.seeds)
     check_seeds(seeds, "--seeds")
-    data = _chosen_data(study, by, choices.data)
+    data = _select_data(study, engine, choices.data)
     for name in choices.models:
         if name not in study.models:
             raise unknown_name("model in --models", name, study.models)
-    study = dataclasses.replace(study, arms=_chosen_arms(study, choices.arms))
+    study = dataclasses.replace(study, arms=_select_arms(study, choices.arms))
     runs: list[Run] = []
     for model in choices.models or study.models:
         for name, options in data.items():
             arms = [arm for arm in study.arms if study.includes(model, arm)]
-            cases = {arm.name: _case(study, model, arm, name, options, budget, out) for arm in arms}
-            _check_different(by, cases, f"{model} on {name}")
+            cases = {arm.name: _make_case(study, model, arm, name, options, budget, out) for arm in arms}
+            _check_different(engine, cases, f"{model} on {name}")
             if "gradients" not in (study.options.may_differ or ()):
                 _check_equal_terms(cases, f"{model} on {name}")
             if budget.minutes is not None:
-                cases = _timed(by, cases, budget, out)
-            runs += [_run(by, model, name, arm, seed, case) for seed in seeds for arm, case in cases.items()]
+                cases = _with_step_times(engine, cases, budget, out)
+            runs += [_make_run(engine, model, name, arm, seed, case) for seed in seeds for arm, case in cases.items()]
     return Plan(study, budget, data, seeds, tuple(runs))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Case:
-    """An arm of one model on one data set: its config, its test set, and what building the model told."""
+    """An arm of one model on one data set: its config, its test set, and the facts about its model."""
 
     config: dict[str, Any]
     test: dict[str, Any]
-    facts: Facts
+    facts: ModelFacts
 
 
-def _budget(study: Study, by: Engine, text: str) -> BudgetOptions:
+def _budget(study: Study, engine: Engine, text: str) -> BudgetOptions:
     if text == "smoke":
         own = study.options.smoke or {}
-        replaced = {
-            *own,
-            *(BUDGET_KINDS if set(BUDGET_KINDS) & set(own) else ()),
-        }  # 20 steps take the place of 2 epochs
-        smoke = {key: value for key, value in by.smoke.items() if key not in replaced}
-        return budget_options({**smoke, **own}, "smoke", by.budgets)
-    if study.options.smoke:  # no mistake waits in a block that this budget does not read
-        budget_options({**by.smoke, **study.options.smoke}, "smoke", by.budgets)
+        replaced = {*own, *(BUDGET_KINDS if set(BUDGET_KINDS) & set(own) else ())}  # 20 steps replace 2 epochs
+        smoke = {key: value for key, value in engine.smoke.items() if key not in replaced}
+        return budget_options({**smoke, **own}, "smoke", engine.budgets)
+    if study.options.smoke:  # check the block even if this budget does not use it
+        budget_options({**engine.smoke, **study.options.smoke}, "smoke", engine.budgets)
     block = budget_from_text(text)
     if block is not None:
-        return budget_options(block, "--budget", by.budgets)
+        return budget_options(block, "--budget", engine.budgets)
     if study.options.budget is None:
-        raise UserError(f"{study.path}: budget is missing; expected such as budget: {{{by.budgets[0]}: 30}}")
-    return budget_options(study.options.budget, kinds=by.budgets)
+        raise UserError(f"{study.path}: budget is missing; expected, for example, budget: {{{engine.budgets[0]}: 30}}")
+    return budget_options(study.options.budget, kinds=engine.budgets)
 
 
-def _chosen_arms(study: Study, chosen: Sequence[str]) -> tuple[ArmSpec, ...]:
-    """Return the arms that a command line chooses, and the baseline, in the order of the study."""
+def _select_arms(study: Study, chosen: Sequence[str]) -> tuple[ArmSpec, ...]:
+    """Return the arms selected on the command line, and the baseline, in the order of the study."""
     names = [arm.name for arm in study.arms]
     for name in chosen:
         if name not in names:
@@ -151,9 +152,9 @@ def _chosen_arms(study: Study, chosen: Sequence[str]) -> tuple[ArmSpec, ...]:
     return tuple(arm for arm in study.arms if not chosen or arm.name in (*chosen, study.baseline))
 
 
-def _chosen_data(study: Study, by: Engine, chosen: Sequence[str]) -> dict[str, DataOptions]:
-    """Return the data sets that a command line chooses: names of the study's, or folders or files, or NAME=PATH."""
-    known = {str(name): block for name, block in (study.options.data or by.default_data).items()}
+def _select_data(study: Study, engine: Engine, chosen: Sequence[str]) -> dict[str, DataOptions]:
+    """Return the data sets selected on the command line by a name of the study, a path, or NAME=PATH."""
+    known = {str(name): block for name, block in (study.options.data or engine.default_data).items()}
     data: dict[str, DataOptions] = {}
     for text in chosen or list(known)[:1]:
         name, _, path = text.partition("=")
@@ -164,29 +165,29 @@ def _chosen_data(study: Study, by: Engine, chosen: Sequence[str]) -> dict[str, D
             data[Path(name).name] = dataclasses.replace(options, path=path or text, sample=None)
         else:
             raise UserError(
-                f"--data {text}: no data set of the study ({', '.join(known)}) and no folder; give a folder as "
-                "`ocp-dc prepare` makes it"
+                f"--data {text}: neither a data set of the study ({', '.join(known)}) nor a folder; give a folder made "
+                "by `ocp-dc prepare`"
             )
     return data
 
 
-def _case(
+def _make_case(
     study: Study, model: str, arm: ArmSpec, data: str, options: DataOptions, budget: BudgetOptions, out: Path
 ) -> _Case:
-    by = engine(study.options.engine)
+    engine = get_engine(study.options.engine)
     where = f"{study.path.name}, arm {arm.name!r}, model {model!r}"
     try:
         base = str(arm.base or study.options.base).replace("{model}", model).replace("{configs}", options.configs)
         beside = study.path.parent / base
-        config = by.load(beside if beside.exists() else find_config(base, "the config that an arm starts from"))
+        config = engine.load(beside if beside.exists() else find_config(base, "the config that an arm starts from"))
         steps = (("common", study.options.common), (f"models.{model}", study.models[model]))
         every = (*steps, (f"data.{data}.changes", options.changes), *arm.changes)
         for path, changes in every:
             config = apply_changes(config, changes, path)
-        config, test = by.place(config, data, options, budget, out)
+        config, test = engine.place(config, data, options, budget, out)
         if budget.minutes is None:
-            config = by.with_budget(config, budget)
-        return _Case(config, test, by.check(config, [key for _, changes in every for key in changes or ()]))
+            config = engine.with_budget(config, budget)
+        return _Case(config, test, engine.check(config, [key for _, changes in every for key in changes or ()]))
     except UserError as error:
         written = {key: value for _, changes in arm.changes for key, value in changes.items()}
         replaced = [key for key, value in written.items() if "." not in key and isinstance(value, Mapping)]
@@ -196,13 +197,13 @@ def _case(
         raise UserError(f"{where}: {error}{hint}") from error
 
 
-def _check_different(by: Engine, cases: Mapping[str, _Case], where: str) -> None:
+def _check_different(engine: Engine, cases: Mapping[str, _Case], where: str) -> None:
     seen: dict[str, str] = {}
     for arm, case in cases.items():
-        other = seen.setdefault(by.meaning(case.config), arm)
+        other = seen.setdefault(engine.fingerprint(case.config), arm)
         if other != arm:
             raise UserError(
-                f"{where}: the arms {other!r} and {arm!r} are the same run; take one out with exclude, or change it"
+                f"{where}: the arms {other!r} and {arm!r} are the same run; remove one with exclude, or change it"
             )
 
 
@@ -213,25 +214,25 @@ def _check_equal_terms(cases: Mapping[str, _Case], where: str) -> None:
     if len(by_gradients) > 1:
         listing = "; ".join(f"{kind}: {', '.join(arms)}" for kind, arms in by_gradients.items())
         raise UserError(
-            f"{where}: forces are derived in different ways ({listing}), so that the arms do not compare; set "
-            "model.dc.angle_gradients or force_gradients to one value in `common` or `models`, or say "
+            f"{where}: forces are derived in different ways ({listing}), so the arms cannot be compared; set "
+            "model.dc.angle_gradients or force_gradients to one value in `common` or `models`, or set "
             "may_differ: [gradients]"
         )
 
 
-def _timed(by: Engine, cases: Mapping[str, _Case], budget: BudgetOptions, out: Path) -> dict[str, _Case]:
-    """Give each arm the epochs that fit into the minutes, from step times that were measured side by side."""
-    from ocp_dc.study.step_times import step_times
+def _with_step_times(engine: Engine, cases: Mapping[str, _Case], budget: BudgetOptions, out: Path) -> dict[str, _Case]:
+    """Return the cases with the epochs that fit into the minutes, by step times that were measured in turns."""
+    from ocp_dc.study.step_times import cached_step_times
 
-    times = step_times(by, {arm: case.config for arm, case in cases.items()}, out / "step_times.json")
+    times = cached_step_times(engine, {arm: case.config for arm, case in cases.items()}, out / "step_times.json")
     return {
-        arm: dataclasses.replace(case, config=by.with_budget(case.config, budget, times[arm]))
+        arm: dataclasses.replace(case, config=engine.with_budget(case.config, budget, times[arm]))
         for arm, case in cases.items()
     }
 
 
-def _run(by: Engine, model: str, data: str, arm: str, seed: int, case: _Case) -> Run:
-    identity = [by.identity(case.config, case.test), seed]
+def _make_run(engine: Engine, model: str, data: str, arm: str, seed: int, case: _Case) -> Run:
+    identity = [engine.identity(case.config, case.test), seed]
     digest = text_digest(json.dumps(identity, sort_keys=True))[:10]
     name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{model}-{data}-{arm}").strip("-").lower()
     run_id = f"{name[:80]}-s{seed}-{digest}"

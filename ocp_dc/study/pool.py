@@ -1,4 +1,4 @@
-"""Runs on this machine: so many processes at a time, each run in one of its own."""
+"""Make runs on this machine, each in its own process, with a limited number at a time."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ POLL = 0.3  # seconds
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """How runs share this machine.
+    """The resources of this machine that runs share.
 
     Args:
-        jobs: runs at a time.
-        threads: threads of each.
-        gpus: GPUs to share out among the runs; none on a CPU.
+        jobs: number of runs at a time.
+        threads: threads of each run.
+        gpus: number of GPUs to distribute among the runs; 0 to use the CPU.
     """
 
     jobs: int
@@ -34,8 +34,8 @@ class Machine:
     gpus: int
 
     @classmethod
-    def found(cls, jobs: int | None, threads: int | None, cpu: bool) -> Machine:
-        """Return what is asked for; else a run per GPU, or without GPUs one per core with one thread each."""
+    def detect(cls, jobs: int | None, threads: int | None, cpu: bool) -> Machine:
+        """Return the given numbers; by default one run per GPU, or, without GPUs, one run with one thread per core."""
         import torch
 
         gpus = 0 if cpu else torch.cuda.device_count()
@@ -45,25 +45,25 @@ class Machine:
 
 
 def run_all(folders: Sequence[RunFolder], machine: Machine, view: View) -> None:
-    """Make every run; one that fails leaves a note in its folder, and the others go on.
+    """Make every run; if a run fails, the failure is noted in its folder and the others continue.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C; each running process finished its step and saved.
+        KeyboardInterrupt: the user pressed Ctrl-C; each running process has finished its step and saved.
     """
     waiting = list(folders)
     running: dict[int, tuple[RunFolder, subprocess.Popen]] = {}  # by slot
-    with _ending(running):
+    with _stopping_runs(running):
         while waiting or running:
             for slot in range(machine.jobs):
                 if slot not in running and waiting:
                     folder = waiting.pop(0)
                     running[slot] = (folder, _start(folder, machine, slot))
-                    view.started(folder)
+                    view.add_run(folder)
             for slot, (folder, process) in list(running.items()):
                 if process.poll() is not None:
                     del running[slot]
-                    _note_death(folder, process.returncode)
-                    view.ended(folder)
+                    _note_lost_process(folder, process.returncode)
+                    view.end_run(folder)
             view.refresh()
             time.sleep(POLL)
 
@@ -74,7 +74,7 @@ def _start(folder: RunFolder, machine: Machine, slot: int) -> subprocess.Popen:
     if machine.gpus:
         environment["CUDA_VISIBLE_DEVICES"] = _device(slot % machine.gpus)
     log_path = folder.path / "log.txt"
-    if log_path.is_symlink():  # what it leads to is another's
+    if log_path.is_symlink():  # never write into the target of a link
         log_path.unlink()
     with log_path.open("a") as log:
         return subprocess.Popen(
@@ -82,7 +82,7 @@ def _start(folder: RunFolder, machine: Machine, slot: int) -> subprocess.Popen:
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
-            start_new_session=True,  # Ctrl-C reaches it once, from here
+            start_new_session=True,  # so that Ctrl-C reaches it only once, from here
         )
 
 
@@ -91,16 +91,16 @@ def _device(index: int) -> str:
     return visible.split(",")[index] if visible else str(index)
 
 
-def _note_death(folder: RunFolder, status: int) -> None:
-    """Note a process that could not say itself what ended it: out of memory, say."""
+def _note_lost_process(folder: RunFolder, status: int) -> None:
+    """Note the failure of a process that could not note it itself, for example because it was out of memory."""
     if status not in (0, FAILED, 130):
         how = f"was killed by signal {-status} ({signal.Signals(-status).name})" if status < 0 else f"ended: {status}"
-        note_failure(folder.path, RuntimeError(f"its process {how}; the end of {folder.path / 'log.txt'} may say more"))
+        note_failure(folder.path, RuntimeError(f"its process {how}; see the end of {folder.path / 'log.txt'}"))
 
 
 @contextlib.contextmanager
-def _ending(running: dict[int, tuple[RunFolder, subprocess.Popen]]) -> Iterator[None]:
-    """Stop what runs when this process is told to: first politely, so that each saves its step."""
+def _stopping_runs(running: dict[int, tuple[RunFolder, subprocess.Popen]]) -> Iterator[None]:
+    """Stop the running processes on exit, also on SIGTERM: first with SIGINT, so that each saves its step."""
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
         yield

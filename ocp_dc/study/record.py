@@ -1,4 +1,4 @@
-"""What a study found, as data: the one input of its report."""
+"""The results of a study as data: the input of its report."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ STATUSES = ("done", "diverged", "failed", "unfinished")
 
 @dataclasses.dataclass(frozen=True)
 class Quantity:
-    """One number that a run ends with, or one column of its learning curves.
+    """A final number of a run, or a column of its learning curves.
 
     Args:
         key: its name in :attr:`RunRecord.metrics` or :attr:`RunRecord.curves`.
         label: its name in tables and plots, such as ``energy MAE``.
         unit: unit of the stored numbers, such as ``eV``; empty for a pure number.
-        lower_is_better: whether a smaller value is the better one; None where neither is (a cost, say).
-        primary: whether the verdict is about it; tables show the primary ones side by side.
+        lower_is_better: whether smaller values are better; None if neither direction is better.
+        primary: whether the verdict is about it; tables show the primary quantities side by side.
     """
 
     key: str
@@ -32,22 +32,21 @@ class Quantity:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RunRecord:
-    """One run: a model, a data set, an arm and a seed.
+    """A run of a model on a data set, with an arm and a seed, and its results.
 
     Args:
-        id: the run's stable identifier, which is the name of its folder too.
+        id: the stable identifier of the run, which is also the name of its folder.
         model: name of the model.
         data: name of the data set.
         arm: name of the arm.
         seed: the seed.
-        status: ``done``, ``diverged`` (a result), ``failed`` or ``unfinished`` (holes).
-        message: what happened, where the status is not ``done``: ``diverged at step 312: ...``.
-        metrics: final numbers by key of the study's quantities, of the test set at the best validation; what a run
-            does not have is absent.
-        curves: (N,) columns by key, one value per validation; they may hold NaN, and are absent before the first
-            validation.
-        folder: the run's folder, with whatever plots read beyond these numbers.
-        initial_weights: a digest of the parameters before the first step, None where it is unknown.
+        status: ``done``, ``diverged`` (a result), ``failed`` or ``unfinished`` (missing results).
+        message: the reason if the status is not ``done``: ``diverged at step 312: ...``.
+        metrics: final numbers by the key of the quantity, on the test set at the best validation; those that the run
+            does not have are absent.
+        curves: columns by key, one value per validation, which may be NaN; absent before the first validation.
+        folder: the folder of the run, with further data for plots.
+        initial_weights: a digest of the parameters before the first step; None if it is unknown.
     """
 
     id: str
@@ -65,21 +64,21 @@ class RunRecord:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class StudyResults:
-    """A study with all of its runs, planned ones included.
+    """A study with all its runs, including planned ones.
 
     Args:
         title: one line.
-        question: what the study asks, a sentence or two; may be empty.
-        baseline: the arm that the others are compared with.
-        arms: names in the order of the tables, each with a short description of what it changes.
-        models: names.
-        data: names of the data sets, each with a short description (counts of structures, say).
+        question: the question of the study, in a sentence or two; may be empty.
+        baseline: the arm with which the others are compared.
+        arms: names in the order of the tables, each with a short description of its changes.
+        models: names of the models.
+        data: names of the data sets, each with a short description such as numbers of structures.
         seeds: the seeds.
-        budget: the budget in words, such as ``30 epochs``.
+        budget: the budget as text, such as ``30 epochs``.
         command: the command that runs the study.
         quantities: final numbers, in the order of the tables.
-        curves: columns of the learning curves, among them ``x``.
-        x: key of the curves' axis, such as ``epoch``.
+        curves: columns of the learning curves, including ``x``.
+        x: key of the horizontal axis of the curves, such as ``epoch``.
         records: every planned run.
     """
 
@@ -97,7 +96,7 @@ class StudyResults:
     x: str
     records: tuple[RunRecord, ...]
 
-    def of(self, model: str, data: str, arm: str) -> list[RunRecord]:
-        """Return the runs of one arm on one model and data set, by seed."""
+    def runs_of(self, model: str, data: str, arm: str) -> list[RunRecord]:
+        """Return the runs of an arm with a model on a data set, sorted by seed."""
         chosen = [r for r in self.records if (r.model, r.data, r.arm) == (model, data, arm)]
         return sorted(chosen, key=lambda record: record.seed)

@@ -1,4 +1,4 @@
-"""Step times of a study's arms, measured once and kept, so that a study that goes on has the same budgets."""
+"""Measure the step times of a study's arms once and store them, so that a resumed study has the same budgets."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from ocp_dc.core.files import is_cut_off, read_json, write_json
 from ocp_dc.study.engines.engine import Config, Engine
 
 
-def step_times(by: Engine, configs: Mapping[str, Config], path: Path) -> dict[str, float]:
-    """Return seconds per training step by arm; what ``path`` has of them all is taken from there.
+def cached_step_times(engine: Engine, configs: Mapping[str, Config], path: Path) -> dict[str, float]:
+    """Return the seconds per training step by arm, from ``path`` if it has the times of all of them.
 
     Args:
-        by: what trains them.
+        engine: the engine of the study.
         configs: resolved configs by arm, without their epochs.
-        path: the JSON file that keeps the times.
+        path: the JSON file in which the times are stored.
+
+    Raises:
+        UserError: the file is damaged, or holds something other than seconds.
     """
     keys = {arm: _digest(config) for arm, config in configs.items()}
     kept: dict[str, float] = {}
@@ -26,8 +29,10 @@ def step_times(by: Engine, configs: Mapping[str, Config], path: Path) -> dict[st
         kept = read_json(path, "remove it to measure again")
         if wrong := [key for key, seconds in kept.items() if not isinstance(seconds, int | float) or seconds <= 0]:
             raise UserError(f"{path}: {wrong[0]}: got {kept[wrong[0]]!r}, expected seconds; remove it to measure again")
-    if any(key not in kept for key in keys.values()):  # measured together or not at all: times of two days differ
-        kept |= {keys[arm]: seconds for arm, seconds in by.step_times(configs).items()}
+    if any(
+        key not in kept for key in keys.values()
+    ):  # measure all of them again: times from different days are not comparable
+        kept |= {keys[arm]: seconds for arm, seconds in engine.measure_step_times(configs).items()}
         write_json(path, kept)
     return {arm: kept[key] for arm, key in keys.items()}
 

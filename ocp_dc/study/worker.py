@@ -1,6 +1,6 @@
-"""One run in a process of its own: ``python -m ocp_dc.study.worker FOLDER``.
+"""Make one run in a separate process: ``python -m ocp_dc.study.worker FOLDER``.
 
-What ends it early leaves a folder that the next start goes on with, at the last checkpoint.
+If the process ends early, the next one continues the run from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.core.failures import message
 from ocp_dc.core.files import write_json
 from ocp_dc.core.orphans import end_with_parent
-from ocp_dc.study.engines import engine
+from ocp_dc.study.engines import get_engine
 from ocp_dc.study.folders import RunFolder
 
 FAILED = 3
 
 
 def work(path: Path, cpu: bool = False) -> None:
-    """Make one run, or go on with it, and write the result.
+    """Start or continue one run, and write its result.
 
     Args:
-        path: the run's folder, with ``run.json`` and ``config.yml`` in it.
-        cpu: stay on the CPU where there is a GPU.
+        path: the run's folder, with ``run.json`` and ``config.yml``.
+        cpu: use the CPU even if there is a GPU.
 
     Raises:
-        UserError: another process works on the run, or what the config asks for cannot be done.
+        UserError: another process works on the run, or the config asks for something that cannot be done.
     """
     folder = RunFolder(path)
     with folder.locked():
         if folder.read("result.json") is not None:
             return
-        folder.finish(engine(folder.description()["engine"]).run(folder, cpu))
+        folder.finish(get_engine(folder.description()["engine"]).run(folder, cpu))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,10 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def note_failure(path: Path, error: Exception) -> None:
-    """Write what made a run fail, beside its log."""
+    """Write the reason for a run's failure to its folder."""
     try:
         write_json(path / "failure.json", {"message": message(error) or f"{type(error).__name__}: {error}"})
-    except UserError as unwritable:  # the disk is full, say: the log may take it yet
+    except UserError as unwritable:  # for example because the disk is full; stderr goes to the log
         print(f"error: {unwritable}", file=sys.stderr)
 
 

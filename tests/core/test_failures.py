@@ -132,7 +132,7 @@ def test_debug_anywhere_in_a_command(capsys, place):
     assert main(arguments) == 2
     text = capsys.readouterr().err
     assert "Traceback" in text
-    assert text.splitlines()[-1].startswith("error: missing: holds no study.json")
+    assert text.splitlines()[-1].startswith("error: missing: has no study.json")
 
 
 def test_debug_before_main(capsys):

@@ -40,7 +40,7 @@ def test_a_structure_without_free_atoms_has_no_force_error(hand):
         ("forces_pred", np.zeros(9), r"forces_pred: got shape \(9,\), expected \(3, 3\)"),
         ("natoms", [1], r"natoms: got shape \(1,\), expected \(2,\)"),
         ("natoms", [3, 0], "natoms: .* below 1"),
-        ("natoms", [1.0, 2.0], "natoms: got counts that are no integers"),
+        ("natoms", [1.0, 2.0], "natoms: got counts that are not integers"),
         ("free", [1, 1, 0], "free: got dtype int64, expected bool .*fixed == 0"),
         ("free", [True, True], r"free: got shape \(2,\), expected \(3,\)"),
         ("ids", ["one"], r"ids: got shape \(1,\), expected \(2,\)"),

@@ -39,7 +39,7 @@ def test_an_evaluation_is_not_overwritten_unless_told(hand, tmp_path):
     write_report(hand, tmp_path, "first")
     before = (tmp_path / "evaluation.json").read_bytes()
     perfect = dataclasses.replace(hand, energy_pred=hand.energy_true)
-    with pytest.raises(UserError, match="there already"):
+    with pytest.raises(UserError, match="there is already an evaluation"):
         write_report(perfect, tmp_path, "second")
     assert (tmp_path / "evaluation.json").read_bytes() == before
     write_report(perfect, tmp_path, "second", overwrite=True)

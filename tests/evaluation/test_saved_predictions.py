@@ -69,7 +69,7 @@ def test_objects_are_refused(hand, tmp_path):
     ("changes", "message"),
     [
         ({"natoms": np.array([2, 2])}, r"p\.npz: forces_true: got shape \(3, 3\), expected \(4, 3\)"),
-        ({"ids": np.array([1, 2])}, r"p\.npz: ids: got shape \(2,\) of int64, expected names in a row"),
+        ({"ids": np.array([1, 2])}, r"p\.npz: ids: got shape \(2,\) of int64, expected a 1D array of names"),
         ({"ids": np.array([["one", "two"]])}, r"p\.npz: ids: got shape \(1, 2\)"),
         ({"energy_true": np.array([np.nan, 0.0])}, r"p\.npz: energy_true: got NaN"),
     ],

@@ -173,7 +173,7 @@ def test_a_label_that_is_not_finite_is_named(bad: float, center: str) -> None:
 
 @pytest.mark.parametrize(
     ("forces", "message"),
-    [(np.zeros((3, 3)), "is 0 since every force"), (np.zeros((0, 3)), "needs forces of free atoms")],
+    [(np.zeros((3, 3)), "is 0 because every force"), (np.zeros((0, 3)), "needs forces on free atoms")],
 )
 def test_forces_that_all_vanish_give_no_scale(forces: np.ndarray, message: str) -> None:
     labels = [(np.array(WATER), -1.0, forces)]

@@ -149,7 +149,7 @@ def test_an_element_that_the_fit_has_not_seen_is_named(number: int, others: list
         BY_ELEMENT.center(torch.tensor([*others, number, number]))
     message = str(error.value)
     assert f"no reference energy for atomic numbers [{number}]" in message
-    assert "the training set held [1, 6]" in message
+    assert "the training set has [1, 6]" in message
     assert "use center: mean or none" in message
     assert torch.equal(BY_MEAN.center(torch.tensor([number])), double(-100.0))
 
@@ -157,7 +157,7 @@ def test_an_element_that_the_fit_has_not_seen_is_named(number: int, others: list
 def test_an_element_beyond_the_references_is_unseen_where_zero_is_seen() -> None:
     rescaling = LabelRescaling(1.0, references=double(-1.0, -10.0))  # 0 is what some data write for a dummy atom
     assert torch.equal(rescaling.center(torch.tensor([0, 1])), double(-11.0))
-    with pytest.raises(UserError, match=r"atomic numbers \[5\]; the training set held \[0, 1\]"):
+    with pytest.raises(UserError, match=r"atomic numbers \[5\]; the training set has \[0, 1\]"):
         rescaling.center(torch.tensor([0, 5]))
 
 
@@ -190,5 +190,5 @@ def test_a_fitted_state_is_plain(center: str) -> None:
 
 
 def test_text() -> None:
-    assert str(BY_MEAN) == "label rescaling: scale 4 eV, centre -100.000000 eV"
-    assert str(BY_ELEMENT) == "label rescaling: scale 4 eV, centre {Z=1: -10.0000 eV, Z=6: -1000.0000 eV}"
+    assert str(BY_MEAN) == "label rescaling: scale 4 eV, center -100.000000 eV"
+    assert str(BY_ELEMENT) == "label rescaling: scale 4 eV, center {Z=1: -10.0000 eV, Z=6: -1000.0000 eV}"

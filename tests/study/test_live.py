@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from ocp_dc.study import live
-from ocp_dc.study.engines import engine
+from ocp_dc.study.engines import get_engine
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
 
@@ -45,8 +45,8 @@ def text(view, console):
 
 
 def test_what_runs_and_how_far_it_is(console, folders):
-    view = View(engine("fairchem"), {"a": 4, "b": 4}, done=3, console=console)
-    view.started(folders[0])
+    view = View(get_engine("fairchem"), {"a": 4, "b": 4}, done=3, console=console)
+    view.add_run(folders[0])
     assert "3 of 5 runs done, 0:00:00 so far" in text(view, console)
     validated(folders[0], 3)
     shown = text(view, console)
@@ -57,22 +57,22 @@ def test_what_runs_and_how_far_it_is(console, folders):
 
 def test_the_time_left_counts_what_was_trained_here_alone(console, folders, now):
     """One run of two began at half, and is done; the other has not begun: two thirds of the work are left."""
-    view = View(engine("fairchem"), {"a": 4, "b": 4}, console=console)
+    view = View(get_engine("fairchem"), {"a": 4, "b": 4}, console=console)
     validated(folders[0], 2)
-    view.started(folders[0])
+    view.add_run(folders[0])
     now[0] += 100.0
     validated(folders[0], 4)
     assert "about 0:03:20 left" in text(view, console)  # half a run took 100 s, a whole one is left
 
 
 def test_endings(console, folders):
-    view = View(engine("fairchem"), {"a": 4, "b": 4}, console=console)
+    view = View(get_engine("fairchem"), {"a": 4, "b": 4}, console=console)
     for folder in folders:
-        view.started(folder)
+        view.add_run(folder)
     folders[0].finish({"status": "diverged", "message": "diverged at step 3: the forces loss"})
     (folders[1].path / "failure.json").write_text('{"message": "no [space] left"}')
     for folder in folders:
-        view.ended(folder)
+        view.end_run(folder)
     lines = console.file.getvalue().splitlines()
     assert lines == ["[1/2] a: diverged at step 3: the forces loss", "[2/2] b: failed: no [space] left"]
     assert "1 of 2 runs done, 1 failed" in text(view, console)

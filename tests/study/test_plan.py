@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.study.commands import _write
+from ocp_dc.study.commands import _write_study
 from ocp_dc.study.engines.potentials import SMOKE
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.plan import Choices, make_plan
@@ -168,7 +168,7 @@ def test_what_cannot_run_is_refused_before_anything_trains(out, tmp_path, change
     [
         (Choices(models=["schent"]), "unknown model in --models 'schent'"),
         (Choices(arms=["neither"]), "unknown arm in --arms 'neither'"),
-        (Choices(data=["smaple"]), "--data smaple: no data set of the study"),
+        (Choices(data=["smaple"]), "--data smaple: neither a data set of the study"),
         (Choices(seeds=[-1]), "--seeds"),
         (Choices(budget="soon"), "--budget"),
     ],
@@ -207,7 +207,7 @@ def test_what_runs_is_the_study_whoever_made_the_folder(out, tmp_path, caplog, f
     """A downloaded folder has the right identifiers, and a config in it could name any code."""
     made = plan(out, tmp_path)
     folders = {run.id: RunFolder(tmp_path / "out" / "runs" / run.id) for run in made.runs}
-    _write(made, tmp_path / "out", folders, "a command")
+    _write_study(made, tmp_path / "out", folders, "a command")
     first, done = (folders[run.id] for run in made.runs[:2])
     description = first.description()
     config = {**made.runs[0].config, "model": {"name": "subprocess.Popen", "args": "true"}}
@@ -218,11 +218,11 @@ def test_what_runs_is_the_study_whoever_made_the_folder(out, tmp_path, caplog, f
             folder.write({**folder.description(), "engine": "pinn"}, folder.config())
     done.finish({"status": "done", "message": "", "test": {}})
     before = (done.path / file).read_text()
-    _write(made, tmp_path / "out", folders, "a command")
+    _write_study(made, tmp_path / "out", folders, "a command")
     assert first.config() == made.runs[0].config
     assert first.description() == description
     assert [record.message.split(":")[0] for record in caplog.records] == [str(first.path)]
     assert (done.path / file).read_text() == before  # what has run is a record
     caplog.clear()
-    _write(made, tmp_path / "out", folders, "a command")
+    _write_study(made, tmp_path / "out", folders, "a command")
     assert not caplog.records

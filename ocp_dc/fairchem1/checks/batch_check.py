@@ -1,4 +1,4 @@
-"""Structures that a model cannot take: found before the first step where that is affordable, else at their batch."""
+"""Reject structures that a model cannot process: before the first step where that is cheap, else at their batch."""
 
 from __future__ import annotations
 
@@ -16,111 +16,114 @@ from ocp_dc.core.files import read_json
 from ocp_dc.fairchem1.train.transform import unscaled
 from ocp_dc.labels import LabelRescaling
 
-# where models of fairchem 1.10 keep the features that they learn for each element: SchNet, DimeNet++, GemNets and
-# PaiNN, the models on spheres
+# the modules in which models of fairchem 1.10 keep their learned features of each element: SchNet, DimeNet++, GemNet
+# and PaiNN, models of spherical harmonics
 EMBEDDINGS = ("embedding", "emb.emb", "atom_emb.embeddings", "backbone.embedding")
-LOOKED_THROUGH = 2000  # structures of a split that are read before the first step where no dataset.json lists elements
+SEARCH_LIMIT = 2000  # the largest split that is read before the first step if no dataset.json lists its elements
 
 
-def largest_number(model: nn.Module) -> int | None:
-    """Return the largest atomic number that a model has features for; None where it does not learn them."""
+def largest_atomic_number(model: nn.Module) -> int | None:
+    """Return the largest atomic number that a model has features for, or None if it learns no such features."""
     largest = []
     for name, module in model.named_modules():
         if not isinstance(module, nn.Embedding):
             continue
-        if name.endswith("atom_emb.embeddings"):  # the first row is hydrogen's
+        if name.endswith("atom_emb.embeddings"):  # the first row is hydrogen
             largest.append(module.num_embeddings)
-        elif name in EMBEDDINGS or name.endswith("sphere_embedding"):  # row n is that of atomic number n
+        elif name in EMBEDDINGS or name.endswith("sphere_embedding"):  # row n is atomic number n
             largest.append(module.num_embeddings - 1)
     return min(largest, default=None)
 
 
 def check_batch(model: nn.Module, batch: Any) -> None:
-    """Refuse a batch that the model cannot take.
+    """Check that the model can process a batch; on the CPU this takes microseconds.
 
     Args:
-        model: the model, in its mode.
-        batch: the structures; on the CPU the check costs microseconds.
+        model: the model, in training or evaluation mode.
+        batch: the structures.
 
     Raises:
-        UserError: an element without features, or, in training mode with BatchNorm, a batch of a single atom.
+        UserError: an element has no features, or the batch is a single atom and BatchNorm is in training mode.
     """
-    largest = largest_number(model)
+    largest = largest_atomic_number(model)
     if largest is not None and int(batch.atomic_numbers.max()) > largest:
         atom = int(batch.atomic_numbers.argmax())
-        raise _unknown(name_of(batch, int(batch.batch[atom])), int(batch.atomic_numbers[atom]), largest)
+        raise _unknown_element(structure_name(batch, int(batch.batch[atom])), int(batch.atomic_numbers[atom]), largest)
     if getattr(model, "quad_interaction", False):
         _check_tags(model, batch)
     if model.training and len(batch.pos) == 1 and any(isinstance(m, nn.BatchNorm1d) for m in model.modules()):
         raise UserError(
-            f"{name_of(batch, 0)}: a batch of a single atom has no variance, by which BatchNorm divides in training; "
-            "increase optim.batch_size, or set model.dc.denormalize: batchnorm"
+            f"{structure_name(batch, 0)}: BatchNorm cannot be trained on a batch of a single atom, which has no "
+            "variance; increase optim.batch_size, or set model.dc.denormalize: batchnorm"
         )
 
 
 def _check_tags(model: Any, batch: Any) -> None:
-    """Warn, once a model, of a structure in which GemNet-OC finds no quadruplets, as none of its tags is asked for."""
+    """Warn once per model about a structure without quadruplets: none of its atoms has a tag of ``qint_tags``."""
     asked = model.qint_tags.to(batch.tags.device)
     with_quadruplets = batch.batch[torch.isin(batch.tags, asked)].unique()
     if len(with_quadruplets) < len(batch.natoms) and not getattr(model, "has_warned_of_tags", False):
         model.has_warned_of_tags = True
         lacking = min(set(range(len(batch.natoms))) - set(with_quadruplets.tolist()))
         logging.warning(
-            f"{name_of(batch, lacking)}: no atom has one of the tags {asked.tolist()} of model.qint_tags, so that "
+            f"{structure_name(batch, lacking)}: no atom has one of the tags {asked.tolist()} of model.qint_tags, so "
             "GemNet-OC computes no quadruplets for it. Tag the atoms (0 deep, 1 surface, 2 adsorbate), or set "
             "model.qint_tags: [0, 1, 2]"
         )
 
 
 def check_finite(name: str, values: torch.Tensor, batch: Any, of_atoms: bool) -> None:
-    """Refuse predictions that are not finite.
+    """Check that predictions are finite.
 
     Args:
-        name: of the output.
-        values: of each structure, or of each atom where ``of_atoms``.
+        name: the name of the output.
+        values: ``[B, ...]``, or ``[N, ...]`` if ``of_atoms``.
         batch: the structures.
-        of_atoms: what a row of ``values`` belongs to.
+        of_atoms: whether a row of ``values`` belongs to an atom rather than to a structure.
 
     Raises:
         UserError: a value is NaN or infinite; the message names the structures.
     """
-    if named := _not_finite(values, batch, of_atoms):
+    if named := _nonfinite_structures(values, batch, of_atoms):
         raise UserError(
             f"the predicted {name} of {named} is not finite. Atoms may be too close, or the weights of the checkpoint "
-            "may be damaged or from a training that diverged"
+            "may be damaged or from a training run that diverged"
         )
 
 
 def check_label(name: str, values: torch.Tensor, batch: Any, of_atoms: bool) -> None:
-    """Refuse labels that are not finite, of any name: a record's energy and forces were checked when it was read.
+    """Check that labels of any name are finite; energy and forces were already checked when the record was read.
 
     Args:
-        name: of the output.
-        values: as of :func:`check_finite`.
+        name: the name of the output.
+        values: ``[B, ...]``, or ``[N, ...]`` if ``of_atoms``.
         batch: the structures.
-        of_atoms: what a row of ``values`` belongs to.
+        of_atoms: whether a row of ``values`` belongs to an atom rather than to a structure.
 
     Raises:
         UserError: a value is NaN or infinite; the message names the structures.
     """
-    if named := _not_finite(values, batch, of_atoms):
-        raise UserError(f"the label {name} of {named} is NaN or infinite; bad data. Take it out, or mend the file")
+    if named := _nonfinite_structures(values, batch, of_atoms):
+        raise UserError(
+            f"the label {name} of {named} is NaN or infinite: bad data. Remove the structure, or fix the file"
+        )
 
 
-def _not_finite(values: torch.Tensor, batch: Any, of_atoms: bool) -> str:
-    """Return the names of the structures that have a value which is not finite; empty where there are none."""
+def _nonfinite_structures(values: torch.Tensor, batch: Any, of_atoms: bool) -> str:
+    """Return the names of the structures with a value that is not finite; an empty text if there are none."""
     wrong = ~torch.isfinite(values).reshape(len(batch.batch if of_atoms else batch.natoms), -1).all(dim=1)
     rows = wrong.nonzero().flatten()
     structures = (batch.batch[rows] if of_atoms else rows).unique().tolist()
-    return ", ".join(name_of(batch, index) for index in structures[:5]) + (", ..." if structures[5:] else "")
+    return ", ".join(structure_name(batch, index) for index in structures[:5]) + (", ..." if structures[5:] else "")
 
 
 def check_splits(
     model: nn.Module, rescaling: LabelRescaling | None, splits: Mapping[str, tuple[Any, str | None]]
 ) -> None:
-    """Refuse elements of any split that the model or the labels' center does not know, before the first step.
+    """Check, before the first step, that the model and the label rescaling know the elements of all splits.
 
-    A split without a dataset.json beside it that lists the elements is looked through where it is small.
+    The elements are read from the dataset.json above a split's folder. Without one, a small split is searched and a
+    large one is skipped.
 
     Args:
         model: the model.
@@ -128,9 +131,9 @@ def check_splits(
         splits: data set, or None where there is none, and its ``src``, by split.
 
     Raises:
-        UserError: the message names split, structure and element.
+        UserError: an element is unknown; the message names split, structure and element.
     """
-    largest = largest_number(model)
+    largest = largest_atomic_number(model)
     references = None if rescaling is None else rescaling.references
     if largest is None and references is None:
         return
@@ -140,9 +143,9 @@ def check_splits(
         if dataset is None:
             continue
         listed = _listed_elements(source)
-        if (listed is None and len(dataset) > LOOKED_THROUGH) or (listed is not None and listed <= known):
+        if (listed is None and len(dataset) > SEARCH_LIMIT) or (listed is not None and listed <= known):
             continue
-        with unscaled(dataset):  # rescaling would stop at an element that it does not know
+        with unscaled(dataset):  # rescaling would raise an error at an unknown element
             for index in range(len(dataset)):
                 _check_elements(dataset[index], split, known, largest)
 
@@ -151,44 +154,46 @@ def _check_elements(sample: Any, split: str, known: set[int], largest: int | Non
     unknown = sorted({int(number) for number in sample.atomic_numbers} - known)
     if not unknown:
         return
-    where = f"dataset.{split}: {_name_of_sample(sample)}"
+    where = f"dataset.{split}: {_sample_name(sample)}"
     if largest is not None and unknown[-1] > largest:
-        raise _unknown(where, unknown[-1], largest)
+        raise _unknown_element(where, unknown[-1], largest)
     raise UserError(
         f"{where}: label_rescaling has no reference energy for {chemical_symbols[unknown[0]]}, which is not in the "
-        "training set; take it out, train on data that hold it, or use center: mean or none"
+        "training set; remove the structure, train on data with this element, or use center: mean or none"
     )
 
 
-def name_of(batch: Any, index: int) -> str:
-    """Return what messages call a structure of a batch: its sid and fid, or its place; and its record."""
-    parts = [f"{key} {_plain(batch[key][index])}" for key in ("sid", "fid") if key in batch and batch[key] is not None]
+def structure_name(batch: Any, index: int) -> str:
+    """Return the name of a structure of a batch for messages: its sid and fid, or its index, and its record."""
+    parts = [
+        f"{key} {_as_number(batch[key][index])}" for key in ("sid", "fid") if key in batch and batch[key] is not None
+    ]
     record = f" (record {batch.id[index]})" if "id" in batch else ""
     return "structure " + (" ".join(parts) or str(index)) + record
 
 
-def _name_of_sample(sample: Any) -> str:
-    """Return what messages call a structure; its place would be that in an order which fairchem shuffles."""
+def _sample_name(sample: Any) -> str:
+    """Return the name of a structure for messages, without its index: fairchem shuffles the order."""
     parts = [
-        f"{key} {_plain(sample[key])}" for key in ("sid", "fid", "id") if key in sample and sample[key] is not None
+        f"{key} {_as_number(sample[key])}" for key in ("sid", "fid", "id") if key in sample and sample[key] is not None
     ]
     return "structure " + " ".join(parts)
 
 
-def _plain(value: Any) -> Any:
+def _as_number(value: Any) -> Any:
     return value.item() if torch.is_tensor(value) and value.numel() == 1 else value
 
 
-def _unknown(where: str, number: int, largest: int) -> UserError:
+def _unknown_element(where: str, number: int, largest: int) -> UserError:
     symbol = chemical_symbols[number] if 0 < number < len(chemical_symbols) else "no element"
     return UserError(
         f"{where}: atomic number {number} ({symbol}); this model has features up to {largest} "
-        f"({chemical_symbols[min(largest, 118)]}). Take the structure out, or use a model with more elements"
+        f"({chemical_symbols[min(largest, 118)]}). Remove the structure, or use a model with more elements"
     )
 
 
 def _listed_elements(source: Any) -> set[int] | None:
-    """Return the atomic numbers in the dataset.json of ``ocp-dc prepare`` above a split's folder, if there is one."""
+    """Return the elements (atomic numbers) listed in the dataset.json above a split's folder, or None without one."""
     if not isinstance(source, str):
         return None
     path = Path(source)
@@ -196,7 +201,7 @@ def _listed_elements(source: Any) -> set[int] | None:
     try:
         record = read_json(path, "run ocp-dc prepare again") if path.is_file() else {}
     except UserError as error:
-        logging.warning(f"{error}; the elements of {source} are looked for in the structures")
+        logging.warning(f"{error}; reading the elements of {source} from its structures instead")
         return None
     elements = record.get("elements")
     if not isinstance(elements, list) or not all(element in atomic_numbers for element in elements):

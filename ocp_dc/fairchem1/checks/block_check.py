@@ -1,4 +1,4 @@
-"""The structure of a run config: what is a block, a list or a text, before anything looks into it."""
+"""Check the structure of a run config: which values are blocks, lists and text, before anything reads them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ocp_dc.core.errors import UserError
 
-# blocks by their place, with an example of each; * stands for every key
+# path of each block, with an example of its value; * matches any key
 BLOCKS = {
     "model": "{name: dc_schnet, cutoff: 6.0}",
     "dataset": "{train: {src: data/train}, val: {src: data/val}}",
@@ -32,40 +32,40 @@ OPTIONAL_BLOCKS = {
     "model.backbone": "{model: esen_backbone}",
     "model.heads": "{energy_and_forces: {module: esen_mlp_efs_head}}",
 }
-NO_TARGETS = (".file", ".fit")  # of a normalizer, beside its targets
+NON_TARGETS = (".file", ".fit")  # keys of a normalizer that are not targets
 
 
 def check_blocks(config: Mapping[str, Any]) -> None:
-    """Check that blocks are blocks, lists are lists and texts are texts.
+    """Check that every value of the config that should be a block, a list or text is one.
 
     Args:
-        config: the resolved config; that its main blocks are there is checked elsewhere.
+        config: the resolved config; another check finds main blocks that are missing.
 
     Raises:
-        UserError: something else stands where a block, a list or a text is read.
+        UserError: a value has another type.
     """
     for table, optional in ((BLOCKS, False), (OPTIONAL_BLOCKS, True)):
         for pattern, example in table.items():
-            for path, value in _places(config, pattern):
+            for path, value in _find_paths(config, pattern):
                 if isinstance(value, Mapping) or (optional and value is None):
                     continue
-                if not (pattern.endswith("normalizer.*") and path.endswith(NO_TARGETS)):
+                if not (pattern.endswith("normalizer.*") and path.endswith(NON_TARGETS)):
                     raise UserError(f"{path}: got {value!r}, expected a block such as {example}")
     _check_lists(config)
     _check_logger(config.get("logger", "wandb"))
-    for path, mapping in _places(config, "dataset.*.key_mapping"):
+    for path, mapping in _find_paths(config, "dataset.*.key_mapping"):
         for key, value in (mapping or {}).items():
-            names = [key, *value] if isinstance(value, list) else [key, value]  # a label may serve several outputs
+            names = [key, *value] if isinstance(value, list) else [key, value]  # several outputs may use one label
             if not all(isinstance(name, str) for name in names):
                 raise UserError(f"{path}: got {key!r}: {value!r}, expected names, such as {{y: energy, force: forces}}")
-    for path, source in _places(config, "dataset.*.src"):
+    for path, source in _find_paths(config, "dataset.*.src"):
         texts = source if isinstance(source, list) else [source]
         if source is not None and not (texts and all(isinstance(text, str) and text for text in texts)):
             raise UserError(f"{path}: got {source!r}, expected the path of a folder or file, or a list of them")
     trusted = config.get("trust_modules") or []
     if not isinstance(trusted, list) or not all(isinstance(name, str) for name in trusted):
         raise UserError(f"trust_modules: got {trusted!r}, expected a list of modules, such as [my_models.schnet]")
-    for path, value in _places(config, "trainer"):
+    for path, value in _find_paths(config, "trainer"):
         if not isinstance(value, str):
             raise UserError(f"{path}: got {value!r}, expected a name such as dc")
 
@@ -78,7 +78,7 @@ def _check_lists(config: Mapping[str, Any]) -> None:
     for number, loss in enumerate(losses or ()):
         if not isinstance(loss, Mapping) or not loss or not all(isinstance(each, Mapping) for each in loss.values()):
             raise UserError(f"loss_functions.{number}: got {loss!r}, {example}")
-    for path, names in _places(config, "evaluation_metrics.metrics.*"):
+    for path, names in _find_paths(config, "evaluation_metrics.metrics.*"):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise UserError(f"{path}: got {names!r}, expected a list of metrics such as [mae]")
 
@@ -92,8 +92,8 @@ def _check_logger(logger: Any) -> None:
         )
 
 
-def _places(config: Any, pattern: str) -> list[tuple[str, Any]]:
-    """Return the paths that match a pattern, with what stands there; blocks above that are none are left out."""
+def _find_paths(config: Any, pattern: str) -> list[tuple[str, Any]]:
+    """Return the paths that match a pattern, with their values; skip parents that are not blocks."""
     found: list[tuple[str, Any]] = [("", config)]
     for part in pattern.split("."):
         blocks = [(path, block) for path, block in found if isinstance(block, Mapping)]

@@ -1,4 +1,4 @@
-"""What a checkpoint holds, checked before it is used: its parts, and that every number in it can be meant."""
+"""Check the content of a checkpoint before it is used: its parts, and that every number is plausible."""
 
 from __future__ import annotations
 
@@ -12,62 +12,62 @@ import torch
 from ocp_dc.core.errors import UserError
 
 PINN_KEYS = ({"config", "iteration", "scale", "state_dict"}, {"iteration", "net", "optimizer", "best_net"})
-LARGEST = 1e15  # of a weight or an energy in eV; squares of larger ones leave the range of float32
-MOST_ELEMENTS = 1000  # by atomic number; 119 are known
+LARGEST = 1e15  # largest weight, or energy in eV; squares of much larger values overflow float32
+MOST_ELEMENTS = 1000  # largest number of reference energies; 119 elements are known
 NOT_FINITE = (
-    "it was damaged, or saved by a training that diverged; take an older checkpoint, or train again with a lower "
-    "optim.lr_initial or with optim.clip_grad_norm"
+    "the file is damaged, or was saved by a training run that diverged; use an older checkpoint, or train again with "
+    "a lower optim.lr_initial or with optim.clip_grad_norm"
 )
 
 
 def check_parts(checkpoint: Any, where: str) -> None:
-    """Check that this is a checkpoint of fairchem's or ours.
+    """Check that this is a checkpoint of fairchem or ocp_dc.
 
     Args:
-        checkpoint: what the file holds.
+        checkpoint: the content of the file.
         where: the file, for messages.
 
     Raises:
-        UserError: it is none; the message says what it is where that can be seen.
+        UserError: it is something else; the message says what, if that can be seen.
     """
     keys = set(checkpoint) if isinstance(checkpoint, Mapping) else set()
     for pinn in PINN_KEYS:
         if pinn <= keys and not isinstance(checkpoint.get("config"), Mapping):
             raise UserError(
-                f"{where}: is of `ocp-dc pinn train`, a network of coordinates and no potential; expected a checkpoint "
-                "of `ocp-dc main`. ocp_dc.pinn.load reads the model.pt of a physics-informed training"
+                f"{where}: is from `ocp-dc pinn train`, a network of coordinates and not a potential; expected a "
+                "checkpoint of `ocp-dc main`. ocp_dc.pinn.load reads the model.pt of a physics-informed run"
             )
     if not {"state_dict", "config"} <= keys:
         found = ", ".join(sorted(map(str, keys))[:6]) if keys else f"a {type(checkpoint).__name__}"
         raise UserError(
-            f"{where}: holds {found}, expected 'state_dict' and 'config' among others; it is no fairchem checkpoint"
+            f"{where}: holds {found}, expected 'state_dict' and 'config' among others; it is not a fairchem checkpoint"
         )
     config, weights = checkpoint["config"], checkpoint["state_dict"]
     model = config.get("model") if isinstance(config, Mapping) else None
     if not isinstance(model, str) and not (isinstance(model, Mapping) and isinstance(model.get("name"), str)):
-        raise UserError(f"{where}: its config names no model; it is no fairchem checkpoint, or damaged")
+        raise UserError(f"{where}: its config names no model; it is not a fairchem checkpoint, or it is damaged")
     if not isinstance(weights, Mapping) or not all(torch.is_tensor(value) for value in weights.values()):
         raise UserError(f"{where}: its state_dict holds something other than tensors; it is damaged")
     if not all(isinstance(name, str) for name in weights):
-        raise UserError(f"{where}: its state_dict has names that are no text; it is damaged")
+        raise UserError(f"{where}: its state_dict has names that are not text; it is damaged")
     for part in ("normalizers", "elementrefs", "scale_dict", "ema", "label_rescaling"):
         if not isinstance(checkpoint.get(part) or {}, Mapping):
             raise UserError(f"{where}: its {part} is a {type(checkpoint[part]).__name__}, expected a mapping")
     averages = (checkpoint.get("ema") or {"shadow_params": []}).get("shadow_params")
     if checkpoint.get("ema") == {} or not isinstance(averages, list | tuple) or not all(map(torch.is_tensor, averages)):
-        raise UserError(f"{where}: its averaged weights (ema) are no list of tensors; it is damaged")
+        raise UserError(f"{where}: its averaged weights (ema) are not a list of tensors; it is damaged")
 
 
 def check_values(checkpoint: Mapping[str, Any], where: str) -> None:
-    """Check that weights, averages, scale factors and what brings predictions to eV are numbers that can be meant.
+    """Check that weights, averaged weights, scale factors and the conversion of predictions to eV are plausible.
 
-    References per element may be NaN: those of elements that the training has not seen.
+    The reference energies of elements that are not in the training set may be NaN.
 
     Raises:
-        UserError: one is not finite, or a scale is not positive.
+        UserError: a number is not finite or too large, or a scale is not positive.
     """
     for name, value in itertools.chain(_named("", checkpoint["state_dict"]), _averages(checkpoint)):
-        if not name.endswith(".gain"):  # NaN until it is fitted, for which gains.check_fitted has a better message
+        if not name.endswith(".gain"):  # NaN until fitted; gains.check_fitted has the better message
             _check_finite(name, value, where)
     for name, value in _named("scale factor ", checkpoint.get("scale_dict") or {}):
         _check_scale(name, value, where)
@@ -93,17 +93,19 @@ def check_values(checkpoint: Mapping[str, Any], where: str) -> None:
         references = rescaling["references"]
         if references is not None:
             if not (torch.is_tensor(references) and references.is_floating_point() and references.dim() == 1):
-                raise UserError(f"{where}: label rescaling: references are no energies by atomic number; it is damaged")
+                raise UserError(
+                    f"{where}: label rescaling: references are not energies by atomic number; it is damaged"
+                )
             if len(references) > MOST_ELEMENTS:
                 raise UserError(f"{where}: label rescaling: references of {len(references)} elements; it is damaged")
             _check_references("label rescaling: references", references, where)
 
 
 def check_training_state(checkpoint: Mapping[str, Any], where: str) -> None:
-    """Check the optimizer's moments, which only a training that goes on reads.
+    """Check the moments of the optimizer, which only a resumed run reads.
 
     Raises:
-        UserError: one is not finite.
+        UserError: a moment is not finite.
     """
     optimizer = checkpoint.get("optimizer") or {}
     for index, state in (optimizer.get("state") or {}).items():
@@ -126,20 +128,20 @@ def _is_one_number(tensor: torch.Tensor) -> bool:
 
 
 def _tensor(name: str, value: Any, where: str) -> torch.Tensor:
-    """Return a value as an ordinary tensor, expanded dimensions at their true size of 1.
+    """Return a value as an ordinary tensor, with expanded dimensions (stride 0) cut to size 1.
 
-    A tensor of 4 bytes in a file may declare any number of elements: to look at them all would need memory for them.
+    A stored tensor of 4 bytes may declare any number of elements; checking all of them would need memory for all.
     """
     try:
         tensor = torch.as_tensor(value).detach()
-        numbers = tensor.element_size() > 1 or not tensor.is_floating_point()  # torch cannot look at floats of 8 bits
+        numbers = tensor.element_size() > 1 or not tensor.is_floating_point()  # torch cannot compare 8-bit floats
         if numbers and tensor.layout is torch.strided and tensor.device.type != "meta" and not tensor.is_quantized:
             tensor = tensor[tuple(slice(0, 1) if step == 0 else slice(None) for step in tensor.stride())]
             if tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes():
                 return tensor
     except (TypeError, ValueError, RuntimeError):
         pass
-    raise UserError(f"{where}: {name} is no ordinary tensor or number; it is damaged")
+    raise UserError(f"{where}: {name} is not an ordinary tensor or number; it is damaged")
 
 
 def _check_finite(name: str, value: Any, where: str, largest: float = LARGEST) -> None:
@@ -168,4 +170,4 @@ def _check_scale(name: str, value: Any, where: str) -> None:
 def _check_references(name: str, value: Any, where: str) -> None:
     tensor = _tensor(name, value, where)
     if (tensor.abs() > LARGEST).any() or (tensor.numel() and torch.isnan(tensor).all()):
-        raise UserError(f"{where}: {name} are not finite, or beyond {LARGEST:g}; {NOT_FINITE}")
+        raise UserError(f"{where}: {name} are not finite, or larger than {LARGEST:g}; {NOT_FINITE}")

@@ -1,4 +1,4 @@
-"""Checks of a resolved config before anything is built: what nothing would read is refused, with the nearest name."""
+"""Check a resolved config before anything is built: names, keys, and blocks that contradict each other."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ocp_dc.fairchem1.checks.dataset_check import check_split
 from ocp_dc.fairchem1.checks.known_keys import is_ours
 from ocp_dc.fairchem1.checks.loss_trial import metric_names, try_loss, try_metric
 from ocp_dc.fairchem1.checks.model_check import read_dc
-from ocp_dc.fairchem1.checks.name_check import check_names, find, model_class, trainer_class
+from ocp_dc.fairchem1.checks.name_check import check_names, find_class, model_class, trainer_class
 from ocp_dc.fairchem1.checks.optim_check import check_optim
 from ocp_dc.fairchem1.checks.schedule_check import check_plateau
 from ocp_dc.fairchem1.checks.unknown_keys import check_unknown_keys
 from ocp_dc.fairchem1.checks.value_check import check_values
 from ocp_dc.fairchem1.train.scale_factors import read_scale_file
-from ocp_dc.fairchem1.train.transform import NAME
+from ocp_dc.fairchem1.train.transform import TRANSFORM_NAME
 from ocp_dc.labels import LabelOptions
 
-WITH_PRIMARY_METRIC = ("forces", "energy", "equiformerv2_forces", "equiformerv2_energy")  # trainers that have one
-TRANSFORMS = ("normalizer", "element_references", "decompose_tensor", NAME)
+WITH_PRIMARY_METRIC = ("forces", "energy", "equiformerv2_forces", "equiformerv2_energy")  # trainers with a default
+TRANSFORMS = ("normalizer", "element_references", "decompose_tensor", TRANSFORM_NAME)
 
 
 def check_run_config(config: Mapping[str, Any], overrides: Iterable[str] = ()) -> None:
@@ -36,10 +36,10 @@ def check_run_config(config: Mapping[str, Any], overrides: Iterable[str] = ()) -
 
     Args:
         config: the config.
-        overrides: the dotted keys that the command line gave, of which none may be without effect.
+        overrides: the dotted keys given on the command line, all of which must have an effect.
 
     Raises:
-        UserError: a key or name that nothing reads, a value of the wrong kind, or blocks that contradict each other.
+        UserError: a key or name is unknown, a value is of the wrong kind, or blocks contradict each other.
     """
     check_blocks(config)
     trainer = trainer_class(config)
@@ -61,24 +61,24 @@ def check_run_config(config: Mapping[str, Any], overrides: Iterable[str] = ()) -
         read_scale_file(config["model"])
     dataset = config["dataset"]
     for split, block in dataset.items():
-        if is_ours(trainer):  # elsewhere a warning: fairchem's own configs have it
+        if is_ours(trainer):  # only a warning with other trainers: fairchem's own configs have it
             check_references(block or {}, dataset.get("train") or {}, f"dataset.{split}")
         transforms = (block or {}).get("transforms") or {}
         check_transforms(transforms, f"dataset.{split}.transforms")
         check_split(block or {}, f"dataset.{split}", _format(block or {}, dataset.get("train") or {}))
         if (
             split != "train"
-            and NAME in transforms
-            and NAME not in ((dataset.get("train") or {}).get("transforms") or {})
+            and TRANSFORM_NAME in transforms
+            and TRANSFORM_NAME not in ((dataset.get("train") or {}).get("transforms") or {})
         ):
             raise UserError(
-                f"dataset.{split}.transforms.{NAME}: it is fitted on the training set; move it to "
-                f"dataset.train.transforms, from where the other splits take it"
+                f"dataset.{split}.transforms.{TRANSFORM_NAME}: it is fitted on the training set; move it to "
+                f"dataset.train.transforms, which applies to the other splits too"
             )
-    if NAME in ((dataset.get("train") or {}).get("transforms") or {}) and not is_ours(trainer):
+    if TRANSFORM_NAME in ((dataset.get("train") or {}).get("transforms") or {}) and not is_ours(trainer):
         raise UserError(
-            f"dataset.train.transforms.{NAME}: trainer {config.get('trainer', 'ocp')!r} cannot bring predictions back "
-            "to eV; set 'trainer: dc'"
+            f"dataset.train.transforms.{TRANSFORM_NAME}: trainer {config.get('trainer', 'ocp')!r} cannot convert "
+            "predictions back to eV; set 'trainer: dc'"
         )
     check_primary_metric(config, trainer)
     check_plateau(config)
@@ -89,7 +89,7 @@ def _format(block: Mapping[str, Any], train: Mapping[str, Any]) -> str:
 
 
 def check_references(block: Mapping[str, Any], train: Mapping[str, Any], path: str) -> None:
-    """Refuse linear references where fairchem reads them and then leaves the energies as they are."""
+    """Raise UserError for linear references that fairchem reads but does not subtract from the energies."""
     file_format = _format(block, train)
     if block.get("lin_ref") and not file_format.startswith("ase"):
         raise UserError(
@@ -99,7 +99,7 @@ def check_references(block: Mapping[str, Any], train: Mapping[str, Any], path: s
 
 
 def check_trainer_config(config: Mapping[str, Any], trainer: type) -> None:
-    """Check what the trainer was built with: the same, however the process was started."""
+    """Check the config that a trainer was built with, which may not have come through fairchem's main."""
     check_model(config["model"])
     check_optim(config["optim"], trainer)
     for name in ("dataset", "val_dataset", "test_dataset"):
@@ -107,14 +107,14 @@ def check_trainer_config(config: Mapping[str, Any], trainer: type) -> None:
 
 
 def check_model(model: Mapping[str, Any]) -> type:
-    """Return the class of a model block, after checking its name and arguments."""
+    """Check the name and arguments of a model block and return its class."""
     name = model.get("name")
     if not isinstance(name, str):
         raise UserError("model.name: missing; give a registered name such as dc_schnet")
     found = model_class(name, "model")
     if model.get("dc") is not None and "stock_class" not in vars(found):
         wrapper = f"dc_{name}" in registry.mapping["model_name_mapping"]
-        mend = f"use 'dc_{name}'" if wrapper else "the names that begin with dc_ take one"
+        mend = f"use 'dc_{name}'" if wrapper else "only models whose names begin with dc_ take one"
         raise UserError(f"model.dc: {name!r} is a stock model and takes no dc: block; {mend}")
     _check_arguments(found, model, "model", "name")
     if "heads" in inspect.signature(found).parameters:
@@ -132,7 +132,7 @@ def check_hydra(model: Mapping[str, Any]) -> None:
     parts += [(f"model.heads.{name}", "module", block, "head") for name, block in heads.items()]
     for path, key, block, kind in parts:
         if block is None and model.get("finetune_config"):
-            continue  # it comes from the checkpoint
+            continue  # read from the checkpoint
         if not isinstance(block, Mapping) or not isinstance(block.get(key), str):
             raise UserError(f"{path}.{key}: missing; give a registered name, as in configs/md17/_esen.yml")
         part = model_class(block[key], f"{path}.{key}", kind)
@@ -140,7 +140,7 @@ def check_hydra(model: Mapping[str, Any]) -> None:
 
 
 def _check_arguments(found: type, block: Mapping[str, Any], path: str, key: str, given: tuple[str, ...] = ()) -> None:
-    """Refuse what a class does not take; ``key`` names the class, and ``given`` comes from elsewhere."""
+    """Check the arguments of a class; ``key`` holds its name, and those in ``given`` come from elsewhere."""
     parameters = inspect.signature(found).parameters
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         check_keys(block, [key, *(name for name in parameters if name not in given)], path)
@@ -148,7 +148,7 @@ def _check_arguments(found: type, block: Mapping[str, Any], path: str, key: str,
 
 
 def check_targets_of_metrics(metrics: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
-    """Refuse a metric of energy and forces where the model has not both of them: fairchem stops with a KeyError."""
+    """Check that a model has energy and forces if a metric needs both: fairchem would raise a KeyError."""
     missing = [name for name in ("energy", "forces") if name not in outputs]
     for target, names in (metrics.get("metrics") or {}).items():
         if missing and "energy_forces_within_threshold" in (names or ()):
@@ -159,23 +159,23 @@ def check_targets_of_metrics(metrics: Mapping[str, Any], outputs: Mapping[str, A
 
 
 def check_primary_metric(config: Mapping[str, Any], trainer: type) -> None:
-    """Refuse a validation without a metric that says which weights are best: fairchem's ``ocp`` stops there."""
+    """Check that validation has a primary metric to select the best weights: fairchem's ``ocp`` would fail."""
     has_one = is_ours(trainer) or config.get("trainer", "ocp") in WITH_PRIMARY_METRIC
     validates = (config["dataset"].get("val") or {}).get("src")
     if validates and not has_one and not (config.get("evaluation_metrics") or {}).get("primary_metric"):
         raise UserError(
-            f"evaluation_metrics.primary_metric: missing; trainer {config.get('trainer', 'ocp')!r} needs it to tell "
-            "which weights are best, for example forces_mae"
+            f"evaluation_metrics.primary_metric: missing; trainer {config.get('trainer', 'ocp')!r} needs it to "
+            "select the best weights, for example forces_mae"
         )
 
 
 @contextlib.contextmanager
 def subset_errors() -> Iterator[None]:
-    """Turn what fairchem says of first_n and its like, once the data are open, into an error for the user.
+    """Turn fairchem's errors about ``first_n`` and similar keys, raised when it opens the data, into UserErrors.
 
     Raises:
-        UserError: more structures are asked for than there are, two of the keys are given at once, or the data have
-            no metadata to choose by.
+        UserError: the config asks for more structures than there are, gives two of these keys at once, or selects by
+            metadata that the data do not have.
     """
     try:
         yield
@@ -187,33 +187,33 @@ def subset_errors() -> Iterator[None]:
                 f"dataset: {' '.join(str(error).split())}; fairchem reads it from metadata.npz beside the data, or "
                 "from metadata_path"
             ) from error
-        if "mode='neighbors'" in str(error):  # of configs from before fairchem 1.0
+        if "mode='neighbors'" in str(error):  # from configs older than fairchem 1.0
             raise UserError(
-                "optim.load_balancing: got neighbors, and fairchem 1.10 balances ranks by atoms alone; write atoms, or "
+                "optim.load_balancing: got neighbors, but fairchem 1.10 balances ranks only by atoms; write atoms, or "
                 "false"
             ) from error
         if "first_n" not in str(error):
             raise
         raise UserError(
-            f"dataset: {' '.join(str(error).split())} val and test take these keys from dataset.train where they do "
-            "not state their own"
+            f"dataset: {' '.join(str(error).split())} val and test inherit these keys from dataset.train unless they "
+            "set them themselves"
         ) from error
 
 
 def check_transforms(transforms: Mapping[str, Any], path: str) -> None:
-    """Check names of transforms, the label-rescaling block, and that labels are scaled once only."""
+    """Check the names of transforms and the label-rescaling block, and that labels are scaled only once."""
     check_keys(transforms, TRANSFORMS, path)
-    if NAME not in transforms:
+    if TRANSFORM_NAME not in transforms:
         return
-    if isinstance(transforms[NAME], Mapping) or transforms[NAME] is None:
-        LabelOptions.from_block(transforms[NAME], f"{path}.{NAME}")
+    if isinstance(transforms[TRANSFORM_NAME], Mapping) or transforms[TRANSFORM_NAME] is None:
+        LabelOptions.from_block(transforms[TRANSFORM_NAME], f"{path}.{TRANSFORM_NAME}")
     for other in ("normalizer", "element_references"):
         block = transforms.get(other) or {}
         targets = {*block, *((block.get("fit") or {}).get("targets") or ())}
         if targets & {"energy", "forces", "y", "force", "file"}:
             raise UserError(
-                f"{path}: both {NAME} and {other} act on energy or forces, and the labels would be scaled twice; "
-                f"remove {other} ({NAME} has center: composition for per-element references)"
+                f"{path}: both {TRANSFORM_NAME} and {other} act on energy or forces, and the labels would be scaled "
+                f"twice; remove {other} ({TRANSFORM_NAME} has center: composition for per-element references)"
             )
 
 
@@ -231,12 +231,12 @@ def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:
             kind = f"loss function in loss_functions.{target}"
             if not isinstance(settings["fn"], str) or (settings["fn"] not in known and "." not in settings["fn"]):
                 raise unknown_name(kind, settings["fn"], known)
-            find(kind, settings["fn"], "loss_name_mapping", registry.get_loss_class, nn.Module)
+            find_class(kind, settings["fn"], "loss_name_mapping", registry.get_loss_class, nn.Module)
             try_loss(target, settings["fn"])
 
 
 def check_metrics(metrics: Mapping[str, Any]) -> None:
-    """Check the names of metrics against those that fairchem's evaluator has."""
+    """Check that the metrics are among those of fairchem's evaluator."""
     known = metric_names()
     computed = ["loss"]
     for target, names in (metrics.get("metrics") or {}).items():

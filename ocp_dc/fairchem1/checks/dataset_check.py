@@ -1,4 +1,4 @@
-"""Checks of one split of ``dataset``: subsets, shards, arguments for readers, and fits of fairchem's own transforms."""
+"""Check one split of ``dataset``: subsets, shards, arguments of readers, and the fits of fairchem's transforms."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ocp_dc.core.numbers import count
 from ocp_dc.core.options import check_keys
 
 SUBSET = "{metadata_key: natoms, op: abs_le, rhv: 50}"
-ONE_SOURCE = ("lmdb", "lmdb_in_memory")  # formats of one file or folder
-OPERATORS = ("abs_le", "in")  # fairchem does nothing, without a word, where it finds another
+ONE_SOURCE = ("lmdb", "lmdb_in_memory")  # formats that read a single file or folder
+OPERATORS = ("abs_le", "in")  # fairchem silently ignores any other
 BLOCKS = ("a2g_args", "ase_read_args", "atoms_transform_args", "connect_args", "select_args", "splits")
 FILES = ("metadata_path", "oc20_ref", "index_file", "lin_ref")
 FITS = {"normalizer": fit_normalizers, "element_references": fit_linear_references}
 FIT = "{targets: [energy], batch_size: 32}"
-EXTENSIONS = (".pt", ".npz")  # of files with the numbers of one target
+EXTENSIONS = (".pt", ".npz")  # of files that hold the normalizer or references of one target
 
 
 def check_split(block: Mapping[str, Any], path: str, file_format: str) -> None:
-    """Check what one split says of the structures that it takes, of its readers and of fits.
+    """Check which structures one split selects, and the settings of its readers and fits.
 
     Args:
         block: the split; ``src``, ``format``, ``key_mapping`` and numbers are checked elsewhere.
-        path: its place in the config, such as ``dataset.train``.
-        file_format: the format of its data, its own or that of ``dataset.train``.
+        path: its path in the config, such as ``dataset.train``.
+        file_format: the format of its data, which may come from ``dataset.train``.
 
     Raises:
-        UserError: a value is not what it may be.
+        UserError: a value is not allowed.
     """
     source = block.get("src")
     if isinstance(source, list) and len(source) > 1 and file_format in ONE_SOURCE:
@@ -48,7 +48,7 @@ def check_split(block: Mapping[str, Any], path: str, file_format: str) -> None:
         if block.get(key) not in (None, False):
             _check_file(block[key], f"{path}.{key}")
     if not isinstance(block.get("pattern", ""), str):
-        raise UserError(f"{path}.pattern: got {block['pattern']!r}, expected a text such as '*.traj'")
+        raise UserError(f"{path}.pattern: got {block['pattern']!r}, expected text such as '*.traj'")
     subsets = block.get("subset_to", [])
     if not isinstance(subsets, list):
         raise UserError(f"{path}.subset_to: got {subsets!r}, expected a list of blocks such as {SUBSET}")
@@ -71,7 +71,7 @@ def _check_shards(block: Mapping[str, Any], path: str) -> None:
     shard, total = block.get("shard"), block.get("total_shards")
     if (shard is None) != (total is None):
         there, absent = ("shard", "total_shards") if total is None else ("total_shards", "shard")
-        raise UserError(f"{path}.{there}: without {absent} all structures are taken; give both, or leave both out")
+        raise UserError(f"{path}.{there}: without {absent} all structures are used; give both, or leave both out")
     if shard is not None and total is not None and shard >= total:
         raise UserError(f"{path}.shard: got {shard} of {total} shards, expected from 0 to {total - 1}")
 
@@ -94,7 +94,7 @@ def _check_fit(fit: Any, arguments: list[str], path: str) -> None:
     if not isinstance(fit, Mapping) or not isinstance(fit.get("targets"), list | Mapping):
         raise UserError(f"{path}: got {fit!r}, expected a block such as {FIT}")
     known = [name for name in arguments if name not in ("dataset", "seed", "element_references")]
-    check_keys(fit, [*known, "fitted"], path)  # the last is what fairchem writes there
+    check_keys(fit, [*known, "fitted"], path)  # fairchem itself sets `fitted`
     if "batch_size" not in fit:
         raise UserError(f"{path}.batch_size: missing; expected a block such as {FIT}")
     for key in ("batch_size", "num_batches"):
@@ -106,7 +106,7 @@ def _check_numbers_file(numbers: Any, path: str) -> None:
     if file is not None:
         _check_file(file, f"{path}.file")
         if Path(file).suffix not in EXTENSIONS:
-            raise UserError(f"{path}.file: got {file!r}, expected a file that ends in {' or '.join(EXTENSIONS)}")
+            raise UserError(f"{path}.file: got {file!r}, expected a file name that ends in {' or '.join(EXTENSIONS)}")
 
 
 def _check_file(value: Any, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Checking that the LMDBs which a config names for validation and test are there."""
+"""Check that the LMDBs which a config names for validation and test exist."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ SPLITS = {"val": "validation", "test": "a test at the end"}
 
 
 def check_held_out(blocks: Mapping[str, Mapping[str, Any] | None], train: Mapping[str, Any]) -> None:
-    """Refuse the path of an LMDB that does not exist, before anything is built.
+    """Check that the LMDBs of validation and test exist, before anything is built.
 
     Args:
-        blocks: the dataset blocks by split; others than val and test are not looked at.
-        train: the block of the training set, whose format counts where another block names none.
+        blocks: the dataset blocks by split; only val and test are checked.
+        train: the block of the training set, whose format is the default of the other blocks.
 
     Raises:
-        UserError: a file or folder is missing; the message says how to do without.
+        UserError: a file or folder is missing; the message says how to run without it.
     """
     for split, meaning in SPLITS.items():
         block = blocks.get(split) or {}
@@ -28,8 +28,8 @@ def check_held_out(blocks: Mapping[str, Mapping[str, Any] | None], train: Mappin
             continue
         if not Path(source).exists():
             raise UserError(
-                f"dataset.{split}.src {source}: no such file or folder (`ocp-dc prepare --{split} 0` makes none); set"
-                f" --dataset.{split}.src=null to go without {meaning}, or prepare with --{split} N"
+                f"dataset.{split}.src {source}: no such file or folder (`ocp-dc prepare --{split} 0` writes none); set"
+                f" --dataset.{split}.src=null to run without {meaning}, or prepare with --{split} N"
             )
 
 

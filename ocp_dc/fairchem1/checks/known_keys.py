@@ -1,4 +1,4 @@
-"""What fairchem 1.10 reads of a config, block by block: its main, its trainers and its datasets."""
+"""The keys of a config that fairchem 1.10 reads, block by block: in its main, its trainers and its datasets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TASK_KEYS = (
     "dataset prediction_dtype strict_load eval_relaxations relax_dataset relaxation_steps relaxation_fmax relax_cell "
     "relax_volume relax_opt save_full_traj write_pos num_relaxation_batches set_deterministic_scatter"
 ).split()
-RELAXATION_KEYS = ("maxstep", "memory", "damping", "alpha", "traj_dir")  # of L-BFGS, the only optimizer there is
+RELAXATION_KEYS = ("maxstep", "memory", "damping", "alpha", "traj_dir")  # of L-BFGS, the only relaxation optimizer
 SPLITS = ("train", "val", "test", "relax")
 DATASET_KEYS = (
     "src format key_mapping transforms seed first_n sample_n no_shuffle max_atoms subset_to metadata_path lin_ref "
@@ -37,7 +37,7 @@ OPTIM_KEYS = (
     "load_datasets_and_model_then_exit checkpoint_format"
 ).split()
 
-# Keys that are read in some configs only, and why not in others.
+# Keys that are read in some configs only, with the reason.
 OLD_LAYOUT = "read in configs without loss_functions"
 OLD_TASK = dict.fromkeys(
     "description type metric labels grad_input train_on_free_atoms eval_on_free_atoms primary_metric".split(),
@@ -47,9 +47,9 @@ OLD_DATASET = dict.fromkeys(
     "normalize_labels target_mean target_std grad_target_mean grad_target_std".split(), OLD_LAYOUT
 )
 OLD_OPTIM = dict.fromkeys("energy_coefficient force_coefficient loss_energy loss_forces".split(), OLD_LAYOUT)
-# what fairchem's default schedule is made of: a function, which a checkpoint does not hold
+# arguments of fairchem's default schedule, a function of the step that no checkpoint stores
 WARMUP = ("warmup_steps", "warmup_factor", "lr_gamma", "lr_milestones")
-LAMBDAS = {  # what scheduler_params holds for LambdaLR, by its lambda_type
+LAMBDAS = {  # keys of scheduler_params for LambdaLR, by its lambda_type
     "cosine": ("warmup_epochs", "warmup_factor", "lr_min_factor"),
     "multistep": ("warmup_epochs", "warmup_factor", "decay_epochs", "decay_rate"),
 }
@@ -57,18 +57,18 @@ DENOISING = ("use_denoising_pos", "denoising_pos_params", "denoising_pos_coeffic
 
 
 def is_ours(trainer: Any) -> bool:
-    """Whether a trainer, a class or an instance, is ``dc`` or one made of it."""
+    """Return whether a trainer, class or instance, is ``dc`` or derived from it."""
     return hasattr(trainer, "set_label_rescaling")
 
 
 def has_own_schedule(trainer: type) -> bool:
-    """Whether a trainer reads its schedule from ``optim.scheduler_params``: fairchem's EquiformerV2 and eSEN ones."""
+    """Return whether a trainer reads ``optim.scheduler_params``, as those of EquiformerV2 and eSEN do."""
     own = ("fairchem.core.models.equiformer_v2.trainers", "fairchem.core.models.esen.trainers")
     return any(base.__module__.startswith(own) for base in trainer.__mro__)
 
 
 def schedule_arguments(name: object) -> Mapping[str, inspect.Parameter]:
-    """Return the arguments of one of torch's schedules, without the optimizer; none for ``Null``."""
+    """Return the arguments of one of torch's schedules except the optimizer; empty for ``Null``."""
     found = getattr(lr_scheduler, str(name), None)
     parameters = dict(inspect.signature(found).parameters) if isinstance(found, type) else {}
     parameters.pop("optimizer", None)
@@ -76,7 +76,7 @@ def schedule_arguments(name: object) -> Mapping[str, inspect.Parameter]:
 
 
 def scheduler_params_keys(name: object) -> list[str]:
-    """Return what ``optim.scheduler_params`` may hold for a schedule; epochs and lr are what the trainer puts in."""
+    """Return the keys that ``optim.scheduler_params`` may have for a schedule; the trainer adds epochs and lr."""
     return [
         "epochs",
         "lr",
@@ -87,15 +87,15 @@ def scheduler_params_keys(name: object) -> list[str]:
 
 
 def dataset_keys(block: Mapping[str, Any], train: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
-    """Return the keys of one split of ``dataset`` that are read, and known ones that are not, each with the reason."""
+    """Return the keys of one split of ``dataset`` that are read, and the known keys that are not, with the reason."""
     if str(block.get("format", train.get("format", "lmdb"))).startswith("ase"):
         return DATASET_KEYS, OLD_DATASET
     read = [key for key in DATASET_KEYS if key != "lin_ref"]
-    return read, {**OLD_DATASET, "lin_ref": "subtracted from the data of format ase_* only"}
+    return read, {**OLD_DATASET, "lin_ref": "subtracted only from data of format ase_*"}
 
 
 def optim_keys(optim: Mapping[str, Any], trainer: type) -> tuple[list[str], dict[str, str]]:
-    """Return the keys of ``optim`` that a trainer reads, and known ones that it does not, each with the reason."""
+    """Return the keys of ``optim`` that a trainer reads, and the known keys that it does not, with the reason."""
     name = optim.get("scheduler")
     read, idle = [*OPTIM_KEYS], dict(OLD_OPTIM)
     if has_own_schedule(trainer):
@@ -103,7 +103,7 @@ def optim_keys(optim: Mapping[str, Any], trainer: type) -> tuple[list[str], dict
         idle |= dict.fromkeys([*WARMUP, *schedule_arguments(name)], "trainer reads scheduler_params")
     else:
         read += WARMUP if name is None else schedule_arguments(name)
-        idle |= {} if name is None else dict.fromkeys(WARMUP, "read where there is no scheduler")
+        idle |= {} if name is None else dict.fromkeys(WARMUP, "read only without a scheduler")
         idle["scheduler_params"] = "read by the trainers equiformerv2_* and mlip_*"
     if any("denoising_targets" in vars(base) for base in trainer.__mro__):
         read += DENOISING

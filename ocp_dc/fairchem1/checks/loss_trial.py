@@ -1,4 +1,4 @@
-"""A trial of loss functions and metrics on two made-up structures, for what only a call tells of them."""
+"""Try loss functions and metrics on two made-up structures: only a call shows whether they work."""
 
 from __future__ import annotations
 
@@ -12,70 +12,73 @@ from fairchem.core.modules import evaluator
 
 from ocp_dc.core.errors import UserError
 
-ATOMS = (2, 3)  # of the two structures
-HELPER = "metrics_dict"  # of the evaluator, the decorator of its metrics
-KINDS = {"energy": "one number for each structure", "forces": "a vector for each atom", "misc": "all outputs together"}
+ATOM_COUNTS = (2, 3)  # of the two structures
+HELPER = "metrics_dict"  # the evaluator's decorator of metrics, not a metric
+OUTPUT_SHAPES = {
+    "energy": "one number for each structure",
+    "forces": "a vector for each atom",
+    "misc": "all outputs together",
+}
 
 
 def metric_names() -> list[str]:
-    """Return the names of the metrics that fairchem's evaluator has."""
+    """Return the names of the metrics of fairchem's evaluator."""
     functions = {name: value for name, value in vars(evaluator).items() if inspect.isfunction(value)}
     return [name for name, value in functions.items() if value.__module__ == evaluator.__name__ and name != HELPER]
 
 
 def try_loss(target: str, name: str) -> None:
-    """Compute a loss function of energies or forces.
+    """Compute a loss function on energies or forces.
 
     Args:
-        target: the output; of others the shape is not known, and nothing is tried.
+        target: the output; others than energy and forces have unknown shapes and are not tried.
         name: a registered name or a dotted path of a class.
 
     Raises:
-        UserError: it cannot be computed, or is no number with a gradient for each row; the message names those that
-            can.
+        UserError: the loss cannot be computed, or has no gradient; the message names the losses that work.
     """
-    if target not in KINDS or target == "misc":
+    if target not in OUTPUT_SHAPES or target == "misc":
         return
-    why = _loss_fails(target, name)
+    why = _loss_failure(target, name)
     if why is not None:
-        fitting = [each for each in registry.mapping["loss_name_mapping"] if _loss_fails(target, each) is None]
-        raise _unfitting(f"loss_functions.{target}.fn", name, target, why, fitting)
+        suitable = [each for each in registry.mapping["loss_name_mapping"] if _loss_failure(target, each) is None]
+        raise _unsuitable(f"loss_functions.{target}.fn", name, target, why, suitable)
 
 
 def try_metric(target: str, name: str, outputs: Iterable[str]) -> None:
-    """Compute a metric of fairchem's evaluator of energies, forces, or all of them (``misc``).
+    """Compute a metric of fairchem's evaluator on energies, forces, or both together (``misc``).
 
     Args:
-        target: the output that the metric is of; of others the shape is not known, and nothing is tried.
-        name: one of the evaluator's functions.
+        target: the output; others have unknown shapes and are not tried.
+        name: the name of one of the evaluator's functions.
         outputs: the outputs of the config.
 
     Raises:
-        UserError: it cannot be computed; the message names those that can.
+        UserError: the metric cannot be computed; the message names the metrics that work.
     """
-    if target not in KINDS:
+    if target not in OUTPUT_SHAPES:
         return
     made_up = _structures(outputs)
-    why = _metric_fails(target, name, made_up)
+    why = _metric_failure(target, name, made_up)
     if why is not None:
-        fitting = [each for each in metric_names() if _metric_fails(target, each, made_up) is None]
-        raise _unfitting(f"evaluation_metrics.metrics.{target}", name, target, why, fitting)
+        suitable = [each for each in metric_names() if _metric_failure(target, each, made_up) is None]
+        raise _unsuitable(f"evaluation_metrics.metrics.{target}", name, target, why, suitable)
 
 
-def _unfitting(path: str, name: str, target: str, why: str, fitting: list[str]) -> UserError:
+def _unsuitable(path: str, name: str, target: str, why: str, suitable: list[str]) -> UserError:
     return UserError(
-        f"{path}: {name!r} cannot be computed of {target}, {KINDS[target]} ({why}); expected one of "
-        f"{', '.join(sorted(fitting)) or 'none'}"
+        f"{path}: {name!r} cannot be computed from {target}, {OUTPUT_SHAPES[target]} ({why}); expected one of "
+        f"{', '.join(sorted(suitable)) or 'none'}"
     )
 
 
 def _structures(outputs: Iterable[str]) -> dict[str, torch.Tensor]:
-    """Return values for the outputs of two structures: energies [2, 1], forces [5, 3], and numbers of atoms [2]."""
-    made_up = {"energy": torch.ones(len(ATOMS), 1), "forces": torch.ones(sum(ATOMS), 3)}
-    return {"natoms": torch.tensor(ATOMS), **{name: made_up[name] for name in outputs if name in made_up}}
+    """Return outputs of two structures: energies ``[2, 1]``, forces ``[5, 3]`` and numbers of atoms ``[2]``."""
+    made_up = {"energy": torch.ones(len(ATOM_COUNTS), 1), "forces": torch.ones(sum(ATOM_COUNTS), 3)}
+    return {"natoms": torch.tensor(ATOM_COUNTS), **{name: made_up[name] for name in outputs if name in made_up}}
 
 
-def _loss_fails(target: str, name: str) -> str | None:
+def _loss_failure(target: str, name: str) -> str | None:
     made_up = _structures([target])
     predicted = (1.5 * made_up[target]).requires_grad_()
 
@@ -87,15 +90,15 @@ def _loss_fails(target: str, name: str) -> str | None:
     return _failure(compute)
 
 
-def _metric_fails(target: str, name: str, made_up: Mapping[str, Any]) -> str | None:
+def _metric_failure(target: str, name: str, made_up: Mapping[str, Any]) -> str | None:
     predicted = {key: value if key == "natoms" else 1.5 * value for key, value in made_up.items()}
     return _failure(lambda: getattr(evaluator, name)(predicted, dict(made_up), target))
 
 
 def _failure(compute: Callable[[], object]) -> str | None:
-    """Return what a call raises, in words; None where it returns."""
+    """Return the error of a call as text, or None if it succeeds."""
     try:
         compute()
-    except Exception as error:  # of any function, and so of any kind
+    except Exception as error:  # a user's function may raise anything
         return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
     return None

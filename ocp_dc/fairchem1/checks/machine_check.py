@@ -1,4 +1,4 @@
-"""What a command line asks of this machine: GPUs, ranks, and the login of a logger."""
+"""Check that this machine has what a command line asks for: GPUs, ranks, and the login of a logger."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import count
 
-LEAST = {"num_gpus": 1, "num_nodes": 1, "gp_gpus": 1, "print_every": 1, "seed": 0, "slurm_mem": 1, "slurm_timeout": 1}
-MOST = {"seed": 2**32 - 1}  # of numpy's generator
+MINIMUM = {"num_gpus": 1, "num_nodes": 1, "gp_gpus": 1, "print_every": 1, "seed": 0, "slurm_mem": 1, "slurm_timeout": 1}
+MAXIMUM = {"seed": 2**32 - 1}  # the largest seed of numpy's generator
 
 
 def check_flags(args: argparse.Namespace) -> None:
-    """Check the numbers among fairchem's flags, and that its files are there.
+    """Check the numbers among fairchem's flags, and that the files they name exist.
 
     Raises:
-        UserError: one is out of its range, or has no effect without another.
+        UserError: a number is out of range, a file is missing, or a flag has no effect without another.
     """
-    for name, least in LEAST.items():
-        count(least, MOST.get(name, math.inf)).check(getattr(args, name), f"--{name.replace('_', '-')}")
+    for name, least in MINIMUM.items():
+        count(least, MAXIMUM.get(name, math.inf)).check(getattr(args, name), f"--{name.replace('_', '-')}")
     ranks = args.num_gpus * args.num_nodes
     if args.gp_gpus is not None and ranks % args.gp_gpus:
         raise UserError(
-            f"--gp-gpus {args.gp_gpus}: splits a graph over so many of {ranks} ranks; expected a divisor of --num-gpus "
-            "times --num-nodes"
+            f"--gp-gpus {args.gp_gpus}: expected a divisor of the number of ranks, {ranks} (--num-gpus times "
+            "--num-nodes); each graph is split over that many ranks"
         )
     if args.sweep_yml is not None and not args.submit:
-        raise UserError(f"--sweep-yml {args.sweep_yml}: has an effect with --submit only; a study runs sweeps locally")
+        raise UserError(
+            f"--sweep-yml {args.sweep_yml}: has an effect only with --submit; use a study to run a sweep locally"
+        )
     if args.sweep_yml is not None and not args.sweep_yml.is_file():
         raise UserError(f"--sweep-yml {args.sweep_yml}: no such file")
 
 
 def settle_device(args: argparse.Namespace) -> None:
-    """Stay on the CPU where there is no GPU, with one line, as if ``--cpu`` were given; jobs run elsewhere.
+    """Set ``--cpu``, with one line of warning, where there is no GPU; submitted jobs are not changed.
 
     Raises:
-        UserError: more ranks are asked for than there are GPUs.
+        UserError: the command line asks for more ranks than there are GPUs.
     """
     if args.submit:
         return
@@ -55,23 +57,23 @@ def settle_device(args: argparse.Namespace) -> None:
             f"{args.num_gpus} ranks on the CPU"
         )
     if not args.cpu and gpus == 0:
-        logging.warning("no GPU on this machine: staying on the CPU, as with --cpu")
+        logging.warning("no GPU on this machine: using the CPU, as with --cpu")
         args.cpu = True
     if args.amp and args.cpu:
         logging.warning("--amp: mixed precision needs a GPU and has no effect on the CPU")
 
 
 def check_logger(config: Mapping[str, Any]) -> None:
-    """Refuse Weights & Biases without a login: it would prompt, or stop once the folders are made.
+    """Check that there is a login for Weights & Biases: without one it prompts, or fails after folders are made.
 
     Raises:
-        UserError: ``logger`` is wandb, or left out, which is wandb too, and nobody is logged in.
+        UserError: ``logger`` is wandb, which is also the default, and no login was found.
     """
     logger = config.get("logger", "wandb")
     name = logger if isinstance(logger, str) else logger["name"]
     if config.get("is_debug") or not name.startswith("wandb") or _can_log_in():
         return
-    written = "logger: wandb" if "logger" in config else "logger: left out, which stands for wandb in fairchem"
+    written = "logger: wandb" if "logger" in config else "logger: missing, and wandb is fairchem's default"
     raise UserError(
         f"{written}: no login to Weights & Biases was found; set logger: tensorboard (or null for none), log in with "
         "`wandb login`, or set WANDB_MODE=offline"
@@ -79,7 +81,7 @@ def check_logger(config: Mapping[str, Any]) -> None:
 
 
 def _can_log_in() -> bool:
-    """Whether wandb finds a key, or needs none."""
+    """Return whether wandb finds a key or needs none."""
     if os.environ.get("WANDB_MODE", "online") != "online" or os.environ.get("WANDB_DISABLED"):
         return True
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
@@ -88,7 +90,7 @@ def _can_log_in() -> bool:
     home = Path.home()
     config = Path(os.environ.get("WANDB_CONFIG_DIR", home / ".config" / "wandb"), "settings")
     netrc = [Path(os.environ.get("NETRC", home / ".netrc")), home / "_netrc"]
-    # a settings file may hold a key, a mode or a host of its own
+    # a settings file may set a key, a mode or another host
     words = {**dict.fromkeys(netrc, (host,)), **dict.fromkeys((config, Path("wandb/settings")), ("api_key", "mode"))}
     return any(_mentions(path, wanted) for path, wanted in words.items())
 

@@ -1,4 +1,4 @@
-"""A bound for the model that a checkpoint's config describes: its weights are hardly more than the file has bytes."""
+"""Limit the memory of the model that a checkpoint's config describes by the size of the file with its weights."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from torch.nn.modules import module as hooks
 
 from ocp_dc.core.errors import UserError
 
-FREE = 64 << 20  # bytes
-EACH = 4096  # bytes that a tensor and its layer take beside its numbers, and the time that building them takes
-PER_BYTE = 16  # of the file: half precision becomes double, surgery builds layers that it replaces
+FREE_BYTES = 64 << 20  # allowed for a checkpoint of any size
+BYTES_PER_TENSOR = 4096  # cost of a tensor and its layer beyond its numbers, in memory and time
+MODEL_BYTES_PER_FILE_BYTE = 16  # half precision becomes double, and surgery builds layers that it then replaces
 _file: ContextVar[Path | None] = ContextVar("file", default=None)
 
 
-def describe(path: str | Path) -> None:
-    """Note the checkpoint that the model built next comes from, within :func:`bounded_by_checkpoint`."""
+def set_checkpoint(path: str | Path) -> None:
+    """Set the checkpoint of the model that is built next, within :func:`bounded_by_checkpoint`."""
     _file.set(Path(path))
 
 
 @contextmanager
 def bounded_by_checkpoint(path: str | Path | None = None) -> Iterator[None]:
-    """Stop a model that is built in this block before it takes far more memory than its checkpoint has bytes.
+    """Raise UserError if a model built in this block would need far more memory than its checkpoint has bytes.
 
-    A tensor takes no memory until it is filled, and it is counted before.
+    Tensors are counted before they are filled, so before they use memory.
 
     Args:
-        path: the checkpoint; None where :func:`describe` names it.
+        path: the checkpoint; None if :func:`set_checkpoint` names it.
 
     Raises:
-        UserError: it would.
+        UserError: the model is too large for its checkpoint.
     """
     token = _file.set(None if path is None else Path(path))
     built = 0
@@ -45,8 +45,8 @@ def bounded_by_checkpoint(path: str | Path | None = None) -> Iterator[None]:
         file = _file.get()
         if file is None or tensor is None:
             return
-        built += EACH + tensor.numel() * tensor.element_size()
-        if built > FREE + PER_BYTE * file.stat().st_size:
+        built += BYTES_PER_TENSOR + tensor.numel() * tensor.element_size()
+        if built > FREE_BYTES + MODEL_BYTES_PER_FILE_BYTE * file.stat().st_size:
             raise UserError(
                 f"checkpoint {file}: its config describes a model of more than {built:,} bytes, but the file, which "
                 f"should hold its weights, has {file.stat().st_size:,}; it is refused"
@@ -64,8 +64,8 @@ def bounded_by_checkpoint(path: str | Path | None = None) -> Iterator[None]:
         _file.reset(token)
 
 
-def bounded(build: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that builds a model of a checkpoint which it reads itself, within that bound."""
+def with_size_bound(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``build``, a function that reads a checkpoint and builds its model, with that bound."""
 
     @wraps(build)
     def within(*args: Any, **options: Any) -> Any:

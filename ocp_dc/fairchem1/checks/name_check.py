@@ -1,4 +1,4 @@
-"""The names in a run config, each against what there is: trainer, logger, data formats, outputs and their labels."""
+"""Check the names in a run config: trainer, logger, data formats, outputs and their labels."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from torch.utils.data import Dataset
 
 from ocp_dc.core.errors import UserError, nearest, unknown_name
 
-OURS = ("fairchem.core.models.", "ocp_dc.fairchem1.")  # whose models have no other outputs, hydras aside
-# what may stand where: fairchem's classes do not all say that they are backbones
+KNOWN_MODULES = (
+    "fairchem.core.models.",
+    "ocp_dc.fairchem1.",
+)  # their models have known outputs, unless they are hydras
+# kinds of classes allowed in each place: not all of fairchem's backbones derive from BackboneInterface
 PARTS = {"model": ("model",), "backbone": ("backbone", "model"), "head": ("head",)}
-STRUCTURAL = ("pos", "atomic_numbers", "cell", "natoms", "pbc")  # of a sample: no labels
-BALANCING = ("atoms", "neighbors", False)  # fairchem's own configs say neighbors, which only several ranks read
+STRUCTURAL = ("pos", "atomic_numbers", "cell", "natoms", "pbc")  # fields of a sample that are not labels
+BALANCING = ("atoms", "neighbors", False)  # fairchem's configs have neighbors, read only with several ranks
 BALANCING_ON_ERROR = ("warn_and_balance", "warn_and_no_balance", "raise")
 
 
@@ -28,20 +31,20 @@ def check_names(config: Mapping[str, Any]) -> None:
     """Check the names of a run config outside ``optim`` and ``model``.
 
     Args:
-        config: the resolved config; its structure holds.
+        config: the resolved config; its structure has been checked.
 
     Raises:
-        UserError: a name that nothing has, or that does not fit where it stands.
+        UserError: a name is unknown, or of the wrong kind for its place.
     """
     trainer_class(config)
     logger = config.get("logger", "wandb")
     name = logger if isinstance(logger, str) else logger["name"]
-    if name != "wandb_singleton":  # of fairchem's trainers, and registered nowhere
-        find("logger", name, "logger_name_mapping", registry.get_logger_class, object)
+    if name != "wandb_singleton":  # used by fairchem's trainers, but not registered
+        find_class("logger", name, "logger_name_mapping", registry.get_logger_class, object)
     for split, block in config["dataset"].items():
         if "format" in (block or {}):
             path = f"data format in dataset.{split}.format"
-            find(path, block["format"], "dataset_name_mapping", registry.get_dataset_class, Dataset)
+            find_class(path, block["format"], "dataset_name_mapping", registry.get_dataset_class, Dataset)
     for key, choices in (("load_balancing", BALANCING), ("load_balancing_on_error", BALANCING_ON_ERROR)):
         value = config["optim"].get(key)
         if value is not None and value not in choices:
@@ -55,24 +58,24 @@ def trainer_class(config: Mapping[str, Any]) -> type:
     """Return the class of a config's trainer.
 
     Raises:
-        UserError: no such trainer, or one that is no trainer by itself.
+        UserError: there is no such trainer, or it is abstract.
     """
     name = config.get("trainer", "ocp")
-    return find("trainer", name, "trainer_name_mapping", registry.get_trainer_class, BaseTrainer)
+    return find_class("trainer", name, "trainer_name_mapping", registry.get_trainer_class, BaseTrainer)
 
 
-def find(kind: str, name: Any, table: str, get: Callable[[str], type], base: type) -> type:
-    """Return what a name stands for in fairchem's registry, or a dotted path.
+def find_class(kind: str, name: Any, table: str, get: Callable[[str], type], base: type) -> type:
+    """Return the class that fairchem's registry has under a name, or that a dotted path leads to.
 
     Args:
-        kind: what is named, for messages.
-        name: the name.
-        table: the registry's table, for the names that there are.
-        get: the registry's function.
-        base: the class that it must be a subclass of.
+        kind: the kind of name, for messages.
+        name: the registered name or dotted path.
+        table: the registry's table of known names.
+        get: the registry's function for this kind.
+        base: the class that it must derive from.
 
     Raises:
-        UserError: no such name, a module that cannot be imported, or something of another kind.
+        UserError: the name is unknown, its module cannot be imported, or it is of another kind.
     """
     known = [each for each, found in registry.mapping[table].items() if not inspect.isabstract(found)]
     if not isinstance(name, str):
@@ -82,42 +85,44 @@ def find(kind: str, name: Any, table: str, get: Callable[[str], type], base: typ
     except RuntimeError as error:
         if "." not in name:
             raise unknown_name(kind, name, known) from None
-        raise UserError(f"{kind}: {name} is no class that can be imported ({error.__cause__ or error})") from error
-    except Exception as error:  # what a module does at its import is anything
+        raise UserError(f"{kind}: {name} is not a class that can be imported ({error.__cause__ or error})") from error
+    except Exception as error:  # importing a module may raise anything
         raise UserError(f"{kind}: {name} cannot be imported ({type(error).__name__}: {error})") from error
     if not isinstance(found, type) or not issubclass(found, base):
-        raise UserError(f"{kind}: {name} is no {base.__name__}; expected one of {', '.join(sorted(known))}")
+        raise UserError(f"{kind}: {name} is not a {base.__name__}; expected one of {', '.join(sorted(known))}")
     if inspect.isabstract(found):
-        raise UserError(f"{kind}: {name!r} is abstract and the base of others; expected one of {', '.join(known)}")
+        raise UserError(f"{kind}: {name!r} is an abstract base class; expected one of {', '.join(known)}")
     return found
 
 
 def model_class(name: str, path: str, part: str = "model") -> type:
-    """Return the class that a name stands for in a ``model`` block.
+    """Return the class that a name in a ``model`` block refers to.
 
     Args:
         name: a registered name or a dotted path.
-        path: its place in the config.
+        path: its path in the config.
         part: ``model``, or ``backbone`` or ``head`` of a hydra.
 
     Raises:
-        UserError: no such model, or one of the other parts.
+        UserError: the name is unknown, or refers to another part.
     """
     names = registry.mapping["model_name_mapping"]
     if "." not in name and name not in names:
-        raise unknown_name(path, name, [each for each, found in names.items() if _part(found) == part])
-    found = find(path, name, "model_name_mapping", registry.get_model_class, nn.Module)
-    kind = _part(found)
+        raise unknown_name(path, name, [each for each, found in names.items() if _model_part(found) == part])
+    found = find_class(path, name, "model_name_mapping", registry.get_model_class, nn.Module)
+    kind = _model_part(found)
     if kind not in PARTS[part]:
         place = f"it goes under model.{'heads' if kind == 'head' else kind} of a hydra, as in configs/md17/_esen.yml"
         mend = (
-            place if kind != "model" else f"such as {', '.join(n for n, each in names.items() if _part(each) == part)}"
+            place
+            if kind != "model"
+            else f"such as {', '.join(n for n, each in names.items() if _model_part(each) == part)}"
         )
-        raise UserError(f"{path}: {name!r} is a {kind}, no {part}; {mend}")
+        raise UserError(f"{path}: {name!r} is a {kind}, not a {part}; {mend}")
     return found
 
 
-def _part(found: type) -> str:
+def _model_part(found: type) -> str:
     names = [name for name, each in registry.mapping["model_name_mapping"].items() if each is found]
     parameter = inspect.signature(found).parameters.get("backbone")
     if issubclass(found, HeadInterface) or (parameter is not None and parameter.default is parameter.empty):
@@ -127,7 +132,7 @@ def _part(found: type) -> str:
 
 
 def _check_outputs(config: Mapping[str, Any]) -> None:
-    """Check that the model gives the outputs, and that metrics are of outputs."""
+    """Check that the model has the outputs of the config, and that every metric is of one of them."""
     outputs, model = config["outputs"], config["model"]
     parts = [part for block in outputs.values() for part in block.get("decomposition") or ()]
     given = _given_outputs(model)
@@ -135,13 +140,13 @@ def _check_outputs(config: Mapping[str, Any]) -> None:
         for needed in block.get("decomposition") or [name]:
             if needed not in given:
                 raise UserError(
-                    f"outputs: {needed!r} is none of the model's: {model['name']} gives {' and '.join(given)}; remove "
-                    f"it, or take a model with a head for it.{nearest(needed, given)}"
+                    f"outputs: {needed!r} is not an output of the model: {model['name']} gives {' and '.join(given)}; "
+                    f"remove it, or use a model with a head for it.{nearest(needed, given)}"
                 )
     if "forces" in outputs and model.get("regress_forces") is False:
         raise UserError(
-            "model.regress_forces: false, so that the model gives no forces, which outputs and loss_functions ask for; "
-            "set it to true, or remove forces there"
+            "model.regress_forces: got false, but outputs asks for forces; set it to true, or remove forces from "
+            "outputs and loss_functions"
         )
     for target in (config.get("evaluation_metrics") or {}).get("metrics") or {}:
         known = [*outputs, *parts, "misc"]
@@ -150,19 +155,23 @@ def _check_outputs(config: Mapping[str, Any]) -> None:
 
 
 def _given_outputs(model: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the outputs of one of fairchem's models or ours; nothing for those with heads, and for others' models."""
-    if "backbone" in model or "heads" in model or not model_class(model["name"], "model").__module__.startswith(OURS):
+    """Return the outputs of a model of fairchem or ocp_dc; empty for models with heads and for other packages."""
+    if (
+        "backbone" in model
+        or "heads" in model
+        or not model_class(model["name"], "model").__module__.startswith(KNOWN_MODULES)
+    ):
         return ()
     return ("energy", "forces", *(["stress"] if model.get("regress_stress") else []))
 
 
 def _check_key_mappings(config: Mapping[str, Any]) -> None:
-    """Refuse a mapping the wrong way round: it goes from the name in the data to that of the output."""
+    """Check that key mappings go from names in the data to names of outputs, and not the wrong way round."""
     for split, block in config["dataset"].items():
         mapping = (block or {}).get("key_mapping") or {}
         if structural := [key for key in STRUCTURAL if key in mapping]:
             raise UserError(
-                f"dataset.{split}.key_mapping: got {structural[0]!r}, of which the model makes its graph; expected the "
+                f"dataset.{split}.key_mapping: got {structural[0]!r}, from which the model makes its graph; expected "
                 "names of labels, such as {y: energy, force: forces}"
             )
         new = {name for value in mapping.values() for name in (value if isinstance(value, list) else [value])}
@@ -182,8 +191,8 @@ def _warn_of_one_set_for_two(dataset: Mapping[str, Any]) -> None:
         both = " and ".join(f"dataset.{split}" for split in same)
         shared = ", ".join(sorted({path for split in same for path in training & _sources(dataset[split])}))
         logging.warning(
-            f"{both} and dataset.train are the same data ({shared}): errors there say nothing of structures that the "
-            "model has not seen"
+            f"{both} and dataset.train are the same data ({shared}): these errors say nothing about structures that "
+            "the model has not seen"
         )
 
 

@@ -1,7 +1,7 @@
-"""Run configs in fairchem's older layouts: data sets as a list, and labels and losses in ``task`` and ``optim``.
+"""Convert run configs from fairchem's older layouts: data sets as a list, labels and losses in ``task`` and ``optim``.
 
-Fairchem's trainers bring them to the present layout when they are built. Here the same is done before a config is
-checked, so that everything reads one layout.
+Fairchem's trainers convert them when they are built. Here this is done before a config is checked, so that all checks
+read a single layout.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from ocp_dc.fairchem1.checks.known_keys import OLD_DATASET, OLD_OPTIM, OLD_TASK
 SPLITS = ("train", "val", "test")  # in the order of a list
 FORMATS = (
     "trajectory_lmdb trajectory_lmdb_v2 lmdb single_point_lmdb oc22_lmdb ase_read ase_read_multi ase_db"
-).split()  # those of task.dataset that fairchem knows the labels of
+).split()  # values of task.dataset whose labels fairchem knows
 
 
 def with_named_splits(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config whose data sets stand under their names, also where they are a list of blocks."""
+    """Return a config with its data sets under their names, also if it gives them as a list of blocks."""
     listed = config.get("dataset")
     if not isinstance(listed, list) or not 1 <= len(listed) <= len(SPLITS):
         return config
     if not all(block is None or isinstance(block, Mapping) for block in listed):
-        return config  # the check of blocks says what is wrong
+        return config  # check_blocks reports this
     return {**config, "dataset": dict(zip(SPLITS, listed, strict=False))}
 
 
 def in_present_layout(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config with the blocks that fairchem makes of an older one; others come back as they are.
+    """Return a config of an older layout in the present one; other configs are returned unchanged.
 
     Args:
-        config: the config of a run, its data sets under their names.
+        config: the config of a run, with its data sets under their names.
     """
     task, dataset = config.get("task"), config.get("dataset")
     if config.get("loss_functions") or not isinstance(task, Mapping) or task.get("dataset") not in FORMATS:
@@ -53,5 +53,5 @@ def in_present_layout(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without(block: Mapping[str, Any], read: Mapping[str, str]) -> dict[str, Any]:
-    """Return a block without the keys that were read."""
+    """Return a block without the keys that the conversion has read."""
     return {key: value for key, value in block.items() if key not in read}

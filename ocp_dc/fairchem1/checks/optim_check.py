@@ -1,4 +1,4 @@
-"""Checks of the ``optim`` block: schedule, optimizer and numbers."""
+"""Check the ``optim`` block: schedule, optimizer and numbers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
         trainer: the class of the trainer that reads it.
 
     Raises:
-        UserError: a name that torch does not have, something missing, or a value of the wrong kind.
+        UserError: torch does not have a name, a key is missing, or a value is of the wrong kind.
     """
     check_schedule(optim, trainer)
     optimizers = [n for n, value in vars(torch.optim).items() if isinstance(value, type) and n != "Optimizer"]
@@ -42,9 +42,9 @@ def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
 
 
 def _check_optimizer(optim: Mapping[str, Any], trainer: type) -> None:
-    """Check the optimizer's own arguments, and that a weight decay of 0 is one.
+    """Check the arguments of the optimizer, and that ``weight_decay: 0`` takes effect.
 
-    With fairchem's own trainers a weight decay that is not 0 is warned about: stock fairchem trains with it.
+    Fairchem's trainers ignore that 0 and train with the optimizer's default: with them this is only a warning.
     """
     name, given = optim.get("optimizer", "AdamW"), optim.get("optimizer_params") or {}
     known = dict(inspect.signature(getattr(torch.optim, name)).parameters)
@@ -61,8 +61,8 @@ def _check_optimizer(optim: Mapping[str, Any], trainer: type) -> None:
     instead = given.get("weight_decay", known["weight_decay"].default if "weight_decay" in known else 0)
     if optim.get("weight_decay") == 0 and instead != 0:
         message = (
-            f"optim.weight_decay: fairchem takes 0 for an absent key, and {name} decays weights by {instead} then; "
-            "write optimizer_params: {weight_decay: 0}"
+            f"optim.weight_decay: fairchem ignores a value of 0, and {name} would use {instead}; write "
+            "optimizer_params: {weight_decay: 0}"
         )
         if is_ours(trainer):
             raise UserError(message)
@@ -70,7 +70,7 @@ def _check_optimizer(optim: Mapping[str, Any], trainer: type) -> None:
 
 
 def _check_pair(value: Any, default: tuple[float, ...], path: str) -> None:
-    """Check numbers that stand together, such as ``betas``."""
+    """Check a tuple of numbers, such as ``betas``."""
     if not isinstance(value, list | tuple) or len(value) != len(default):
         raise UserError(f"{path}: got {value!r}, expected {len(default)} numbers, such as {list(default)}")
     for each in value:

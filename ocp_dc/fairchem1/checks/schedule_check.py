@@ -1,4 +1,4 @@
-"""Checks of a schedule of learning rates: that torch has it, and that what it needs is where its trainer reads it."""
+"""Check a learning rate schedule: that torch has it, and that its arguments are where its trainer reads them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ocp_dc.training import schedule
 
 RATE = Number(0)
 SHARE = Number(0, 1)
-# what the arguments of torch's schedules may be; torch checks some, and trips over others in the middle of a training
+# allowed values of the arguments of torch's schedules; torch checks some, and others would fail in the middle of a run
 NUMBERS = {
     **dict.fromkeys(("step_size", "step_size_up", "step_size_down", "T_max", "T_0", "T_mult", "total_steps"), count()),
     **dict.fromkeys(("epochs", "steps_per_epoch"), count()),
@@ -25,7 +25,7 @@ NUMBERS = {
     "warmup_steps": Number(),
     "last_epoch": count(-1),
 }
-# fairchem takes lower ones for epochs, of old configs, and stops
+# fairchem takes milestones below 100 for the epochs of old configs, and raises an error
 MILESTONES = {
     "milestones": count(0, nullable=False),
     "lr_milestones": Number(100, whole=True, nullable=False, unit="steps"),
@@ -41,11 +41,11 @@ def check_schedule(optim: Mapping[str, Any], trainer: type) -> None:
         trainer: the class of the trainer; fairchem's for EquiformerV2 and eSEN read ``scheduler_params``.
 
     Raises:
-        UserError: torch has no such schedule, or something that it needs is missing or stands where nothing reads it.
+        UserError: torch has no such schedule, or an argument is missing or in a place where it is not read.
     """
     name = optim.get("scheduler", "LambdaLR")
     if name is None:
-        raise UserError("optim.scheduler: got null; for a constant rate write 'Null' in quotes, a text")
+        raise UserError("optim.scheduler: got null; for a constant rate write 'Null' in quotes, as text")
     if name not in schedule.scheduler_names():
         raise unknown_name("optim.scheduler", name, schedule.scheduler_names())
     if has_own_schedule(trainer):
@@ -57,7 +57,7 @@ def check_schedule(optim: Mapping[str, Any], trainer: type) -> None:
 
 
 def _check_numbers(optim: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Check the arguments that a schedule reads; a list holds one for each group of parameters."""
+    """Check the arguments of a schedule; a list has one value for each group of parameters."""
     for name in names:
         value, path = optim.get(name), f"optim.{name}"
         if name in MILESTONES and name in optim:
@@ -71,7 +71,7 @@ def _check_numbers(optim: Mapping[str, Any], names: Iterable[str]) -> None:
 
 
 def _check_warmup(optim: Mapping[str, Any]) -> None:
-    """Check fairchem's own schedule; where the warmup ends before the first step, its factor is never read."""
+    """Check fairchem's default schedule; if the warmup ends before the first step, its factor is not needed."""
     steps = optim.get("warmup_steps")
     without = ("warmup_factor",) if isinstance(steps, int) and steps < 0 else ()
     missing = [key for key in WARMUP if key not in optim and key not in without]
@@ -93,14 +93,14 @@ def _check_arguments(optim: Mapping[str, Any], name: str, trainer: type) -> None
         if key in OBJECTS:
             raise UserError(
                 f"optim.scheduler: {name} takes functions or other schedules, which no config can hold. Leave the key "
-                "out for warmup and milestones, or take another, such as CosineAnnealingLR"
+                "out for warmup and milestones, or use another, such as CosineAnnealingLR"
             )
         raise UserError(f"optim.{key}: missing; {name} needs it")
     _check_numbers(optim, schedule_arguments(name))
 
 
 def _check_params(optim: Mapping[str, Any], trainer: type) -> None:
-    """Check what the trainers of EquiformerV2 and eSEN need, which count in epochs."""
+    """Check ``scheduler_params``, which the trainers of EquiformerV2 and eSEN read and which counts in epochs."""
     path, params = "optim.scheduler_params", optim.get("scheduler_params")
     if params is None:
         raise UserError(f"{path}: missing; {trainer.__name__} reads its schedule there")
@@ -122,10 +122,10 @@ def _check_params(optim: Mapping[str, Any], trainer: type) -> None:
 
 
 def check_plateau(config: Mapping[str, Any]) -> None:
-    """Warn of a ReduceLROnPlateau that waits for the primary metric to get worse, or for validations that never come.
+    """Warn if ReduceLROnPlateau has the wrong mode for the primary metric, or if there are no validations.
 
     Args:
-        config: the resolved config of a run; its names hold.
+        config: the resolved config of a run; its names have been checked.
     """
     optim, metric = config["optim"], (config.get("evaluation_metrics") or {}).get("primary_metric", "loss")
     if optim.get("scheduler") != "ReduceLROnPlateau" or "scheduler_params" in optim:
@@ -134,4 +134,6 @@ def check_plateau(config: Mapping[str, Any]) -> None:
     if mode != better:
         logging.warning(f"optim.mode: {mode} lowers the learning rate while {metric} gets better; expected {better}")
     if not (config["dataset"].get("val") or {}).get("src"):
-        logging.warning("optim.scheduler: ReduceLROnPlateau follows validations, and does nothing without dataset.val")
+        logging.warning(
+            "optim.scheduler: ReduceLROnPlateau follows the validation metric, and has no effect without dataset.val"
+        )

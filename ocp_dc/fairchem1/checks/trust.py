@@ -1,9 +1,9 @@
-"""Which code a config may name that comes out of a file someone else wrote: a checkpoint's.
+"""Check the code that the config of a checkpoint names, for somebody else may have written that file.
 
-fairchem resolves names of models, trainers, data sets, losses and loggers by importing them, and calls what it finds
-with arguments of the config; names of transforms and metrics it evaluates as Python. A user's own config may do so. In
-a checkpoint a name must be registered, or belong to fairchem or ocp_dc and be of the kind asked for, or lie in a module
-that the user trusts by name. The check imports nothing that it is told to.
+fairchem resolves names of models, trainers, data sets, losses and loggers by importing them, and calls the result with
+arguments from the config; it evaluates names of transforms and metrics as Python. A user's own config may do so. In a
+checkpoint, a name must be registered, or be a class of fairchem or ocp_dc of the right kind, or be in a module that
+the user trusts by name. The check itself imports nothing that the config names.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ocp_dc.core.errors import UnsafeDataError, UserError
 
 LIBRARIES = ("fairchem.core", "ocp_dc")
 SPLITS = ("dataset", "val_dataset", "test_dataset", "relax_dataset")
-NAMES_OF_MODELS = ("name", "model", "module")  # of a model, a backbone, a head
+MODEL_NAME_KEYS = ("name", "model", "module")  # of a model, a backbone, a head
 _trusted: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
 
-# kind of a name -> the registry's key for it
+# kind of name -> its table in the registry
 REGISTERED = {
     "model": "model_name_mapping",
     "trainer": "trainer_name_mapping",
@@ -36,7 +36,7 @@ REGISTERED = {
     "loss": "loss_name_mapping",
     "logger": "logger_name_mapping",
 }
-# and of those that are looked up in the namespace of one module: an expression there runs
+# kind of name -> the module in whose namespace fairchem evaluates it as an expression
 LOOKED_UP = {
     "transform": "fairchem.core.modules.transforms",
     "metric": "fairchem.core.modules.evaluator",
@@ -47,13 +47,13 @@ LOOKED_UP = {
 
 @contextmanager
 def trusting(modules: Iterable[str]) -> Iterator[None]:
-    """Let checkpoints that are read within this block name code of these modules, beside those trusted around it.
+    """Trust these modules, in addition to those of enclosing blocks, for checkpoints read in this block.
 
     Args:
-        modules: dotted names; what lies in a module or below it is trusted, and importing it runs its code.
+        modules: dotted names; a module is trusted with its submodules, and importing it runs its code.
 
     Raises:
-        UserError: something that is no name of a module.
+        UserError: an entry is not the name of a module.
     """
     if isinstance(modules, str):
         raise UserError(f"trust_modules: got the text {modules!r}, expected a list such as [{modules!r}]")
@@ -72,36 +72,36 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
     """Check every name in a config that fairchem would turn into code.
 
     Args:
-        config: the config of a checkpoint, of fairchem's current layout or an older one.
+        config: the config of a checkpoint, in the current layout of fairchem or an older one.
         where: the file, for messages.
 
     Raises:
-        UnsafeDataError: a name is none of those that the module's docstring lists.
+        UnsafeDataError: a name is not among those that the module's docstring allows.
     """
-    setup_imports()  # fairchem's own classes are registered by it
+    setup_imports()  # registers fairchem's own classes
     for path, kind, name in names_of_code(config):
         if not is_allowed(kind, name):
             module = name.rpartition(".")[0] if isinstance(name, str) else ""
             advice = ""
             if kind in REGISTERED and _is_module_name(module):
                 advice = (
-                    f" If you know that module and would run its code, allow it: --trust-module {module} on the "
+                    f" If you know that module and want to run its code, allow it: --trust-module {module} on the "
                     f"command line, trust_modules=[{module!r}] in Python"
                 )
             raise UnsafeDataError(
-                f"{where}: its config names {name!r} as {path}, which is no {kind} of fairchem's or ocp_dc's; using it "
-                f"could run any code, so that the checkpoint is refused.{advice}"
+                f"{where}: its config names {name!r} as {path}, which is not a {kind} of fairchem or ocp_dc; using it "
+                f"could run any code, so the checkpoint is refused.{advice}"
             )
 
 
 def modules_of(config: Mapping[str, Any]) -> list[str]:
-    """Return the modules that a config of the user's own names code in."""
+    """Return the modules with the code that a config names, for a config that the user wrote."""
     names = [name for _, kind, name in names_of_code(config) if kind in REGISTERED and isinstance(name, str)]
     return sorted({module for name in names if _is_module_name(module := name.rpartition(".")[0])})
 
 
 def is_allowed(kind: str, name: Any) -> bool:
-    """Whether a checkpoint may use a name as something of a kind, the keys of ``REGISTERED`` and ``LOOKED_UP``."""
+    """Return whether a checkpoint may use a name as one of the kinds in ``REGISTERED`` and ``LOOKED_UP``."""
     if not isinstance(name, str):
         return False
     if kind in LOOKED_UP:
@@ -111,25 +111,25 @@ def is_allowed(kind: str, name: Any) -> bool:
         return True
     module, _, last = name.rpartition(".")
     if not module:
-        return True  # an unknown short name finds nothing, and fairchem says so
+        return True  # fairchem reports an unknown short name itself
     if any(module == trusted or module.startswith(f"{trusted}.") for trusted in _trusted.get()):
         return True
     return _is_library_class(getattr(sys.modules.get(module), last, None), kind) and _within(module)
 
 
 def names_of_code(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Yield the path, the kind and the value of each name in a config that fairchem turns into code."""
+    """Yield path, kind and value of each name in a config that fairchem resolves to code."""
     model = config.get("model")
     if isinstance(model, Mapping):
         yield from _names_of_model(model)
     elif model is not None:
         yield "model", "model", model
-    yield from _names_of_model(_mapping(config.get("model_attributes")))  # of checkpoints before fairchem 1.0
+    yield from _names_of_model(_mapping(config.get("model_attributes")))  # checkpoints older than fairchem 1.0
     if config.get("trainer") is not None:
         yield "trainer", "trainer", config["trainer"]
     logger = config.get("logger")
     logger = logger.get("name") if isinstance(logger, Mapping) else logger
-    if logger not in (None, "wandb_singleton"):  # fairchem looks for the latter by itself
+    if logger not in (None, "wandb_singleton"):  # fairchem handles wandb_singleton itself
         yield "logger", "logger", logger
     yield from _names_of_data(config)
     for key in ("loss_functions", "loss_fns"):
@@ -151,7 +151,7 @@ def names_of_code(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
 
 
 def _names_of_model(block: Mapping[str, Any], path: str = "model") -> Iterator[tuple[str, str, Any]]:
-    """Yield the names of models at any depth: a backbone may be a hydra with a backbone of its own."""
+    """Yield the names of models at any depth: the backbone of a hydra may itself be a hydra."""
     for key, value in block.items():
         below = f"{path}.{key}"
         if isinstance(value, Mapping):
@@ -159,7 +159,7 @@ def _names_of_model(block: Mapping[str, Any], path: str = "model") -> Iterator[t
         elif isinstance(value, list | tuple):
             for part in value:
                 yield from _names_of_model(_mapping(part), below)
-        elif key in NAMES_OF_MODELS and value is not None:
+        elif key in MODEL_NAME_KEYS and value is not None:
             yield below, "model", value
 
 
@@ -175,7 +175,7 @@ def _names_of_data(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
 
 
 def _blocks(data: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield every mapping within the description of data, which may be a list, or settings of splits in a block."""
+    """Yield every mapping within a description of data: a block, a list of blocks, or blocks within blocks."""
     if isinstance(data, Mapping):
         yield data
         data = data.values()
@@ -186,11 +186,11 @@ def _blocks(data: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _is_harmless_lookup(kind: str, name: str) -> bool:
-    """Whether a name is a plain word that finds a function or class of the right kind, or nothing at all."""
-    if not (name.isascii() and name.isidentifier()):  # Python takes other letters for those that look like them
+    """Return whether a name is one identifier that finds a function or class of the right kind, or nothing."""
+    if not (name.isascii() and name.isidentifier()):  # Python normalizes some other letters to ASCII ones
         return False
     if kind == "transform" and name in ("normalizer", "element_references"):
-        return True  # fairchem passes over these
+        return True  # fairchem skips these
     namespace = vars(sys.modules[LOOKED_UP[kind]])
     found = namespace.get(name, getattr(builtins, name, None))
     if found is None:
@@ -204,7 +204,7 @@ def _is_harmless_lookup(kind: str, name: str) -> bool:
 
 
 def _is_library_class(found: Any, kind: str) -> bool:
-    """Whether an object is a class of a kind that was written in fairchem or ocp_dc, not one that they import."""
+    """Return whether an object is a class of a kind defined in fairchem or ocp_dc, not only imported there."""
     if not isinstance(found, type) or not _within(found.__module__):
         return False
     from fairchem.core.common.logger import Logger
@@ -233,5 +233,5 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _items(value: Any) -> list[Any]:
-    """Return what a loop over ``value`` gives: keys of a mapping too, for fairchem evaluates whatever it finds."""
+    """Return the items of an iterable, the keys of a mapping included: fairchem evaluates all of them."""
     return list(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else []

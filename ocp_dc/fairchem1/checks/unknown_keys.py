@@ -1,8 +1,8 @@
-"""Keys of a config that nothing reads: what looks like a typing error is refused, one line of warning names the rest.
+"""Find keys of a config that nothing reads: an error for likely typing errors, one line of warning for the rest.
 
-Fairchem ignores every key that it does not read, and some of its own configs have such keys. So a key is refused only
-where it is likely to be a mistake. Blocks of ocp_dc's own (``dc``, ``label_rescaling``) and the arguments of models and
-optimizers are checked elsewhere, and refuse everything that is unknown.
+Fairchem ignores every key that it does not read, and some of its own configs have such keys. So an unknown key is an
+error only if it is likely to be a mistake. The blocks of ocp_dc (``dc``, ``label_rescaling``) and the arguments of
+models and optimizers are checked elsewhere, where every unknown key is an error.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from ocp_dc.fairchem1.checks.known_keys import (
     scheduler_params_keys,
 )
 
-ALIKE = 0.8  # of difflib: 'lr_inital' and 'lr_initial' have 0.95, 'source' and 'src' 0.67
+ALIKE = 0.8  # similarity of difflib: 0.95 for 'lr_inital' and 'lr_initial', 0.67 for 'source' and 'src'
 
 Block = tuple[str, Mapping[str, Any], Iterable[str], Mapping[str, str]]
 
 
 def check_unknown_keys(config: Mapping[str, Any], trainer: type, overrides: Iterable[str] = ()) -> None:
-    """Refuse keys that nothing reads and that look like a typing error; name the others in one line of warning.
+    """Raise UserError for unread keys that look like typing errors; list the others in one line of warning.
 
     Args:
         config: the config of a run, as fairchem's main resolves it from file and overrides.
-        trainer: the class of its trainer, which decides on what is read.
-        overrides: the dotted keys that the command line gave: those are meant to have an effect.
+        trainer: the class of its trainer, on which the keys that are read depend.
+        overrides: the dotted keys given on the command line, all of which must have an effect.
 
     Raises:
-        UserError: a key is nearly a known one that is absent; it is a block and nearly has the name of a known one; it
-            is nearly a known one, and the trainer is ours; or it comes from the command line.
+        UserError: an unread key is similar to a known one, and that one is absent, or the key is a block, or the
+            trainer is ``dc``; or an unread key was given on the command line.
     """
     overrides, unread = frozenset(overrides), []
     for path, block, read, idle in _blocks(config, trainer):
@@ -53,21 +53,21 @@ def check_unknown_keys(config: Mapping[str, Any], trainer: type, overrides: Iter
             meant = difflib.get_close_matches(str(key).lower(), known, n=1, cutoff=ALIKE)
             sure = meant and (meant[0] not in block or isinstance(block[key], Mapping) or is_ours(trainer))
             if sure or any(f"{given}.".startswith(f"{dotted}.") for given in overrides):
-                both = f" {meant[0]!r} is there too: remove one of them" if meant and meant[0] in block else ""
+                both = f" {meant[0]!r} is also there: remove one of them" if meant and meant[0] in block else ""
                 raise UserError(f"{path}: unknown key {key!r}; expected {', '.join(known)}.{nearest(key, known)}{both}")
-            unread.append(f"{dotted} (nearly {meant[0]}, which is there)" if meant else dotted)
+            unread.append(f"{dotted} (similar to {meant[0]}, which is also there)" if meant else dotted)
     if unread:
-        warn_once(f"keys of the config that nothing reads, and that change nothing: {', '.join(unread)}")
+        warn_once(f"these keys of the config are not read and have no effect: {', '.join(unread)}")
 
 
 @functools.cache
 def warn_once(message: str) -> None:
-    """Warn; the trainer looks at the same config as main did before it."""
+    """Log a warning once: main and then the trainer check the same config."""
     logging.warning(message)
 
 
 def _blocks(config: Mapping[str, Any], trainer: type) -> Iterator[Block]:
-    """Yield the blocks that are there: path, block, the keys that are read, and known ones that are not, with why."""
+    """Yield each block: its path, its content, the keys that are read, and known keys that are not, with reasons."""
     yield "config", config, known_keys.MAIN_KEYS, {}
     yield "task", _block(config, "task"), known_keys.TASK_KEYS, known_keys.OLD_TASK
     yield "task.relax_opt", _block(_block(config, "task"), "relax_opt"), known_keys.RELAXATION_KEYS, {}
@@ -92,7 +92,7 @@ def _blocks(config: Mapping[str, Any], trainer: type) -> Iterator[Block]:
 
 
 def _block(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return a block of the config; an empty one where it is something else, which others refuse."""
+    """Return a block of the config; an empty one if the value is not a block, which another check reports."""
     block = config.get(key)
     return block if isinstance(block, Mapping) else {}
 

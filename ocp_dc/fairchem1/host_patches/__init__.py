@@ -1,1 +1,1 @@
-"""What is changed in fairchem at run time, each change with its reason."""
+"""Changes to fairchem at run time, each with its reason."""

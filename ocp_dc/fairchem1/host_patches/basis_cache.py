@@ -1,10 +1,10 @@
-"""Cache of the symbolic basis functions of DimeNet and DimeNet++: derived once a machine instead of once a model.
+"""Cache the symbolic basis functions of DimeNet and DimeNet++: derive them once per machine, not once per model.
 
 torch_geometric's ``SphericalBasisLayer`` derives its functions with sympy whenever a layer is built, which takes 13 to
-20 seconds at the usual size. They depend on two numbers only. The expressions that sympy prints are kept as text, in
-the process and on disk, and compiled to identical functions. A file is data: arithmetic on one variable, sines and
-cosines are compiled, and anything else is refused. Where the cache cannot be used, the layer is built as
-torch_geometric does.
+20 seconds at the usual size. They depend on only two numbers. The expressions that sympy prints are kept as text, in
+the process and on disk, and compiled again to the same functions. A cache file is data: it may hold arithmetic on one
+variable, sines and cosines; anything else is rejected. If the cache cannot be used, the layer is built as in
+torch_geometric.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from ocp_dc.core.digests import text_digest
 from ocp_dc.core.files import read_json, write_json
 
 Function = Callable[[torch.Tensor], torch.Tensor]
-Expressions = dict[str, list[str]]  # "angular" in theta, one an order, and "radial" in x, num_radial an order
+Expressions = dict[str, list[str]]  # "angular" in theta, one per order; "radial" in x, num_radial per order
 
-# their versions and the two numbers determine the expressions
+# packages on whose versions the printed expressions depend, besides the two numbers
 PACKAGES = ("numpy", "scipy", "sympy", "torch-geometric")
-LONGEST_EXPRESSION = 10_000  # characters; that of order 10 has 700
+LONGEST_EXPRESSION = 10_000  # characters; the expression of order 10 has 700
 HIGHEST_POWER = 100
 CACHE = "basis"  # folder
 VARIABLES = {"angular": "theta", "radial": "x"}
 FUNCTIONS = {"sin": torch.sin, "cos": torch.cos}
 
-# errors of files, and of text that was not written by this module
-_TROUBLE = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError)
+# errors of unreadable files and of content that ocp_dc did not write
+_CACHE_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError)
 _memo: dict[tuple[int, int], tuple[list[Any], list[Any]]] = {}
 
 
@@ -71,7 +71,7 @@ def install() -> None:
     layer_class.__init__ = __init__
 
 
-def path_of(size: tuple[int, int]) -> Path:
+def cache_file(size: tuple[int, int]) -> Path:
     """Return the file for (num_spherical, num_radial) and the installed packages."""
     digest = text_digest(json.dumps(_key(size)))
     return cache_folder(CACHE) / f"spherical-{size[0]}-{size[1]}-{digest[:16]}.json"
@@ -85,24 +85,24 @@ def compile_expression(text: str, variable: str) -> Function:
         variable: name of the variable.
 
     Raises:
-        ValueError: the text is too long, no expression, or holds anything else; nothing of it has run then.
+        ValueError: the text is too long, is not an expression, or holds anything else; none of it has been run.
     """
     if len(text) > LONGEST_EXPRESSION:
-        raise ValueError(f"an expression of {len(text)} characters, at most {LONGEST_EXPRESSION} are read")
+        raise ValueError(f"an expression of {len(text)} characters, expected at most {LONGEST_EXPRESSION}")
     try:
         body = ast.parse(text, mode="eval").body
         _check(body, variable)
         code = compile(f"lambda {variable}: {ast.unparse(body)}", "<basis>", "eval")
     except (SyntaxError, RecursionError, MemoryError) as error:
-        raise ValueError(f"no expression: {error}") from error
+        raise ValueError(f"not an expression: {error}") from error
     if not _depends(body, variable):
         raise ValueError(f"{text!r} does not depend on {variable}")
-    # every node of it was checked; with no builtins torch could not import what it loads late from within the function
+    # every node was checked; builtins stay available because torch imports some modules only when the function runs
     return eval(code, dict(FUNCTIONS))  # noqa: S307
 
 
 def _check(node: ast.AST, variable: str) -> None:
-    """Refuse what is not arithmetic, and powers and functions of constants, which could compute without end."""
+    """Reject anything but arithmetic, and powers and functions of constants, which could take forever to compute."""
     parts: tuple[ast.expr, ...]
     match node:
         case ast.Constant(value=value) if type(value) in (int, float):
@@ -122,7 +122,7 @@ def _check(node: ast.AST, variable: str) -> None:
         ):
             parts = (argument,)
         case _:
-            raise ValueError(f"{ast.unparse(node)!r} has no place in a basis function")
+            raise ValueError(f"{ast.unparse(node)!r} is not allowed in a basis function")
     for part in parts:
         _check(part, variable)
 
@@ -141,22 +141,22 @@ def _checksum(expressions: Expressions) -> str:
 
 
 def _from_disk(size: tuple[int, int], layer_class: Any) -> tuple[list[Any], list[Any]] | None:
-    """Return the functions of a layer, or None where the cache has none or is not valid."""
+    """Return the functions of a layer, or None if the cache has none or its file is not valid."""
     try:
-        if not path_of(size).exists():
+        if not cache_file(size).exists():
             return None
-        content = read_json(path_of(size), "remove it")
+        content = read_json(cache_file(size), "remove it")
         expressions = content["expressions"]
         if content["key"] != _key(size) or content["sha256"] != _checksum(expressions):
-            raise ValueError("it was written for another size or version, or is damaged")
+            raise ValueError("the file belongs to another version or size, or it is damaged")
         return _functions(size, expressions, layer_class)
-    except _TROUBLE as error:
-        logging.warning(f"the cached basis functions are not used, and derived again: {error}")
+    except _CACHE_ERRORS as error:
+        logging.warning(f"the cached basis functions cannot be used and are derived again: {error}")
         return None
 
 
 def _functions(size: tuple[int, int], expressions: Expressions, layer_class: Any) -> tuple[list[Any], list[Any]]:
-    """Return angular and radial functions; order 0 is a constant, which torch_geometric keeps as a number."""
+    """Return angular and radial functions; torch_geometric stores the angular one of order 0 as a number."""
     constant, *angular = expressions["angular"]
     radial = expressions["radial"]
     if (len(angular) + 1, len(radial)) != (size[0], size[0] * size[1]):
@@ -169,23 +169,23 @@ def _functions(size: tuple[int, int], expressions: Expressions, layer_class: Any
 
 
 def _to_disk(size: tuple[int, int], layer: Any) -> None:
-    """Write the expressions of a layer to the cache; where that fails, warn and go on."""
+    """Write the expressions of a layer to the cache; log a warning and continue if that fails."""
     try:
         constant, *angular = layer.sph_funcs
         expressions = {
             "angular": [repr(float(constant.args[0])), *map(_source, angular)],
             "radial": [_source(function) for function in layer.bessel_funcs],
         }
-        _functions(size, expressions, type(layer))  # write only what can be read again
+        _functions(size, expressions, type(layer))  # write only what can be read back
         content = {"key": _key(size), "sha256": _checksum(expressions), "expressions": expressions}
-        write_json(path_of(size), content)
-    except _TROUBLE as error:
-        logging.warning(f"the basis functions are not cached, the next process derives them again: {error}")
+        write_json(cache_file(size), content)
+    except _CACHE_ERRORS as error:
+        logging.warning(f"the basis functions could not be cached; the next process derives them again: {error}")
 
 
 def _source(function: Any) -> str:
-    """Return the expression of a function that sympy's lambdify made: its one line ``return ...``."""
+    """Return the expression of a function made by sympy's lambdify: its single statement ``return ...``."""
     body = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].body  # type: ignore[attr-defined]
     if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
-        raise ValueError(f"{function!r} is not one expression")
+        raise ValueError(f"{function!r} is not a single expression")
     return ast.unparse(body[0].value)

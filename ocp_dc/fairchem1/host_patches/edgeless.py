@@ -1,8 +1,8 @@
-"""Structures without edges, triplets or quadruplets, such as a lone atom: what lets fairchem 1.10's models take them.
+"""Repair fairchem 1.10's models for structures without edges, triplets or quadruplets, such as a single atom.
 
-A sum over no neighbors is zero, so that an atom out of reach of all others has an energy and no force. SchNet and
-DimeNet++ compute that; the others stop at the maximum of no numbers, or refuse a structure without edges. Values of
-batches in which every structure has edges, triplets and quadruplets are untouched.
+A sum over no neighbors is zero, so an atom beyond the cutoff of all others has an energy and no force. SchNet and
+DimeNet++ compute this; the others fail at the maximum of an empty tensor, or reject a structure without edges. The
+results of batches in which every structure has edges, triplets and quadruplets do not change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fairchem.core.models.painn.painn import PaiNN
 from torch import Tensor
 
 MODELS = "fairchem.core.models."
-# modules that ask for the largest index, or the shortest edge, where there may be none
+# modules that take the largest index or the shortest edge of a tensor that may be empty
 EXTREMES = (
     "gemnet.layers.efficient",
     "gemnet_gp.gemnet",
@@ -33,7 +33,7 @@ EXTREMES = (
     "escn.escn",
     "equiformer_v2.edge_rot_mat",
 )
-# modules of layers that reshape the features of all edges by their number
+# layers that reshape the features of all edges by the number of edges
 LAYERS = (
     ("escn.escn", "SO2Block"),
     ("equiformer_v2.so2_ops", "SO2_Convolution"),
@@ -46,14 +46,14 @@ EDGE_NUMBERS = ("gemnet_oc.gemnet_oc", "painn.painn")
 
 
 def install() -> None:
-    """Put the repairs in force; a second call changes nothing."""
+    """Apply the repairs; a second call changes nothing."""
     for name in EXTREMES:
         module: Any = importlib.import_module(MODELS + name)
-        if not isinstance(module.torch, TorchOfNothing):
-            module.torch = TorchOfNothing()
+        if not isinstance(module.torch, TorchWithEmptyExtremes):
+            module.torch = TorchWithEmptyExtremes()
     for name, layer in LAYERS:
         _wrap(getattr(importlib.import_module(MODELS + name), layer), "forward", _with_edges)
-    _wrap(BasisEmbedding, "forward", _bases)
+    _wrap(BasisEmbedding, "forward", _basis_embedding)
     for name in BLOCKS:
         _wrap(importlib.import_module(MODELS + name), "repeat_blocks", _repeat_blocks)
     for name in EDGE_NUMBERS:
@@ -61,34 +61,34 @@ def install() -> None:
     GemNetT.select_edges = GraphParallelGemNetT.select_edges = select_edges
     PaiNN.generate_graph_values = generate_graph_values
     _wrap(eSEN_Backbone, "__init__", _with_blocks)
-    if _is_worth_saying not in logging.getLogger().filters:
-        logging.getLogger().addFilter(_is_worth_saying)
+    if _passes_edge_warning_filter not in logging.getLogger().filters:
+        logging.getLogger().addFilter(_passes_edge_warning_filter)
 
 
-class TorchOfNothing:
-    """Stands where a model's module names torch: knows the extremes of nothing, and is torch otherwise."""
+class TorchWithEmptyExtremes:
+    """Replacement for torch in a model's module, with the maximum and minimum of an empty tensor defined."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(torch, name)
 
     @staticmethod
     def max(values: Tensor, *others: Any, **options: Any) -> Any:
-        """Return torch's maximum; of no indices -1, so that one more is their count."""
+        """Return the maximum; -1 for an empty tensor of indices, so that the maximum plus 1 is their count."""
         return torch.max(values, *others, **options) if values.numel() or others else values.new_tensor(-1)
 
     @staticmethod
     def min(values: Tensor, *others: Any, **options: Any) -> Any:
-        """Return torch's minimum; of no lengths infinity."""
+        """Return the minimum; infinity for an empty tensor of lengths."""
         return torch.min(values, *others, **options) if values.numel() or others else values.new_tensor(math.inf)
 
     @staticmethod
     def arange(*ends: Any, **options: Any) -> Tensor:
-        """Return torch's range; gp_gemnet_t asks a rank's range of edges, [0, E), for its bounds, also if E is 0."""
+        """Return the range; that of 0 has one element, for gp_gemnet_t takes the bounds of a rank's edges [0, E)."""
         return torch.arange(1) if ends == (0,) and not options else torch.arange(*ends, **options)
 
 
 def _wrap(owner: Any, name: str, repair: Callable[..., Any]) -> None:
-    """Put ``repair``, which gets what stood there as its first argument, in the place of ``owner.name``, once."""
+    """Replace ``owner.name`` by ``repair``, which gets the original as its first argument; only once."""
     stock = getattr(owner, name)
     if hasattr(stock, "__wrapped__"):
         return
@@ -103,21 +103,21 @@ def _wrap(owner: Any, name: str, repair: Callable[..., Any]) -> None:
 def _repeat_blocks(
     stock: Callable[..., Tensor], sizes: Tensor, repeats: int, block_inc: Any = 0, start_idx: Any = 0, **options: Any
 ) -> Tensor:
-    """Return fairchem's ``repeat_blocks``; a block of size 0 adds nothing but its increment.
+    """Return the result of fairchem's ``repeat_blocks``, also for blocks of size 0, which add only their increment.
 
     Args:
         stock: fairchem's function.
-        sizes: int64 [B], a block for each structure: half of its edges.
-        repeats: how often each block comes.
-        block_inc: int64 [B - 1], what is added after each block, or 0.
-        start_idx: what is added before the first block.
-        options: as for fairchem's.
+        sizes: int64 ``[B]``, the size of each structure's block: half of its edges.
+        repeats: how often each block is repeated.
+        block_inc: int64 ``[B - 1]``, the increment after each block, or 0.
+        start_idx: the increment before the first block.
+        options: further arguments of fairchem's function.
     """
     full = sizes > 0
     if not full.any():
         return sizes.new_empty(0)
     if isinstance(block_inc, Tensor) and not full.all():
-        before = torch.cat([block_inc.new_zeros(1), block_inc.cumsum(0)])[full]  # what is added up to each block
+        before = torch.cat([block_inc.new_zeros(1), block_inc.cumsum(0)])[full]  # total increment before each block
         start_idx, block_inc = start_idx + before[0], before.diff()
         options = {key: value[full] if isinstance(value, Tensor) else value for key, value in options.items()}
         sizes = sizes[full]
@@ -125,7 +125,7 @@ def _repeat_blocks(
 
 
 def _edge_numbers(stock: Callable[..., Tensor], edge_index: Tensor, cell_offsets: Tensor, num_atoms: int) -> Tensor:
-    """Return a number [E] for each edge ``edge_index`` [2, E], as fairchem's ``get_edge_id``."""
+    """Return an id ``[E]`` for each edge of ``edge_index`` ``[2, E]``, as fairchem's ``get_edge_id`` does."""
     return stock(edge_index, cell_offsets, num_atoms) if len(cell_offsets) else edge_index[0]
 
 
@@ -139,7 +139,7 @@ def select_edges(
     edge_vector: Tensor,
     cutoff: float | None = None,
 ) -> tuple[Tensor, ...]:
-    """Return the edges within ``cutoff``, as GemNet-dT does; a structure may have none."""
+    """Return the edges within ``cutoff`` as GemNet-dT does, also if a structure has none."""
     if cutoff is None:
         return edge_index, cell_offsets, neighbors, edge_dist, edge_vector
     within = edge_dist <= cutoff  # [E]
@@ -149,9 +149,9 @@ def select_edges(
 
 
 def generate_graph_values(self: Any, data: Any) -> tuple[Tensor, ...]:
-    """Return PaiNN's edges [2, E], their count in each structure, lengths, directions and counter-edges.
+    """Return PaiNN's edges ``[2, E]``, their count in each structure, lengths, directions and counter-edges.
 
-    As fairchem's, but a structure may have no edges.
+    Unlike in fairchem, a structure may have no edges.
     """
     graph = self.generate_graph(data)
     coincide = torch.isclose(graph.edge_distance, torch.tensor(0.0), atol=1e-6)
@@ -164,52 +164,52 @@ def generate_graph_values(self: Any, data: Any) -> tuple[Tensor, ...]:
 
 
 def _with_edges(stock: Callable[..., Any], layer: Any, *args: Any) -> Any:
-    """Run a layer that got features of no edges on those of some, all zero, and take its result away."""
+    """Run a layer; if there are no edges, run it on added rows of zeros and drop its result."""
     features = getattr(args[0], "embedding", args[0])  # [E, ...]
     if len(features):
         return stock(layer, *args)
-    result = stock(layer, *map(_grown, args))
-    return tuple(map(_none, result)) if isinstance(result, tuple) else _none(result)
+    result = stock(layer, *map(_with_zero_rows, args))
+    return tuple(map(_without_rows, result)) if isinstance(result, tuple) else _without_rows(result)
 
 
-def _grown(features: Any, rows: int = 2) -> Any:
-    """Return features with more rows, of zeros; what is no tensor and holds none stays.
+def _with_zero_rows(features: Any, rows: int = 2) -> Any:
+    """Return features with added rows of zeros; return other objects unchanged.
 
-    Of a single row eSCN makes no copy before it writes into it.
+    Two rows by default, because eSCN writes in place into a single row without copying it.
     """
     if isinstance(features, Tensor):
         return torch.cat([features, features.new_zeros(rows, *features.shape[1:])])
     if hasattr(features, "embedding"):
         features = features.clone()
-        features.set_embedding(_grown(features.embedding, rows))
+        features.set_embedding(_with_zero_rows(features.embedding, rows))
     return features
 
 
-def _none(features: Any) -> Any:
-    """Return features without any row."""
+def _without_rows(features: Any) -> Any:
+    """Return features with no rows."""
     if isinstance(features, Tensor):
-        return features[:0].clone()  # what is made of it may be written into
-    features.set_embedding(_none(features.embedding))
+        return features[:0].clone()  # the caller may write into it
+    features.set_embedding(_without_rows(features.embedding))
     return features
 
 
-def _bases(
+def _basis_embedding(
     stock: Callable[..., Any], layer: Any, rad_basis: Tensor, sph_basis: Tensor | None = None, **indices: Any
 ) -> Any:
-    """Return GemNet-OC's bases; of no edges those of one, all zero, without it."""
+    """Return GemNet-OC's bases; if there are no edges, compute them for one row of zeros and drop that row."""
     if len(rad_basis) or sph_basis is None:
         return stock(layer, rad_basis, sph_basis, **indices)
-    result = stock(layer, _grown(rad_basis, 1), sph_basis, **indices)
-    if not isinstance(result, tuple):  # a row for each triplet
+    result = stock(layer, _with_zero_rows(rad_basis, 1), sph_basis, **indices)
+    if not isinstance(result, tuple):  # one row per triplet
         return result
     radial, spherical = result
-    return radial if "idx_rad_inner" in indices else radial[:0], spherical[:0]  # a row for each atom, or each edge
+    return radial if "idx_rad_inner" in indices else radial[:0], spherical[:0]  # one row per atom, or per edge
 
 
 def _with_blocks(stock: Callable[..., None], backbone: Any, *args: Any, **options: Any) -> None:
-    """Let eSEN run its blocks on a batch without any edge, as on one in which another structure has some.
+    """Make eSEN run its blocks also on a batch without edges.
 
-    fairchem leaves them out there, which gives an atom another energy alone than in company.
+    fairchem skips them there, so a single atom would have another energy alone than in a batch with edges.
     """
     stock(backbone, *args, **options)
     backbone.edge_degree_embedding.register_forward_hook(functools.partial(_run_blocks, backbone))
@@ -223,6 +223,6 @@ def _run_blocks(backbone: Any, embedding: Any, args: tuple[Any, ...], x: Tensor)
     return x
 
 
-def _is_worth_saying(record: logging.LogRecord) -> bool:
-    """Keep out GemNet-OC's warning of each structure without edges, at each step, with all its tensors' shapes."""
+def _passes_edge_warning_filter(record: logging.LogRecord) -> bool:
+    """Return False for GemNet-OC's warning about structures without edges, which it would repeat at each step."""
     return not record.getMessage().startswith("An image has no neighbors")

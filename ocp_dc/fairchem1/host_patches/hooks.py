@@ -18,7 +18,7 @@ import torch
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.safe_npz import load_npz
-from ocp_dc.fairchem1.host_patches import data_doors
+from ocp_dc.fairchem1.host_patches import dataset_readers
 from ocp_dc.fallbacks.finder import FAIRCHEM_VERSION
 
 
@@ -65,12 +65,12 @@ def weights_only_loading() -> None:
 class _SafePickle:
     """Stands where fairchem's LMDB readers name the pickle module."""
 
-    loads = staticmethod(data_doors.read_record)
+    loads = staticmethod(dataset_readers.read_record)
 
     @staticmethod
     def load(file: Any) -> object:
         """Read an open file as data."""
-        return data_doors.read_record(file.read())
+        return dataset_readers.read_record(file.read())
 
 
 class _SafeNumpy:
@@ -100,13 +100,13 @@ def readers_of_each_process() -> None:
 
     Workers that are spawned import fairchem before any hook.
     """
-    data_doors.open_lmdbs_where_they_are_read()
-    data_doors.pickle_with_hooks()
+    dataset_readers.install_lmdb_readers()
+    dataset_readers.install_dataset_pickling()
 
 
 def checked_structures() -> None:
     """Fairchem trains on whatever its ase formats read; LMDB records are checked where they are unpickled."""
-    data_doors.check_ase_structures()
+    dataset_readers.install_ase_checks()
 
 
 def key_mappings() -> None:

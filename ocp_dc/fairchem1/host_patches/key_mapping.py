@@ -1,4 +1,4 @@
-"""The ``key_mapping`` of data sets, which gives labels the names of outputs."""
+"""Apply the ``key_mapping`` of data sets, which gives labels the names of outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rename_keys(data: Data, key_mapping: Mapping[str, str | list[str]]) -> Data:
     """Rename values of a sample, in place, as fairchem does.
 
     Raises:
-        UserError: the sample has another value of the new name already.
+        UserError: the sample already has another value under the new name.
     """
     for key, names in key_mapping.items():
         for name in [names] if isinstance(names, str) else names:
@@ -27,9 +27,9 @@ def rename_keys(data: Data, key_mapping: Mapping[str, str | list[str]]) -> Data:
                 continue
             if not np.array_equal(np.asarray(data[key]), np.asarray(data[name])):
                 raise UserError(
-                    f"key_mapping: {{{key}: {name}}}: record {data.get('id', data.get('sid'))} has {name} already, "
-                    f"with another value than its {key}; leave {key} out of key_mapping to learn {name}, or take "
-                    f"{name} out of the records"
+                    f"key_mapping: {{{key}: {name}}}: record {data.get('id', data.get('sid'))} already has {name}, "
+                    f"and its value differs from {key}; leave {key} out of key_mapping to learn {name}, or remove "
+                    f"{name} from the records"
                 )
             del data[name]
     return stock(data, key_mapping)

@@ -1,4 +1,4 @@
-"""Models of fairchem 1.10 that stop with an error on good input: the least that lets them run, values untouched."""
+"""Minimal repairs of fairchem 1.10's models that fail, or go wrong, on valid input."""
 
 from __future__ import annotations
 
@@ -15,38 +15,40 @@ from torch import Tensor
 
 
 def install() -> None:
-    """Put the repairs in force; a second call changes nothing."""
+    """Apply the repairs; a second call changes nothing."""
     dimenet_angles()
     painn_distances()
     graph_parallel_gemnet()
 
 
-class TorchOfRows:
-    """Stands where DimeNet++'s module names torch: crosses vectors along the last axis, and is torch otherwise."""
+class TorchWithRowCross:
+    """Replacement for torch in DimeNet++'s module, with the cross product along the last axis."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(torch, name)
 
     @staticmethod
     def cross(left: Tensor, right: Tensor) -> Tensor:
-        """Return the cross product of the rows of ``left`` [T, 3] and ``right`` [T, 3]."""
+        """Return the cross products of the rows of ``left`` ``[T, 3]`` and ``right`` ``[T, 3]``."""
         return torch.linalg.cross(left, right, dim=-1)
 
 
 def dimenet_angles() -> None:
-    """DimeNet++ leaves it to torch along which axis it crosses vectors: the first of size 3, wrong for three triplets.
+    """Make DimeNet++ take cross products along the last axis.
 
-    The angles, and with them the energy, are of other vectors then.
+    It leaves the axis to torch, which takes the first one of size 3. With exactly three triplets that is the wrong
+    axis, and angles and energy are wrong.
     """
     module: Any = importlib.import_module("fairchem.core.models.dimenet_plus_plus")
-    if not isinstance(module.torch, TorchOfRows):
-        module.torch = TorchOfRows()
+    if not isinstance(module.torch, TorchWithRowCross):
+        module.torch = TorchWithRowCross()
 
 
 def painn_distances() -> None:
-    """PaiNN writes into the distances of its graph, which autograd needs as they were.
+    """Give PaiNN a copy of the distances of its graph.
 
-    Without periodic boundaries every gradient of the energy fails there. It gets a copy to write into.
+    It writes into them in place although autograd needs their original values, so that without periodic boundaries
+    every gradient of the energy fails.
     """
     if "generate_graph" in vars(PaiNN):
         return
@@ -60,10 +62,10 @@ def painn_distances() -> None:
 
 
 def graph_parallel_gemnet() -> None:
-    """gp_gemnet_t reads a field of its graph that has another name by now, and wants a group of ranks even for one.
+    """Make gp_gemnet_t work with the present names of graph fields, and without a group of ranks.
 
-    Without a group there is one rank, on which scattering, gathering and reducing change nothing; so calculators and
-    runs without ``--gp-gpus`` work.
+    Without a group there is one rank, on which scattering, gathering and reducing are the identity. Calculators and
+    runs without ``--gp-gpus`` need this.
     """
     if not hasattr(GraphData, "distance_vec"):
         GraphData.distance_vec = property(lambda graph: graph.edge_distance_vec)
@@ -71,10 +73,10 @@ def graph_parallel_gemnet() -> None:
         name = f"{operation}_model_parallel_region"
         stock = getattr(gp_utils, name)
         if not hasattr(stock, "__wrapped__"):
-            setattr(gp_utils, name, _alone_unchanged(stock))
+            setattr(gp_utils, name, _identity_without_group(stock))
 
 
-def _alone_unchanged(stock: Callable[..., Any]) -> Callable[..., Any]:
+def _identity_without_group(stock: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(stock)
     def operation(input: Any, *args: Any, **options: Any) -> Any:
         return stock(input, *args, **options) if gp_utils.initialized() else input

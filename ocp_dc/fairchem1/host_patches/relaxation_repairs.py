@@ -1,4 +1,4 @@
-"""Repairs of fairchem's relaxations: ase's present interface, and trajectories of molecules."""
+"""Repair fairchem's relaxations: the present interface of ase, and trajectories of molecules."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 
 def install() -> None:
-    """Put the repairs in force; a second call changes nothing."""
+    """Apply the repairs; a second call changes nothing."""
     relaxation_interface()
     molecules_in_trajectories()
 
 
 def relaxation_interface() -> None:
-    """Ase 3.23 and later ask an optimizable for coordinates as one vector; fairchem's was written before that."""
+    """Add the methods with coordinates as one vector, which ase asks of an optimizable from 3.23 on."""
     optimizable: Any = importlib.import_module("fairchem.core.common.relaxation.optimizable")
     batch_class = optimizable.OptimizableBatch
     methods = {
@@ -33,7 +33,7 @@ def relaxation_interface() -> None:
 
 
 def molecules_in_trajectories() -> None:
-    """Fairchem wraps every structure into its cell when it writes a trajectory, and a molecule has none."""
+    """Wrap only structures with a cell when fairchem writes a trajectory: it would wrap molecules too."""
     ase_utils: Any = importlib.import_module("fairchem.core.common.relaxation.ase_utils")
     stock = ase_utils.wrap_positions
     if getattr(stock, "leaves_molecules", False):

@@ -1,4 +1,4 @@
-"""Safe readers for every place where fairchem reads a file of torch.save."""
+"""Safe replacements for torch.load wherever fairchem reads a file written by torch.save."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ocp_dc.fairchem1.checks import model_size
 from ocp_dc.fairchem1.train.checkpoints import read_checkpoint
 from ocp_dc.training.safe_torch import load_torch
 
-# what a calculator takes from a checkpoint's config though it says nothing about the model: folders to write to, a job
-# whose pickled submission is read, and an exit in the middle
-NOT_FOR_CALCULATORS = ("is_debug", "slurm", "local_rank")
+# keys of a checkpoint's config that a calculator would act on though they do not describe the model: they make it write
+# to folders, read the pickled submission of a job, or exit early
+NOT_FOR_PREDICTION = ("is_debug", "slurm", "local_rank")
 _starting_points: ContextVar[tuple[Path, ...]] = ContextVar("starting_points", default=())
 
 
 class SafeTorch:
-    """Stands where a module of fairchem's names torch: ``load`` is ours, everything else is torch's."""
+    """Replacement for torch in a module of fairchem, with a safe ``load``."""
 
     is_safe = True
 
@@ -43,8 +43,8 @@ class _ForCalculators(SafeTorch):
     @staticmethod
     def load(file: Any, map_location: Any = None) -> Any:
         checkpoint = read_checkpoint(file, map_location)
-        model_size.describe(file)
-        checkpoint["config"] = for_calculator(checkpoint["config"])
+        model_size.set_checkpoint(file)
+        checkpoint["config"] = config_for_prediction(checkpoint["config"])
         return checkpoint
 
 
@@ -65,33 +65,33 @@ PLACES: dict[str, type[SafeTorch]] = {
 
 
 def install() -> None:
-    """Put the safe readers in the place of torch.load; once is enough."""
+    """Replace torch.load by the safe readers; a second call changes nothing."""
     for name, reader in PLACES.items():
         module: Any = importlib.import_module(f"fairchem.core.{name}")
         if not getattr(module.torch, "is_safe", False):
             module.torch = reader()
     calculator: Any = importlib.import_module("fairchem.core.common.relaxation.ase_utils").OCPCalculator
     if not hasattr(calculator.__init__, "is_bounded"):
-        calculator.__init__ = model_size.bounded(calculator.__init__)
+        calculator.__init__ = model_size.with_size_bound(calculator.__init__)
     for name in ("common.utils", "models.base"):
         module = importlib.import_module(f"fairchem.core.{name}")
-        module.load_model_and_weights_from_checkpoint = model_of_checkpoint
+        module.load_model_and_weights_from_checkpoint = load_checkpoint_model
 
 
-def for_calculator(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a checkpoint's config without what a prediction must not do."""
-    kept = {key: value for key, value in config.items() if key not in NOT_FOR_CALCULATORS}
+def config_for_prediction(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint's config without the keys that a prediction must not act on."""
+    kept = {key: value for key, value in config.items() if key not in NOT_FOR_PREDICTION}
     optim = {key: v for key, v in (config.get("optim") or {}).items() if key != "load_datasets_and_model_then_exit"}
     return {**kept, "optim": optim}
 
 
-def model_of_checkpoint(checkpoint_path: str) -> nn.Module:
-    """Return the model of a checkpoint with its weights: what ``finetune_config.starting_checkpoint`` starts from.
+def load_checkpoint_model(checkpoint_path: str) -> nn.Module:
+    """Return the model of a checkpoint with its weights, for ``finetune_config.starting_checkpoint``.
 
-    Such a checkpoint may name another one itself, and each is read by the same rules.
+    The checkpoint may itself start from another one; each is read in the same safe way.
 
     Raises:
-        UserError: a file is missing, damaged or hostile, or they name one another in a circle.
+        UserError: a file is missing, damaged or hostile, or checkpoints start from one another in a circle.
     """
     path = Path(checkpoint_path).resolve()
     if path in _starting_points.get():
@@ -102,7 +102,7 @@ def model_of_checkpoint(checkpoint_path: str) -> nn.Module:
         block = copy.deepcopy(checkpoint["config"]["model"])
         if not isinstance(block, dict):
             raise UserError(
-                f"checkpoint {checkpoint_path}: has the layout before fairchem 1.0, and cannot be started from"
+                f"checkpoint {checkpoint_path}: has the layout of fairchem before 1.0, from which a run cannot start"
             )
         with model_size.bounded_by_checkpoint(path):
             model = registry.get_model_class(block.pop("name"))(**block)

@@ -1,4 +1,4 @@
-"""Fairchem's predictions, relaxed positions, normalizers and checkpoints: written whole or not at all."""
+"""Write fairchem's predictions, relaxed positions, normalizers and checkpoints atomically."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from ocp_dc.fairchem1.train.checkpoints import write_checkpoint
 
 
 class _WholeArchives:
-    """Stands where fairchem's trainers name numpy: archives are written whole, everything else is numpy's."""
+    """Replacement for numpy in fairchem's trainers that writes archives atomically."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
 
     @staticmethod
     def savez_compressed(file: str | Path, **arrays: Any) -> None:
-        """Write an archive in the place of an older one; a link is replaced and not followed."""
+        """Write an archive atomically; an existing file is replaced, and a link is replaced rather than followed."""
         write_npz(file, **arrays)
 
 
 def save_checkpoint(
     state: Any, checkpoint_dir: str | os.PathLike[str] = "checkpoints/", checkpoint_file: str = "checkpoint.pt"
 ) -> str:
-    """Do what fairchem's function of this name does, whole or not at all; return the path."""
+    """Write a checkpoint atomically and return its path; replaces fairchem's function of this name."""
     path = Path(checkpoint_dir, checkpoint_file)
     write_checkpoint(state, path)
     return str(path)
 
 
 def install() -> None:
-    """Put these in the place of what writes into the file itself; once is enough."""
+    """Replace fairchem's writers, which write into the file itself; a second call changes nothing."""
     for name in ("trainers.base_trainer", "trainers.ocp_trainer"):
         module: Any = importlib.import_module(f"fairchem.core.{name}")
         if not isinstance(module.np, _WholeArchives):

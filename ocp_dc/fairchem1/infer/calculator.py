@@ -1,4 +1,4 @@
-"""The ASE calculator of a checkpoint."""
+"""The ASE calculator for a checkpoint."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ocp_dc.fairchem1.train.collate import collate
 
 
 class DCCalculator(Calculator):
-    """Energies in eV, in float64, and forces in eV/Å.
+    """ASE calculator with energies in eV, in float64, and forces in eV/Å.
 
     Args:
-        checkpoint: a checkpoint of ours or of fairchem's.
-        cpu: stay on the CPU where there is a GPU.
-        trust_modules: modules whose code the checkpoint may name, beside fairchem's and ours.
+        checkpoint: a checkpoint of ocp_dc or fairchem.
+        cpu: use the CPU even if there is a GPU.
+        trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name.
     """
 
     implemented_properties = ["energy", "free_energy", "forces"]  # noqa: RUF012 - as ase declares it
@@ -42,18 +42,18 @@ class DCCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Compute energy and forces of ``atoms``; both come from one evaluation of the network.
+        """Compute the energy and forces of ``atoms`` with one evaluation of the network.
 
         Raises:
-            UserError: the structure cannot be meant (no atoms, coordinates that are not finite or beyond 1e4 Å, as
-                where molecular dynamics explodes, atoms on top of each other), holds an element that the model or the
-                labels' centre does not know, or the prediction is not finite.
+            UserError: the structure is not plausible (no atoms, atoms on top of each other, or coordinates that are
+                not finite or beyond 1e4 Å, as after unstable molecular dynamics), it has an element that the model or
+                the label rescaling does not know, or the prediction is not finite.
         """
         super().calculate(atoms, properties, system_changes)
-        structure = self.atoms  # the copy that ase keeps to see changes
+        structure = self.atoms  # the copy with which ase detects changes
         if structure is None:
             raise UserError("calculator: got no atoms, expected an ase.Atoms")
-        self.results = {}  # none are left of the structure before where this one is refused
+        self.results = {}  # keep no results of the previous structure if this one is rejected
         cell = structure.cell.array if structure.cell.array.any() else None
         check_structure(structure.numbers, structure.positions, cell, structure.pbc, "calculator: the structure")
         batch = collate([_data(structure)], otf_graph=True)

@@ -1,4 +1,4 @@
-"""``ocp-dc evaluate``: the errors of a checkpoint on an LMDB, against its labels in physical units."""
+"""``ocp-dc evaluate``: predict the structures of an LMDB, to compare with their labels in physical units."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ def predict_labels(
     first_n: int | None = None,
     trust_modules: Sequence[str] = (),
 ) -> Predictions:
-    """Return what a checkpoint predicts for the structures of an LMDB, beside their labels.
+    """Return the predictions of a checkpoint for the structures of an LMDB, with their labels.
 
     Args:
-        checkpoint: a checkpoint of ours or of fairchem's.
+        checkpoint: a checkpoint of ocp_dc or fairchem.
         lmdb: an LMDB file, or a folder of them.
         batch_size: structures per evaluation of the network.
-        cpu: stay on the CPU where there is a GPU.
+        cpu: use the CPU even if there is a GPU.
         progress: show a progress bar.
-        first_n: how many structures, the first in the order of the data set; every one where it is None.
-        trust_modules: modules whose code the checkpoint may name, beside fairchem's and ours.
+        first_n: evaluate only the first ``first_n`` structures of the data set; None for all.
+        trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name.
 
     Raises:
-        UserError: a file is missing, damaged or hostile, a structure has no labels, or ``first_n`` is below 1 or above
-            what there is, as for ``dataset.first_n`` of a config, or ``batch_size`` is below 1.
+        UserError: a file is missing, damaged or hostile, a structure has no labels, ``batch_size`` is below 1, or
+            ``first_n`` is below 1 or above the number of structures.
     """
     number(nullable=False).check(batch_size, "batch_size")
     if not isinstance(cpu, bool):
         raise UserError(f"cpu: got {cpu!r}, expected True or False")
-    if not isinstance(first_n, int):  # how many there are is known below
+    if not isinstance(first_n, int):  # the range is checked below, when the number of structures is known
         number().check(first_n, "first_n")
     check_lmdb(Path(lmdb))
     dataset = LmdbDataset({"src": str(lmdb)})
@@ -94,14 +94,14 @@ def _chunks(dataset: LmdbDataset, count: int, size: int) -> Iterator[list[Any]]:
 
 
 def _plain(number: Any) -> str:
-    return str(number.item() if torch.is_tensor(number) else number)  # OC20 holds tensors of one number
+    return str(number.item() if torch.is_tensor(number) else number)  # a tensor with one number in OC20
 
 
 def _label(sample: Any, keys: tuple[str, ...], lmdb: str | Path) -> Any:
     found = [key for key in keys if key in sample]
     record = f"{lmdb}: record {sample.id}"
     if not found:
-        raise UserError(f"{record}: has none of {', '.join(keys)}; an evaluation needs labels")
+        raise UserError(f"{record}: has none of the keys {', '.join(keys)}; an evaluation needs labels")
     if not all(np.array_equal(np.asarray(sample[key]), np.asarray(sample[found[0]])) for key in found):
-        raise UserError(f"{record}: {' and '.join(found)} are different labels; take out the one that is not meant")
+        raise UserError(f"{record}: {' and '.join(found)} are different labels; remove the wrong one")
     return sample[found[0]]

@@ -1,4 +1,4 @@
-"""A trainer for predictions alone, built from nothing but a checkpoint."""
+"""Build a trainer that only predicts, from a checkpoint alone."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.core.log_level import raised_log_level
 from ocp_dc.fairchem1.checks.model_size import bounded_by_checkpoint
 from ocp_dc.fairchem1.checks.trust import trusting
-from ocp_dc.fairchem1.host_patches.safe_loading import for_calculator
+from ocp_dc.fairchem1.host_patches.safe_loading import config_for_prediction
 from ocp_dc.fairchem1.train.checkpoints import read_checkpoint
 from ocp_dc.fairchem1.trainer import DCTrainer
 
 
 def load_trainer(checkpoint_path: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> DCTrainer:
-    """Return a trainer that predicts with the weights of a checkpoint, ours or fairchem's, averaged where there are.
+    """Return a trainer that predicts with the weights of a checkpoint: the averaged ones if it has them.
 
     Args:
-        checkpoint_path: a checkpoint file; it is read as data.
-        cpu: stay on the CPU where there is a GPU.
-        trust_modules: modules beside fairchem's and ours whose code the checkpoint may name, and so run.
+        checkpoint_path: a checkpoint of ocp_dc or fairchem; it is read as data.
+        cpu: use the CPU even if there is a GPU.
+        trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name and so run.
 
     Raises:
         UserError: the file is missing, damaged or hostile.
     """
     with raised_log_level(logging.WARNING):  # the config was printed when the model was trained
         setup_imports()
-        # both hold while the model is built too, which may start from another checkpoint
+        # both must also apply while the model is built, for it may start from another checkpoint
         with trusting(trust_modules), bounded_by_checkpoint(checkpoint_path):
             return _load_trainer(checkpoint_path, cpu)
 
 
 def _load_trainer(checkpoint_path: str | Path, cpu: bool) -> DCTrainer:
     checkpoint = read_checkpoint(checkpoint_path, "cpu")
-    with _usable(checkpoint_path):
-        trainer = _trainer_of(checkpoint["config"], cpu)
+    with _config_errors(checkpoint_path):
+        trainer = _build_trainer(checkpoint["config"], cpu)
     trainer.load_checkpoint(str(checkpoint_path), checkpoint, inference_only=True)
     return trainer
 
 
 @contextlib.contextmanager
-def _usable(checkpoint_path: str | Path) -> Iterator[None]:
-    """Turn what fairchem raises about a config that no training saved into an error for the user."""
+def _config_errors(checkpoint_path: str | Path) -> Iterator[None]:
+    """Turn fairchem's errors about a config that no training run has saved into UserErrors."""
     try:
         yield
     except UserError:
@@ -56,18 +56,18 @@ def _usable(checkpoint_path: str | Path) -> Iterator[None]:
     except (LookupError, TypeError, AttributeError, AssertionError, RecursionError, ValueError, OverflowError) as error:
         raise UserError(
             f"checkpoint {checkpoint_path}: its config cannot be used ({type(error).__name__}: {error}); it is "
-            "damaged, or another program's"
+            "damaged, or was written by another program"
         ) from error
 
 
-def _trainer_of(saved: dict[str, Any], cpu: bool) -> DCTrainer:
-    config: dict[str, Any] = for_calculator(copy.deepcopy(saved))
-    if "model_attributes" in config:  # before fairchem 1.0 the arguments stood beside the name
+def _build_trainer(saved: dict[str, Any], cpu: bool) -> DCTrainer:
+    config: dict[str, Any] = config_for_prediction(copy.deepcopy(saved))
+    if "model_attributes" in config:  # the layout before fairchem 1.0
         config["model"] = {**config.pop("model_attributes"), "name": config["model"]}
     config = update_config(config)
-    for part in (config["model"], config["model"].get("backbone")):  # of a hydra the backbone makes the graph
+    for part in (config["model"], config["model"].get("backbone")):  # in a hydra, the backbone makes the graph
         if part is not None:
-            part["otf_graph"] = True  # structures come without edges
+            part["otf_graph"] = True  # the structures have no edges
     dataset = {key: value for key, value in (config.get("dataset") or {}).items() if key != "src"}
     return silent_trainer(config, dataset, cpu=cpu, seed=config["cmd"]["seed"], inference_only=True)
 
@@ -78,11 +78,11 @@ def silent_trainer(
     """Return a trainer that writes and logs nothing.
 
     Args:
-        config: the blocks of a config; its own ``dataset`` is not read.
-        dataset: the training set's block.
-        cpu: stay on the CPU where there is a GPU.
+        config: the blocks of a config; its ``dataset`` is not read.
+        dataset: the block of the training set.
+        cpu: use the CPU even if there is a GPU.
         seed: seed of the weights.
-        inference_only: without data sets, loss and optimizer.
+        inference_only: build no data sets, loss and optimizer.
     """
     return DCTrainer(
         task=config.get("task") or {},
@@ -102,17 +102,17 @@ def silent_trainer(
 
 
 def check_outputs(trainer: DCTrainer, needed: Sequence[str], checkpoint_path: str | Path) -> None:
-    """Check that a checkpoint's config asks for outputs, energies as one number a structure, and forces by the atom.
+    """Check that a checkpoint has the needed outputs, with an energy per structure and a force per atom.
 
     Raises:
-        UserError: one is missing, or of another level.
+        UserError: an output is missing, or has the wrong level.
     """
     outputs = trainer.config["outputs"]
     for name, level in (("energy", "system"), ("forces", "atom")):
         found = (outputs.get(name) or {}).get("level", level)
         if name in needed and name not in outputs:
             raise UserError(
-                f"checkpoint {checkpoint_path}: predicts {', '.join(outputs) or 'nothing'}, and no {name}: its config "
+                f"checkpoint {checkpoint_path}: predicts {', '.join(outputs) or 'nothing'}, but not {name}: its config "
                 "has no such output"
             )
         if found != level:

@@ -1,4 +1,4 @@
-"""``ocp-dc inspect``: build the model of a config and say what surgery would change."""
+"""``ocp-dc inspect``: build the model of a config and describe what surgery would change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ocp_dc.training import stability
 
 
 def inspect_config(config_path: str, overrides: Sequence[str] = (), recipes: Sequence[str] = ()) -> str:
-    """Return a description of the model that a config builds; nothing is trained and no data is read.
+    """Return a description of the model that a config builds, without training and without reading data.
 
     Args:
         config_path: the YAML file, or the name of one that ships.
@@ -24,20 +24,20 @@ def inspect_config(config_path: str, overrides: Sequence[str] = (), recipes: Seq
         recipes: such as ``dc/schnet``; applied before the overrides.
 
     Raises:
-        UserError: the config does not hold, or surgery cannot do what it asks for.
+        UserError: the config has an error, or surgery cannot do what it asks for.
     """
     config = run_main.resolve_training(config_path, overrides, recipes)
     model = build_model(config["model"])
     report = surgery_report(model)
     conservative = getattr(model, "conservative", None)
-    meaning = {True: "forces are -dE/dx", False: "forces are not the gradient of the energy", None: "unknown"}
+    descriptions = {True: "forces are -dE/dx", False: "forces are not the gradient of the energy", None: "unknown"}
     chosen = [f"{key.replace('_', ' ')}: {getattr(model, key)}" for key in GRADIENT_CHOICES if hasattr(model, key)]
     block = (config["dataset"]["train"].get("transforms") or {}).get("label_rescaling")
     unstable = stability.warning(model, None if block is None else LabelOptions.from_block(block))
     return "\n".join(
         [
             f"model: {config['model']['name']}, {sum(p.numel() for p in model.parameters()):,} parameters",
-            f"conservative: {meaning[conservative]}",
+            f"conservative: {descriptions[conservative]}",
             *chosen,
             f"label rescaling: {'none' if block is None else ', '.join(f'{k}: {v}' for k, v in block.items())}",
             *([] if unstable is None else [f"warning: {unstable}"]),
@@ -47,7 +47,7 @@ def inspect_config(config_path: str, overrides: Sequence[str] = (), recipes: Seq
 
 
 def build_model(block: dict[str, Any]) -> Any:
-    """Build the model of a ``model`` block."""
+    """Return the model of a ``model`` block."""
     factors = read_scale_file(block)
     arguments = {key: value for key, value in block.items() if key not in ("name", "scale_file")}
     model_class = check_model(block)

@@ -1,9 +1,9 @@
-"""``ocp-dc fit-scales``: fit the scale factors of a GemNet for its surgery, on a few batches, without a prompt.
+"""``ocp-dc fit-scales``: fit the scale factors of a GemNet after surgery, on a few batches, without a prompt.
 
-A scale factor multiplies what it gets by a constant, chosen so that the variance there, over a fitting set, is that of
-a reference: the layer's input where the model names one, else 1. Factors are fitted one by one in the order in which
-data reach them, since each changes what the next one sees (arXiv 2106.08903, section 6; fairchem's
-modules/scaling/fit.py asks questions on the way).
+A scale factor multiplies its input by a constant, chosen so that the variance of the result over a fitting set is that
+of a reference: the input of the layer if the model names one, else 1. The factors are fitted one by one in the order
+in which data reach them, for each changes the input of the next (arXiv 2106.08903, section 6). fairchem's
+modules/scaling/fit.py does this interactively.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ocp_dc.core.numbers import whole_number
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1.infer.inference import silent_trainer
 from ocp_dc.fairchem1.train import scale_factors
-from ocp_dc.fairchem1.train.model_boundaries import bounded
+from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries
 from ocp_dc.fairchem1.trainer import DCTrainer
 from ocp_dc.surgery import batch_statistics, fitting_gains
 from ocp_dc.training.plain import plain
@@ -38,12 +38,12 @@ from ocp_dc.training.subnormals import flushed_subnormals
 
 
 class UnfittableError(UserError):
-    """Features before a scale factor have no finite, positive variance: they die out or overflow before it."""
+    """Error for features without a finite, positive variance: they vanish or overflow before a scale factor."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Fitted:
-    """One fitted factor: its name, its value, and the variances before it (squared features, mean over channels)."""
+class FittedFactor:
+    """A fitted factor: its name and value, and the variances before it (squared features, mean over channels)."""
 
     name: str
     value: float
@@ -59,25 +59,25 @@ def fit_config(
     recipes: Sequence[str] = (),
     batches: int = 16,
     cpu: bool = False,
-) -> list[Fitted]:
-    """Fit the factors of a config's model on its training set, and write them as a file for ``model.scale_file``.
+) -> list[FittedFactor]:
+    """Fit the factors of a config's model on its training set, and write a file for ``model.scale_file``.
 
-    The weights are those that a training with the same seed starts from. Labels play no part.
+    The weights are those from which a training run with the same seed starts. Labels are not used.
 
     Args:
         config_path: the YAML file, or the name of one that ships.
         out: the JSON file to write.
         overrides: changes such as ``--dataset.train.src=data/ethanol/train`` or ``--seed=1``.
         recipes: such as ``dc/gemnet_t``; applied before the overrides.
-        batches: how many batches of ``optim.batch_size`` to fit on.
-        cpu: stay on the CPU where there is a GPU.
+        batches: the number of batches of ``optim.batch_size`` structures to fit on.
+        cpu: use the CPU even if there is a GPU.
 
     Raises:
-        UserError: the config does not hold, the file exists, there is no training set, the model has no scale
-            factors, or one cannot be fitted.
+        UserError: the config has an error, the file exists, there is no training set, the model has no scale factors,
+            or a factor cannot be fitted.
     """
     if out.suffix != ".json":
-        raise UserError(f"--out {out}: expected a name that ends in .json, which model.scale_file reads")
+        raise UserError(f"--out {out}: expected a name that ends in .json, for model.scale_file")
     if out.exists() and not is_cut_off(out):
         raise UserError(f"--out {out} exists; name another file, or remove it")
     whole_number("--batches", batches)
@@ -92,31 +92,35 @@ def fit_config(
     return fitted
 
 
-def fit(model: nn.Module, batches: Sequence[Any]) -> list[Fitted]:
-    """Fit every scale factor of ``model``, in place and afresh.
+def fit(model: nn.Module, batches: Sequence[Any]) -> list[FittedFactor]:
+    """Fit every scale factor of ``model`` in place, whether fitted before or not.
 
     Args:
-        model: the model; energies alone are computed, since forces see no further factor.
-        batches: the batches to fit on, on the model's device.
+        model: the model; only its energies are computed, for forces pass no other factors.
+        batches: the batches to fit on, on the device of the model.
 
     Returns:
-        the factors in the order in which data reach them.
+        The factors in the order in which data reach them.
 
     Raises:
         UserError: the model has no scale factors.
-        UnfittableError: features before one have no finite, positive variance.
+        UnfittableError: the features before a factor have no finite, positive variance.
     """
     if not scale_factors.scale_factors(model):
         raise UserError(
-            f"{type(model).__name__} has no scale factors, and needs no fit; those of the GemNet family have them"
+            f"{type(model).__name__} has no scale factors and needs no fit; only models of the GemNet family have them"
         )
-    batches = [bounded(model, batch) for batch in batches]
+    batches = [adapt_boundaries(model, batch) for batch in batches]
     model.eval()
     scale_factors.reset(model)
     stock: Any = model  # fairchem's models are untyped
     regress_forces, stock.regress_forces = stock.regress_forces, False
     try:
-        with flushed_subnormals(), batch_statistics(model), fitting_gains(model):  # gains follow, as the norms did
+        with (
+            flushed_subnormals(),
+            batch_statistics(model),
+            fitting_gains(model),
+        ):  # gains adapt, as the norms that they replace did
             order = _order(model, batches[0])
             bar = tqdm(order, desc="fitting scale factors", unit="factor", disable=None)
             return [_fit_one(name, factor, model, batches) for name, factor in bar]
@@ -124,24 +128,24 @@ def fit(model: nn.Module, batches: Sequence[Any]) -> list[Fitted]:
         stock.regress_forces = regress_forces
 
 
-def table(fitted: Sequence[Fitted]) -> str:
-    """Return the factors and the variances that they bring together, as a table in text."""
+def factor_table(fitted: Sequence[FittedFactor]) -> str:
+    """Return a table, as text, of the factors and the variances that they match."""
     width = max(len(each.name) for each in fitted)
     rows = [f"{each.name:{width}}  {each.value:8.4f}  {each.variance:9.3e}  {each.reference:9.3e}" for each in fitted]
     return "\n".join([f"{'scale factor':{width}}  {'value':>8}  {'variance':>9}  {'reference':>9}", *rows])
 
 
 def make_trainer(config: dict[str, Any], cpu: bool) -> DCTrainer:
-    """Return a trainer that writes nothing, with model and training set alone."""
+    """Return a trainer with only a model and a training set, which writes nothing."""
     train = {key: value for key, value in config["dataset"]["train"].items() if key != "transforms"}
     model = {key: value for key, value in config["model"].items() if key != "scale_file"}
     blocks = {**config, "model": model}
-    with raised_log_level(logging.ERROR):  # fairchem prints the whole config, and warns of every loader
+    with raised_log_level(logging.ERROR):  # fairchem prints the whole config and warns about every loader
         return silent_trainer(blocks, copy.deepcopy(train), cpu=cpu, seed=config["seed"], inference_only=False)
 
 
 def _order(model: nn.Module, batch: Any) -> list[tuple[str, ScaleFactor]]:
-    """Return the factors in the order in which one pass reaches them."""
+    """Return the factors in the order in which a forward pass reaches them."""
     factors = scale_factors.scale_factors(model)
     reached: dict[str, None] = {}
     for name, factor in factors.items():
@@ -150,11 +154,11 @@ def _order(model: nn.Module, batch: Any) -> list[tuple[str, ScaleFactor]]:
     for factor in factors.values():
         factor.initialize_(index_fn=None)
     if missing := sorted(set(factors) - set(reached)):
-        raise UserError(f"scale factors {', '.join(missing)}: no data reach them, so that they cannot be fitted")
+        raise UserError(f"scale factors {', '.join(missing)}: no data reach them, so they cannot be fitted")
     return [(name, factors[name]) for name in reached]
 
 
-def _fit_one(name: str, factor: ScaleFactor, model: nn.Module, batches: Sequence[Any]) -> Fitted:
+def _fit_one(name: str, factor: ScaleFactor, model: nn.Module, batches: Sequence[Any]) -> FittedFactor:
     with factor.fit_context_():
         _observe(model, batches)
         assert factor.stats is not None  # within its fit_context_
@@ -163,11 +167,11 @@ def _fit_one(name: str, factor: ScaleFactor, model: nn.Module, batches: Sequence
         if not all(math.isfinite(v) and v > 0 for v in (variance, reference)):
             raise UnfittableError(
                 f"scale factor {name}: the features there have variance {variance:g} and their reference {reference:g};"
-                " with these activations they die out or overflow before it; take a smaller region or another "
+                " with these activations they vanish or overflow before it; use a smaller region or another "
                 "coefficient"
             )
         _, _, value = factor.fit_()
-    return Fitted(name, float(value), variance, reference)
+    return FittedFactor(name, float(value), variance, reference)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The dataset format ``lmdb_in_memory``: an LMDB that is read once and kept."""
+"""The dataset format ``lmdb_in_memory``: an LMDB that is read once and kept in memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ocp_dc.fairchem1.host_patches.key_mapping import rename_keys
 
 @registry.register_dataset("lmdb_in_memory")
 class LmdbInMemoryDataset(LmdbDataset):
-    """fairchem's LMDB dataset with its samples kept in memory, for sets that fit.
+    """fairchem's LMDB dataset with its samples kept in memory, for data sets that fit.
 
-    Each sample is unpickled once, at its first use, and transformed once: transforms must be deterministic. The same
-    object is returned each time, so that callers must not change it.
+    Each sample is unpickled and transformed once, at its first use, so transforms must be deterministic. The same
+    object is returned each time, and callers must not change it.
     """
 
     transforms: DataTransforms
@@ -27,27 +27,27 @@ class LmdbInMemoryDataset(LmdbDataset):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
         self._stored: dict[int, Data] = {}
-        self._ready: dict[int, Data] = {}
+        self._transformed: dict[int, Data] = {}
         self._applied: DataTransforms | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the samples: a spawned worker reads its own, and a shared tensor takes a file descriptor each."""
-        return {**self.__dict__, "_stored": {}, "_ready": {}}
+        """Return the state without samples: spawned workers read their own, and shared tensors need file handles."""
+        return {**self.__dict__, "_stored": {}, "_transformed": {}}
 
     def __getitem__(self, index: int) -> Data:
         """Return a sample after transforms and key mapping."""
-        if self._applied is not self.transforms:  # the trainer has fitted the label rescaling since
-            self._ready.clear()
+        if self._applied is not self.transforms:  # the trainer has since attached the fitted label rescaling
+            self._transformed.clear()
             self._applied = self.transforms
         index = int(index)
-        if index not in self._ready:
-            data = self.transforms(copy.copy(self._raw(index)))
+        if index not in self._transformed:
+            data = self.transforms(copy.copy(self._read_raw(index)))
             if self.key_mapping is not None:
                 data = rename_keys(data, self.key_mapping)
-            self._ready[index] = data
-        return self._ready[index]
+            self._transformed[index] = data
+        return self._transformed[index]
 
-    def _raw(self, index: int) -> Data:
+    def _read_raw(self, index: int) -> Data:
         if index not in self._stored:
             transforms, mapping = self.transforms, self.key_mapping
             self.transforms, self.key_mapping = DataTransforms({}), None

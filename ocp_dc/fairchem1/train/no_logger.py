@@ -1,4 +1,4 @@
-"""The logger of ``logger: null``: fairchem asks for one, and this one keeps nothing."""
+"""The logger for ``logger: null``: fairchem requires a logger, and this one discards everything."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Any
 from fairchem.core.common.logger import Logger
 from fairchem.core.common.registry import registry
 
-NAME = "none"
+NO_LOGGER = "none"
 
 
-@registry.register_logger(NAME)
+@registry.register_logger(NO_LOGGER)
 class NoLogger(Logger):
-    """Takes what fairchem's trainers log and keeps nothing of it; results/ID has the learning curve anyway."""
+    """Logger that discards everything; the learning curve is in results/ID anyway."""
 
     def watch(self, model: Any, log_freq: int = 1000) -> None:
-        """Keep nothing of the model."""
+        """Do nothing."""
 
     def log(self, update_dict: dict[str, Any], step: int, split: str = "") -> None:
-        """Keep nothing of a step."""
+        """Discard the values of a step."""
 
     def log_plots(self, plots: Any) -> None:
-        """Keep no plots."""
+        """Discard plots."""
 
     def mark_preempting(self) -> None:
-        """Tell nobody of a preemption."""
+        """Do nothing."""
 
     def log_summary(self, summary_dict: dict[str, Any]) -> None:
-        """Keep no summary."""
+        """Discard a summary."""
 
     def log_artifact(self, name: str, type: str, file_location: str) -> None:
-        """Keep no file."""
+        """Discard a file."""

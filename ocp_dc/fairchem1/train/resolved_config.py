@@ -39,7 +39,7 @@ def resolve_config(given: Mapping[str, Any], trainer: type, inference_only: bool
         config_check.check_metrics(metrics)
     config["evaluation_metrics"] = metrics
     config["task"] = {"relax_opt": {}, "write_pos": True, **(config["task"] or {})}
-    config["model"] = scale_factors.resolve(config["model"], keep=not inference_only)
+    config["model"] = scale_factors.inline_scale_file(config["model"], keep=not inference_only)
     config["optim"].setdefault("num_workers", 0)
     for name in SPLITS:  # YAML's empty block is None, which fairchem reads from
         config[name] = {key: value for key, value in config[name].items() if value is not None}

@@ -24,7 +24,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.checks.checkpoint_check import check_training_state
 from ocp_dc.fairchem1.checks.known_keys import WARMUP, is_ours, schedule_arguments
 from ocp_dc.fairchem1.train.checkpoints import read_checkpoint
-from ocp_dc.fairchem1.train.transform import NAME
+from ocp_dc.fairchem1.train.transform import TRANSFORM_NAME
 from ocp_dc.training.plain import plain
 from ocp_dc.training.records import SPLITS
 
@@ -35,7 +35,7 @@ RUN_KEYS = ("max_epochs", "eval_every", "checkpoint_every", "early_stopping_pati
 STATE_KEYS = ("optimizer", "optimizer_params", "weight_decay", "lr_initial", "scheduler")
 MOST_LINES = 20
 NOT_COMPARED = ("format", "keep_in_memory", "use_tqdm")  # of data: the same structures either way
-LABELS = f"dataset.train.transforms.{NAME}"
+LABELS = f"dataset.train.transforms.{TRANSFORM_NAME}"
 
 _config_rules: ContextVar[bool] = ContextVar("config_rules", default=False)
 
@@ -136,7 +136,7 @@ def _settle(config: dict[str, Any], saved: Mapping[str, Any], rules: Mapping[str
         if key == LABELS:
             transforms = config["dataset"]["train"].get("transforms") or {}
             if _rescales(config) and not {"normalizer", "element_references"} & set(transforms):
-                _take(config, saved, ["dataset", "train", "transforms", NAME])
+                _take(config, saved, ["dataset", "train", "transforms", TRANSFORM_NAME])
         elif parts[0] == "loss_functions":
             config["loss_functions"] = copy.deepcopy(saved["loss_functions"])
         else:

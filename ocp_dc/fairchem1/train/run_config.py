@@ -21,7 +21,7 @@ from ocp_dc.core.overrides import apply_override, merged
 from ocp_dc.core.yaml_config import check_kind, in_one_line, included_files, read_yaml
 from ocp_dc.fairchem1.checks.old_layout import in_present_layout, with_named_splits
 from ocp_dc.fairchem1.checks.unknown_keys import warn_once
-from ocp_dc.fairchem1.train.no_logger import NAME as NO_LOGGER
+from ocp_dc.fairchem1.train.no_logger import NO_LOGGER
 
 EXPECTED = "a run config such as configs/md17/schnet-dc.yml"
 RECIPE = "a recipe such as dc/schnet"

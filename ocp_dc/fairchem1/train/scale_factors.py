@@ -1,4 +1,4 @@
-"""Scale factors of the GemNet family: which a model has, whether they are fitted, and the files that hold them."""
+"""Scale factors of the GemNet family: list them, check that they are fitted, and read and apply their files."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from ocp_dc.fairchem1.checks.model_check import canonical_dc, read_dc
 from ocp_dc.surgery import DCOptions
 
 COMMAND = "`ocp-dc fit-scales CONFIG --out FILE.json`"
-COMMENT = "comment"  # the one entry of a scale file that fairchem does not take for a factor
+COMMENT = "comment"  # the only entry of a scale file that fairchem does not read as a factor
 _warned: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
 
 def scale_factors(model: nn.Module) -> dict[str, ScaleFactor]:
-    """Return the scale factors of a model under the names that scale files use, in the order of the model."""
+    """Return the scale factors of a model by their names in scale files, in the order of its modules."""
     return {part.name or path: part for path, part in model.named_modules() if isinstance(part, ScaleFactor)}
 
 
 def ensure_fitted(model: nn.Module, warn: bool = False) -> None:
-    """Stand in for fairchem's function of this name: one message that says what to do, once a model.
+    """Check that all scale factors are fitted; replaces fairchem's function of this name, with a clearer message.
 
     Args:
         model: any model.
-        warn: log a warning instead of raising.
+        warn: log a warning, once per model, instead of raising.
 
     Raises:
         UserError: scale factors are not fitted, and ``warn`` is False.
@@ -42,26 +42,26 @@ def ensure_fitted(model: nn.Module, warn: bool = False) -> None:
     if not missing:
         return
     message = (
-        f"{len(missing)} scale factors of the model are not fitted ({missing[0]}, ...), and its features grow or "
-        f"shrink from block to block; before a training fit them with {COMMAND} and give them as "
+        f"{len(missing)} scale factors of the model are not fitted ({missing[0]}, ...), so its features grow or "
+        f"shrink from block to block; before training, fit them with {COMMAND} and pass them as "
         "--model.scale_file=FILE.json. They depend on the activations before them, and so on the dc: block"
     )
     if not warn:
-        raise UserError(f"{message}. A checkpoint that was trained without them needs a new training")
+        raise UserError(f"{message}. A model that was trained without them must be trained again")
     if model not in _warned:
         _warned.add(model)
         logging.warning(message)
 
 
 def read_scale_file(block: Mapping[str, Any]) -> dict[str, float] | None:
-    """Return the factors that a ``model`` block names, or None.
+    """Return the factors of the ``scale_file`` of a ``model`` block, or None if it has none.
 
     Args:
-        block: the block; ``scale_file`` is a JSON or .pt file, or the factors themselves. Where a JSON file says for
-            which ``dc:`` block it was fitted, another one is warned about.
+        block: the block; ``scale_file`` is a JSON or .pt file, or the factors themselves. A warning is logged if a
+            JSON file was fitted for another ``dc:`` block.
 
     Raises:
-        UserError: the file is missing or is no scale file.
+        UserError: the file is missing or is not a scale file.
     """
     source = block.get("scale_file")
     if not source:
@@ -69,7 +69,7 @@ def read_scale_file(block: Mapping[str, Any]) -> dict[str, float] | None:
     try:
         found = _load_scale_dict(source)
         factors = {str(name): float(value) for name, value in (found or {}).items() if name != COMMENT}
-    except Exception as error:  # a file of any content: what json and torch raise is not one kind
+    except Exception as error:  # json and torch raise different errors for files of other content
         raise UserError(f"model.scale_file {source}: {error}; {COMMAND} writes one") from error
     for name, value in factors.items():
         if isinstance(found[name], bool) or not math.isfinite(value) or value <= 0:
@@ -79,24 +79,26 @@ def read_scale_file(block: Mapping[str, Any]) -> dict[str, float] | None:
         comment = content.pop(COMMENT, None)
         if isinstance(comment, dict) and comment.get(DIGEST, content_digest(content)) != content_digest(content):
             raise UserError(
-                f"model.scale_file {source}: the factors do not fit its {DIGEST}: the file was damaged or edited; fit "
-                f"again with {COMMAND}, or, where you edited it on purpose, remove {COMMENT}.{DIGEST}"
+                f"model.scale_file {source}: the factors do not match its {DIGEST}: the file was damaged or edited; "
+                f"fit again with {COMMAND}, or, if you edited it on purpose, remove {COMMENT}.{DIGEST}"
             )
         fitted_for = comment.get("dc") if isinstance(comment, dict) else block.get("dc")
-        if "name" in block and _inner(read_dc({**block, "dc": fitted_for})) != _inner(read_dc(block)):
+        if "name" in block and _settings_before_output(read_dc({**block, "dc": fitted_for})) != _settings_before_output(
+            read_dc(block)
+        ):
             logging.warning(
-                f"model.scale_file {source} was fitted for dc: {fitted_for}, and this model has dc: {block.get('dc')}; "
+                f"model.scale_file {source} was fitted for dc: {fitted_for}, but this model has dc: {block.get('dc')}; "
                 f"fit again with {COMMAND}"
             )
     return factors
 
 
-def resolve(block: Mapping[str, Any], keep: bool) -> dict[str, Any]:
-    """Return a ``model`` block with the factors in place of their file, so that no checkpoint depends on a file.
+def inline_scale_file(block: Mapping[str, Any], keep: bool) -> dict[str, Any]:
+    """Return a ``model`` block with the factors instead of their file, so that checkpoints do not depend on the file.
 
     Args:
         block: the block; it may come from a checkpoint.
-        keep: False where the factors come with a checkpoint's weights, and a file may be far away.
+        keep: False to drop the file, if the factors come with the weights of a checkpoint.
     """
     factors = read_scale_file(block) if keep else None
     others = {key: value for key, value in block.items() if key != "scale_file"}
@@ -104,15 +106,17 @@ def resolve(block: Mapping[str, Any], keep: bool) -> dict[str, Any]:
 
 
 def set_scale_factors(model: nn.Module, factors: Mapping[str, float]) -> None:
-    """Put fitted factors into a model; those of parts that it does not have are left out with a warning.
+    """Set the scale factors of a model; factors that the model does not have are ignored with a warning.
 
     Raises:
-        UserError: some of the model's factors are not there.
+        UserError: some factors of the model are missing.
     """
     _check_complete(model, factors)
     own = scale_factors(model)
     if surplus := sorted(set(factors) - set(own)):
-        logging.warning(f"model.scale_file: {type(model).__name__} has no {', '.join(surplus)}; was it fitted for it?")
+        logging.warning(
+            f"model.scale_file: {type(model).__name__} has no {', '.join(surplus)}; was it fitted for another model?"
+        )
     for name, factor in own.items():
         factor.reset_()
         factor.set_(factors[name])
@@ -123,15 +127,16 @@ def _check_complete(model: nn.Module, factors: Mapping[str, float]) -> None:
     if missing := sorted(set(own) - set(factors)):
         raise UserError(
             f"model.scale_file: lacks {', '.join(missing[:4])}{', ...' if len(missing) > 4 else ''} of the {len(own)} "
-            f"scale factors of {type(model).__name__}.{nearest(missing[0], factors)} Fit them for it with {COMMAND}"
+            f"scale factors of {type(model).__name__}.{nearest(missing[0], factors)} Fit them for this model with "
+            f"{COMMAND}"
         )
 
 
 def load_scales(module: nn.Module, scale_file: str | dict[str, float] | None) -> None:
-    """Load factors into a model under construction as fairchem does, with a message where they do not fit.
+    """Load factors into a model under construction, as fairchem does but with a clear message.
 
     Raises:
-        UserError: the file is missing or is no scale file, or some of the model's factors are not there.
+        UserError: the file is missing or is not a scale file, or some factors of the model are missing.
     """
     try:
         load_scales_compat(module, scale_file)
@@ -140,11 +145,11 @@ def load_scales(module: nn.Module, scale_file: str | dict[str, float] | None) ->
         raise
 
 
-def _inner(options: DCOptions) -> tuple[Any, ...]:
-    """Return what a ``dc:`` block asks for before the output blocks, after which no factor comes."""
+def _settings_before_output(options: DCOptions) -> tuple[Any, ...]:
+    """Return the settings of a ``dc:`` block that act before the last scale factor, so before the output blocks."""
     last = ("none", "output", "paper")
     only_output = options.is_noop or options.resolved_region in last
-    if options.insert_norm != "none" and options.resolved_insert_region not in last:  # dropout rests during the fit
+    if options.insert_norm != "none" and options.resolved_insert_region not in last:  # dropout is off during the fit
         only_output = False
     if only_output:
         return str(options.elsewhere), options.denormalize, options.norm_gain
@@ -152,6 +157,6 @@ def _inner(options: DCOptions) -> tuple[Any, ...]:
 
 
 def reset(model: nn.Module) -> None:
-    """Forget fitted factors, so that a checkpoint's own may come: fairchem refuses any that differ."""
+    """Reset the factors, so that those of a checkpoint can be loaded: fairchem rejects values that differ."""
     for factor in scale_factors(model).values():
         factor.reset_()

@@ -1,4 +1,4 @@
-"""The dataset transform ``label_rescaling``, and its arming by the trainer that can undo it."""
+"""The dataset transform ``label_rescaling``, to which the trainer ``dc`` attaches the fitted rescaling."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.data.oc20_lmdb.sample_check import ENERGY_KEYS, FORCES_KEYS, RELAXATION_KEYS
 from ocp_dc.labels import LabelRescaling, Labels
 
-NAME = "label_rescaling"
+TRANSFORM_NAME = "label_rescaling"
 
 
 def label_rescaling(data: Data, settings: Any) -> Data:
-    """Return a copy of a sample with its labels rescaled; fairchem calls it by its name.
+    """Return a copy of a sample with rescaled labels; fairchem finds this function by its name.
 
     Args:
-        data: a sample with energies (eV) under ``ENERGY_KEYS`` and ``RELAXATION_KEYS``, of which a key mapping may
-            choose any, and forces (eV/Å) under ``FORCES_KEYS``.
-        settings: the fitted :class:`~ocp_dc.labels.LabelRescaling`. A config block arrives here only under a trainer
-            that did not fit it, and so cannot bring predictions back to physical units.
+        data: a sample with energies (eV) under ``ENERGY_KEYS`` and ``RELAXATION_KEYS``, any of which a key mapping may
+            select, and forces (eV/Å) under ``FORCES_KEYS``.
+        settings: the fitted :class:`~ocp_dc.labels.LabelRescaling`. With a trainer that does not fit it, and so cannot
+            convert predictions back to physical units, this is the block of the config.
 
     Raises:
-        UserError: the transform was not armed by ``trainer: dc``.
+        UserError: the trainer is not ``dc`` and has attached no fitted rescaling.
     """
     if not isinstance(settings, LabelRescaling):
         raise UserError(
-            "label_rescaling: this trainer cannot bring predictions back to eV; "
+            "label_rescaling: this trainer cannot convert predictions back to eV; "
             "set 'trainer: dc' (ocp_dc.fairchem1.trainer.DCTrainer) in the config"
         )
-    data = copy.copy(data)  # the new sample gets new labels; tensors that stay are shared
+    data = copy.copy(data)  # a shallow copy: only the labels are new tensors
     for key in ENERGY_KEYS + RELAXATION_KEYS:
         if key in data:
             energy = data[key]
@@ -51,24 +51,24 @@ def label_rescaling(data: Data, settings: Any) -> Data:
     return data
 
 
-def arm(dataset: Any, settings: LabelRescaling | None) -> None:
-    """Give a dataset's ``label_rescaling`` transform its fitted numbers, or take the transform out.
+def attach_rescaling(dataset: Any, settings: LabelRescaling | None) -> None:
+    """Attach the fitted rescaling to a dataset's ``label_rescaling`` transform, or remove the transform.
 
     Args:
         dataset: a fairchem dataset or a subset of one.
-        settings: the fitted numbers; None for labels in physical units.
+        settings: the fitted rescaling; None for labels in physical units.
     """
     base = getattr(dataset, "dataset", dataset)
-    others = {name: value for name, value in (base.transforms.config or {}).items() if name != NAME}
-    base.transforms = DataTransforms(others if settings is None else {**others, NAME: settings})
+    others = {name: value for name, value in (base.transforms.config or {}).items() if name != TRANSFORM_NAME}
+    base.transforms = DataTransforms(others if settings is None else {**others, TRANSFORM_NAME: settings})
 
 
 @contextlib.contextmanager
 def unscaled(dataset: Any) -> Iterator[None]:
-    """Let a dataset give its labels in physical units, without label rescaling, as long as the block lasts."""
+    """Make a dataset return its labels in physical units, without label rescaling, within the block."""
     base = getattr(dataset, "dataset", dataset)
     original = base.transforms
-    arm(dataset, None)
+    attach_rescaling(dataset, None)
     try:
         yield
     finally:
@@ -78,21 +78,21 @@ def unscaled(dataset: Any) -> Iterator[None]:
 def iterate_labels(dataset: Any) -> Iterator[Labels]:
     """Yield atomic numbers, energy (eV) and the forces on free atoms (eV/Å) of every sample, before any rescaling.
 
-    Forces are of shape (0, 3) where a sample has none, as where only relaxed energies are learned.
+    Forces have the shape ``[0, 3]`` if a sample has none, as when only relaxed energies are learned.
 
     Raises:
-        UserError: a sample without an energy.
+        UserError: a sample has no energy.
     """
     with unscaled(dataset):
         for index in range(len(dataset)):
             data = dataset[index]
-            # a key mapping has made one of them the energy; it comes first
+            # the first key is the energy to which a key mapping has renamed another
             energy = _first(data, ENERGY_KEYS + RELAXATION_KEYS)
             if energy is None:
                 raise UserError(
                     f"label_rescaling: {_where(dataset, data, index)} has no energy; it has "
                     f"{', '.join(data.keys())}. The ase "
-                    "formats read labels where the data set says a2g_args: {r_energy: true, r_forces: true}"
+                    "formats read labels only with a2g_args: {r_energy: true, r_forces: true} in the data set's block"
                 )
             forces = _first(data, FORCES_KEYS)
             yield (
@@ -103,12 +103,12 @@ def iterate_labels(dataset: Any) -> Iterator[Labels]:
 
 
 def free_atoms(data: Data) -> torch.Tensor:
-    """Return which atoms of a sample or batch may move, (atoms,) bool; all where nothing says which are fixed."""
+    """Return which atoms of a sample or batch may move, bool ``[N]``; all if it has no ``fixed``."""
     return data.fixed == 0 if "fixed" in data else torch.ones(len(data.pos), dtype=torch.bool, device=data.pos.device)
 
 
 def _where(dataset: Any, data: Data, index: int) -> str:
-    """Return what messages call a training sample: where the data are, and its number there."""
+    """Return the name of a training sample for messages: the path of its data and its number there."""
     source = getattr(getattr(dataset, "dataset", dataset), "config", {}).get("src", "the training set")
     return f"{source}: record {data.id}" if "id" in data else f"{source}: training sample {index}"
 

@@ -7,7 +7,7 @@ from ocp_dc.study.engines.pinn_tasks import PinnTasks
 from ocp_dc.study.engines.potentials import Potentials
 
 
-def engine(name: str) -> Engine:
+def get_engine(name: str) -> Engine:
     """Return the engine of a study by its name in the YAML, which was checked against the choices there."""
     engines: dict[str, Engine] = {"fairchem": Potentials(), "pinn": PinnTasks()}
     return engines[name]

@@ -1,4 +1,4 @@
-"""What a study asks of whatever trains: to resolve and check a config, to make a run, and to say what came of it."""
+"""The protocol of a study's engine: it resolves and checks configs, makes runs, and reads their results."""
 
 from __future__ import annotations
 
@@ -17,87 +17,87 @@ Config = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Facts:
-    """What building a config's model tells: how derivatives are taken, and whether there are scale factors to fit."""
+class ModelFacts:
+    """Facts known once a model is built: how forces are derived, and whether scale factors must be fitted."""
 
     gradients: str = ""
     fits_scales: bool = False
 
 
 class Engine(Protocol):
-    """One way to train. Every method raises UserError for a user's mistake."""
+    """A way to train models. Every method raises UserError for a user's mistake."""
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
-        """The numbers that a run may end with; a report leaves out those that no run has."""
+        """The final numbers that a run may have; a report omits those that no run has."""
 
     @property
     def curves(self) -> tuple[Quantity, ...]:
-        """The columns of learning curves."""
+        """The columns of the learning curves."""
 
     @property
     def x(self) -> str:
-        """The column that curves are drawn over, and runs are measured in."""
+        """The column on the horizontal axis of the curves, in whose units the length of a run is given."""
 
     @property
     def budgets(self) -> Sequence[str]:
-        """Those of epochs, steps and minutes that a budget can be given in, the usual one first."""
+        """The units of a budget (of epochs, steps and minutes) that the engine supports, the usual one first."""
 
     @property
     def smoke(self) -> Mapping[str, Any]:
-        """The budget of ``--budget smoke``, where the study says nothing else."""
+        """The default budget of ``--budget smoke``, which the study may override."""
 
     @property
     def default_data(self) -> Mapping[str, Mapping[str, Any]]:
         """The data sets of a study that names none."""
 
     def load(self, base: Path) -> Config:
-        """Return a base config, its includes resolved."""
+        """Return a base config with its includes resolved."""
 
     def place(
         self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path
     ) -> tuple[Config, dict[str, Any]]:
-        """Return the config with its data in place, and what the run is tested on.
+        """Return the config with its data set filled in, and the test set.
 
         Args:
-            config: the config with every change made.
-            name: of the data set.
+            config: the config after all changes.
+            name: the name of the data set.
             data: the data set.
-            budget: whose limits of structures hold.
-            out: the study's folder, for data that are made.
+            budget: the budget, with limits on the numbers of structures.
+            out: the study's folder, in which data are prepared.
         """
 
     def with_budget(self, config: Config, budget: BudgetOptions, step_time: float | None = None) -> Config:
-        """Return the config with the length of its training; ``step_time`` in seconds for a budget in minutes."""
+        """Return the config with the length of the run; a budget in minutes needs ``step_time`` in seconds."""
 
-    def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
-        """Return seconds per training step of each config, measured side by side."""
+    def measure_step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
+        """Return the seconds per training step of each config, measured in turns."""
 
-    def check(self, config: Config, changes: Iterable[str] = ()) -> Facts:
-        """Check a config as the training would, and build its model.
+    def check(self, config: Config, changes: Iterable[str] = ()) -> ModelFacts:
+        """Check a config as the run itself would, and build its model.
 
         Args:
             config: the config.
-            changes: the dotted keys that the study changes, of which none may be without effect.
+            changes: the dotted keys that the study changes, all of which must have an effect.
         """
 
-    def meaning(self, config: Config) -> str:
-        """Return a text that is equal for configs that ask for the same run."""
+    def fingerprint(self, config: Config) -> str:
+        """Return a text that is equal for configs of the same run."""
 
     def identity(self, config: Config, test: Mapping[str, Any]) -> Any:
-        """Return all that a run depends on, as plain data."""
+        """Return everything on which a run depends, as plain data."""
 
     def length(self, config: Config) -> int:
-        """Return how far a run goes, in units of ``x``."""
+        """Return the length of a run, in units of ``x``."""
 
-    def described_data(self, config: Config, test: Mapping[str, Any]) -> str:
-        """Return the data of a config in words."""
+    def describe_data(self, config: Config, test: Mapping[str, Any]) -> str:
+        """Return a description of the data of a config."""
 
     def run(self, folder: RunFolder, cpu: bool) -> dict[str, Any]:
-        """Make a run, or go on with it; return its result: ``status``, ``message``, and ``test`` by quantity."""
+        """Start or continue a run; return its result: ``status``, ``message``, and ``test`` by quantity."""
 
     def columns(self, folder: RunFolder) -> dict[str, np.ndarray]:
         """Return the learning curves so far, ``x`` and ``train_loss`` among them; empty before the first row."""
 
-    def of_training(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Return the quantities that follow from the curves of a finished run."""
+    def training_quantities(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Return the quantities computed from the curves of a finished run."""

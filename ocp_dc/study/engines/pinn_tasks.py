@@ -13,7 +13,7 @@ import numpy as np
 from ocp_dc import pinn
 from ocp_dc.core.digests import file_digest
 from ocp_dc.core.errors import DivergenceError, UserError
-from ocp_dc.study.engines.engine import Config, Facts
+from ocp_dc.study.engines.engine import Config, ModelFacts
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BudgetOptions, DataOptions
 from ocp_dc.study.record import Quantity
@@ -89,16 +89,16 @@ class PinnTasks:
         """Return a config with as many iterations as the budget has steps."""
         return {**config, "optim": {**config["optim"], "iterations": budget.steps}}
 
-    def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
+    def measure_step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
         """Raise NotImplementedError: budgets in minutes, which need step times, are not among :attr:`budgets`."""
         raise NotImplementedError("budgets of physics-informed tasks are steps")
 
-    def check(self, config: Config, changes: Iterable[str] = ()) -> Facts:
+    def check(self, config: Config, changes: Iterable[str] = ()) -> ModelFacts:
         """Build everything that the training run needs; on the CPU, since other processes will train."""
         pinn.check(config, cpu=True)
-        return Facts()
+        return ModelFacts()
 
-    def meaning(self, config: Config) -> str:
+    def fingerprint(self, config: Config) -> str:
         """Return the network after surgery, however the config asked for it, and the rest of the config, as text."""
         from ocp_dc.pinn.deepxde.network import apply_surgery
         from ocp_dc.pinn.deepxde.setup import build_network
@@ -121,7 +121,7 @@ class PinnTasks:
         """Return the iterations of a run."""
         return int(config["optim"]["iterations"])
 
-    def described_data(self, config: Config, test: Mapping[str, Any]) -> str:
+    def describe_data(self, config: Config, test: Mapping[str, Any]) -> str:
         """Return where the solutions come from, in words."""
         data = config["data"]
         return f"solution {data['sample']} of {Path(data['path']).name}" if data["path"] else "generated solutions"
@@ -153,7 +153,7 @@ class PinnTasks:
         terms = {name: columns[name] * columns["scale"] ** 2 for name in self.terms if name in columns}
         return {**columns, **terms, "train_loss": columns["total"]}
 
-    def of_training(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def training_quantities(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Return the last weighted sum of the loss terms, and the median time of an iteration."""
         if not columns:  # of a run of an earlier version, whose file was lost
             return {}

@@ -1,4 +1,4 @@
-"""The data sets of studies of interatomic potentials: bundled samples, folders, or what the base config names."""
+"""Data sets for studies of interatomic potentials: bundled samples, folders, or those named in the base config."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ SAMPLE_FILES = {"ethanol": (sample_path, "rmd17"), "slabs": (slab_sample_path, "
 def place_data(
     config: dict[str, Any], name: str, options: DataOptions, limit: BudgetOptions, out: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a config with its data sets in place, and what to test on: the worker does that, once.
+    """Return a config with its data sets filled in, and the test set, on which the worker tests once.
 
     Args:
-        config: the config, with a share such as ``25 %`` in ``dataset.train.first_n`` perhaps.
-        name: of the data set.
-        options: where it lies and how much of it is used.
-        limit: the budget, whose limits hold beside those of the data set.
-        out: the study's folder, where a bundled sample is prepared.
+        config: the config; ``dataset.train.first_n`` may be a share such as ``25 %``.
+        name: the name of the data set.
+        options: where the data are, and how many structures are used.
+        limit: the budget, whose limits apply in addition to those of the data set.
+        out: the study's folder, in which a bundled sample is prepared.
 
     Returns:
-        the config without a test set, and the test set: ``src`` and ``first_n``.
+        The config without a test set, and the test set: ``src`` and ``first_n``.
 
     Raises:
-        UserError: data that are not there.
+        UserError: the data are missing.
     """
     limits = {split: _smaller(getattr(options, split), getattr(limit, split)) for split in ("train", "val", "test")}
     blocks = {split: dict(config["dataset"].get(split) or {}) for split in ("train", "val", "test")}
@@ -47,7 +47,7 @@ def place_data(
         count = check_lmdb(Path(block["src"]))
         first = _smaller(count, limits[split])
         if split == "train" and block.get("first_n") is not None:
-            first = _smaller(first, _share(block["first_n"], first or count))
+            first = _smaller(first, _parse_first_n(block["first_n"], first or count))
         block["first_n"] = first
     test = blocks.pop("test")
     dataset = {**config["dataset"], **blocks}
@@ -56,7 +56,10 @@ def place_data(
 
 
 def data_identity(src: str) -> str:
-    """Return what a data set is, wherever it lies: the digest of its ``dataset.json`` and split, else its path."""
+    """Return an identity that does not depend on the folder: the split and the digest of ``dataset.json``, if any.
+
+    Without a ``dataset.json`` the identity is the path.
+    """
     path = Path(src)
     description = path.parent / "dataset.json"
     if not description.is_file():
@@ -69,8 +72,8 @@ def _folder(name: str, options: DataOptions, limits: Mapping[str, int | None], o
         path = Path(options.path)
         if missing := [split for split in ("train", "val", "test") if not (path / split).exists()]:
             raise UserError(
-                f"data.{name}.path {path}: has no {' and no '.join(missing)}; expected a folder as "
-                f"`ocp-dc prepare SRC {path} ...` makes it"
+                f"data.{name}.path {path}: has no {' and no '.join(missing)}; expected a folder made by "
+                f"`ocp-dc prepare SRC {path} ...`"
             )
         return path
     if options.sample is None:
@@ -89,8 +92,8 @@ def _smaller(a: int | None, b: int | None) -> int | None:
     return min((n for n in (a, b) if n is not None), default=None)
 
 
-def _share(first_n: Any, count: int) -> int:
-    """Return a number of structures, given as such or as a share of what there is."""
+def _parse_first_n(first_n: Any, count: int) -> int:
+    """Return a number of structures, given as a number or as a share of ``count``."""
     if isinstance(first_n, str) and first_n.replace(" ", "").endswith("%"):
         try:
             return max(1, round(float(first_n.rstrip(" %")) / 100 * count))

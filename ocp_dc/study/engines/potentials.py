@@ -1,4 +1,4 @@
-"""Studies of interatomic potentials, which fairchem's main trains."""
+"""The engine for studies of interatomic potentials, trained with fairchem's main."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ocp_dc.study.engines.engine import Config, Facts
+from ocp_dc.study.engines.engine import Config, ModelFacts
 from ocp_dc.study.engines.potential_data import data_identity, place_data
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BUDGET_KINDS, BudgetOptions, DataOptions
@@ -54,7 +54,7 @@ class Potentials:
     default_data = DEFAULT_DATA
 
     def load(self, base: Path) -> Config:
-        """Return the blocks of a config of fairchem, its includes resolved."""
+        """Return the blocks of a fairchem config with its includes resolved."""
         from ocp_dc.fairchem1 import main as run_main
         from ocp_dc.training.records import BLOCKS
 
@@ -64,11 +64,11 @@ class Potentials:
     def place(
         self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path
     ) -> tuple[Config, dict[str, Any]]:
-        """Return the config with its data sets in place but no test set, and that one: ``src`` and ``first_n``."""
+        """Return the config with training and validation sets filled in, and the test set: ``src`` and ``first_n``."""
         return place_data(config, name, data, budget, out)
 
     def with_budget(self, config: Config, budget: BudgetOptions, step_time: float | None = None) -> Config:
-        """Return a config that trains as long as the budget says, in whole epochs, one at least."""
+        """Return the config with the length of the budget, in whole epochs, at least one."""
         optim = config["optim"]
         per_epoch = math.ceil(config["dataset"]["train"]["first_n"] / optim["batch_size"])
         if budget.epochs is not None:
@@ -81,21 +81,21 @@ class Potentials:
             epochs = max(1, int(60 * budget.minutes / (per_epoch * step_time)))
         return {**config, "optim": {**optim, "max_epochs": epochs}}
 
-    def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
-        """Return seconds per training step, measured side by side."""
+    def measure_step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
+        """Return the seconds per training step of each config, measured in turns."""
         from ocp_dc.fairchem1.train.step_times import step_times
 
         return step_times(configs)
 
-    def check(self, config: Config, changes: Iterable[str] = ()) -> Facts:
-        """Check a config and build its model, so that what surgery cannot do is known before anything trains."""
+    def check(self, config: Config, changes: Iterable[str] = ()) -> ModelFacts:
+        """Check a config and build its model, so that errors of surgery are found before any run starts."""
         from ocp_dc.fairchem1.checks.config_check import check_run_config
 
         check_run_config(config, changes)
         return _facts(json.dumps(config["model"], sort_keys=True))
 
-    def meaning(self, config: Config) -> str:
-        """Return a text that is equal for configs that ask for the same run, however they are spelled."""
+    def fingerprint(self, config: Config) -> str:
+        """Return a text that is equal for configs of the same run, even if they are written differently."""
         from ocp_dc.fairchem1.checks.model_check import canonical_dc, read_dc
 
         model = {key: value for key, value in config["model"].items() if key != "dc"}
@@ -103,34 +103,34 @@ class Potentials:
         return json.dumps([{**config, "model": model}, repr(dc)], sort_keys=True, default=str)
 
     def identity(self, config: Config, test: Mapping[str, Any]) -> Any:
-        """Return all that a run depends on, data by what they are and not by where they lie."""
+        """Return everything on which a run depends; data by their content and not by their path."""
         identity = json.loads(json.dumps([config, test]))
         for block in (*identity[0]["dataset"].values(), identity[1]):
             block["src"] = data_identity(block["src"])
         return identity
 
     def length(self, config: Config) -> int:
-        """Return the epochs of a run."""
+        """Return the number of epochs of a run."""
         return int(config["optim"]["max_epochs"])
 
-    def described_data(self, config: Config, test: Mapping[str, Any]) -> str:
-        """Return the sizes of the data sets in words."""
+    def describe_data(self, config: Config, test: Mapping[str, Any]) -> str:
+        """Return a description of the sizes of the data sets."""
         train, val = (config["dataset"][split]["first_n"] for split in ("train", "val"))
         return f"{train} training, {val} validation, {test['first_n']} test structures"
 
     def run(self, folder: RunFolder, cpu: bool) -> dict[str, Any]:
-        """Train, or go on, and test once."""
+        """Start or continue a run, and test it once."""
         from ocp_dc.study.engines.potential_run import run
 
         return run(folder, cpu)
 
     def columns(self, folder: RunFolder) -> dict[str, np.ndarray]:
-        """Return the columns of the validation file; nothing before the first validation."""
+        """Return the columns of the validation file; empty before the first validation."""
         log = folder.results / "validation.csv"
         return read_columns(log) if log.is_file() else {}
 
-    def of_training(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Return the last losses of the training, the median time of a step, and the peak of memory."""
+    def training_quantities(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Return the last training losses, the median time per step, and the peak memory."""
         values = {key: float(columns[key][-1]) for key in columns if key.startswith("train_loss")}
         if "step_time" in columns:
             values["step_time"] = statistics.median(columns["step_time"])
@@ -140,7 +140,7 @@ class Potentials:
 
 
 @functools.lru_cache(maxsize=256)
-def _facts(model_block: str) -> Facts:
+def _facts(model_block: str) -> ModelFacts:
     from ocp_dc.fairchem1.checks.model_check import GRADIENT_CHOICES
     from ocp_dc.fairchem1.infer.inspect_model import build_model
     from ocp_dc.fairchem1.train.scale_factors import scale_factors
@@ -149,4 +149,4 @@ def _facts(model_block: str) -> Facts:
     chosen = [str(getattr(model, key)) for key in GRADIENT_CHOICES if hasattr(model, key)]
     unfitted = [factor for factor in scale_factors(model).values() if not factor.fitted]
     derived = "-dE/dx" if getattr(model, "conservative", False) else "not -dE/dx"
-    return Facts(" ".join([derived, *chosen]), bool(unfitted))
+    return ModelFacts(" ".join([derived, *chosen]), bool(unfitted))

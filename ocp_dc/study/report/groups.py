@@ -81,7 +81,7 @@ def gather(results: StudyResults) -> list[Group]:
 
 
 def _group(results: StudyResults, model: str, data: str, relative: Mapping[str, bool]) -> Group:
-    runs = {arm: found for arm in results.arms if (found := results.of(model, data, arm))}
+    runs = {arm: found for arm in results.arms if (found := results.runs_of(model, data, arm))}
     reference = runs.get(results.baseline, [])
     compared: dict[str, dict[str, Comparison]] = {arm: {} for arm in runs}
     for primary in (True, False):  # the verdict's comparisons are one table, the others another

@@ -130,7 +130,7 @@ def test_a_label_of_any_name_is_bad_data_and_a_prediction_a_divergence(structure
     )
     where = RunPosition(5, tmp_path / "checkpoint.pt", "Lower it")
     message, error = {
-        "label": (r"the label charge of .* is NaN or infinite; bad data", UserError),
+        "label": (r"the label charge of .* is NaN or infinite: bad data", UserError),
         "prediction": ("training diverged at step 5: the charge loss", DivergenceError),
     }[whose]
     with pytest.raises(error, match=message):
@@ -204,5 +204,5 @@ def test_a_label_under_both_of_its_names(tmp_path, small_config, trained, ethano
     assert main(["evaluate", *arguments, "--cpu"]) == (0 if same else 2)
     error = capsys.readouterr().err
     assert "Traceback" not in error
-    for message in ("has energy already", "energy and y are different labels"):
+    for message in ("already has energy", "energy and y are different labels"):
         assert (message in error) is not same

@@ -18,7 +18,7 @@ from ocp_dc.cli import main
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.oc20_lmdb.lmdb_io import to_data, write_lmdb
 from ocp_dc.data.readers.ase_files import atoms_frame
-from ocp_dc.fairchem1.checks.batch_check import check_batch, check_finite, largest_number
+from ocp_dc.fairchem1.checks.batch_check import check_batch, check_finite, largest_atomic_number
 
 from tests.helpers.every_model import CASES, batch_of, structures, wrapper
 from tests.helpers.runs import run_main
@@ -30,7 +30,7 @@ LARGEST = {"dc_schnet": 99, "dc_dimenetplusplus": 94, "dc_gemnet_t": 83, "dc_gp_
 def test_elements_beyond_the_embedding(name):
     """What the check takes, the model takes, and not one number more."""
     model = wrapper(name).eval()
-    largest = largest_number(model)
+    largest = largest_atomic_number(model)
     if name in LARGEST:
         assert largest == LARGEST[name]
     if largest is None:

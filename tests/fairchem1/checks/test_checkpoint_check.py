@@ -12,7 +12,7 @@ import ocp_dc
 from ocp_dc.cli import main
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.checks.checkpoint_check import check_parts, check_training_state, check_values
-from ocp_dc.fairchem1.host_patches.safe_loading import model_of_checkpoint
+from ocp_dc.fairchem1.host_patches.safe_loading import load_checkpoint_model
 
 from tests.helpers.runs import run_main
 
@@ -44,8 +44,8 @@ def test_good_ones():
         ("state_dict", {"a.weight": torch.tensor([1.0, NAN])}, r"a\.weight is not finite \(nan, 1 of 2\)"),
         ("state_dict", {"a.weight": torch.tensor([INF])}, r"a\.weight is not finite \(inf"),
         ("state_dict", {"w": torch.ones(2, dtype=torch.complex64) * NAN}, "w is not finite"),
-        ("state_dict", {"w": torch.ones(2, device="meta")}, "w is no ordinary tensor"),
-        ("state_dict", {"w": torch.ones(2).to_sparse()}, "w is no ordinary tensor"),
+        ("state_dict", {"w": torch.ones(2, device="meta")}, "w is not an ordinary tensor"),
+        ("state_dict", {"w": torch.ones(2).to_sparse()}, "w is not an ordinary tensor"),
         ("ema", {"shadow_params": [torch.ones(1), torch.tensor(NAN)]}, "averaged parameter 1"),
         (
             "normalizers",
@@ -68,20 +68,20 @@ def test_good_ones():
         ),
         ("label_rescaling", {"scale": [1.0], "mean": 0.0, "references": None}, "expected one number"),
         ("label_rescaling", {"scale": 1.0, "mean": torch.zeros(2), "references": None}, "expected one number"),
-        ("label_rescaling", {"scale": 1.0, "mean": 0.0, "references": [0.0, 1.0]}, "no energies by atomic number"),
+        ("label_rescaling", {"scale": 1.0, "mean": 0.0, "references": [0.0, 1.0]}, "not energies by atomic number"),
         (
             "label_rescaling",
             {"scale": 1.0, "mean": 0.0, "references": torch.zeros(2, 3)},
-            "no energies by atomic number",
+            "not energies by atomic number",
         ),
         ("label_rescaling", {"scale": 1.0}, "lacks scale, mean or references"),
         ("label_rescaling", {"scale": torch.tensor(True), "mean": 0.0, "references": None}, "expected one number"),
         ("label_rescaling", {"scale": torch.tensor(1 + 1j), "mean": 0.0, "references": None}, "expected one number"),
         ("label_rescaling", {"scale": 1.0, "mean": 1e30, "references": None}, r"mean reaches 1e\+30"),
-        ("label_rescaling", {"scale": 1.0, "mean": 0.0, "references": torch.tensor([1e30])}, "beyond 1e"),
+        ("label_rescaling", {"scale": 1.0, "mean": 0.0, "references": torch.tensor([1e30])}, "larger than 1e"),
         ("normalizers", {"energy": {"mean": 0.0, "rmsd": torch.tensor(True)}}, r"rmsd is of type torch\.bool"),
         ("state_dict", {"w": torch.tensor([1.0, -1e30])}, r"w reaches 1e\+30, expected at most 1e\+15"),
-        ("state_dict", {"w": torch.ones(2).to(torch.float8_e4m3fn)}, "w is no ordinary tensor"),
+        ("state_dict", {"w": torch.ones(2).to(torch.float8_e4m3fn)}, "w is not an ordinary tensor"),
         ("scale_dict", {"block_1": 0.0}, "scale factor block_1 is 0"),
         ("scale_dict", {"block_1": torch.tensor(NAN)}, "scale factor block_1 is not finite"),
     ],
@@ -97,14 +97,14 @@ def test_numbers_that_cannot_be_meant(part, value, message):
         ([1, 2], "a list"),
         ({"a": torch.ones(1)}, "holds a, expected 'state_dict' and 'config'"),
         ({"config": "{}", "iteration": 1, "scale": 1.0, "state_dict": {}}, "ocp_dc.pinn.load reads"),
-        ({"iteration": 1, "net": {}, "optimizer": {}, "best_net": {}}, "of `ocp-dc pinn train`"),
+        ({"iteration": 1, "net": {}, "optimizer": {}, "best_net": {}}, "from `ocp-dc pinn train`"),
         ({"state_dict": {}, "config": {}}, "names no model"),
         ({"state_dict": {}, "config": 3}, "names no model"),
         ({"state_dict": {"a": 3}, "config": {"model": "schnet"}}, "something other than tensors"),
         ({**GOOD, "normalizers": [1]}, "its normalizers is a list"),
-        ({**GOOD, "ema": {}}, "no list of tensors"),
-        ({**GOOD, "ema": {"decay": 0.9}}, "no list of tensors"),
-        ({**GOOD, "ema": {"shadow_params": [1.0]}}, "no list of tensors"),
+        ({**GOOD, "ema": {}}, "not a list of tensors"),
+        ({**GOOD, "ema": {"decay": 0.9}}, "not a list of tensors"),
+        ({**GOOD, "ema": {"shadow_params": [1.0]}}, "not a list of tensors"),
     ],
 )
 def test_other_contents_are_named(checkpoint, message):
@@ -186,7 +186,7 @@ def test_a_model_that_is_larger_than_its_file(trained, tmp_path, key, value):
     for read in (
         lambda: ocp_dc.calculator(tmp_path / "x.pt", cpu=True),
         lambda: OCPCalculator(checkpoint_path=tmp_path / "x.pt", cpu=True),
-        lambda: model_of_checkpoint(str(tmp_path / "x.pt")),
+        lambda: load_checkpoint_model(str(tmp_path / "x.pt")),
     ):
         with pytest.raises((UserError, RuntimeError), match=r"describes a model of more than|can't allocate memory"):
             read()
@@ -284,7 +284,7 @@ def test_arguments_of_the_saved_model(trained, tmp_path, model, message):
     for read in (
         lambda: ocp_dc.calculator(tmp_path / "x.pt", cpu=True),
         lambda: OCPCalculator(checkpoint_path=tmp_path / "x.pt", cpu=True),
-        lambda: model_of_checkpoint(str(tmp_path / "x.pt")),
+        lambda: load_checkpoint_model(str(tmp_path / "x.pt")),
     ):
         with pytest.raises(UserError, match=message):
             read()
@@ -293,8 +293,8 @@ def test_arguments_of_the_saved_model(trained, tmp_path, model, message):
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        ({"forces": {"level": "atom"}}, "predicts forces, and no energy"),
-        ({}, "predicts nothing, and no energy"),
+        ({"forces": {"level": "atom"}}, "predicts forces, but not energy"),
+        ({}, "predicts nothing, but not energy"),
         ({"energy": {"level": "atom"}}, "level: 'atom', expected 'system'"),
         ({"energy": {"level": "system"}, "forces": {"level": "system"}}, "level: 'system', expected 'atom'"),
     ],
@@ -312,4 +312,4 @@ def test_an_evaluation_of_energies_alone(trained, ethanol, tmp_path, capsys):
     del checkpoint["config"]["outputs"]["forces"]
     torch.save(checkpoint, tmp_path / "x.pt")
     assert main(["evaluate", str(tmp_path / "x.pt"), str(ethanol / "test"), "--out", str(tmp_path / "e"), "--cpu"]) == 2
-    assert "predicts energy, and no forces" in capsys.readouterr().err
+    assert "predicts energy, but not forces" in capsys.readouterr().err

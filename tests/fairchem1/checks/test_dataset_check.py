@@ -12,8 +12,8 @@ WRONG = [
     ({"shard": "x", "total_shards": 2}, r"d\.shard: got 'x', expected a whole number, at least 0"),
     ({"shard": 0, "total_shards": 0}, r"d\.total_shards: got 0"),
     ({"shard": 3, "total_shards": 2}, r"d\.shard: got 3 of 2 shards, expected from 0 to 1"),
-    ({"shard": 1}, r"d\.shard: without total_shards all structures are taken"),
-    ({"total_shards": 4}, r"d\.total_shards: without shard all structures are taken"),
+    ({"shard": 1}, r"d\.shard: without total_shards all structures are used"),
+    ({"total_shards": 4}, r"d\.total_shards: without shard all structures are used"),
     ({"subset_to": "x"}, r"d\.subset_to: got 'x', expected a list of blocks"),
     ({"subset_to": [5]}, r"d\.subset_to\.0: got 5, expected a block"),
     ({"subset_to": [{**SUBSET, "op": "abs_lt"}]}, r"subset_to\.0\.op: got 'abs_lt'.*Did you mean 'abs_le'"),
@@ -23,7 +23,7 @@ WRONG = [
     ({"metadata_path": 5}, r"d\.metadata_path: got 5, expected the path of a file"),
     ({"a2g_args": 5}, r"d\.a2g_args: got 5, expected a block of arguments"),
     ({"splits": "train"}, r"d\.splits: got 'train', expected a block"),
-    ({"pattern": 5}, r"d\.pattern: got 5, expected a text"),
+    ({"pattern": 5}, r"d\.pattern: got 5, expected text"),
     ({"src": ["a", "b"]}, r"d\.src: got 2 paths, and format lmdb reads one"),
     ({"transforms": {"normalizer": {"fit": 5}}}, r"normalizer\.fit: got 5, expected a block such as"),
     ({"transforms": {"normalizer": {"fit": {"targets": 5}}}}, r"normalizer\.fit: got \{'targets': 5\}"),
@@ -34,7 +34,7 @@ WRONG = [
     ),
     (
         {"transforms": {"element_references": {"energy": {"file": "x.txt"}}}},
-        r"element_references\.energy\.file: got 'x\.txt', expected a file that ends in \.pt or \.npz",
+        r"element_references\.energy\.file: got 'x\.txt', expected a file name that ends in \.pt or \.npz",
     ),
 ]
 RIGHT = [

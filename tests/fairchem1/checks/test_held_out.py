@@ -31,7 +31,7 @@ def test_a_split_that_was_not_made_is_named(tmp_path, config_of_training_data_on
     assert run.status == 2
     error = capsys.readouterr().err
     assert f"dataset.{split}.src {tmp_path}/data/{split}: no such file or folder" in error
-    assert f"`ocp-dc prepare --{split} 0` makes none" in error
+    assert f"`ocp-dc prepare --{split} 0` writes none" in error
     assert f"--dataset.{split}.src=null" in error
     assert not run.checkpoint().exists()
 

@@ -84,7 +84,7 @@ def resolve(tmp_path, monkeypatch):
         (
             f"rainer: ocp\ntrainer: energy\nmodel: {SCHNET}\n"
             f"optim: {{{OPTIM}, scheduler: CosineAnnealingLR, T_max: 9, mode: min, grad_accumulation_steps: 1}}",
-            ["rainer (nearly trainer, which is there)", "optim.mode", "optim.grad_accumulation_steps"],
+            ["rainer (similar to trainer, which is also there)", "optim.mode", "optim.grad_accumulation_steps"],
         ),
         (
             f"model: {SCHNET}\noptim: {{{OPTIM}, scheduler: ReduceLROnPlateau, mode: min, factor: 0.8, patience: 3, "
@@ -93,7 +93,7 @@ def resolve(tmp_path, monkeypatch):
         ),
         (
             f"dataset: {{train: {{format: oc22_lmdb, lin_ref: linref.npz}}}}\nmodel: {SCHNET}\n{NULL}",
-            ["dataset.train.lin_ref (subtracted from the data of format ase_* only)"],
+            ["dataset.train.lin_ref (subtracted only from data of format ase_*)"],
         ),
     ],
     ids=["warmup of -1", "scheduler_params", "keys of nobody", "coefficients of old", "lin_ref"],
@@ -101,7 +101,7 @@ def resolve(tmp_path, monkeypatch):
 def test_what_stock_trains_passes(resolve, caplog, text, warned):
     with caplog.at_level(logging.WARNING):
         resolve(text)
-    lines = [record.getMessage() for record in caplog.records if "nothing reads" in record.getMessage()]
+    lines = [record.getMessage() for record in caplog.records if "are not read" in record.getMessage()]
     assert len(lines) == bool(warned)
     for key in warned:
         assert key in lines[0]

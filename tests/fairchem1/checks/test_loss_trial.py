@@ -1,4 +1,4 @@
-"""Loss functions and metrics that cannot be computed of their target, and that all others pass."""
+"""Loss functions and metrics that cannot be computed from their target, and that all others pass."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def test_losses_that_fit_one_target():
     with pytest.raises(UserError, match=r"loss_functions\.energy\.fn: 'l2mae'.*expected one of mae, mse, per_atom_mae"):
         try_loss("energy", "l2mae")
     try_loss("energy", "per_atom_mae")
-    with pytest.raises(UserError, match=r"'per_atom_mae' cannot be computed of forces, a vector for each atom"):
+    with pytest.raises(UserError, match=r"'per_atom_mae' cannot be computed from forces, a vector for each atom"):
         try_loss("forces", "per_atom_mae")
 
 
 def test_classes_that_are_no_losses():
-    with pytest.raises(UserError, match=r"'torch\.nn\.ReLU' cannot be computed of forces.*TypeError"):
+    with pytest.raises(UserError, match=r"'torch\.nn\.ReLU' cannot be computed from forces.*TypeError"):
         try_loss("forces", "torch.nn.ReLU")
     with pytest.raises(UserError, match=r"has no gradient"):
         try_loss("energy", f"{__name__}.Steps")
@@ -49,7 +49,7 @@ def test_other_outputs_are_not_tried():
 @pytest.mark.parametrize(
     ("target", "name", "outputs", "message"),
     [
-        ("misc", "mae", BOTH, r"metrics\.misc: 'mae' cannot be computed of misc, all outputs together"),
+        ("misc", "mae", BOTH, r"metrics\.misc: 'mae' cannot be computed from misc, all outputs together"),
         ("energy", "average_distance_within_threshold", BOTH, r"KeyError: 'positions'"),
         ("energy", "min_diff", BOTH, r"min_diff.*expected one of .*mae"),
         ("misc", "energy_forces_within_threshold", ("energy",), r"KeyError: 'forces'"),

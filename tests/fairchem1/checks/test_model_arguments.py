@@ -95,11 +95,17 @@ def hydra(**changes):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"name": "esen_mlp_efs_head"}, r"model: 'esen_mlp_efs_head' is a head, no model; it goes under model\.heads"),
-        ({"name": "esen_backbone"}, r"model: 'esen_backbone' is a backbone, no model; it goes under model\.backbone"),
+        (
+            {"name": "esen_mlp_efs_head"},
+            r"model: 'esen_mlp_efs_head' is a head, not a model; it goes under model\.heads",
+        ),
+        (
+            {"name": "esen_backbone"},
+            r"model: 'esen_backbone' is a backbone, not a model; it goes under model\.backbone",
+        ),
         ({"name": "schnett"}, r"unknown model 'schnett'(?!.*_head).*Did you mean 'schnet'"),
-        ({"name": "torch.nn"}, r"model: torch\.nn is no Module"),
-        ({"name": "torch.nn.Nothing"}, r"model: torch\.nn\.Nothing is no class that can be imported"),
+        ({"name": "torch.nn"}, r"model: torch\.nn is not a Module"),
+        ({"name": "torch.nn.Nothing"}, r"model: torch\.nn\.Nothing is not a class that can be imported"),
         ({"name": "schnet", "dc": {"region": "full"}}, r"model\.dc: 'schnet' is a stock model .*use 'dc_schnet'"),
         (hydra(heads="efs"), r"model\.heads: got 'efs', expected a block"),
         (hydra(heads={}), r"model\.heads: missing"),
@@ -164,7 +170,10 @@ def test_on_the_command_line(tmp_path, small_config, capsys):
 
 def test_a_model_that_needs_edges_says_so(tmp_path, small_config, capsys):
     assert run_main(tmp_path, small_config(model={"otf_graph": False})).status == 2
-    assert "error: model.otf_graph: false, so that the model reads its edges from the data" in capsys.readouterr().err
+    assert (
+        "error: model.otf_graph: got false, with which the model reads its edges from the data"
+        in capsys.readouterr().err
+    )
 
 
 def test_labels_that_the_data_do_not_have(tmp_path, small_config, capsys):

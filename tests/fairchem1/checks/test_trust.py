@@ -21,7 +21,7 @@ import ocp_dc
 from ocp_dc.cli import main
 from ocp_dc.core.errors import UnsafeDataError, UserError
 from ocp_dc.fairchem1.checks import trust
-from ocp_dc.fairchem1.host_patches.safe_loading import for_calculator
+from ocp_dc.fairchem1.host_patches.safe_loading import config_for_prediction
 
 from tests.helpers.runs import HYDRA, MODEL, run_main
 
@@ -301,7 +301,7 @@ def test_a_calculator_writes_nothing_and_reads_no_pickled_job(tmp_path, monkeypa
     for calculator in (OCPCalculator(checkpoint_path=tmp_path / "x.pt", cpu=True), ocp_dc.calculator("x.pt", cpu=True)):
         assert calculator.trainer.is_debug
     assert set(tmp_path.iterdir()) == before
-    assert for_calculator({"slurm": {}, "optim": {"a": 1}, "model": 2}) == {"optim": {"a": 1}, "model": 2}
+    assert config_for_prediction({"slurm": {}, "optim": {"a": 1}, "model": 2}) == {"optim": {"a": 1}, "model": 2}
 
 
 class _Touch:

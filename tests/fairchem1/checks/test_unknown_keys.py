@@ -63,7 +63,7 @@ def warnings_of(config, caplog, overrides=()):
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         check_run_config(config, overrides)
-    return [record.getMessage() for record in caplog.records if "nothing reads" in record.getMessage()]
+    return [record.getMessage() for record in caplog.records if "are not read" in record.getMessage()]
 
 
 def test_what_is_read_gives_no_warning(caplog):
@@ -127,7 +127,7 @@ def test_one_line_names_all_the_others(caplog):
     assert "\n" not in line
     named = [path for path in changes if path in line]
     assert named == list(changes)
-    assert "rainer (nearly trainer, which is there)" in line
+    assert "rainer (similar to trainer, which is also there)" in line
     assert "optim.force_coefficient (read in configs without loss_functions)" in line
     assert "optim.scheduler_params (read by the trainers equiformerv2_* and mlip_*)" in line
     assert warnings_of(changed(changes), caplog) == []  # once in a process: main and trainer see the same config
@@ -146,8 +146,8 @@ def test_what_the_command_line_gives_must_be_read(caplog, override, status):
 def test_beside_the_key_that_is_meant(caplog):
     """Refused where the trainer is ours; a warning where fairchem's own trains all the same."""
     config = changed({"optim.batchsize": 4})
-    assert "optim.batchsize (nearly batch_size, which is there)" in warnings_of(config, caplog)[0]
-    with pytest.raises(UserError, match=r"unknown key 'batchsize'.*'batch_size' is there too"):
+    assert "optim.batchsize (similar to batch_size, which is also there)" in warnings_of(config, caplog)[0]
+    with pytest.raises(UserError, match=r"unknown key 'batchsize'.*'batch_size' is also there"):
         check_run_config({**config, "trainer": "dc"})
 
 

@@ -158,7 +158,7 @@ def test_repeated_blocks(module, seed):
 
 
 def test_extremes_of_nothing():
-    stand_in, values = edgeless.TorchOfNothing(), torch.tensor([3, 1, 2])
+    stand_in, values = edgeless.TorchWithEmptyExtremes(), torch.tensor([3, 1, 2])
     assert stand_in.max(values) == torch.max(values) == 3
     assert stand_in.max(torch.tensor([], dtype=torch.int64)) + 1 == 0
     assert stand_in.min(torch.tensor([])) == float("inf")

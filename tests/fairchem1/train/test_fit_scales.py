@@ -159,7 +159,7 @@ def test_ignores_factors_that_the_config_names(config_file, scale_file, tmp_path
         (["--out", "NEW", "--batches", "0"], "--batches: got 0"),
         (["--out", "NEW", "--dataset.train.src=/no/such"], "no such file or folder"),
         (["--out", "NEW", "--model.num_block=2"], "Did you mean 'num_blocks'"),
-        (["--out", "NEW", "--model.dc.region=full", "--model.dc.activation.coefficient=1.0e-30"], "die out"),
+        (["--out", "NEW", "--model.dc.region=full", "--model.dc.activation.coefficient=1.0e-30"], "vanish"),
     ],
 )
 def test_mistakes(config_file, scale_file, tmp_path, capsys, arguments, message):

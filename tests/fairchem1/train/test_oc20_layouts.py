@@ -24,7 +24,7 @@ from ocp_dc.core.errors import UnsafeDataError, UserError
 from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.sample import slab_sample_path
 from ocp_dc.fairchem1.checks.config_check import check_references
-from ocp_dc.fairchem1.train.transform import arm, iterate_labels
+from ocp_dc.fairchem1.train.transform import attach_rescaling, iterate_labels
 from ocp_dc.labels import LabelOptions, fit
 from ocp_dc.testing.tolerances import FLOAT32_LABEL
 
@@ -76,7 +76,7 @@ def test_is2re_shards(tmp_path, file_format):
     labels = list(iterate_labels(found))
     assert [energy for _, energy, _ in labels] == [data.y_relaxed for data in samples]
     rescaling = fit(LabelOptions(center="composition", scale=2.0), labels)
-    arm(found, rescaling)
+    attach_rescaling(found, rescaling)
     center = float(rescaling.center(samples[3].atomic_numbers))
     assert found[3].energy == pytest.approx((samples[3].y_relaxed - center) / 2)
     assert found[3].y_init == pytest.approx((samples[3].y_init - center) / 2)
@@ -94,7 +94,7 @@ def test_a_system_without_a_reference_is_named(tmp_path):
     total = {"train_on_oc20_total_energies": True, "oc20_ref": str(reference), "key_mapping": MAPPING}
     oc20 = dataset("oc22_lmdb", write_shards(tmp_path / "oc20", samples), **total)
     assert oc20[0].energy != samples[0].y
-    with pytest.raises(UserError, match=rf"oc20_ref\.pkl: no energy of 'random{last}'.*such as 'random"):
+    with pytest.raises(UserError, match=rf"oc20_ref\.pkl: no energy for 'random{last}'.*look like 'random"):
         oc20[COUNT - 1]
 
 
@@ -189,7 +189,7 @@ def test_label_rescaling_in_every_format(tmp_path, kind, mapped, by_hand):
     assert rescaling.scale == pytest.approx(by_hand["rms"], rel=1e-6)
     assert rescaling.mean == pytest.approx(by_hand["energies"].mean(), rel=1e-6)
     plain = [found[index] for index in range(COUNT)]
-    arm(found, rescaling)
+    attach_rescaling(found, rescaling)
     energy, forces = ("energy", "forces") if "energy" in plain[0] else ("y", "force")
     assert energy == ("energy" if mapped or " in " in kind else "y")
     for index, before in enumerate(plain):

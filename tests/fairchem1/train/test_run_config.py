@@ -60,9 +60,9 @@ def test_overrides_reach_everything(resolve):
         ("--num-gpus=-1", "--num-gpus: got -1, expected a whole number, at least 1"),
         ("--print-every=0", "--print-every: got 0, expected a whole number, at least 1"),
         ("--seed=-1", "--seed: got -1, expected a whole number, at least 0 and at most 4294967295"),
-        ("--gp-gpus=2", "--gp-gpus 2: splits a graph over so many of 1 ranks"),
+        ("--gp-gpus=2", "--gp-gpus 2: expected a divisor of the number of ranks, 1"),
         ("--num-nodes=0", "--num-nodes: got 0"),
-        ("--sweep-yml=s.yml", "has an effect with --submit only"),
+        ("--sweep-yml=s.yml", "has an effect only with --submit"),
     ],
 )
 def test_words_of_a_command_line(resolve, word, message):
@@ -134,7 +134,7 @@ def test_without_a_gpu(monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         machine_check.settle_device(args)
     assert args.cpu
-    assert caplog.messages == ["no GPU on this machine: staying on the CPU, as with --cpu"]
+    assert caplog.messages == ["no GPU on this machine: using the CPU, as with --cpu"]
     with pytest.raises(UserError, match=r"--num-gpus 4: this machine has no GPU; .* add --cpu for 4 ranks"):
         machine_check.settle_device(flags("--num-gpus", "4"))
     machine_check.settle_device(flags("--num-gpus", "4", "--cpu"))
@@ -184,7 +184,7 @@ def test_other_loggers_need_none(logged_out):
 
 def test_every_flag_of_the_table_is_one():
     assert isinstance(flags(), argparse.Namespace)
-    assert set(machine_check.LEAST) <= set(vars(flags()))
+    assert set(machine_check.MINIMUM) <= set(vars(flags()))
 
 
 @pytest.mark.parametrize(

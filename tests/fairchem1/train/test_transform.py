@@ -12,7 +12,7 @@ from fairchem.core.modules.transforms import DataTransforms
 from torch_geometric.data import Data
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.train.transform import arm, iterate_labels, unscaled
+from ocp_dc.fairchem1.train.transform import attach_rescaling, iterate_labels, unscaled
 from ocp_dc.labels import LabelOptions, LabelRescaling, fit
 
 RESCALING = LabelRescaling(scale=2.0, mean=-4000.0)
@@ -55,11 +55,11 @@ def test_arming_and_fitting(ethanol):
     energies = np.array([energy for _, energy, _ in labels])
     rescaling = fit(LabelOptions(center="mean", scale="forces_rms"), labels)
     assert rescaling.mean == pytest.approx(energies.mean(), abs=1e-9)
-    arm(dataset, rescaling)
+    attach_rescaling(dataset, rescaling)
     scaled = np.array([dataset[index].y for index in range(len(dataset))])
     np.testing.assert_allclose(scaled * rescaling.scale + rescaling.mean, energies, rtol=0, atol=1e-9)
     np.testing.assert_array_equal([energy for _, energy, _ in iterate_labels(dataset)], energies)
-    arm(dataset, None)
+    attach_rescaling(dataset, None)
     assert dataset[0].y == energies[0]
 
 
@@ -67,7 +67,7 @@ def test_rescaling_comes_back_after_it_was_off(ethanol):
     """Also where the loop inside ends in an error: a training goes on with the same data set."""
     dataset = LmdbDataset({"src": str(ethanol / "val")})
     energy = dataset[0].y
-    arm(dataset, RESCALING)
+    attach_rescaling(dataset, RESCALING)
     scaled = dataset[0].y
     assert scaled == pytest.approx((energy + 4000.0) / 2)
     list(iterate_labels(dataset))

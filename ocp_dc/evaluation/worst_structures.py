@@ -1,4 +1,4 @@
-"""The structures on which a model errs most: where to look first."""
+"""List the structures with the largest errors."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ocp_dc.evaluation.predictions import Predictions
 def largest_errors(predictions: Predictions, count: int = 20) -> list[dict[str, object]]:
     """Return the ``count`` structures with the largest energy errors, then those with the largest force errors.
 
-    Force errors are the largest absolute component over the free atoms of a structure, which is left out of that
-    ranking where it has none. Errors that are not finite come first; equal errors keep the order of the data.
+    The force error of a structure is the largest absolute component over its free atoms; a structure without free
+    atoms is not ranked by forces. Errors that are not finite come first; equal errors keep the order of the data.
 
     Returns:
-        Rows for a CSV file, worst first: by which error the row was ranked, its rank from 1, the structure's id and
-        its index in the data, its atoms, energies (eV), largest force error (eV/Å), and the atom that has it.
+        Rows for a CSV file, worst first: the error by which the row is ranked, its rank from 1, the id and the index
+        of the structure, its number of atoms, energies (eV), largest force error (eV/Å), and the atom with that error.
 
     Raises:
         UserError: ``count`` is below 1.

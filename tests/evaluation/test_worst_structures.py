@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.evaluation.largest import largest_errors
+from ocp_dc.evaluation.worst_structures import largest_errors
 
 
 def test_rows_by_hand(hand):

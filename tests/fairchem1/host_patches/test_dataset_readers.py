@@ -204,7 +204,9 @@ def test_paths_in_pickles(made):
     """A data set is unpickled by way of a module that puts the hooks in force."""
     dataset = registry.get_dataset_class("lmdb")({"src": str(made["folder"] / "slabs")})
     named = [argument for opcode, argument, _ in pickletools.genops(pickle.dumps(dataset)) if argument]
-    assert named.index("ocp_dc.fairchem1.host_patches.data_doors") < named.index("fairchem.core.datasets.lmdb_dataset")
+    assert named.index("ocp_dc.fairchem1.host_patches.dataset_readers") < named.index(
+        "fairchem.core.datasets.lmdb_dataset"
+    )
     assert Path(pickle.loads(pickle.dumps(dataset)).config["src"]) == made["folder"] / "slabs"
 
 
