@@ -14,7 +14,7 @@ CORE = "fairchem/core"
 
 
 def installed() -> tuple[Path, dict[str, str]]:
-    """Return the folder that contains ``fairchem/core``, and the recorded sha256 of each of its files.
+    """Return the folder of ``fairchem/core``, and the recorded sha256 of its files.
 
     Raises:
         SystemExit: fairchem-core of another version is installed.
