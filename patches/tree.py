@@ -29,7 +29,7 @@ def installed() -> tuple[Path, dict[str, str]]:
 class Tree:
     """The Python files of fairchem/core with the edits of one patch; paths are relative to fairchem/core.
 
-    Each file is compared with the record of the wheel before it is edited, so that a diff always applies to the release.
+    Files are compared with the record of the wheel before they are edited, so that a diff applies to the release.
     """
 
     def __init__(self) -> None:
