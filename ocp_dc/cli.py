@@ -27,8 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the arguments without the name of the program; None takes those of this process.
 
     Returns:
-        arguments: the arguments without the name of the program; None is those of this process.
-        130 for Ctrl-C.
+        the exit status: 0, 1 for a training run that diverged, 2 for any other error, 3 for runs of a study that
+        failed, 130 for Ctrl-C.
     """
     if arguments is None:  # this process is the command
         share_with_children()
