@@ -1,4 +1,4 @@
-"""The command line ``ocp-dc``: it parses and calls; errors end in :mod:`ocp_dc.core.failures`."""
+"""The command line ``ocp-dc``; :mod:`ocp_dc.core.failures` handles its errors."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: without the program's name; those of this process where None.
+        arguments: the arguments without the name of the program; None takes those of this process.
 
     Returns:
-        the exit status: 0, 1 for a training that diverged, 2 for any other error, 3 for runs of a study that failed,
-        130 for Ctrl-C.
+        the exit status: 0, 1 for a training run that diverged, 2 for any other error, 3 for runs of a study that
+        failed, 130 for Ctrl-C.
     """
     if arguments is None:  # this process is the command
         share_with_children()
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     command = arguments[1:] if arguments[:1] == [DEBUG] else arguments
-    if command[:1] == ["main"]:  # fairchem parses these itself, and has a --debug of its own
+    if command[:1] == ["main"]:  # fairchem parses these itself, and has another --debug
         from ocp_dc.fairchem1.main import main as fairchem_main
 
         fairchem_main(command[1:])
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="An error ends with one message. With --debug, anywhere in the command, or OCP_DC_DEBUG=1 its traceback "
         "is shown as well; in `ocp-dc main` fairchem's --debug also writes no files, `ocp-dc --debug main` does.",
     )
-    # taken out before the rest is parsed: this is for the help
+    # for the help only: it is removed before the rest is parsed
     parser.add_argument(DEBUG, action="store_true", help="show the traceback of an error")
     parser.add_argument("--version", action="version", version=f"ocp-dc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -109,30 +109,30 @@ def _parser() -> argparse.ArgumentParser:
     add("--with", dest="recipes", action="append", default=[], metavar="RECIPE", help=WITH_HELP)
     add("--out", type=Path, metavar="FILE", help="the JSON file to write (default: CONFIG-scales.json, here)")
     add("--batches", type=int, default=16, metavar="N", help="training batches to fit on (default: 16)")
-    add("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
+    add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
 
     add = _adder(commands, "evaluate", _evaluate, "errors of a checkpoint on an LMDB: table, CSV, JSON, parity plots")
     add("checkpoint", type=Path, help="such as checkpoints/ID/best_checkpoint.pt")
     add("lmdb", type=Path, help="an LMDB file or a folder of them, with labels in eV and eV/Å")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for evaluation.json, the tables and the plots")
     add("--batch-size", type=int, default=32, metavar="N", help="structures per evaluation (default: 32)")
-    add("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
-    add("--overwrite", action="store_true", help="replace an evaluation that lies in DIR")
+    add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
+    add("--overwrite", action="store_true", help="replace an existing evaluation in DIR")
     add("--trust-module", action="append", default=[], metavar="M", help="run code of M where the checkpoint names it")
 
     study = commands.add_parser("study", help="ablation studies: run one, or report what it found")
     actions = study.add_subparsers(dest="action", required=True, metavar="run|report")
     add = _adder(actions, "run", _study_run, "train every arm of a study with every seed, and report")
     add("study", help="the study, such as studies/coefficient, which ships, or a file")
-    add("--out", type=Path, required=True, metavar="DIR", help="its folder; what is done there is not done again")
+    add("--out", type=Path, required=True, metavar="DIR", help="its folder; runs that are finished there are kept")
     add("--budget", default="full", metavar="B", help="smoke, or such as '8 epochs', '500 steps', '3 minutes' (a run)")
     add("--data", nargs="+", default=(), metavar="D", help="data sets: names of the study's, FOLDER, or NAME=FOLDER")
     add("--models", nargs="+", default=(), metavar="M", help="models of the study's; all of them by default")
     add("--arms", nargs="+", default=(), metavar="A", help="arms of the study's beside the baseline; all by default")
-    add("--seeds", nargs="+", default=(), type=int, metavar="S", help="seeds in the place of the study's")
+    add("--seeds", nargs="+", default=(), type=int, metavar="S", help="seeds instead of the study's")
     add("--jobs", type=int, metavar="N", help="runs at a time (default: one per GPU, or per core)")
     add("--threads", type=int, metavar="N", help="threads of each run (default: 1 on a CPU)")
-    add("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
+    add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
     add("--dry-run", action="store_true", help="check the study, list its runs and start none")
     add("--submit", nargs="*", metavar="KEY=VALUE", help="submit jobs to Slurm: slurm_partition=gpu timeout_min=600")
     add = _adder(actions, "report", _study_report, "print and write the report of a study, finished or not")
@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         commands, "demo", _demo, "train SchNet on the bundled sample, stock and derivative-constrained, and compare"
     )
     add("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder to work in (default: demo)")
-    add("--epochs", type=int, default=20, metavar="N", help="epochs of each training (default: 20)")
+    add("--epochs", type=int, default=20, metavar="N", help="epochs of each training run (default: 20)")
     return parser
 
 
@@ -213,7 +213,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     before = args.out / "evaluation.json"
     if before.exists() and not args.overwrite and not is_cut_off(before):
-        raise UserError(f"{args.out}: holds an evaluation already; name another folder, or say --overwrite")
+        raise UserError(f"{args.out}: holds an evaluation already; name another folder, or give --overwrite")
     predictions = predict_labels(
         args.checkpoint, args.lmdb, batch_size=args.batch_size, cpu=args.cpu, trust_modules=args.trust_module
     )

@@ -1,6 +1,6 @@
-"""Write the patches beside this file, or with ``--check`` compare them with what would be written.
+"""Write the patches next to this file, or with ``--check`` compare the existing files with the generated text.
 
-Each is made from its recipe: the docstring, which says why, and ``edit``, which changes a pristine fairchem-core.
+A patch is made from its recipe: the docstring gives the reason, and ``edit`` changes an unmodified fairchem-core.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 def recipes() -> list[str]:
-    """Return the names of the recipes; a patch has the name of its recipe, which begins with its number."""
+    """Return the names of the recipes; they begin with the number of the patch."""
     return sorted(path.stem for path in (HERE / "recipes").glob("p[0-9]*.py"))
 
 
@@ -35,9 +35,9 @@ def generate(recipe: str) -> str:
 
 
 def main() -> None:
-    """Write or check every patch; the status is 1 where one differs."""
+    """Write or check all patches; a check exits with status 1 if one differs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; name the patches that differ")
+    parser.add_argument("--check", action="store_true", help="list the patches that differ, and write nothing")
     check = parser.parse_args().check
     patches = {patch_name(recipe): generate(recipe) for recipe in recipes()}
     on_disk = {path.name: path.read_text(encoding="utf-8") for path in HERE.glob("*.patch")}

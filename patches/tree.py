@@ -1,4 +1,4 @@
-"""A pristine fairchem-core, edits to it, and the diff between the two."""
+"""An unmodified fairchem-core, edits to it, and the diff."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CORE = "fairchem/core"
 
 
 def installed() -> tuple[Path, dict[str, str]]:
-    """Return the folder that holds ``fairchem/core`` and the sha256 of each of its files, as the wheel recorded them.
+    """Return the folder of ``fairchem/core``, and the recorded sha256 of its files.
 
     Raises:
         SystemExit: fairchem-core of another version is installed.
@@ -29,7 +29,7 @@ def installed() -> tuple[Path, dict[str, str]]:
 class Tree:
     """The Python files of fairchem/core with the edits of one patch; paths are relative to fairchem/core.
 
-    Whatever is edited is compared with the wheel's record first, so that a diff is always one against the release.
+    Files are compared with the record of the wheel before they are edited, so that a diff applies to the release.
     """
 
     def __init__(self) -> None:
@@ -38,14 +38,14 @@ class Tree:
         self._pristine: dict[str, str] = {}
 
     def python_files(self) -> Iterator[str]:
-        """Yield the path of every Python file, sorted."""
+        """Yield the paths of all Python files, sorted."""
         yield from sorted(name.removeprefix(f"{CORE}/") for name in self._recorded if name.endswith(".py"))
 
     def text(self, path: str) -> str:
-        """Return a file with the edits so far.
+        """Return the content of a file with the edits so far.
 
         Raises:
-            SystemExit: the installed file is not the one of the release.
+            SystemExit: the installed file differs from the release.
         """
         if path not in self._edited:
             data = (self._root / CORE / path).read_bytes()
@@ -56,16 +56,16 @@ class Tree:
         return self._edited[path]
 
     def write(self, path: str, text: str) -> None:
-        """Replace the content of a file, or make a new one."""
+        """Replace the content of a file, or add a new file."""
         if f"{CORE}/{path}" in self._recorded:
             self.text(path)
         self._edited[path] = text
 
     def replace(self, path: str, old: str, new: str, times: int = 1) -> None:
-        """Replace a piece of text that stands in the file exactly ``times`` times.
+        """Replace a text that occurs in the file exactly ``times`` times.
 
         Raises:
-            SystemExit: it stands there more or less often.
+            SystemExit: the text occurs more or less often.
         """
         text = self.text(path)
         if text.count(old) != times:

@@ -35,10 +35,10 @@ def exit_status(run: Callable[[], int], arguments: Sequence[str], debug: bool = 
         debug: show the traceback of any error on the error stream.
 
     Returns:
-        what ``run`` returns; 1 for a training run that diverged, 2 for any other error, 130 for Ctrl-C, 141 where the
-        reader of the output is gone, as ``head`` goes.
+        what ``run`` returns; 1 for a training run that diverged, 2 for any other error, 130 for Ctrl-C, 141 if the
+        reader of the output has closed it, as ``head`` does.
     """
-    hook, threading.excepthook = threading.excepthook, _of_thread
+    hook, threading.excepthook = threading.excepthook, _print_thread_error
     try:
         status = run()
         sys.stdout.flush()
@@ -47,7 +47,7 @@ def exit_status(run: Callable[[], int], arguments: Sequence[str], debug: bool = 
         _print(f"interrupted: {error}" if str(error) else "interrupted")
         return 130
     except BrokenPipeError as error:
-        if not _nobody_reads(sys.stdout):
+        if not _reader_is_gone(sys.stdout):
             return _report(error, arguments, debug)
         with contextlib.suppress(OSError, ValueError):  # the interpreter flushes again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -82,8 +82,8 @@ def unexpected(error: BaseException, arguments: Sequence[str]) -> str:
     return f"{what}; the traceback is in {path}"
 
 
-def _of_thread(args: threading.ExceptHookArgs) -> None:
-    """Print an error of a thread, but for TensorBoard's writer, whose error the main thread raises again."""
+def _print_thread_error(args: threading.ExceptHookArgs) -> None:
+    """Print an error of a thread, except of TensorBoard's writer, whose error the main thread raises again."""
     if not type(args.thread).__module__.startswith("tensorboard"):
         threading.__excepthook__(args)
 
@@ -139,7 +139,7 @@ def _write_log(text: str) -> Path | None:
     return None
 
 
-def _nobody_reads(stream: object) -> bool:
+def _reader_is_gone(stream: object) -> bool:
     """Return whether a pipe was closed at its other end; False where the system cannot tell (Windows)."""
     try:
         poll = select.poll()

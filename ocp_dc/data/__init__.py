@@ -1,1 +1,1 @@
-"""Readers of labelled structures, splits, and LMDBs as fairchem reads them; everything in eV and Å."""
+"""Readers of labeled structures, splits, and LMDBs in the layout of fairchem; all values are in eV and Å."""

@@ -1,9 +1,10 @@
-"""Bounds of what a compressed file may unpack to, by the sizes that it declares, before anything of it is read.
+"""Limits on the unpacked size of compressed files, checked from the declared sizes before any content is read.
 
-Numbers that a simulation gives compress to a half or a tenth. Deflate reaches 1032:1 with zeros, other methods and
-overlapping entries far more: a file of a megabyte can declare gigabytes. What unpacks to at most ``ALWAYS_ALLOWED``
-bytes is read whatever its ratio, so that small arrays of zeros stay readable; beyond that at most ``LARGEST_RATIO``
-times the bytes on the disk. A genuine array of zeros above both is refused too; saved without compression it is read.
+Numerical data compress to between a half and a tenth of their size. Deflate reaches 1032:1 on zeros, and other methods
+and overlapping entries reach far more: a file of one megabyte can declare gigabytes. A file that unpacks to at most
+``ALWAYS_ALLOWED`` bytes is accepted at any ratio, so that small arrays of zeros can be read; a larger one may unpack to
+at most ``LARGEST_RATIO`` times its size on the disk. A valid array of zeros above both limits is refused, too; it can
+be read if it is saved without compression.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ LARGEST_RATIO = 100
 
 
 def check_declared_size(declared: int, stored: int, where: str) -> None:
-    """Refuse what would unpack to far more than it has bytes.
+    """Check that the declared size of compressed data is plausible for its stored size.
 
     Args:
-        declared: bytes that it says it unpacks to.
-        stored: bytes that it takes on the disk.
-        where: what the message calls it, for example a file, or a file and a data set in it.
+        declared: the declared size after unpacking, in bytes.
+        stored: the size on the disk, in bytes.
+        where: the name of the data in messages, for example a file, or a file and a data set in it.
 
     Raises:
-        UserError: it declares more than ``ALWAYS_ALLOWED`` bytes and more than ``LARGEST_RATIO`` times ``stored``.
+        UserError: ``declared`` is more than ``ALWAYS_ALLOWED`` bytes and more than ``LARGEST_RATIO`` times
+            ``stored``.
     """
     if declared < 0 or declared > max(ALWAYS_ALLOWED, LARGEST_RATIO * stored):
         raise UserError(
@@ -36,7 +38,7 @@ def check_declared_size(declared: int, stored: int, where: str) -> None:
 
 
 def check_zip(path: Path | str) -> list[zipfile.ZipInfo]:
-    """Refuse a zip archive that would unpack to far more than it has bytes, such as an npz file or a checkpoint.
+    """Check the declared size of a zip archive, such as an npz file or a checkpoint.
 
     Only the directory at the end of the file is read.
 
@@ -47,8 +49,8 @@ def check_zip(path: Path | str) -> list[zipfile.ZipInfo]:
         The entries of the archive.
 
     Raises:
-        UserError: the file is no zip archive, its directory is damaged, or it declares too much in all, entries that
-            share their bytes included.
+        UserError: the file is not a zip archive, its directory is damaged, or the total declared size is too large;
+            entries that share their bytes are counted each.
     """
     path = Path(path)
     try:

@@ -1,4 +1,7 @@
-"""Periodic boundaries: molecules put together across them, distances to images, and cells with vacuum."""
+"""Periodic boundaries: unwrapping of molecules, distances to periodic images, and cells with vacuum.
+
+In shapes, p is the number of periodic directions.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,19 @@ from ase.geometry import is_minkowski_reduced, minkowski_reduce, wrap_positions
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-LARGEST_MOLECULE = 300  # atoms; all pairs are looked at
-CLEARLY = 1.5  # images this many times farther away than the longest edge of the molecule are another molecule
+LARGEST_MOLECULE = 300  # atoms; time and memory grow with the number of pairs
+IMAGE_RATIO = 1.5  # images farther away than this many times the longest edge belong to another molecule
 FAR_AWAY = 100.0  # Å; from here on, single precision resolves positions to less than 1e-5 Å
 VACUUM = 20.0  # Å
-FLAT = 1e-6  # of the product of the vectors' lengths; a cell of a smaller volume has none
+SMALLEST_VOLUME = 1e-6  # relative to the product of the lengths of the vectors; below it a cell counts as flat
 
 
-class Whole(NamedTuple):
-    """A structure put together across its boundaries.
+class WholeStructure(NamedTuple):
+    """A structure unwrapped across its periodic boundaries.
 
     Attributes:
-        positions: (n, 3) in Å; each atom is moved by whole cell vectors, the first by none.
-        longest_edge: the longest edge of the tree that connects all atoms by the shortest edges, in Å; 0 of one atom.
+        positions: [N, 3] in Å; each atom is translated by whole cell vectors, the first atom by none.
+        longest_edge: the longest edge of the minimum spanning tree of the atoms, in Å; 0 for a single atom.
         image_distance: the shortest distance between an atom and an image of any atom, in Å.
     """
 
@@ -32,25 +35,25 @@ class Whole(NamedTuple):
 
     @property
     def is_molecule(self) -> bool:
-        """Whether no other way to put it together is as good: false for crystals, slabs, liquids and polymers."""
-        return self.image_distance > CLEARLY * self.longest_edge
+        """True where the unwrapping is unique; False for crystals, slabs, liquids and polymers."""
+        return self.image_distance > IMAGE_RATIO * self.longest_edge
 
 
-def make_whole(positions: NDArray, cell: NDArray, pbc: NDArray) -> Whole:
-    """Put a molecule together that the boundaries of its cell tear apart.
+def make_whole(positions: NDArray, cell: NDArray, pbc: NDArray) -> WholeStructure:
+    """Unwrap a molecule that is split across the boundaries of its cell.
 
-    Atoms are joined by the shortest edge between one that is placed and one that is not (Prim's algorithm), each to
-    the nearest image. Images are found by rounding fractional coordinates in the reduced cell, exact for edges below
-    half the smallest height of that cell. Memory grows with the square of the number of atoms.
+    Atoms are added by the shortest edge between a placed and an unplaced atom (Prim's algorithm), each as its nearest
+    image. Images are found by rounding fractional coordinates in the reduced cell, which is exact for edges shorter
+    than half the smallest height of that cell. Memory grows with the square of the number of atoms.
 
     Args:
-        positions: (n, 3) in Å, anywhere.
-        cell: the cell vectors as rows (3, 3) in Å.
-        pbc: periodic along each vector (3,); at least one is.
+        positions: [N, 3] in Å; they may lie outside the cell.
+        cell: the cell vectors as rows [3, 3] in Å.
+        pbc: periodic along each vector [3]; at least one must be True.
     """
     positions = np.asarray(positions, dtype=np.float64)
-    vectors = _reduced(cell, pbc)  # (p, 3)
-    edges = positions[None] - positions[:, None]  # (n, n, 3) from the first index to the second
+    vectors = _reduced(cell, pbc)  # [p, 3]
+    edges = positions[None] - positions[:, None]  # [N, N, 3] from the first index to the second
     edges -= np.round(edges @ np.linalg.pinv(vectors)) @ vectors
     lengths = np.linalg.norm(edges, axis=-1)
     whole = positions.copy()
@@ -66,54 +69,56 @@ def make_whole(positions: NDArray, cell: NDArray, pbc: NDArray) -> Whole:
         nearest[atom], placed[atom] = np.inf, True
         closer = (lengths[atom] < nearest) & ~placed
         nearest[closer], origin[closer] = lengths[atom, closer], atom
-    # Most crystals end here: two of their atoms are nearer through the boundary than as placed.
+    # This test settles most crystals: two of their atoms are closer across the boundary than as placed.
     other_image = np.linalg.norm(whole[None] - whole[:, None] - edges, axis=-1) > 1e-6
     through = float(lengths[other_image].min(initial=np.inf))
-    if through > CLEARLY * longest:
+    if through > IMAGE_RATIO * longest:
         through = image_distance(whole, cell, pbc)
-    return Whole(whole, longest, through)
+    return WholeStructure(whole, longest, through)
 
 
 def image_distance(positions: NDArray, cell: NDArray, pbc: NDArray) -> float:
     """Return the shortest distance in Å between an atom and an image of any atom, itself included.
 
-    Images are copies moved by cell vectors, at least one of them; infinity where no direction is periodic.
+    An image is a copy translated by at least one cell vector. The distance is infinite where no direction is periodic.
 
     Args:
-        positions: (n, 3) in Å; the search takes longer the more cells they extend over.
-        cell: the cell vectors as rows (3, 3) in Å.
-        pbc: periodic along each vector (3,).
+        positions: [N, 3] in Å; the search takes longer if they extend over many cells.
+        cell: the cell vectors as rows [3, 3] in Å.
+        pbc: periodic along each vector [3].
     """
     if not np.any(pbc):
         return np.inf
     positions = np.asarray(positions, dtype=np.float64)
-    vectors = _reduced(cell, pbc)  # (p, 3)
-    inverse = np.linalg.pinv(vectors)  # (3, p)
+    vectors = _reduced(cell, pbc)  # [p, 3]
+    inverse = np.linalg.pinv(vectors)  # [3, p]
     best = float(np.linalg.norm(vectors, axis=1).min())  # an atom and its own image
-    # |difference along the normal| <= best bounds how many cells away such an image can be.
+    # |difference along the normal| <= best limits how many cells away such an image can be.
     reach = np.floor(best * np.linalg.norm(inverse, axis=0) + np.ptp(positions @ inverse, axis=0) + 1e-9).astype(int)
     every = product(*(range(-r, r + 1) for r in reach.tolist()))
-    cells = np.array([cell for cell in every if cell > (0,) * len(vectors)])  # the opposite image is as far
-    images = positions + (cells @ vectors)[:, None]  # (cells, n, 3)
+    cells = np.array(
+        [cell for cell in every if cell > (0,) * len(vectors)]
+    )  # the opposite image is at the same distance
+    images = positions + (cells @ vectors)[:, None]  # [cells, N, 3]
     found, _ = cKDTree(positions).query(images.reshape(-1, 3), distance_upper_bound=best)
     return min(best, float(found.min()))
 
 
-def place(positions: NDArray, cell: NDArray, pbc: NDArray) -> NDArray[np.float64]:
-    """Return positions as data sets hold them: the same structure, for models with and without periodic boundaries.
+def stored_positions(positions: NDArray, cell: NDArray, pbc: NDArray) -> NDArray[np.float64]:
+    """Return the positions of a structure as data sets store them, for models with and without periodic boundaries.
 
-    A molecule in a periodic cell that has room for it is put together, and moved as a whole so that all atoms lie
-    within the cell. Any other periodic structure is folded into its cell, where fairchem's neighbor search expects the
-    atoms. Nothing is folded along a direction that is not periodic; a structure more than 100 Å from the origin along
-    these directions is moved there, since records hold single precision.
+    A molecule that fits into its periodic cell is unwrapped and translated as a whole, so that all atoms lie within the
+    cell. Any other periodic structure is wrapped into its cell, where fairchem's neighbor search expects the atoms.
+    Positions are not wrapped along directions that are not periodic; a structure more than 100 Å from the origin along
+    these directions is moved to the origin, because records are stored in single precision.
 
     Args:
-        positions: (n, 3) in Å.
-        cell: the cell vectors as rows (3, 3) in Å.
-        pbc: periodic along each vector (3,).
+        positions: [N, 3] in Å.
+        cell: the cell vectors as rows [3, 3] in Å.
+        pbc: periodic along each vector [3].
     """
     positions, pbc = np.asarray(positions, dtype=np.float64), np.asarray(pbc, dtype=bool)
-    across = positions - positions @ np.linalg.pinv(cell[pbc]) @ cell[pbc]  # (n, 3) perpendicular to periodic vectors
+    across = positions - positions @ np.linalg.pinv(cell[pbc]) @ cell[pbc]  # [N, 3] perpendicular to periodic vectors
     if np.abs(across).max(initial=0.0) > FAR_AWAY:
         positions = positions - across.mean(axis=0)
     if not pbc.any():
@@ -121,7 +126,7 @@ def place(positions: NDArray, cell: NDArray, pbc: NDArray) -> NDArray[np.float64
     cell = complete_cell(cell, pbc, positions)
     if len(positions) <= LARGEST_MOLECULE:
         whole = make_whole(positions, cell, pbc)
-        fractional = whole.positions @ np.linalg.inv(cell)[:, pbc]  # (n, p)
+        fractional = whole.positions @ np.linalg.inv(cell)[:, pbc]  # [N, p]
         low, high = fractional.min(axis=0), fractional.max(axis=0)
         if whole.is_molecule and (high - low < 1).all():
             to_middle = np.where((low < 0) | (high >= 1), 0.5 - (low + high) / 2, 0.0)
@@ -130,33 +135,33 @@ def place(positions: NDArray, cell: NDArray, pbc: NDArray) -> NDArray[np.float64
 
 
 def complete_cell(cell: NDArray, pbc: NDArray, positions: NDArray) -> NDArray[np.float64]:
-    """Return a cell that has a volume: missing vectors along directions that are not periodic are made up.
+    """Return a cell with a nonzero volume, adding missing vectors along directions that are not periodic.
 
-    Energies do not depend on them, but fairchem's neighbor search divides by the volume.
+    Energies do not depend on these vectors, but fairchem's neighbor search divides by the volume.
 
     Args:
-        cell: the cell vectors as rows (3, 3) in Å; those of periodic directions must be linearly independent.
-        pbc: periodic along each vector (3,).
-        positions: (n, 3) in Å.
+        cell: the cell vectors as rows [3, 3] in Å; those of periodic directions must be linearly independent.
+        pbc: periodic along each vector [3].
+        positions: [N, 3] in Å.
     """
     return cell if has_volume(cell) else with_vacuum(cell, pbc, positions, VACUUM)
 
 
 def has_volume(cell: NDArray) -> bool:
-    """Return whether the cell vectors (3, 3) in Å are linearly independent."""
-    return bool(abs(np.linalg.det(cell)) > FLAT * np.linalg.norm(cell, axis=1).prod())
+    """Return whether the cell vectors [3, 3] in Å are linearly independent."""
+    return bool(abs(np.linalg.det(cell)) > SMALLEST_VOLUME * np.linalg.norm(cell, axis=1).prod())
 
 
 def with_vacuum(cell: NDArray, pbc: NDArray, positions: NDArray, clearance: float) -> NDArray[np.float64]:
-    """Return the cell whose vectors along directions that are not periodic leave vacuum between images.
+    """Return the cell with new vectors along directions that are not periodic, which leave vacuum between images.
 
-    They are perpendicular to the periodic vectors and to each other.
+    The new vectors are perpendicular to the periodic vectors and to each other.
 
     Args:
-        cell: the cell vectors as rows (3, 3) in Å; those of periodic directions must be linearly independent.
-        pbc: periodic along each vector (3,).
-        positions: (n, 3) in Å.
-        clearance: the least distance of images through the new vectors, in Å.
+        cell: the cell vectors as rows [3, 3] in Å; those of periodic directions must be linearly independent.
+        pbc: periodic along each vector [3].
+        positions: [N, 3] in Å.
+        clearance: the smallest distance between images along the new vectors, in Å.
     """
     made = np.array(cell, dtype=np.float64)
     free = ~np.asarray(pbc, dtype=bool)
@@ -166,7 +171,7 @@ def with_vacuum(cell: NDArray, pbc: NDArray, positions: NDArray, clearance: floa
 
 
 def _reduced(cell: NDArray, pbc: NDArray) -> NDArray[np.float64]:
-    """Return the shortest vectors that span the periodic lattice (p, 3)."""
+    """Return the shortest vectors that span the periodic lattice [p, 3]."""
     pbc = np.asarray(pbc, dtype=bool)
     cell = np.where(pbc[:, None], np.asarray(cell, dtype=np.float64), 0.0)
     order = np.argsort(np.linalg.norm(cell, axis=1))

@@ -1,4 +1,4 @@
-"""Whether forces are the slope of the energies, seen from pairs of similar geometries of one molecule."""
+"""Comparison of the forces with differences in energy between similar geometries of one molecule."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from ocp_dc.data.frames import Frame
 
-FRAMES = 1000  # as many are looked at
+FRAMES = 1000  # that are compared at most
 DISTANCES = 2_000_000  # interatomic distances held in memory
 FEWEST_PAIRS, MOST_PAIRS = 20, 50
-FARTHEST = 0.3  # Å: the root mean square displacement up to which the energy is smooth enough between two geometries
+FARTHEST = 0.3  # Å: root mean square displacement; between closer geometries the energy is smooth enough
 
 
 class Slope(NamedTuple):
-    """Energy changes against the work of the forces: correlation and slope are 1 where both belong together."""
+    """Regression of energy changes on the work of the forces: correlation and slope are 1 for consistent labels."""
 
     pairs: int
     correlation: float
@@ -24,7 +24,7 @@ class Slope(NamedTuple):
 
 
 class ForceSlope:
-    """Keeps the first free molecules of one composition, and compares E(b) - E(a) with -(F(a) + F(b))/2 · (b - a)."""
+    """Compares E(b) - E(a) with -(F(a) + F(b))/2 · (b - a) for the first free molecules of one composition."""
 
     def __init__(self) -> None:
         self._numbers: NDArray[np.int64] | None = None
@@ -32,7 +32,7 @@ class ForceSlope:
         self._most = 0
 
     def add(self, frame: Frame) -> None:
-        """Take in a structure."""
+        """Add a structure."""
         if self._numbers is None and frame.natoms > 2:
             self._numbers = frame.numbers
             self._most = min(FRAMES, DISTANCES // (frame.natoms * (frame.natoms - 1) // 2))
@@ -44,11 +44,11 @@ class ForceSlope:
     def result(self) -> Slope | None:
         """Return the comparison over the nearest pairs; None where too few geometries are similar.
 
-        A pair is laid one on the other (Kabsch 1976): molecules may turn and move between two frames.
+        The two geometries of a pair are superposed (Kabsch 1976), as molecules may rotate and translate between frames.
         """
         if len(self._kept) <= FEWEST_PAIRS:
             return None
-        positions = np.stack([p - p.mean(axis=0) for p, _, _ in self._kept])  # (frames, n, 3)
+        positions = np.stack([p - p.mean(axis=0) for p, _, _ in self._kept])  # [frames, N, 3]
         work: list[float] = []
         change: list[float] = []
         for a, b in _nearest_pairs(positions)[: 3 * MOST_PAIRS]:
@@ -66,12 +66,12 @@ class ForceSlope:
 
 
 def _nearest_pairs(positions: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Return each frame with the one whose interatomic distances are most alike, the most alike pairs first."""
+    """Pair each frame with the one of the most similar interatomic distances; the most similar pairs come first."""
     first, second = np.triu_indices(positions.shape[1], 1)
-    distances = np.linalg.norm(positions[:, first] - positions[:, second], axis=-1)  # (frames, n (n - 1) / 2)
+    distances = np.linalg.norm(positions[:, first] - positions[:, second], axis=-1)  # [frames, N (N - 1) / 2]
     squared = (distances**2).sum(axis=1)
-    apart = squared[:, None] + squared[None] - 2.0 * distances @ distances.T  # (frames, frames)
-    apart[apart < 1e-9 * squared.max()] = np.inf  # itself, or the same geometry again
+    apart = squared[:, None] + squared[None] - 2.0 * distances @ distances.T  # [frames, frames]
+    apart[apart < 1e-9 * squared.max()] = np.inf  # the frame itself, or a duplicate
     nearest = apart.argmin(axis=1)
     order = np.argsort(apart[np.arange(len(nearest)), nearest])
     pairs = {(min(a, b), max(a, b)): None for a, b in zip(order.tolist(), nearest[order].tolist(), strict=True)}
@@ -79,7 +79,7 @@ def _nearest_pairs(positions: NDArray[np.float64]) -> list[tuple[int, int]]:
 
 
 def _rotation(points: NDArray[np.float64], onto: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rotation R (3, 3) for which ``points @ R`` is nearest to ``onto``; both (n, 3) around 0."""
+    """Return the rotation R [3, 3] for which ``points @ R`` is nearest to ``onto``; both [N, 3] around 0."""
     u, _, v = np.linalg.svd(points.T @ onto)
     u[:, 2] *= np.sign(np.linalg.det(u @ v)) or 1.0
     return u @ v

@@ -1,4 +1,4 @@
-"""One labelled structure in memory, and what a reader of structures offers."""
+"""One labeled structure in memory, and the interface of the readers of structures."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Frame:
     """One structure with its labels.
 
     Attributes:
-        numbers: atomic numbers (n,), int64.
-        positions: (n, 3) in Å, float64.
+        numbers: atomic numbers [N], int64.
+        positions: [N, 3] in Å, float64.
         energy: eV, float64.
-        forces: (n, 3) in eV/Å, float64.
-        cell: the cell vectors as rows (3, 3) in Å; zeros where there is no cell.
-        pbc: periodic along each cell vector (3,), bool.
-        fixed: 1 for atoms that were held fixed (n,), int64.
-        tags: OC20's tags: 0 subsurface, 1 surface, 2 adsorbate (n,), int64.
-        sid: the number of the system, or of the trajectory that the frame belongs to; None where the source has none.
+        forces: [N, 3] in eV/Å, float64.
+        cell: the cell vectors as rows [3, 3] in Å; zeros where there is no cell.
+        pbc: periodic along each cell vector [3], bool.
+        fixed: 1 for atoms that were held fixed [N], int64.
+        tags: OC20's tags: 0 subsurface, 1 surface, 2 adsorbate [N], int64.
+        sid: the number of the system or trajectory that the frame belongs to; None where the source has none.
         fid: its number in that trajectory.
     """
 
@@ -46,29 +46,29 @@ class Frame:
 
 
 class FrameSource(Protocol):
-    """Labelled structures with random access, in eV and Å."""
+    """Labeled structures with random access, in eV and Å."""
 
     name: str
-    """What messages and dataset.json call the source."""
+    """The name of the source in messages and in dataset.json."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Frame: ...
 
     def where(self, index: int) -> str:
-        """Return what messages call a structure: its file, and its number therein from 0."""
+        """Return the location of a structure for messages: its file, and its number in the file from 0."""
         ...
 
     def notes(self) -> list[str]:
-        """Return what the user may want to know of the structures read so far, a sentence each."""
+        """Return remarks for the user on the structures read so far, one sentence each."""
         ...
 
     def describe(self) -> dict[str, object]:
-        """Return what dataset.json records of the source: plain JSON values."""
+        """Return the description of the source for dataset.json, as plain JSON values."""
         ...
 
     def close(self) -> None:
-        """Let go of open files."""
+        """Close open files."""
         ...
 
 
@@ -76,10 +76,10 @@ def molecule(numbers: NDArray, positions: NDArray, energy: float, forces: NDArra
     """Return the frame of a free molecule: no cell, nothing fixed, all tags 0.
 
     Args:
-        numbers: atomic numbers (n,).
-        positions: (n, 3) in Å.
+        numbers: atomic numbers [N].
+        positions: [N, 3] in Å.
         energy: eV.
-        forces: (n, 3) in eV/Å.
+        forces: [N, 3] in eV/Å.
     """
     n = len(numbers)
     return Frame(
@@ -95,17 +95,17 @@ def molecule(numbers: NDArray, positions: NDArray, energy: float, forces: NDArra
 
 
 def check_frame(frame: Frame, where: str) -> tuple[tuple[int, int], float]:
-    """Refuse a structure or labels that cannot be meant.
+    """Check that a structure and its labels are valid.
 
     Args:
         frame: the structure.
-        where: what messages call it: its file and its number.
+        where: its location for messages: its file and its number.
 
     Returns:
-        The two atoms that are closest, and their distance in Å; of one atom infinity.
+        The two closest atoms, and their distance in Å; infinity for a single atom.
 
     Raises:
-        UserError: what :mod:`ocp_dc.data.structure_check` finds.
+        UserError: a check of :mod:`ocp_dc.data.structure_check` fails.
     """
     closest = check_structure(frame.numbers, frame.positions, frame.cell, frame.pbc, where)
     check_labels(frame.energy, frame.forces, where)

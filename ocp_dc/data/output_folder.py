@@ -1,4 +1,4 @@
-"""The place of a folder that is to be made."""
+"""The path of a new output folder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ocp_dc.core.errors import UserError
 
 
 def new_folder(path: Path | str) -> Path:
-    """Return the absolute path of a folder that is to be made; links are followed.
+    """Return the absolute path for a new folder; links are followed.
 
     Raises:
-        UserError: something is there already, other than an empty folder, or links lead in a circle.
+        UserError: the path exists and is not an empty folder, or its links form a loop.
     """
     real = Path(os.path.realpath(path))
     try:
@@ -28,5 +28,5 @@ def new_folder(path: Path | str) -> Path:
 
 def _unwritable(path: Path | str, error: OSError) -> UserError:
     return UserError(
-        f"{path}: no folder can be made there ({error.strerror or error}); choose a place where you may write"
+        f"{path}: no folder can be made there ({error.strerror or error}); choose a folder that you may write to"
     )

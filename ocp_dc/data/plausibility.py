@@ -1,4 +1,4 @@
-"""Warnings about data that are readable, but that hardly can be meant."""
+"""Warnings about valid data that are probably wrong."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from ase.data import chemical_symbols
 
 from ocp_dc.data.summary import PAIRS, Summary, formula
 
-# The Thomas-Fermi energy of an atom, -0.7687 Z^(7/3) hartree, lies below that of any calculation of all electrons:
-# Hartree-Fock gives 65 % of it for hydrogen and 95 % for uranium, with relativity. The rest is margin.
+# The Thomas-Fermi energy of an atom, -0.7687 Z^(7/3) hartree, is below that of any all-electron calculation:
+# Hartree-Fock gives 65 % of it for hydrogen and 95 % for uranium, with relativity. The factor 1.2 is a margin.
 ALL_ELECTRON = 1.2 * 0.7687 * 27.2114  # eV
 LARGEST_RMS = 20.0  # eV/Å; molecules at 500 K have about 1
 LARGEST_FORCE = 300.0  # eV/Å
-LARGEST_SPREAD = 10.0  # eV per atom among structures of one composition; bonds hold about 5
-CLOSEST, FARTHEST = 0.5, 1.5  # of the sum of covalent radii
+LARGEST_SPREAD = 10.0  # eV per atom among structures of one composition; bonds have about 5
+CLOSEST, FARTHEST = 0.5, 1.5  # relative to the sum of covalent radii
 NOBLE = (2, 10, 18, 36, 54, 86, 118)
 OPPOSITE, TOGETHER = -0.5, 0.9  # correlations of energy changes with the work of the forces
-SLOPES = (0.6, 1.6)  # 0.53 and 1.89 are bohr in the place of Å
+SLOPES = (0.6, 1.6)  # mistaking bohr for Å, or Å for bohr, gives 0.53 or 1.89
 
 
-def warnings_of(summary: Summary, where: Callable[[int], str]) -> list[str]:
-    """Return what the user should look at, a sentence each; empty where nothing is strange.
+def data_warnings(summary: Summary, where: Callable[[int], str]) -> list[str]:
+    """Return warnings about suspicious data, one sentence each; empty where nothing is suspicious.
 
     Args:
-        summary: of all structures.
-        where: what messages call a structure, by its number in the source.
+        summary: the summary of all structures.
+        where: returns the location of a structure for messages, from its index in the source.
     """
-    found = [*_of_energies(summary, where), *_of_forces(summary, where), *_of_distances(summary, where)]
-    return [*found, *_of_duplicates(summary, where), *_of_slope(summary)]
+    found = [*_energy_warnings(summary, where), *_force_warnings(summary, where), *_distance_warnings(summary, where)]
+    return [*found, *_duplicate_warnings(summary, where), *_slope_warnings(summary)]
 
 
-def _of_energies(summary: Summary, where: Callable[[int], str]) -> list[str]:
+def _energy_warnings(summary: Summary, where: Callable[[int], str]) -> list[str]:
     found = []
     for numbers, energies in summary.compositions.items():
         bound = ALL_ELECTRON * float((np.frombuffer(numbers, dtype="u1").astype(float) ** (7.0 / 3.0)).sum())
@@ -40,7 +40,7 @@ def _of_energies(summary: Summary, where: Callable[[int], str]) -> list[str]:
         value, index = max(ends, key=lambda end: abs(end[0]))
         if abs(value) > bound:
             found.append(
-                f"{where(index)}: {formula(numbers)} at {value:,.6g} eV, but all its electrons give no more than"
+                f"{where(index)}: {formula(numbers)} at {value:,.6g} eV, but the energy of all its electrons is at most"
                 f" {bound:,.4g} eV. Are the energies in another unit, such as kcal/mol? (--units)"
             )
             break
@@ -58,14 +58,14 @@ def _of_energies(summary: Summary, where: Callable[[int], str]) -> list[str]:
     return found
 
 
-def _of_forces(summary: Summary, where: Callable[[int], str]) -> list[str]:
+def _force_warnings(summary: Summary, where: Callable[[int], str]) -> list[str]:
     found = []
     splits = summary.splits.values()
     rms = max(split.force_rms for split in splits)
     largest = max((split.largest_force for split in splits), key=lambda forces: forces.high)
     if rms > LARGEST_RMS:
         found.append(
-            f"forces have a root mean square of {rms:,.4g} eV/Å; of molecules at 500 K it is 1. Is --units right?"
+            f"forces have a root mean square of {rms:,.4g} eV/Å; for molecules at 500 K it is 1. Is --units right?"
         )
     elif largest.high > LARGEST_FORCE:
         found.append(f"{where(largest.high_at)}: a force of {largest.high:,.4g} eV/Å. Did the calculation fail there?")
@@ -73,17 +73,17 @@ def _of_forces(summary: Summary, where: Callable[[int], str]) -> list[str]:
         found.append("all forces are zero. Are these the forces of the structures?")
     if lone := summary.lone_atoms_with_force:
         found.append(
-            f"{len(lone)} structure(s) are a lone atom with a force on it, where there is none: {where(lone[0])}"
+            f"{len(lone)} structure(s) are a lone atom with a force on it, which must be zero: {where(lone[0])}"
         )
     if len(summary.net_forces) > 0.5 * summary.free_molecules:
         found.append(
             f"the forces of {len(summary.net_forces)} of {summary.free_molecules} free molecules do not add up to zero"
-            f" (first: {where(summary.net_forces[0])}), as forces do. Are these forces, and those of all atoms?"
+            f" (first: {where(summary.net_forces[0])}), as they must. Are these forces, and those of all atoms?"
         )
     return found
 
 
-def _of_distances(summary: Summary, where: Callable[[int], str]) -> list[str]:
+def _distance_warnings(summary: Summary, where: Callable[[int], str]) -> list[str]:
     bond = summary.bond
     pair = "-".join(chemical_symbols[number] for number in summary.bond_elements)
     if not bond.count:
@@ -101,23 +101,23 @@ def _of_distances(summary: Summary, where: Callable[[int], str]) -> list[str]:
     return []
 
 
-def _of_duplicates(summary: Summary, where: Callable[[int], str]) -> list[str]:
+def _duplicate_warnings(summary: Summary, where: Callable[[int], str]) -> list[str]:
     found = []
     for name in summary.splits:
-        if twice := summary.duplicates.within(name):
+        if repeated := summary.duplicates.repeated(name):
             found.append(
-                f"{len(twice)} structure(s) of {name} are there twice, atom for atom (first: {where(twice[0])})"
+                f"{len(repeated)} structure(s) of {name} are repeated, atom for atom (first: {where(repeated[0])})"
             )
     for one, other in PAIRS:
-        if shared := summary.duplicates.also_in(other, one):
+        if shared := summary.duplicates.shared(other, one):
             found.append(
-                f"{len(shared)} structure(s) of {other} are in {one} as well, atom for atom (first: {where(shared[0])})"
+                f"{len(shared)} structure(s) of {other} are also in {one}, atom for atom (first: {where(shared[0])})"
                 f": errors on {other} will look smaller than they are"
             )
     return found
 
 
-def _of_slope(summary: Summary) -> list[str]:
+def _slope_warnings(summary: Summary) -> list[str]:
     slope = summary.energy_against_forces
     if slope is None:
         return []
@@ -125,11 +125,11 @@ def _of_slope(summary: Summary) -> list[str]:
     if slope.correlation < OPPOSITE:
         return [
             f"{compared} against the forces (correlation {slope.correlation:.2f}): the forces look like gradients"
-            " of the energy. Turn their sign"
+            " of the energy. Change their sign"
         ]
     if slope.correlation > TOGETHER and not SLOPES[0] < slope.slope < SLOPES[1]:
         return [
-            f"{compared} by {slope.slope:.3g} times what the forces do: energies, forces and lengths are not in units"
-            " that belong together"
+            f"{compared} by {slope.slope:.3g} times what the forces do: energies, forces and lengths are not in"
+            " consistent units"
         ]
     return []

@@ -1,4 +1,4 @@
-"""From a file of labelled structures to the LMDBs that training reads."""
+"""Conversion of labeled structures to LMDBs for training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ocp_dc.data.edges import add_edges, check_edges
 from ocp_dc.data.frames import FrameSource, check_frame
 from ocp_dc.data.oc20_lmdb.lmdb_io import to_data, write_lmdb
 from ocp_dc.data.output_folder import new_folder
-from ocp_dc.data.plausibility import warnings_of
+from ocp_dc.data.plausibility import data_warnings
 from ocp_dc.data.readers import md17_download
 from ocp_dc.data.readers.label_keys import LabelKeys
 from ocp_dc.data.readers.npz import LAYOUTS, NpzSource
@@ -52,55 +52,59 @@ def prepare(
     max_neighbors: int | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Write ``out/{train,val,test}/data.lmdb`` (eV, Å; metadata.npz beside each), dataset.json and split.npz.
+    """Write ``out/{train,val,test}/data.lmdb`` (eV, Å; each with a metadata.npz), dataset.json and split.npz.
 
-    Everything is written beside ``out`` and renamed at the end: after a failure there is no ``out``.
+    The files are written to a temporary folder next to ``out``, which is renamed at the end: a failure leaves no
+    ``out``.
 
     Args:
         src: the file of structures, or ``"download:revised ethanol"`` for a molecule of MD17 by PyG's name. With
-            ``ase`` also several files, or a folder of them at any depth.
-        out: the folder to make; it may exist if it is empty.
+            ``ase``, also several files, or a folder, which is searched at any depth.
+        out: the folder to create; it may exist if it is empty.
         format: one of ``FORMATS``.
-        units: the energy unit of the source. None is eV for ``ase``, kcal/mol for downloads, and for npz files what
-            they state; those that state none need it.
-        length_units: the unit of positions and cells; forces are energies per this length. None is what an npz file
-            states, else Å.
-        energy_key: the name of the energies in the source where it is not the format's own: an array of an npz file;
-            a result, or a key of ``info`` of what ase reads.
-        forces_key: the name of the forces, likewise, or a key of ``arrays``.
+        units: the energy unit of the source. None is eV for ``ase``, kcal/mol for downloads, and the unit stated in an
+            npz file; it is required for npz files that state none.
+        length_units: the unit of positions and cells; forces are energies per this length. None is the unit stated in
+            an npz file, else Å.
+        energy_key: the name of the energies in the source, if it differs from the default of the format: an array of an
+            npz file, or with ``ase`` a result of the calculator or a key of ``info``.
+        forces_key: the name of the forces, likewise; with ``ase`` also a key of ``arrays``.
         train: number of training structures.
-        val: number of validation structures; with 0 there is no such folder.
-        test: number of test structures; with 0 there is no such folder.
+        val: number of validation structures; 0 creates no such folder.
+        test: number of test structures; 0 creates no such folder.
         seed: seed of the split.
-        edges: a cutoff in Å to store edges for, as OC20's LMDBs may hold them; None stores none, and a model computes
-            its own (``otf_graph: true``).
-        max_neighbors: with ``edges``, the nearest so many neighbors of each atom are stored; None is 50.
+        edges: cutoff in Å of the edges to store; None stores no edges, and models compute them
+            (``otf_graph: true``).
+        max_neighbors: how many of the nearest neighbors of each atom to store with ``edges``; None is 50.
         progress: show a progress bar.
 
     Returns:
-        What dataset.json holds.
+        The content of dataset.json.
 
     Raises:
-        UserError: anything wrong with the arguments or the source, or a structure that cannot be meant.
+        UserError: an argument, the source or a structure is not valid.
     """
     out = new_folder(out)
     if format not in FORMATS:
         raise unknown_name("format", format, FORMATS)
-    edged: Callable[[Data], Data] = _as_it_is
+    store_edges: Callable[[Data], Data] = _identity
     if edges is not None:
         max_neighbors = 50 if max_neighbors is None else max_neighbors
         check_edges(edges, max_neighbors)
-        edged = partial(add_edges, cutoff=edges, max_neighbors=max_neighbors)
+        store_edges = partial(add_edges, cutoff=edges, max_neighbors=max_neighbors)
     elif max_neighbors is not None:
         raise UserError(
-            f"max_neighbors: got {max_neighbors!r} without edges, where it does nothing; give edges as well (--edges 6)"
-            ", or leave it out"
+            f"max_neighbors: got {max_neighbors!r} without edges, which has no effect; give edges as well "
+            "(--edges 6), or leave it out"
         )
     sources = [src] if isinstance(src, str | Path) else list(src)
     files, units = _resolve([str(source) for source in sources], format, units, length_units)
-    one = len(files) == 1 and not Path(sources[0]).is_dir()
+    single_file = len(files) == 1 and not Path(sources[0]).is_dir()
     keys = LabelKeys(energy_key, forces_key)
-    with closing(_source(files, format, units, length_units, keys, one)) as source, replacing_folder(out) as folder:
+    with (
+        closing(_source(files, format, units, length_units, keys, single_file)) as source,
+        replacing_folder(out) as folder,
+    ):
         split = random_split(len(source), train, val, test, seed)
         description: dict[str, Any] = {
             "source": ", ".join(map(str, sources)),
@@ -120,11 +124,11 @@ def prepare(
                 if len(indices):
                     bar.set_description(name)
                     (folder / name).mkdir()
-                    write_lmdb(folder / name / "data.lmdb", _samples(source, indices, name, summary, bar, edged))
+                    write_lmdb(folder / name / "data.lmdb", _samples(source, indices, name, summary, bar, store_edges))
         description |= {
             **summary.describe(),
             "notes": source.notes(),
-            "warnings": warnings_of(summary, source.where),
+            "warnings": data_warnings(summary, source.where),
             "ocp_dc_version": __version__,
         }
         np.savez(folder / "split.npz", **split._asdict())
@@ -139,12 +143,12 @@ def prepare(
 def _resolve(
     sources: list[str], format: str, units: str | None, length_units: str | None
 ) -> tuple[list[Path], str | None]:
-    """Return the files, downloaded if need be, and their energy unit."""
+    """Return the files, downloading them if necessary, and their energy unit."""
     if format != "ase" and len(sources) != 1:
-        raise UserError(f"got {len(sources)} sources; --format {format} takes one file. Prepare each on its own")
+        raise UserError(f"got {len(sources)} sources; --format {format} takes one file. Prepare each separately")
     if sources[0].startswith(md17_download.PREFIX):
         name = sources[0].removeprefix(md17_download.PREFIX).strip()
-        # Checked before the download, which is large.
+        # The download is large: check first.
         expected = md17_download.layout_of(name)
         same_units = energy_in_ev(units or md17_download.UNIT) == energy_in_ev(md17_download.UNIT)
         if format != expected or not same_units or length_in_angstrom(length_units or "Å") != 1.0:
@@ -156,23 +160,27 @@ def _resolve(
     paths = [Path(source) for source in sources]
     if format != "ase":
         return paths, units
-    from ocp_dc.data.readers.trajectories import structure_files  # ase's readers take a while to import
+    from ocp_dc.data.readers.trajectories import structure_files  # ase's readers are slow to import
 
     return structure_files(paths), units
 
 
 def _source(
-    files: list[Path], format: str, units: str | None, length_units: str | None, keys: LabelKeys, one: bool
+    files: list[Path], format: str, units: str | None, length_units: str | None, keys: LabelKeys, single_file: bool
 ) -> FrameSource:
     if format == "ase":
         from ocp_dc.data.readers.ase_files import AseSource
         from ocp_dc.data.readers.trajectories import AseFiles
 
-        return AseSource(files[0], units, length_units, keys) if one else AseFiles(files, units, length_units, keys)
+        return (
+            AseSource(files[0], units, length_units, keys)
+            if single_file
+            else AseFiles(files, units, length_units, keys)
+        )
     return NpzSource(files[0], format, units, length_units, keys)
 
 
-def _as_it_is(data: Data) -> Data:
+def _identity(data: Data) -> Data:
     return data
 
 
@@ -182,10 +190,10 @@ def _samples(
     name: str,
     summary: Summary,
     bar: tqdm,
-    edged: Callable[[Data], Data],
+    store_edges: Callable[[Data], Data],
 ) -> Iterator[Data]:
     for index in indices.tolist():
         frame = source[index]
         summary.add(name, index, frame, check_frame(frame, source.where(index)))
-        yield edged(to_data(frame, sid=index))
+        yield store_edges(to_data(frame, sid=index))
         bar.update()

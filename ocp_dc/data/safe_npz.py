@@ -1,4 +1,4 @@
-"""Reading npz files without ever unpickling, and without unpacking more than their sizes on the disk bear out."""
+"""Reader of npz files that never unpickles, and that checks declared sizes before it unpacks anything."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ocp_dc.data.archive_bounds import check_zip
 
 
 def npz_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the arrays in an npz file, read from their headers; () for what is no array.
+    """Return the shapes of the arrays in an npz file, read from their headers; () for an entry that is not an array.
 
     Raises:
-        UserError: the file is missing or no npz file, or would unpack to far more than it has bytes.
+        UserError: the file is missing or not an npz file, or its declared size is implausible.
     """
     with _opened(path) as archive:
         return {name: _shape(archive, name) for name in archive.files}
@@ -35,8 +35,8 @@ def load_npz(path: Path | str, names: Iterable[str] | None = None) -> dict[str, 
         names: the arrays to read; None reads all.
 
     Raises:
-        UserError: the file is missing, damaged, no npz file, lacks one of ``names``, or would unpack to far more than
-            it has bytes.
+        UserError: the file is missing, damaged or not an npz file, lacks one of ``names``, or its declared size is
+            implausible.
         UnsafeDataError: an array holds Python objects, which are stored as a pickle.
     """
     with _opened(path) as archive:
@@ -51,7 +51,7 @@ def load_npz(path: Path | str, names: Iterable[str] | None = None) -> dict[str, 
 def _opened(path: Path | str) -> Iterator[NpzFile]:
     if not Path(path).is_file():
         raise UserError(f"{path}: no such file; expected an npz file")
-    if not zipfile.is_zipfile(path):  # np.load would take it for a pickle
+    if not zipfile.is_zipfile(path):  # np.load would read it as a pickle
         raise UserError(f"{path}: not an npz file, or cut short; expected what numpy.savez writes")
     check_zip(path)
     try:
@@ -68,7 +68,7 @@ def _shape(archive: NpzFile, name: str) -> tuple[int, ...]:
         with archive.zip.open(member) as file:
             header = read_array_header_1_0 if read_magic(file) == (1, 0) else read_array_header_2_0
             return header(file)[0]
-    except Exception:  # no array, or damage, which reading it describes
+    except Exception:  # not an array, or damaged; reading it raises a better message
         return ()
 
 
@@ -76,7 +76,7 @@ def _read(archive: NpzFile, name: str, path: Path | str) -> NDArray:
     try:
         _check_header(archive, name)
         return archive[name]
-    except Exception as error:  # damage shows as one of many types: zlib.error, BadZipFile, EOFError, SyntaxError
+    except Exception as error:  # damage raises many types of errors: zlib.error, BadZipFile, EOFError, SyntaxError
         if "allow_pickle" in str(error):
             raise UnsafeDataError(
                 f"{path}: array {name!r} holds Python objects, which only a pickle can restore, and a pickle can run"
@@ -86,7 +86,7 @@ def _read(archive: NpzFile, name: str, path: Path | str) -> NDArray:
 
 
 def _check_header(archive: NpzFile, name: str) -> None:
-    """Compare the size that an array's own header declares with its entry: numpy makes room for it before reading."""
+    """Check that the size in an array's header is that of its entry, as numpy allocates it before reading."""
     entries = {entry.filename: entry for entry in archive.zip.infolist()}
     entry = entries.get(f"{name}.npy") or entries[name]
     with archive.zip.open(entry) as file:
@@ -107,6 +107,6 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
 
 def _product(shape: tuple[int, ...]) -> int:
     product = 1
-    for length in shape:  # in Python's whole numbers, which do not wrap round
+    for length in shape:  # in Python's integers, which do not overflow
         product *= length
     return product

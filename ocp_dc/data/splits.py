@@ -22,8 +22,8 @@ class Split(NamedTuple):
 def random_split(n: int, train: int, val: int, test: int, seed: int) -> Split:
     """Draw disjoint random subsets of ``range(n)``.
 
-    The test and the validation set are drawn first: they do not depend on the number of training samples, and a
-    smaller training set is the beginning of a larger one.
+    The test and the validation set are drawn first, so that they do not depend on the number of training samples. With
+    the same seed, a smaller training set is the first part of a larger one.
 
     Args:
         n: size of the source.
@@ -33,7 +33,7 @@ def random_split(n: int, train: int, val: int, test: int, seed: int) -> Split:
         seed: seed of ``numpy.random.default_rng``.
 
     Raises:
-        UserError: a number out of range, or more asked for than there are.
+        UserError: a number is out of range, or the sum exceeds ``n``.
     """
     for name, value, least in (("train", train, 1), ("val", val, 0), ("test", test, 0), ("seed", seed, 0)):
         whole_number(name, value, least)

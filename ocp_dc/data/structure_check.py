@@ -1,4 +1,4 @@
-"""Refusing structures and labels that cannot be meant: every door through which data comes in asks here."""
+"""Checks of structures and labels; every reader of data calls them."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from numpy.typing import NDArray
 
 from ocp_dc.core.errors import UserError
 
-LARGEST_COORDINATE = 1.0e4  # Å; beyond it single precision resolves less than 0.001 Å
-SHORTEST_DISTANCE = 0.1  # Å; no two nuclei come closer in data that electronic structure theory made
+LARGEST_COORDINATE = 1.0e4  # Å; beyond it the resolution of single precision is worse than 0.001 Å
+SHORTEST_DISTANCE = 0.1  # Å; nuclei are never closer in data from electronic structure calculations
 LARGEST_FORCE = 1.0e6  # eV/Å
 LARGEST_ENERGY = 1.0e9  # eV
 SMALLEST_HEIGHT = 0.1  # Å; of a periodic cell
-PAIRS_AT_ONCE = 10_000  # whose distances are computed at a time, so that they stay in the processor's cache
+PAIRS_AT_ONCE = 10_000  # per block, which fits into the cache of the processor
 
 
 def check_structure(
     numbers: NDArray, positions: NDArray, cell: NDArray | None, pbc: NDArray | None, where: str
 ) -> tuple[tuple[int, int], float]:
-    """Refuse a structure that no model can mean anything by.
+    """Check that a structure is physically possible.
 
     Args:
-        numbers: atomic numbers (n,).
-        positions: (n, 3) in Å.
-        cell: the cell vectors as rows (3, 3) in Å; None or zeros where there is none.
-        pbc: periodic along each cell vector (3,); None where the record does not say.
-        where: what messages call the structure: its file and its record.
+        numbers: atomic numbers [N].
+        positions: [N, 3] in Å.
+        cell: the cell vectors as rows [3, 3] in Å; None or zeros where there is none.
+        pbc: periodic along each cell vector [3]; None where the record has no flags.
+        where: the location of the structure for messages: its file and its record.
 
     Returns:
-        What :func:`closest_pair` returns: the two atoms that are closest, and their distance in Å.
+        The result of :func:`closest_pair`: the two closest atoms, and their distance in Å.
 
     Raises:
-        UserError: no atoms, atomic numbers that are no elements, positions or a cell that are not finite or out of
-            range, atoms on top of each other, or periodic directions without a cell vector.
+        UserError: there are no atoms, an atomic number is not that of an element, positions or the cell are not finite
+            or out of range, two atoms overlap, or a periodic direction has no cell vector.
     """
     numbers, positions = np.asarray(numbers), np.asarray(positions)
     if len(numbers) == 0:
-        raise UserError(f"{where}: has no atoms; take it out")
+        raise UserError(f"{where}: has no atoms; remove it")
     if positions.shape != (len(numbers), 3):
         raise UserError(
             f"{where}: positions have shape {positions.shape}, expected ({len(numbers)}, 3), as there are "
@@ -46,11 +46,11 @@ def check_structure(
         wrong = numbers[~((numbers >= 1) & (numbers <= 118) & (numbers == np.round(numbers)))][0]
         raise UserError(f"{where}: got atomic number {wrong}, expected whole numbers from 1 to 118")
     if not np.isfinite(positions).all():
-        raise UserError(f"{where}: positions are NaN or infinite; take it out, or mend the file")
+        raise UserError(f"{where}: positions are NaN or infinite; remove the structure, or mend the file")
     if (largest := np.abs(positions).max()) > LARGEST_COORDINATE:
         raise UserError(
             f"{where}: got a coordinate of {largest:.3g} Å, expected at most {LARGEST_COORDINATE:g} Å, where single "
-            "precision ends to resolve bonds. Is the unit of length right, or has a simulation exploded?"
+            "precision can still resolve bonds. Is the unit of length right, or has a simulation exploded?"
         )
     if cell is not None:
         check_cell(np.asarray(cell, dtype=np.float64).reshape(3, 3), pbc, where)
@@ -60,26 +60,26 @@ def check_structure(
     if distance < SHORTEST_DISTANCE:
         raise UserError(
             f"{where}: atoms {pair[0]} and {pair[1]} are {distance:.3g} Å apart, expected at least "
-            f"{SHORTEST_DISTANCE} Å; is an atom there twice, or is the unit of length wrong?"
+            f"{SHORTEST_DISTANCE} Å; is an atom duplicated, or is the unit of length wrong?"
         )
     return pair, distance
 
 
 def check_cell(cell: NDArray, pbc: NDArray | None, where: str) -> None:
-    """Refuse a cell that is not finite, or that has no extent along a periodic direction.
+    """Check that a cell is finite and has an extent along each periodic direction.
 
     A direction that is not periodic needs no vector.
 
     Args:
-        cell: the cell vectors as rows (3, 3) in Å.
-        pbc: periodic along each vector (3,); None where the record does not say.
-        where: what messages call the structure.
+        cell: the cell vectors as rows [3, 3] in Å.
+        pbc: periodic along each vector [3]; None where the record has no flags.
+        where: the location of the structure for messages.
 
     Raises:
-        UserError: the cell cannot be meant.
+        UserError: the cell is not valid.
     """
     if not np.isfinite(cell).all():
-        raise UserError(f"{where}: the cell is NaN or infinite; take it out, or mend the file")
+        raise UserError(f"{where}: the cell is NaN or infinite; remove the structure, or mend the file")
     if pbc is None or not np.any(pbc):
         return
     periodic = np.asarray(pbc, dtype=bool).reshape(3)
@@ -89,8 +89,8 @@ def check_cell(cell: NDArray, pbc: NDArray | None, where: str) -> None:
                 f"{where}: periodic (pbc {_flags(periodic)}), but its cell vector {axis + 1} is zero; give the cell, "
                 "or set pbc to F along this direction"
             )
-    vectors = cell[periodic]  # (p, 3): how many dimensions they span tells whether they are a lattice
-    # No height is below the smallest singular value, which is quicker to have.
+    vectors = cell[periodic]  # [p, 3]: a lattice only if they are linearly independent
+    # No height is below the smallest singular value, which is faster to compute.
     if np.linalg.svd(vectors, compute_uv=False)[-1] < SMALLEST_HEIGHT and _smallest_height(vectors) < SMALLEST_HEIGHT:
         raise UserError(
             f"{where}: its periodic cell vectors {vectors.round(4).tolist()} span no volume; expected vectors that are "
@@ -104,22 +104,22 @@ def check_cell(cell: NDArray, pbc: NDArray | None, where: str) -> None:
 
 
 def _smallest_height(vectors: NDArray) -> float:
-    """Return how far in Å one of the vectors (p, 3) is from what the others span, at least; 0 if they are dependent."""
+    """Return the smallest distance in Å of a vector [p, 3] from the span of the others; 0 if they are dependent."""
     if np.linalg.matrix_rank(vectors) < len(vectors):
         return 0.0
     return float(1.0 / np.linalg.norm(np.linalg.pinv(vectors), axis=0).max())
 
 
 def check_labels(energy: float | None, forces: NDArray | None, where: str) -> None:
-    """Refuse labels that are not finite, or beyond anything that a calculation gives.
+    """Check that labels are finite, and no larger than calculations give.
 
     Args:
-        energy: eV; None where there is none.
-        forces: (n, 3) in eV/Å; None where there are none.
-        where: what messages call the structure.
+        energy: eV; None where it is missing.
+        forces: [N, 3] in eV/Å; None where they are missing.
+        where: the location of the structure for messages.
 
     Raises:
-        UserError: a label cannot be meant.
+        UserError: a label is not valid.
     """
     for name, value, limit, unit in (
         ("energy", energy, LARGEST_ENERGY, "eV"),
@@ -129,7 +129,7 @@ def check_labels(energy: float | None, forces: NDArray | None, where: str) -> No
             continue
         values = np.asarray(value, dtype=np.float64)
         if not np.isfinite(values).all():
-            raise UserError(f"{where}: {name}: NaN or infinite; bad data. Take it out, or mend the file")
+            raise UserError(f"{where}: {name}: NaN or infinite; bad data. Remove the structure, or mend the file")
         if (largest := np.abs(values).max()) > limit:
             raise UserError(
                 f"{where}: {name}: got {largest:.3g} {unit}, expected at most {limit:g} {unit}. Are the units right?"
@@ -139,35 +139,35 @@ def check_labels(energy: float | None, forces: NDArray | None, where: str) -> No
 def closest_pair(
     positions: NDArray, cell: NDArray | None = None, pbc: NDArray | None = None
 ) -> tuple[tuple[int, int], float]:
-    """Return the two atoms that are closest, and their distance; of one atom infinity.
+    """Return the two closest atoms, and their distance in Å; infinity for a single atom.
 
-    Along periodic directions the nearest image counts, as far as rounding fractional coordinates finds it: exact for
-    distances that are short against the cell.
+    Along periodic directions the distance is that of the nearest images, found by rounding fractional coordinates. This
+    is exact for distances that are short compared with the cell.
 
     Args:
-        positions: (n, 3) in Å.
-        cell: (3, 3) in Å.
-        pbc: (3,).
+        positions: [N, 3] in Å.
+        cell: [3, 3] in Å.
+        pbc: [3].
     """
     coordinates = np.asarray(positions, dtype=np.float64)
     count, wrapped, metric = len(coordinates), 0, np.eye(3)
     if cell is not None and pbc is not None and np.any(pbc):
         periodic = np.asarray(pbc, dtype=bool).reshape(3)
-        vectors = np.asarray(cell, dtype=np.float64).reshape(3, 3)[periodic]  # (p, 3)
+        vectors = np.asarray(cell, dtype=np.float64).reshape(3, 3)[periodic]  # [p, 3]
         wrapped = len(vectors)
         across = np.linalg.svd(vectors)[2][wrapped:] if wrapped < 3 else vectors[3:]  # unit vectors
         basis = np.concatenate([vectors, across])
         coordinates, metric = coordinates @ np.linalg.inv(basis), basis @ basis.T  # the periodic directions first
-    columns = np.ascontiguousarray(coordinates.T)  # (3, n)
+    columns = np.ascontiguousarray(coordinates.T)  # [3, N]
     best, pair = np.inf, (0, 0)
     start = 0
     while start < count - 1:
         stop = min(start + max(1, PAIRS_AT_ONCE // (count - start)), count)
-        difference = columns[:, start:stop, None] - columns[:, None, start:]  # (3, rows, later atoms and these)
+        difference = columns[:, start:stop, None] - columns[:, None, start:]  # [3, rows, later atoms and these]
         difference[:wrapped] -= np.rint(difference[:wrapped])
         flat = difference.reshape(3, -1)
         squared = np.einsum("kp,kp->p", metric @ flat if wrapped else flat, flat)
-        squared[:: count - start + 1] = np.inf  # each with itself
+        squared[:: count - start + 1] = np.inf  # pairs of an atom with itself
         nearest = int(squared.argmin())
         if squared[nearest] < best:
             best, pair = float(squared[nearest]), divmod(nearest, count - start)

@@ -1,4 +1,4 @@
-"""Numbers that tell what a set of structures is: for dataset.json, the table of `ocp-dc prepare`, and its warnings."""
+"""Statistics of a set of structures, for dataset.json and for the table and the warnings of `ocp-dc prepare`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ocp_dc.data.force_slope import ForceSlope, Slope
 from ocp_dc.data.frames import Frame
 
 FORMULAS_LISTED = 20
-NET_FORCE = 0.1  # of the sum of the forces' magnitudes: of a free molecule it is 0, by numerical noise up to 0.01
+NET_FORCE = 0.1  # relative to the sum of the magnitudes; 0 for a free molecule, up to 0.01 with numerical noise
 PAIRS = ("train", "val"), ("train", "test"), ("val", "test")
 
 
 @dataclass
 class Range:
-    """Running count, mean, least and largest; the mean by Welford's update, exact enough at -4e5 kcal/mol."""
+    """Running count, mean, minimum and maximum; Welford's update keeps the mean accurate at -4e5 kcal/mol."""
 
     count: int = 0
     mean: float = 0.0
@@ -33,7 +33,7 @@ class Range:
     high_at: int = -1
 
     def add(self, value: float, index: int) -> None:
-        """Take in a value of the structure of that number."""
+        """Add the value of the structure with this index."""
         self.count += 1
         self.mean += (value - self.mean) / self.count
         if value < self.low:
@@ -44,7 +44,7 @@ class Range:
 
 @dataclass
 class SplitSummary:
-    """What one split holds: energies in eV, forces in eV/Å, distances in Å."""
+    """Statistics of one split: energies in eV, forces in eV/Å, distances in Å."""
 
     energy: Range = field(default_factory=Range)
     energy_per_atom: Range = field(default_factory=Range)
@@ -61,7 +61,7 @@ class SplitSummary:
         return math.sqrt(self.squared_forces / max(3 * self.atom_count, 1))
 
     def describe(self) -> dict[str, object]:
-        """Return the numbers as plain JSON values."""
+        """Return the statistics as plain JSON values."""
         return {
             "atoms": {"min": int(self.atoms.low), "max": int(self.atoms.high)},
             "energy_per_atom_eV": {"min": self.energy_per_atom.low, "max": self.energy_per_atom.high},
@@ -73,13 +73,13 @@ class SplitSummary:
 
 
 class Summary:
-    """Collects numbers of structures as they pass by; what it holds grows by some 16 bytes a structure."""
+    """Collects statistics, one structure at a time; its memory grows by about 16 bytes per structure."""
 
     def __init__(self) -> None:
         self.splits: dict[str, SplitSummary] = {}
-        self.compositions: dict[bytes, Range] = {}  # energies by atomic numbers in the order of the atoms
-        self.bond: Range = Range()  # the closest pair's distance over the sum of its covalent radii
-        self.bond_elements: tuple[int, int] = (0, 0)  # of the least
+        self.compositions: dict[bytes, Range] = {}  # energies, by atomic numbers in the order of the atoms
+        self.bond: Range = Range()  # distance of the closest pair, relative to the sum of its covalent radii
+        self.bond_elements: tuple[int, int] = (0, 0)  # of the minimum
         self.lone_atoms_with_force: list[int] = []
         self.free_molecules = 0
         self.net_forces: list[int] = []
@@ -88,27 +88,27 @@ class Summary:
         self.slope = ForceSlope()
 
     def add(self, split: str, index: int, frame: Frame, closest: tuple[tuple[int, int], float]) -> None:
-        """Take in one structure.
+        """Add one structure.
 
         Args:
             split: the name of its split.
-            index: its number in the source.
+            index: its index in the source.
             frame: the structure.
-            closest: its two closest atoms and their distance in Å, infinity of one atom.
+            closest: its two closest atoms and their distance in Å; infinity for a single atom.
         """
         self.boundaries[" ".join("FT"[int(flag)] for flag in frame.pbc)] += 1
-        of_split = self.splits.setdefault(split, SplitSummary())
-        of_split.energy.add(frame.energy, index)
-        of_split.energy_per_atom.add(frame.energy / frame.natoms, index)
-        of_split.atoms.add(frame.natoms, index)
-        of_split.atom_count += frame.natoms
-        squared = np.einsum("ij,ij->i", frame.forces, frame.forces)  # (n,)
-        of_split.squared_forces += float(squared.sum())
-        of_split.largest_force.add(math.sqrt(squared.max()), index)
-        # The atomic numbers in order stand for the composition: structures of one set mostly share them.
+        split_summary = self.splits.setdefault(split, SplitSummary())
+        split_summary.energy.add(frame.energy, index)
+        split_summary.energy_per_atom.add(frame.energy / frame.natoms, index)
+        split_summary.atoms.add(frame.natoms, index)
+        split_summary.atom_count += frame.natoms
+        squared = np.einsum("ij,ij->i", frame.forces, frame.forces)  # [N]
+        split_summary.squared_forces += float(squared.sum())
+        split_summary.largest_force.add(math.sqrt(squared.max()), index)
+        # The ordered atomic numbers serve as the composition: most structures of a set have the same order.
         self.compositions.setdefault(frame.numbers.astype("u1").tobytes(), Range()).add(frame.energy, index)
         if frame.natoms > 1:
-            self._add_distance(of_split, index, frame, closest)
+            self._add_distance(split_summary, index, frame, closest)
         elif squared.max() > 1e-12:
             self.lone_atoms_with_force.append(index)
         if frame.natoms > 1 and not frame.pbc.any() and not frame.fixed.any():
@@ -119,13 +119,13 @@ class Summary:
         self.slope.add(frame)
 
     def _add_distance(
-        self, of_split: SplitSummary, index: int, frame: Frame, closest: tuple[tuple[int, int], float]
+        self, split_summary: SplitSummary, index: int, frame: Frame, closest: tuple[tuple[int, int], float]
     ) -> None:
         (a, b), distance = closest
         numbers = int(frame.numbers[a]), int(frame.numbers[b])
-        if distance < of_split.shortest:
-            of_split.shortest = distance
-            of_split.shortest_elements = chemical_symbols[numbers[0]], chemical_symbols[numbers[1]]
+        if distance < split_summary.shortest:
+            split_summary.shortest = distance
+            split_summary.shortest_elements = chemical_symbols[numbers[0]], chemical_symbols[numbers[1]]
         ratio = distance / float(covalent_radii[numbers[0]] + covalent_radii[numbers[1]])
         if ratio < self.bond.low:
             self.bond_elements = numbers
@@ -133,21 +133,21 @@ class Summary:
 
     @cached_property
     def energy_against_forces(self) -> Slope | None:
-        """Whether the forces are the slope of the energies, once all structures have passed by."""
+        """The comparison of the forces with differences in energy; valid once all structures are added."""
         return self.slope.result()
 
     def formulas(self) -> Counter[str]:
-        """Return how many structures there are of each formula."""
+        """Return the number of structures of each formula."""
         counts: Counter[str] = Counter()
         for numbers, energies in self.compositions.items():
             counts[formula(numbers)] += energies.count
         return counts
 
     def describe(self) -> dict[str, Any]:
-        """Return the numbers as plain JSON values.
+        """Return the statistics as plain JSON values.
 
-        Elements, the formula where all structures share one, the commonest formulas with their counts, structures by
-        ``pbc``, energies and further numbers of each split, and how many structures are there twice.
+        These are the elements, the formula if all structures share one, the most common formulas with their counts, the
+        number of structures by ``pbc``, statistics of each split, and the number of duplicates.
         """
         numbers = sorted(set().union(*self.compositions))
         formulas = self.formulas()
@@ -164,8 +164,8 @@ class Summary:
             },
             "statistics": {name: split.describe() for name, split in self.splits.items()},
             "duplicates": {
-                **{name: len(self.duplicates.within(name)) for name in self.splits},
-                **{f"{a} and {b}": len(self.duplicates.also_in(b, a)) for a, b in PAIRS if b in self.splits},
+                **{name: len(self.duplicates.repeated(name)) for name in self.splits},
+                **{f"{a} and {b}": len(self.duplicates.shared(b, a)) for a, b in PAIRS if b in self.splits},
             },
             "energy_against_forces": None if slope is None else slope._asdict(),
         }

@@ -1,4 +1,4 @@
-"""The table that `ocp-dc prepare` prints of what it wrote."""
+"""The table of the splits that `ocp-dc prepare` prints."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def summary_table(description: Mapping[str, Any]) -> str:
     """Return a table of the splits in a dataset.json, with a line of formulas above it.
 
     Args:
-        description: what dataset.json holds.
+        description: the content of dataset.json.
     """
     splits = list(description["statistics"])
     statistics, energies = description["statistics"], description["energy_eV"]
-    twice = description["duplicates"]
+    repeated = description["duplicates"]
     rows = {
         "structures": [str(description["counts"][name]) for name in splits],
         "atoms": [_span(statistics[name]["atoms"], "d") for name in splits],
@@ -25,8 +25,8 @@ def summary_table(description: Mapping[str, Any]) -> str:
         "force RMS, eV/Å": [f"{statistics[name]['force_rms_eV_per_A']:.3g}" for name in splits],
         "largest force, eV/Å": [f"{statistics[name]['force_max_eV_per_A']:.3g}" for name in splits],
         "shortest distance, Å": [_distance(statistics[name]) for name in splits],
-        "there twice": [str(twice[name]) for name in splits],
-        "also in train": ["" if name == "train" else str(twice[f"train and {name}"]) for name in splits],
+        "repeated": [str(repeated[name]) for name in splits],
+        "also in train": ["" if name == "train" else str(repeated[f"train and {name}"]) for name in splits],
     }
     table = [["", *splits], *([name, *cells] for name, cells in rows.items())]
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]

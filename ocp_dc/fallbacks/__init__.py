@@ -1,1 +1,1 @@
-"""Let stock fairchem 1.10 run here: stand-ins for its compiled dependencies, and the finder that installs them."""
+"""Replacements for compiled dependencies of stock fairchem 1.10, and the import hook that installs them."""

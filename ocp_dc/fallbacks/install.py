@@ -1,13 +1,13 @@
-"""Pure-PyTorch stand-ins for the compiled packages that fairchem 1.10 imports, in force only where those are missing.
+"""Pure-PyTorch replacements for compiled packages that fairchem 1.10 imports, used only where those are missing.
 
-| stands in for | here | used by |
+| replaces | module | used by |
 |---|---|---|
 | torch_scatter (and torch_scatter.utils) | scatter.py | fairchem's utils, relaxation and most models |
 | torch_sparse | sparse.py | DimeNet++, GemNet-dT, gp GemNet, GemNet-OC |
 | torch_geometric.nn.radius_graph | radius.py | every model with use_pbc False and otf_graph True |
 | scipy.special.sph_harm | special.py | models/utils/basis.py |
 
-Nothing happens at import: :func:`install` puts them in force.
+The import of this module has no effect; :func:`install` installs the replacements.
 """
 
 from __future__ import annotations
@@ -29,38 +29,38 @@ SCATTER = [
     "segment_coo",
     "segment_csr",
 ]
-VERSION = "0+ocp.dc"  # no release of the real packages: anyone who looks can tell
+VERSION = "0+ocp.dc"  # distinguishable from all releases of the real packages
 
 
 def install() -> tuple[str, ...]:
-    """Put the stand-ins in force where the real thing is missing; a second call changes nothing.
+    """Install replacements for missing packages and functions; a second call has no effect.
 
-    A stand-in module carries ``ocp_dc_fallback = True``.
+    A replacement module has the attribute ``ocp_dc_fallback = True``.
 
     Returns:
-        The names whose stand-in is in force, now or from an earlier call.
+        The names that are replaced, by this or an earlier call.
     """
-    # First, and before sys.modules holds a stand-in: PyG looks once, at import, for the packages that it may use,
-    # and would take the stand-ins for the real ones.
+    # Import PyG before sys.modules holds a replacement: PyG searches for its optional packages once, at import, and
+    # would mistake the replacements for them.
     import torch_geometric.nn
     import torch_geometric.typing
 
-    in_force = []
+    replaced = []
     if _is_missing("torch_scatter"):
         utils = _module("torch_scatter.utils", scatter, ["broadcast"])
         _module("torch_scatter", scatter, SCATTER).utils = utils  # type: ignore[attr-defined]
-        in_force.append("torch_scatter")
+        replaced.append("torch_scatter")
     if _is_missing("torch_sparse"):
         _module("torch_sparse", sparse, ["SparseTensor", "SparseStorage"])
-        in_force.append("torch_sparse")
-    # The flag of PyG 2.8 and later, and that of the versions before it.
+        replaced.append("torch_sparse")
+    # The flag of PyG 2.8 and later, or that of older versions.
     found = torch_geometric.typing
     if not getattr(found, "WITH_RADIUS", getattr(found, "WITH_TORCH_CLUSTER", False)):
         _bind_radius_graph(torch_geometric.nn.radius_graph)
-        in_force.append("radius_graph")
+        replaced.append("radius_graph")
     if special.install_sph_harm():
-        in_force.append("scipy.special.sph_harm")
-    return tuple(in_force)
+        replaced.append("scipy.special.sph_harm")
+    return tuple(replaced)
 
 
 def _is_missing(name: str) -> bool:
@@ -68,11 +68,11 @@ def _is_missing(name: str) -> bool:
 
 
 def _module(name: str, source: ModuleType, members: list[str]) -> ModuleType:
-    """Return the stand-in module ``name``, made on the first call, with members of our module ``source``."""
+    """Return the replacement module ``name`` with members of ``source``; the first call creates it."""
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name, source.__doc__)
-    # importlib refuses modules without a spec; a search path makes it a package, so that submodules can be asked for.
+    # importlib refuses modules without a spec; a search path makes it a package, so that it can have submodules.
     module.__spec__ = ModuleSpec(name, loader=None, origin=source.__file__, is_package=True)
     module.__file__, module.__path__ = source.__file__, []
     module.__dict__.update({member: getattr(source, member) for member in members})
@@ -84,6 +84,6 @@ def _module(name: str, source: ModuleType, members: list[str]) -> ModuleType:
 def _bind_radius_graph(stock: object) -> None:
     """Replace ``stock`` where PyG (nn, nn.pool, nn.models.schnet and others) or fairchem has bound it by name."""
     for name, module in list(sys.modules.items()):
-        theirs = name.partition(".")[0] in ("torch_geometric", "fairchem") and isinstance(module, ModuleType)
-        if theirs and vars(module).get("radius_graph") is stock:
+        is_importer = name.partition(".")[0] in ("torch_geometric", "fairchem") and isinstance(module, ModuleType)
+        if is_importer and vars(module).get("radius_graph") is stock:
             module.radius_graph = radius.radius_graph  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Stand-in for torch_geometric.nn.radius_graph, which needs a compiled package (pyg-lib, or torch_cluster)."""
+"""Replacement for torch_geometric.nn.radius_graph, which needs a compiled package (pyg-lib, or torch_cluster)."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ def radius_graph(
     num_workers: int = 1,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Return the edges between all points of one graph that are at most ``r`` apart.
+    """Return the edges between points of the same graph that are at most ``r`` apart.
 
-    All pairs within each graph are looked at, so time and memory grow with the sum of the squared graph sizes: meant
-    for molecules and slabs, not for one system of 10,000 atoms. No gradient flows through it.
+    All pairs within each graph are computed, so that time and memory grow with the sum of the squared sizes of the
+    graphs. It suits molecules and slabs, but not a system of 10,000 atoms. The result has no gradient.
 
     Args:
         x: positions, shape [N, D] or [N], in the unit of ``r``.
         r: the cutoff; a pair at exactly this distance is an edge.
-        batch: int64 [N], ascending: the graph of each point. One graph where None; numbers may be left out.
-        loop: whether a point is its own neighbour.
-        max_num_neighbors: a point that has more keeps its nearest ones, of equal distances those of lowest index. A
-            loop counts as one of them (its distance is 0). None for no limit.
-        flow: ``source_to_target`` puts the point whose neighbours are sought into the second row of the result,
+        batch: the graph of each point, int64 [N], ascending; numbers may be skipped. None means a single graph.
+        loop: whether a point is its own neighbor.
+        max_num_neighbors: the largest number of neighbors, or None for no limit. The nearest are kept, and of equal
+            distances those of lowest index. A loop counts as a neighbor at distance 0.
+        flow: ``source_to_target`` puts the point whose neighbors are found into the second row of the result,
             ``target_to_source`` into the first.
-        num_workers: has no effect; the compiled versions take it.
-        batch_size: has no effect; the compiled versions take it.
+        num_workers: has no effect; it is an argument of the compiled versions.
+        batch_size: has no effect; it is an argument of the compiled versions.
 
     Returns:
-        int64 [2, E], sorted by the point whose neighbours are sought, then by neighbour.
+        int64 [2, E], sorted by the point whose neighbors are found, then by neighbor.
 
     Raises:
-        UserError: ``flow`` is unknown, ``r`` is negative, or ``batch`` is not ascending or not one number a point.
+        UserError: ``flow`` is unknown, ``r`` is negative, or ``batch`` is not ascending or does not
+            have one number per point.
     """
     if flow not in FLOWS:
         raise UserError(f"radius_graph: got flow={flow!r}, expected one of {', '.join(FLOWS)}")
@@ -63,32 +64,32 @@ def radius_graph(
 
 
 def _pairs(n: int, batch: Tensor | None, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return source and target, [P] each, of every pair of points of one graph, sorted by target, then source."""
+    """Return source and target, [P] each, of all pairs of points of the same graph, sorted by target, then source."""
     points = torch.arange(n, device=device)
     if batch is None:
         return points.repeat(n), points.repeat_interleave(n)
     if batch.shape != (n,) or (batch.diff() < 0).any():
         raise UserError(
-            f"radius_graph: got a batch of shape {tuple(batch.shape)}, expected {n} graph numbers, one a point, "
+            f"radius_graph: got a batch of shape {tuple(batch.shape)}, expected {n} graph numbers, one per point, "
             "in ascending order. Sort the points by graph, as Batch.from_data_list does."
         )
     size = torch.bincount(batch)  # [graphs]
     start = size.cumsum(0) - size  # [graphs]: the first point of each graph
-    count = size[batch]  # [N]: the pairs that each target has
+    count = size[batch]  # [N]: the number of pairs of each target
     target = points.repeat_interleave(count)
-    # A pair's number within its target, counted from the first point of the graph.
+    # The number of a pair within its target, plus the first point of the graph.
     offset = start[batch] - (count.cumsum(0) - count)  # [N]
     return torch.arange(len(target), device=device) + offset[target], target
 
 
 def _nearest(target: Tensor, squared: Tensor, n: int, limit: int) -> Tensor | slice:
-    """Return which edges stay when each target keeps its ``limit`` nearest; edges come sorted by target, source."""
+    """Return the edges that remain if each target keeps its ``limit`` nearest; edges are sorted by target, source."""
     degree = torch.bincount(target, minlength=n)  # [N]
     if not len(target) or int(degree.max()) <= limit:
         return slice(None)
-    # Stable sorts, the last key first: by distance, then by target; equal ones stay in the order of their source.
+    # Stable sorts, the last key first: by distance, then by target; ties keep the order of their source.
     order = torch.argsort(squared, stable=True)
     order = order[torch.argsort(target[order], stable=True)]
-    first = degree.cumsum(0) - degree  # [N]: where each target's edges begin
+    first = degree.cumsum(0) - degree  # [N]: the first edge of each target
     rank = torch.arange(len(order), device=order.device) - first[target[order]]
     return order[rank < limit].sort().values

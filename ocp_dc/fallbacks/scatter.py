@@ -1,10 +1,9 @@
-"""Stand-in for torch_scatter: reductions over segments in plain PyTorch.
+"""Replacement for torch_scatter: reductions over segments in plain PyTorch.
 
-Semantics are those of torch_scatter's documentation (https://pytorch-scatter.readthedocs.io), written against it and
-not from its code; with ``out=`` the mean is what torch_scatter computes, which its documentation does not say.
-Everything is differentiable twice. Sums are ``index_add`` to the last bit, so on the CPU they are deterministic. What
-fairchem 1.10 never uses (``reduce="mul"``, an ``indptr`` of several dimensions) is refused with a message rather than
-approximated.
+The semantics are those of torch_scatter's documentation (https://pytorch-scatter.readthedocs.io), from which this was
+written, and not from its code. The mean with ``out=`` is not documented; it is what torch_scatter computes. All
+functions are twice differentiable. Sums are bitwise those of ``index_add``, and therefore deterministic on the CPU.
+Features that fairchem 1.10 never uses (``reduce="mul"``, an ``indptr`` of several dimensions) raise an error.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ REDUCTIONS = ("sum", "add", "mean", "min", "max")
 
 
 def broadcast(src: Tensor, other: Tensor, dim: int) -> Tensor:
-    """Expand ``src`` to the shape of ``other``, a one-dimensional ``src`` lying along ``dim``.
+    """Expand ``src`` to the shape of ``other``; a one-dimensional ``src`` is placed along ``dim``.
 
     Args:
         src: a tensor of shape [other.shape[dim]], or the leading dimensions of ``other``, each of full size or 1.
-        other: the tensor whose shape is wanted.
-        dim: where a one-dimensional ``src`` goes.
+        other: the tensor with the required shape.
+        dim: the dimension of a one-dimensional ``src``.
 
     Returns:
         A view of ``src`` with the shape of ``other``.
@@ -48,13 +47,13 @@ def scatter(
     Args:
         src: values, shape [..., E, ...] with E at ``dim``.
         index: int64 segment numbers, shape [E] or broadcastable to ``src``, in any order.
-        dim: the dimension that is reduced.
-        out: the tensor that is changed in place and returned, or None for a new one. Its values take part: a sum is
-            added to them, a mean is that of the entries with these values added to their sum, and min and max take
-            them as one more entry. Segments without an entry keep them.
-        dim_size: the number of segments of a new tensor; ``index.max() + 1`` (0 for an empty index) where None.
+        dim: the dimension to reduce.
+        out: the tensor to change in place and return, or None for a new one. Its values are included: a sum is added
+            to them, a mean divides the sum that includes them by the number of entries, and min and max treat them as
+            one more entry. Segments without entries keep them.
+        dim_size: the number of segments of a new tensor; None is ``index.max() + 1``, or 0 for an empty index.
         reduce: sum (or add), mean, min or max. The mean of integers is rounded down. The gradient of min and max goes
-            to the first entry that attains the value. A NaN is a segment's min and max, and is never skipped.
+            to the first entry with this value. The min and max of a segment with a NaN are NaN.
 
     Returns:
         shape [..., dim_size, ...], dtype of ``src``; an empty segment holds 0, for every reduction.
@@ -85,18 +84,18 @@ def scatter_mean(
 def scatter_min(
     src: Tensor, index: Tensor, dim: int = -1, out: Tensor | None = None, dim_size: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return the minima of the segments and where they are; see :func:`scatter` and :func:`scatter_max`."""
+    """Return the minima of the segments and their positions; see :func:`scatter` and :func:`scatter_max`."""
     return _reduce(src, index, dim, out, dim_size, "min")
 
 
 def scatter_max(
     src: Tensor, index: Tensor, dim: int = -1, out: Tensor | None = None, dim_size: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return the maxima of the segments and where they are; see :func:`scatter`.
+    """Return the maxima of the segments and their positions; see :func:`scatter`.
 
     Returns:
-        the values, and the position of each along ``dim``, int64: the first entry that attains it, or
-        ``src.shape[dim]`` for a segment without one, and for one that keeps the value of ``out``.
+        the values, and the position of each along ``dim``, int64: the first entry with this value, or
+        ``src.shape[dim]`` for a segment without entries or one that keeps the value of ``out``.
     """
     return _reduce(src, index, dim, out, dim_size, "max")
 
@@ -108,7 +107,8 @@ def segment_coo(
 
     Args:
         src: values, shape [..., E, ...] with E at ``index.dim() - 1``.
-        index: int64 segment numbers, shape [..., E]. torch_scatter wants them sorted; here the order is free.
+        index: int64 segment numbers, shape [..., E]. torch_scatter requires them to be sorted; here any order is
+            valid.
         out: as in :func:`scatter`.
         dim_size: the number of segments of a new tensor.
         reduce: sum (or add), mean, min or max.
@@ -122,15 +122,15 @@ def segment_csr(src: Tensor, indptr: Tensor, out: Tensor | None = None, reduce: 
     Args:
         src: values, shape [E, ...].
         indptr: int64 boundaries, shape [S + 1], ascending: segment s is ``src[indptr[s]:indptr[s + 1]]``.
-        out: the tensor that the result is written into and that is returned, or None for a new one. Unlike those of
-            :func:`scatter`, its values play no part.
+        out: the tensor to overwrite with the result and return, or None for a new one. Unlike in :func:`scatter`, its
+            values are not included.
         reduce: sum (or add), mean, min or max.
 
     Returns:
         shape [S, ...].
 
     Raises:
-        UserError: ``indptr`` is no list of ascending boundaries within ``src``.
+        UserError: ``indptr`` is not a one-dimensional tensor of ascending boundaries within ``src``.
     """
     lengths = indptr.diff()
     if indptr.dim() != 1 or not len(indptr) or (lengths < 0).any() or indptr[0] < 0 or indptr[-1] > len(src):
@@ -150,7 +150,7 @@ def segment_csr(src: Tensor, indptr: Tensor, out: Tensor | None = None, reduce: 
 def _reduce(
     src: Tensor, index: Tensor, dim: int, out: Tensor | None, dim_size: int | None, reduce: str
 ) -> tuple[Tensor, Tensor]:
-    """Return the result of a reduction; of min and max also the positions of their entries, and otherwise the index."""
+    """Return the result of a reduction, and for min and max the positions of their entries, otherwise the index."""
     if reduce not in REDUCTIONS:
         raise unknown_name("reduce", reduce, REDUCTIONS)
     if not -src.dim() <= dim < src.dim():
@@ -160,7 +160,7 @@ def _reduce(
         dim_size = _size_of(out, src, dim)
     elif dim_size is None:
         dim_size = int(index.max()) + 1 if index.numel() else 0
-    # A one-dimensional index stays as it is: index_add on whole slices needs no expanded copy of it.
+    # Do not expand a one-dimensional index: index_add on whole slices needs no copy of it.
     if index.dim() != 1 or index.shape[0] != src.shape[dim]:
         index = broadcast(index, src, dim)
     if reduce in ("min", "max"):
@@ -169,13 +169,13 @@ def _reduce(
 
 
 def _size_of(out: Tensor, src: Tensor, dim: int) -> int:
-    """Return the number of segments of ``out``, which has the shape of ``src`` but for that."""
+    """Return the number of segments of ``out``, whose other dimensions must be those of ``src``."""
     if out.dim() != src.dim() or any(
         d != dim and a != b for d, (a, b) in enumerate(zip(out.shape, src.shape, strict=True))
     ):
         raise UserError(
             f"scatter: got out of shape {tuple(out.shape)}, expected the shape of src, {tuple(src.shape)}, "
-            f"but for the number of segments in dimension {dim}"
+            f"except for the number of segments in dimension {dim}"
         )
     return out.shape[dim]
 
@@ -200,9 +200,9 @@ def _extreme(src: Tensor, index: Tensor, dim: int, size: int, out: Tensor | None
     shape = (*src.shape[:dim], size, *src.shape[dim + 1 :])
     with torch.no_grad():
         value = src.new_zeros(shape).scatter_reduce_(dim, index, src, reduce, include_self=False)
-        attains = (src == value.gather(dim, index)) | (src != src)  # NaN equals nothing, itself included
+        attains = (src == value.gather(dim, index)) | (src != src)  # NaN is not equal to itself
         position = broadcast(torch.arange(length, device=src.device), src, dim)
-        # The first entry that attains the value; `length`, the zero appended below, for an empty segment.
+        # The first entry with the value; for an empty segment `length`, the position of the zero appended below.
         first = torch.full(shape, length, device=src.device)
         first.scatter_reduce_(dim, index, position.masked_fill(~attains, length), "amin")
     zero = src.new_zeros((*src.shape[:dim], 1, *src.shape[dim + 1 :]))

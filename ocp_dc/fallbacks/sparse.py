@@ -1,7 +1,7 @@
-"""Stand-in for torch_sparse.SparseTensor: what the triplet and quadruplet enumerations of fairchem 1.10 use of it.
+"""Replacement for the part of torch_sparse.SparseTensor that fairchem 1.10 uses to enumerate triplets and quadruplets.
 
-Entries are kept sorted by (row, column), and entries of the same place are all kept, in the order in which they came:
-periodic graphs have several edges between the same two atoms. Written against torch_sparse's documentation
+Entries are sorted by (row, column). Several entries in the same position are all kept, in their original order, as
+periodic graphs have several edges between the same two atoms. Written from torch_sparse's documentation
 (https://github.com/rusty1s/pytorch_sparse), not from its code.
 """
 
@@ -29,21 +29,21 @@ class SparseStorage:
         return self._col
 
     def value(self) -> Tensor | None:
-        """Return the value of each entry, [nnz, ...], or None where the matrix has none."""
+        """Return the value of each entry, [nnz, ...], or None for a matrix without values."""
         return self._value
 
 
 class SparseTensor:
-    """A sparse matrix in coordinates.
+    """A sparse matrix in coordinate format.
 
     Args:
         row: int64 [nnz], in any order.
         col: int64 [nnz].
-        value: [nnz, ...], or None for a matrix of places only.
-        sparse_sizes: (rows, columns); from the largest indices where None.
+        value: [nnz, ...], or None for a matrix without values.
+        sparse_sizes: (rows, columns); None derives them from the largest indices.
 
     Raises:
-        UserError: lengths differ, or an index lies outside ``sparse_sizes``.
+        UserError: lengths differ, or an index is outside ``sparse_sizes``.
     """
 
     storage: SparseStorage
@@ -72,26 +72,26 @@ class SparseTensor:
         """Select rows: row k of the result is row ``index[k]`` of this matrix.
 
         Args:
-            index: int64 [K], in any order, with repeats or not.
+            index: int64 [K], in any order; rows may be repeated.
 
         Raises:
-            UserError: ``index`` is no one-dimensional int64 tensor.
+            UserError: ``index`` is not a one-dimensional int64 tensor.
         """
         if not isinstance(index, Tensor) or index.dtype != torch.int64 or index.dim() != 1:
             raise UserError(f"SparseTensor: got index {index!r}, expected a one-dimensional int64 tensor of rows")
         row, col, value = self.coo()
         length = torch.bincount(row, minlength=self._sizes[0])  # [rows]
-        start = length.cumsum(0) - length  # [rows]: where each row's entries begin
+        start = length.cumsum(0) - length  # [rows]: the first entry of each row
         count = length[index]  # [K]
         new_row = torch.arange(len(index), device=row.device).repeat_interleave(count)  # [new nnz]
-        # An entry's number within its row, then its place among the old entries.
+        # The number of an entry within its row, then its position among the old entries.
         inner = torch.arange(len(new_row), device=row.device) - (count.cumsum(0) - count)[new_row]
         entry = start[index][new_row] + inner
         storage = SparseStorage(new_row, col[entry], None if value is None else value[entry])
         return self._from_sorted(storage, (len(index), self._sizes[1]))
 
     def coo(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return row, column and value of the entries, sorted by (row, column)."""
+        """Return the row, column and value of the entries, sorted by (row, column)."""
         return self.storage.row(), self.storage.col(), self.storage.value()
 
     def sparse_sizes(self) -> tuple[int, int]:
@@ -99,7 +99,7 @@ class SparseTensor:
         return self._sizes
 
     def set_value(self, value: Tensor | None, layout: str | None = None) -> SparseTensor:
-        """Return this matrix with other values, [nnz, ...] in the order of :meth:`coo`, or with none.
+        """Return this matrix with other values, [nnz, ...] in the order of :meth:`coo`, or without values.
 
         Raises:
             UserError: the number of values is wrong, or ``layout`` is neither None nor ``"coo"``.
@@ -112,12 +112,12 @@ class SparseTensor:
         return self._from_sorted(SparseStorage(row, col, value), self._sizes)
 
     def set_value_(self, value: Tensor | None, layout: str | None = None) -> SparseTensor:
-        """Do :meth:`set_value` in place and return self."""
+        """Set the values in place, as :meth:`set_value` does, and return self."""
         self.storage = self.set_value(value, layout).storage
         return self
 
     def sum(self, dim: int) -> Tensor:
-        """Return the sum of each row, [rows, ...]; without values the number of entries of each row, int64 [rows].
+        """Return the sum of each row, [rows, ...], or without values its number of entries, int64 [rows].
 
         Raises:
             UserError: ``dim`` is not 1.

@@ -1,4 +1,4 @@
-"""scipy.special.sph_harm for scipy 1.17 and later, which dropped it: fairchem's models/utils/basis.py imports it."""
+"""Replacement for scipy.special.sph_harm, which fairchem's models/utils/basis.py imports and scipy 1.17 removed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import scipy.special
 def sph_harm(m: Any, n: Any, theta: Any, phi: Any) -> Any:
     """Return the spherical harmonic Y of order ``m`` and degree ``n``, complex, of the arguments' broadcast shape.
 
-    The arguments are those of the dropped function, whose order and names of angles differ from its successor's
-    ``sph_harm_y(n, m, polar, azimuth)``
+    The arguments are those of the removed function. The order and the names of its angles differ from those of its
+    successor ``sph_harm_y(n, m, polar, azimuth)``
     (https://docs.scipy.org/doc/scipy-1.16.0/reference/generated/scipy.special.sph_harm.html).
 
     Args:
@@ -24,7 +24,7 @@ def sph_harm(m: Any, n: Any, theta: Any, phi: Any) -> Any:
 
 
 def install_sph_harm() -> bool:
-    """Put :func:`sph_harm` into ``scipy.special`` where that has none. Return whether ours stands there now."""
+    """Add :func:`sph_harm` to ``scipy.special`` if it is missing there; return whether this function is in use."""
     if not hasattr(scipy.special, "sph_harm"):
         scipy.special.sph_harm = sph_harm
     return scipy.special.sph_harm is sph_harm

@@ -23,7 +23,7 @@ def add_pinn(commands: argparse._SubParsersAction, add_command: Callable[..., Ca
     add("--out", type=Path, required=True, metavar="DIR", help="its folder; an unfinished training run there goes on")
     add("--budget", default="full", metavar="B", help="full, or smoke: seconds, to see that everything runs")
     add("--seed", type=int, metavar="S", help="seed in the place of the config's")
-    add("--cpu", action="store_true", help="stay on the CPU where there is a GPU")
+    add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
     add = add_command(actions, "data", _data, "generate data for a task, in the layout of PDEBench's file")
     add("task", help="advection, compressible_flow, diffusion_sorption, diffusion_reaction or shallow_water")
     add("out", type=Path, help="the file, such as data/advection.hdf5, or a folder, where it gets PDEBench's name")

@@ -1,1 +1,1 @@
-"""One module a patch: its docstring says why, and ``edit`` changes the source."""
+"""One module per patch: its docstring gives the reason, and ``edit`` changes the source."""

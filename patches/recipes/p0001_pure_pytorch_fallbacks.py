@@ -1,18 +1,18 @@
-"""Fall back to pure PyTorch where torch_scatter, torch_sparse or PyG's radius_graph is not there.
+"""Fall back to pure PyTorch if torch_scatter, torch_sparse or PyG's radius_graph is not installed.
 
-torch_scatter and torch_sparse are published as source only, and fairchem imports torch_scatter at import time and
-every model in setup_imports: without a compiler for both, no model starts, not even SchNet, which needs neither. PyG's
-radius_graph needs a compiled package too. fairchem.core.common.graph_ops gives each of them: the compiled one where it
-is installed, else one in plain PyTorch with the same results, differentiable twice.
+torch_scatter and torch_sparse are published as source only. fairchem imports torch_scatter at import time, and every
+model in setup_imports: if they cannot be compiled, no model starts, not even SchNet, which needs neither. PyG's
+radius_graph needs a compiled package, too. fairchem.core.common.graph_ops provides each of them: the compiled version
+if it is installed, otherwise a version in plain PyTorch with the same results, which is twice differentiable.
 
-PyG's SchNet builds its graph itself without PBC; it takes the function as an argument, and gets the one above.
+Without PBC, PyG's SchNet builds its graph itself. The function for this is an argument, and is now the one above.
 """
 
 from __future__ import annotations
 
 import re
 
-import ours
+import plugin_source
 from tree import Tree
 
 PACKAGE = "common/graph_ops"
@@ -20,8 +20,8 @@ MODULE = "fairchem.core.common.graph_ops"
 IMPORT = re.compile(r"^from torch_(?:scatter|sparse)(?:\.utils)? import (.+)\n", re.MULTILINE)
 
 INIT = '''"""
-Reductions over segments, sparse matrices and radius graphs: the compiled packages where
-they are installed, and pure PyTorch elsewhere.
+Reductions over segments, sparse matrices and radius graphs, from the compiled packages if
+they are installed, and otherwise in pure PyTorch.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ try:
 except ModuleNotFoundError:
     from ._sparse import SparseTensor
 
-# the flag of PyG 2.8 and later, and that of the versions before it
+# the flag of PyG 2.8 and later, or that of older versions
 if getattr(
     torch_geometric.typing,
     "WITH_RADIUS",
@@ -62,7 +62,7 @@ __all__ = [
 INTERACTION_GRAPH = '''def interaction_graph(
     pos: torch.Tensor, batch: torch.Tensor, cutoff: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Edges between the atoms of a molecule and their lengths, as PyG's SchNet takes them."""
+    """Return the edges of a molecule and their lengths, in the form that PyG's SchNet expects"""
     edge_index = radius_graph(pos, r=cutoff, batch=batch, max_num_neighbors=32)
     row, col = edge_index
     return edge_index, (pos[row] - pos[col]).norm(dim=-1)
@@ -72,10 +72,10 @@ INTERACTION_GRAPH = '''def interaction_graph(
 
 
 def edit(tree: Tree) -> None:
-    """Add the module and import from it everywhere."""
+    """Add the module, and import from it everywhere."""
     tree.write(f"{PACKAGE}/__init__.py", INIT)
     for name in ("scatter", "sparse", "radius"):
-        source = ours.text(f"fallbacks/{name}.py")
+        source = plugin_source.text(f"fallbacks/{name}.py")
         tree.write(
             f"{PACKAGE}/_{name}.py",
             source.replace("ocp_dc.fallbacks.scatter", f"{MODULE}._scatter"),
@@ -90,12 +90,12 @@ def edit(tree: Tree) -> None:
 
 
 def redirect(source: str) -> str:
-    """Return a module that takes from ours what it takes from the compiled packages, with its imports in order."""
+    """Return a module that imports from graph_ops instead of the compiled packages, with sorted imports."""
     names = [name.strip() for found in IMPORT.findall(source) for name in found.split(",")]
-    # classes before functions, as isort has them
+    # classes before functions, as isort sorts them
     line = f"from {MODULE} import {', '.join(sorted(names, key=lambda name: (name.islower(), name)))}\n"
     place = next((m for m in re.finditer(r"^from (fairchem\.\S+)", source, re.MULTILINE) if m[1] > MODULE), None)
-    if place is None:  # fairchem's imports make a group of their own, after the third parties'
+    if place is None:  # fairchem's imports are a separate group after those of third parties
         last = list(IMPORT.finditer(source))[-1]
         source = f"{source[: last.end()]}\n{line}{source[last.end() :]}"
     else:

@@ -1,8 +1,8 @@
-"""Look data set transforms up in the registry, or by dotted path, instead of evaluating their names.
+"""Look up data set transforms in the registry or by dotted path, instead of evaluating their names.
 
-A transform's name in a config is passed to eval in the namespace of modules/transforms.py. Another package can add a
-transform only by putting it into that namespace, and a config can run any expression. Now a transform is registered as
-models and trainers are, or named by its dotted path. Functions that stand in that module are found as before.
+The name of a transform in a config is passed to eval in the namespace of modules/transforms.py. Another package can add
+a transform only by adding it to this namespace, and a config can run any expression. With this patch, transforms are
+registered like models and trainers, or given by a dotted path. Functions in modules/transforms.py are found as before.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ GET = """    @classmethod
 LOOK_UP = '''
 
 def get_transform(name: str) -> Callable:
-    """Find a transform by its name in this module or the registry, or by its dotted path"""
+    """Return a transform by its name in this module or the registry, or by its dotted path"""
     transform = globals().get(name)
     return transform if callable(transform) else registry.get_transform(name)
 '''
 
 
 def edit(tree: Tree) -> None:
-    """Give the registry transforms, and look them up there."""
+    """Add transforms to the registry, and look them up there."""
     registry, transforms = "common/registry.py", "modules/transforms.py"
     tree.replace(
         registry,

@@ -1,12 +1,12 @@
-"""DimeNet++: an option to differentiate through the angles, and an explicit dimension of the cross product.
+"""Add an option to DimeNet++ to differentiate through the angles, and set the dimension of the cross product.
 
-The positions are detached before the angles are computed, so that the forces are not the gradient of the energy: they
-miss how the energy changes with the angles. exact_angle_gradients=True keeps the gradient; the default is as before,
-since published models were trained so. Where three atoms are in line, the length of the cross product has no derivative
-(autograd's second one is not a number), though the energy has: with exact gradients the square of 1e-4 Å^2 is added
-under the root, which changes an angle of 0.01 by 1e-7.
+DimeNet++ detaches the positions before it computes the angles. Its forces therefore lack the contribution of the angles
+and are not the gradient of the energy. exact_angle_gradients=True keeps the gradient. The default does not, as
+published models were trained without it. If three atoms are collinear, the length of the cross product is not
+differentiable (autograd's second derivative is NaN), although the energy is. With exact gradients, the square of
+1e-4 Å^2 is added under the root, which changes an angle of 0.01 rad by 1e-7 rad.
 
-torch.cross without a dimension takes the first one of size 3: with exactly three triplets that is the wrong one.
+torch.cross without a dimension uses the first dimension of size 3, which is wrong if there are exactly three triplets.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CALL = """        angle = self.angles(pos, graph, idx_i, idx_j, idx_k, idx_kj, i
 """
 
 METHOD = '''    def angles(self, pos, graph, idx_i, idx_j, idx_k, idx_kj, idx_ji):
-        """The angle between the edges of each triplet k->j->i, shape (num_triplets,)"""
+        """Return the angle between the edges of each triplet k->j->i, shape (num_triplets,)"""
         if not self.exact_angle_gradients:
             pos = pos.detach()
         pos_ji = pos[idx_j] - pos[idx_i]
@@ -50,7 +50,7 @@ METHOD = '''    def angles(self, pos, graph, idx_i, idx_j, idx_k, idx_kj, idx_ji
         a = (pos_ji * pos_kj).sum(dim=-1)
         cross = torch.cross(pos_ji, pos_kj, dim=-1)
         if self.exact_angle_gradients:
-            # the norm has no derivative at 0, where three atoms are in line
+            # the norm is not differentiable at 0, where three atoms are collinear
             b = (cross.square().sum(dim=-1) + COLLINEAR**2).sqrt()
         else:
             b = cross.norm(dim=-1)
@@ -58,7 +58,7 @@ METHOD = '''    def angles(self, pos, graph, idx_i, idx_j, idx_k, idx_kj, idx_ji
 
 '''
 
-CONSTANT = """# added to the area that two edges span, where the angle is differentiated (squared Angstrom)
+CONSTANT = """# regularizes the area spanned by two edges if the angle is differentiated (squared Angstrom)
 COLLINEAR = 1e-4
 
 
@@ -66,7 +66,7 @@ COLLINEAR = 1e-4
 
 
 def edit(tree: Tree) -> None:
-    """Give both forwards one method for the angles."""
+    """Compute the angles of both forward methods in one new method."""
     head = "class InteractionPPBlock(nn.Module):\n"
     tree.replace(PATH, head, CONSTANT + head)
     tree.replace(PATH, STOCK, CALL, times=2)

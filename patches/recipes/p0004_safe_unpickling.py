@@ -1,11 +1,12 @@
 """Read checkpoints with weights_only, and metadata and linear references without pickles.
 
-Up to torch 2.5 torch.load runs whatever code a file holds, and np.load does with allow_pickle=True. Checkpoints, scale
-files, normalizers, element references and data sets are downloaded: reading one should not run its author's code. All
-of them hold tensors, numbers and plain containers, which need no more than weights_only. From torch 2.6 on that is the
-default; said here, it holds for every version.
+Up to torch 2.5, torch.load runs any code that a file contains, and so does np.load with allow_pickle=True. Checkpoints,
+scale files, normalizers, element references and data sets are often downloaded, and reading them should not run code of
+their authors. All of them hold tensors, numbers and plain containers, which weights_only can read. Since torch 2.6 it
+is the default; an explicit argument makes it apply to all versions.
 
-Not changed: normalizers and references that a config gives as one file of whole modules, which weights_only refuses.
+Normalizers and references that a config gives as one file of pickled modules are not changed, as weights_only refuses
+them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LOADS = {
 
 
 def edit(tree: Tree) -> None:
-    """Say weights_only at every torch.load of a user's file, and drop allow_pickle."""
+    """Pass weights_only to each torch.load of a user's file, and remove allow_pickle."""
     for path, call in LOADS.items():
         tree.replace(path, call, _weights_only(call, tree.text(path)))
     dataset = "datasets/base_dataset.py"
@@ -43,7 +44,7 @@ def edit(tree: Tree) -> None:
 
 
 def _weights_only(call: str, text: str) -> str:
-    """Return the call with one more argument, on lines of its own where one line of 88 characters does not hold it."""
+    """Return the call with one more argument, split over several lines if one would exceed 88 characters."""
     line = next(line for line in text.splitlines() if call in line)
     longer = call[:-1] + ", weights_only=True)"
     if len(line) - len(call) + len(longer) <= 88:

@@ -1,14 +1,14 @@
-"""Save the checkpoint after the validation and the scheduler's step, with the states of the random numbers.
+"""Save the checkpoint after the validation and the step of the scheduler, with the states of the random generators.
 
-A checkpoint is saved before the validation and before scheduler.step(): a resumed run is one step of the schedule
-behind, and its best metric is the one before. It holds no random states either, so that dropout and whatever else
-draws goes on differently. Now a resumed run ends where the uninterrupted one ends. A checkpoint without random states
-loads as before, and so does one from another number of ranks.
+fairchem saves a checkpoint before the validation and before scheduler.step(). A resumed run is therefore one step of
+the schedule late, and has the previous best metric. The checkpoint has no random states either, so that dropout and
+other random numbers differ after a resume. With this patch, a resumed run gives the same result as an uninterrupted
+one. A checkpoint without random states, or from another number of ranks, is loaded as before.
 """
 
 from __future__ import annotations
 
-import ours
+import plugin_source
 from tree import Tree
 
 MODULE = '''"""
@@ -39,7 +39,7 @@ SAVE = """                if checkpoint_every != -1 and self.step % checkpoint_e
 
 """
 
-SAVE_LATER = """                # after the validation and the schedule: a resumed run starts with both
+SAVE_LATER = """                # after the validation and the schedule, whose results a resumed run needs
                 if checkpoint_every != -1 and self.step % checkpoint_every == 0:
                     self.save_training_state()
 
@@ -52,7 +52,7 @@ METHODS = '''    def save_training_state(self) -> None:
         self.random_states = None
 
     def restore_random_state(self) -> None:
-        """Take up the random states of the checkpoint that was loaded, once"""
+        """Restore the random states of the loaded checkpoint, once"""
         states, self.random_states = self.random_states, None
         if states is not None and len(states) == distutils.get_world_size():
             set_random_states(states[distutils.get_rank()])
@@ -61,9 +61,9 @@ METHODS = '''    def save_training_state(self) -> None:
 
 
 def edit(tree: Tree) -> None:
-    """Move the saving, and keep the random states."""
+    """Save the checkpoint later, and with the random states."""
     names = ("get_random_states", "set_random_states")
-    sources = {name: ours.function("training/random_states.py", name) for name in names}
+    sources = {name: plugin_source.function("training/random_states.py", name) for name in names}
     tree.write("common/random_state.py", MODULE.format(**sources))
     _loop(tree, "trainers/ocp_trainer.py")
     _state(tree, "trainers/base_trainer.py")
@@ -86,8 +86,8 @@ def _loop(tree: Tree, path: str) -> None:
         iterator,
         "            if skip_steps == 0:\n                self.restore_random_state()\n"
         f"{iterator}"
-        "            # making the iterator draws a random number; a run that was stopped within\n"
-        "            # the epoch had drawn it before its checkpoint\n"
+        "            # creating the iterator draws a random number; a run that stopped within the\n"
+        "            # epoch drew it before its checkpoint\n"
         "            self.restore_random_state()\n",
     )
 

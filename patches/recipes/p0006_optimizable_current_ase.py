@@ -1,24 +1,24 @@
-"""OptimizableBatch: the coordinate interface of ase 3.23 and later.
+"""Add the coordinate interface of ase 3.23 and later to OptimizableBatch.
 
-ase asks an optimizable for its coordinates, gradient and value as flat arrays, through abstract methods that
-OptimizableBatch does not have: it cannot be made with a current ase, and every relaxation fails. converged gets the
-gradient as a flat array, too.
+ase gets the coordinates, the gradient and the value of an optimizable as flat arrays, through abstract methods that
+OptimizableBatch lacks. With current versions of ase it cannot be instantiated, and all relaxations fail. The method
+converged also receives the gradient as a flat array.
 """
 
 from __future__ import annotations
 
 import textwrap
 
-import ours
+import plugin_source
 from tree import Tree
 
 PATH = "common/relaxation/optimizable.py"
 
 
 def edit(tree: Tree) -> None:
-    """Add the methods that the plugin sets at run time."""
+    """Add the methods that the plugin adds at run time."""
     methods = textwrap.indent(
-        ours.methods("fairchem1/host_patches/relaxation_repairs.py", "relaxation_interface"), "    "
+        plugin_source.methods("fairchem1/host_patches/relaxation_repairs.py", "relaxation_interface"), "    "
     )
     iterimages = "    def iterimages(self) -> Batch:\n"
     tree.replace(PATH, iterimages, f"{methods}\n{iterimages}")

@@ -1,15 +1,15 @@
 """Name run directories to the millisecond.
 
-The time goes to the other ranks as a float32, whose resolution at the present date is 128 s: two runs that start
-within two minutes and have one identifier, or none, share their directories, and the second overwrites the first. Now
-it goes as an integer number of milliseconds.
+The start time is sent to the other ranks as a float32, whose resolution at present dates is 128 s. Two runs that start
+within two minutes and have the same identifier, or none, share their directories, and the second overwrites the first.
+With this patch, the time is sent as an integer number of milliseconds.
 """
 
 from __future__ import annotations
 
 import textwrap
 
-import ours
+import plugin_source
 from tree import Tree
 
 PATH = "trainers/base_trainer.py"
@@ -28,7 +28,7 @@ STOCK = """        now = datetime.datetime.now().timestamp()
 
 
 def edit(tree: Tree) -> None:
-    """Put the plugin's function in the place of the stock one."""
-    body = ours.body("fairchem1/train/loop.py", "timestamp")
+    """Replace the body of the stock method by that of the plugin's function."""
+    body = plugin_source.body("fairchem1/train/loop.py", "timestamp")
     tree.replace(PATH, STOCK, textwrap.indent(body, " " * 8) + "\n")
     tree.replace(PATH, "import sys\nfrom abc", "import sys\nimport time\nfrom abc")

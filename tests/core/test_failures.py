@@ -187,8 +187,8 @@ def test_tensorboards_thread_leaves_its_error_to_the_main_one(capsys):
 
     error = OSError(errno.ENOSPC, "No space left on device")
     for thread, lines in ((Writer(), 0), (threading.Thread(), 2)):
-        failures._of_thread(threading.ExceptHookArgs((OSError, error, None, thread)))
+        failures._print_thread_error(threading.ExceptHookArgs((OSError, error, None, thread)))
         assert len(capsys.readouterr().err.splitlines()) == lines
     before = threading.excepthook
-    assert exit_status(lambda: int(threading.excepthook is not failures._of_thread), []) == 0
+    assert exit_status(lambda: int(threading.excepthook is not failures._print_thread_error), []) == 0
     assert threading.excepthook is before

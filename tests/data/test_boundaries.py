@@ -12,7 +12,7 @@ from ase.build import bulk, fcc111, graphene, molecule
 from numpy.typing import NDArray
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.data.boundaries import complete_cell, image_distance, make_whole, place, with_vacuum
+from ocp_dc.data.boundaries import complete_cell, image_distance, make_whole, stored_positions, with_vacuum
 from ocp_dc.data.oc20_lmdb.lmdb_io import to_data
 from ocp_dc.data.readers.ase_files import atoms_frame
 
@@ -49,7 +49,7 @@ def test_a_torn_molecule_is_put_together(box: str, pbc: NDArray) -> None:
         assert whole.longest_edge == pytest.approx(1.512, abs=1e-3)  # the bond between the carbons
         if box == "flat":
             continue  # no molecule fits into it
-        placed = place(positions, cell, pbc)
+        placed = stored_positions(positions, cell, pbc)
         np.testing.assert_allclose(distances(placed), atoms.get_all_distances(), rtol=0, atol=1e-9)
         fractional = (placed @ np.linalg.inv(cell))[:, pbc]
         assert fractional.min() >= 0
@@ -79,22 +79,24 @@ def test_what_goes_on_through_the_boundary_is_no_molecule(atoms: Atoms) -> None:
     assert not make_whole(atoms.positions, atoms.cell.array, atoms.pbc).is_molecule
     wrapped = atoms.copy()
     wrapped.wrap(eps=0)
-    np.testing.assert_allclose(place(atoms.positions, atoms.cell.array, atoms.pbc), wrapped.positions, rtol=0, atol=0)
+    np.testing.assert_allclose(
+        stored_positions(atoms.positions, atoms.cell.array, atoms.pbc), wrapped.positions, rtol=0, atol=0
+    )
 
 
 def test_a_molecule_too_large_for_its_cell_is_folded() -> None:
     chain = Atoms("C10", [[1.34 * i, 0.67 * i, 0] for i in range(10)], cell=[10.0, 20.0, 20.0], pbc=True)
     assert make_whole(chain.positions, chain.cell.array, chain.pbc).is_molecule
-    placed = place(chain.positions, chain.cell.array, chain.pbc)
+    placed = stored_positions(chain.positions, chain.cell.array, chain.pbc)
     assert placed[:, 0].max() < 10
     assert placed[:, 0].min() >= 0
 
 
 def test_nothing_is_folded_where_nothing_is_periodic() -> None:
     positions = molecule("CH3CH2OH").positions - 40.0
-    np.testing.assert_array_equal(place(positions, BOXES["cubic"], PBC[0]), positions)
+    np.testing.assert_array_equal(stored_positions(positions, BOXES["cubic"], PBC[0]), positions)
     np.testing.assert_array_equal(
-        place(positions + np.array([55, 55, 0]), BOXES["cubic"], PBC[6])[:, 2], positions[:, 2]
+        stored_positions(positions + np.array([55, 55, 0]), BOXES["cubic"], PBC[6])[:, 2], positions[:, 2]
     )
 
 

@@ -1,1 +1,1 @@
-"""The LMDBs of fairchem 1.x, written whole and read as untrusted data."""
+"""LMDBs of fairchem 1.x: a writer, and readers that treat the records as untrusted data."""

@@ -1,4 +1,4 @@
-"""Checking an LMDB before anything trains on it: clear errors instead of a crash hours later."""
+"""Check of an LMDB before a training run: a clear error at the start instead of a crash hours later."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ocp_dc.core.errors import UserError, nearest
 from ocp_dc.data.oc20_lmdb.record_checksum import check_seal
 from ocp_dc.data.oc20_lmdb.safe_pickle import loads, loads_plain
 
-# What every model and collater reads. Labels may be absent, where a model only predicts.
+# Read by every model and collater. Labels may be missing, as predictions do not need them.
 REQUIRED_KEYS = ("pos", "atomic_numbers", "natoms")
 
 
 def check_lmdb(path: Path | str) -> int:
-    """Check a data set in the OC20 layout and return its number of records.
+    """Check a data set in the layout of OC20, and return its number of records.
 
     Args:
         path: one LMDB file, or a folder of ``*.lmdb`` files.
 
     Raises:
-        UserError: it is missing, empty, cut short, no LMDB, or its first or last record cannot be read or lacks one of
-            ``REQUIRED_KEYS``. The message names the file.
-        UnsafeDataError: a record names something that could run code.
+        UserError: a file is missing, empty, cut short or not an LMDB, or its first or last record cannot be read or
+            lacks one of ``REQUIRED_KEYS``. The message names the file.
+        UnsafeDataError: a record names an object that could run code.
     """
     path = Path(path)
     if path.is_dir():
@@ -44,14 +44,14 @@ def _check_file(path: Path) -> int:
     if size == 0:
         raise UserError(f"{path}: the file is empty (0 bytes); expected an LMDB. Was it copied completely?")
     try:
-        # The reader that fairchem's LmdbDataset opens.
+        # With the options of fairchem's LmdbDataset.
         env = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=True, max_readers=1)
     except lmdb.Error as error:
         raise UserError(
-            f"{path}: cannot be opened as an LMDB ({error}); expected what `ocp-dc prepare` writes"
+            f"{path}: cannot be opened as an LMDB ({error}); expected a file that `ocp-dc prepare` wrote"
         ) from error
     with env:
-        # Before any record is read: a read past the end of the memory map kills the process.
+        # Check before reading any record: a read past the end of the memory map kills the process.
         expected = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
         if size < expected:
             raise UserError(

@@ -1,4 +1,4 @@
-"""Reading the records of an LMDB file in whatever process asks, and saying which record it was."""
+"""Reader of an LMDB file that is safe across forks, and whose records know their file and number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _inherited: list[lmdb.Environment] = []
 
 
 def keep_inherited(environment: lmdb.Environment | None) -> None:
-    """Keep an environment that the parent process opened: freeing it in the child is a use after the fork, too."""
+    """Keep a reference to an environment that the parent process opened, as the child must not free it either."""
     if environment is not None:
         _inherited.append(environment)
 
@@ -24,8 +24,8 @@ class Record(bytes):
     """The bytes of a record, copied out of the memory map.
 
     Attributes:
-        where: its file and number, for messages.
-        number: its number among all records of the data set.
+        where: the file and number of the record, for messages.
+        number: the number of the record among all records of the data set.
     """
 
     where: str
@@ -35,15 +35,15 @@ class Record(bytes):
 class LmdbReader:
     """A read-only LMDB file, opened at the first use in each process.
 
-    An environment must not be used after a fork: lmdb 1.7 and 1.8 then read memory that was freed, and return other
-    records or overwrite buffers of the process. So a reader notices that it is in another process than the one that
-    opened its environment, and opens its own. It is pickled as its path, for processes that are spawned.
+    An environment must not be used after a fork: lmdb 1.7 and 1.8 then read freed memory, and return wrong records or
+    overwrite buffers of the process. A reader therefore compares the current process with the one that opened its
+    environment, and opens a new environment if they differ. It is pickled as its path, for spawned processes.
 
-    It has the methods of ``lmdb.Environment`` and ``lmdb.Transaction`` that fairchem's data sets call.
+    It has those methods of ``lmdb.Environment`` and ``lmdb.Transaction`` that fairchem's data sets call.
 
     Args:
         path: the file.
-        first: the number that its record 0 has among the records of a data set of several files.
+        first: the number of its record 0 among all records of a data set of several files.
     """
 
     def __init__(self, path: Path | str, first: int = 0) -> None:
@@ -60,7 +60,7 @@ class LmdbReader:
         """The environment of this process.
 
         Raises:
-            UserError: the file is missing or no LMDB.
+            UserError: the file is missing or not an LMDB.
         """
         if self._environment is not None and self._process != os.getpid():
             keep_inherited(self._environment)
@@ -82,15 +82,15 @@ class LmdbReader:
         return self._environment
 
     def begin(self) -> LmdbReader:
-        """Return what reads keys: the reader itself, with a transaction for each."""
+        """Return the reader itself, which opens a transaction for each key."""
         return self
 
     def get(self, key: bytes) -> bytes | None:
-        """Return what is stored under a key, or None.
+        """Return the bytes stored under a key, or None.
 
         Raises:
-            UserError: a record, whose key is its number, is missing, cannot be read, or does not fit its checksum where
-                the file has one.
+            UserError: a record (its key is a number) is missing, cannot be read, or does not match its checksum, if it
+                has one.
         """
         where = f"{self.path}: record {key.decode('ascii', 'replace')}"
         try:
@@ -109,11 +109,11 @@ class LmdbReader:
         return record
 
     def stat(self) -> dict[str, int]:
-        """Return what ``lmdb.Environment.stat`` does."""
+        """Return the result of ``lmdb.Environment.stat``."""
         return self.environment.stat()
 
     def close(self) -> None:
-        """Close the environment if this process opened it; it is opened again when it is needed."""
+        """Close the environment if this process opened it; the next access opens it again."""
         if self._environment is not None and self._process == os.getpid():
             self._environment.close()
             self._environment = None

@@ -1,4 +1,4 @@
-"""The opcodes of a pickle that push a number, a text or bytes."""
+"""Opcodes of a pickle that push a number, text or bytes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def number(code: str) -> Step:
     unpack, size = struct.Struct(code).unpack_from, struct.calcsize(code)
 
     def step(machine: Machine) -> None:
-        machine.stack.append(unpack(machine.data, machine.at)[0])  # raises past the end
+        machine.stack.append(unpack(machine.data, machine.at)[0])  # raises an error past the end
         machine.at += size
 
     return step
 
 
-def _counted(code: str, decode: Callable[[bytes], Any]) -> Step:
-    """Return the step that pushes as many bytes as a number before them says."""
+def _length_prefixed(code: str, decode: Callable[[bytes], Any]) -> Step:
+    """Return the step that pushes bytes whose length is stored before them."""
     unpack, size = struct.Struct(code).unpack_from, struct.calcsize(code)
 
     def step(machine: Machine) -> None:
@@ -37,7 +37,7 @@ def _counted(code: str, decode: Callable[[bytes], Any]) -> Step:
 
 
 def line(decode: Callable[[bytes], Any]) -> Step:
-    """Return the step that pushes what stands on the rest of the line."""
+    """Return the step that pushes the rest of the line, decoded."""
 
     def step(machine: Machine) -> None:
         machine.stack.append(decode(machine.line()))
@@ -46,7 +46,7 @@ def line(decode: Callable[[bytes], Any]) -> Step:
 
 
 def text(data: bytes) -> str:
-    """Return text as pickles hold it; half of a surrogate pair is kept."""
+    """Return text in the encoding of pickles; a lone surrogate is kept."""
     return data.decode("utf-8", "surrogatepass")
 
 
@@ -56,36 +56,36 @@ def _quoted(line: bytes) -> str:
     return codecs.escape_decode(line[1:-1])[0].decode("ascii")
 
 
-def whole(line: bytes) -> int:
-    """Return a whole number from its decimal digits."""
-    if len(line) > 1000:  # reading decimal digits takes time as their square
+def integer(line: bytes) -> int:
+    """Return the integer with these decimal digits."""
+    if len(line) > 1000:  # the time of the conversion grows with their square
         raise ValueError("a number of more than 1000 digits")
     return int(line.rstrip(b"L"))
 
 
-def _whole_or_flag(line: bytes) -> int | bool:
-    return {b"00": False, b"01": True}[line] if line in (b"00", b"01") else whole(line)
+def _integer_or_flag(line: bytes) -> int | bool:
+    return {b"00": False, b"01": True}[line] if line in (b"00", b"01") else integer(line)
 
 
 LITERALS: Mapping[bytes, Step] = {
-    pickle.INT: line(_whole_or_flag),
-    pickle.LONG: line(whole),
+    pickle.INT: line(_integer_or_flag),
+    pickle.LONG: line(integer),
     pickle.BININT: number("<i"),
     pickle.BININT1: number("<B"),
     pickle.BININT2: number("<H"),
-    pickle.LONG1: _counted("<B", pickle.decode_long),
-    pickle.LONG4: _counted("<i", pickle.decode_long),
+    pickle.LONG1: _length_prefixed("<B", pickle.decode_long),
+    pickle.LONG4: _length_prefixed("<i", pickle.decode_long),
     pickle.FLOAT: line(float),
     pickle.BINFLOAT: number(">d"),
     pickle.STRING: line(_quoted),
-    pickle.BINSTRING: _counted("<i", lambda data: data.decode("ascii")),
-    pickle.SHORT_BINSTRING: _counted("<B", lambda data: data.decode("ascii")),
+    pickle.BINSTRING: _length_prefixed("<i", lambda data: data.decode("ascii")),
+    pickle.SHORT_BINSTRING: _length_prefixed("<B", lambda data: data.decode("ascii")),
     pickle.UNICODE: line(lambda data: str(data, "raw-unicode-escape")),
-    pickle.BINUNICODE: _counted("<I", text),
-    pickle.SHORT_BINUNICODE: _counted("<B", text),
-    pickle.BINUNICODE8: _counted("<Q", text),
-    pickle.BINBYTES: _counted("<I", bytes),
-    pickle.SHORT_BINBYTES: _counted("<B", bytes),
-    pickle.BINBYTES8: _counted("<Q", bytes),
-    pickle.BYTEARRAY8: _counted("<Q", bytearray),
+    pickle.BINUNICODE: _length_prefixed("<I", text),
+    pickle.SHORT_BINUNICODE: _length_prefixed("<B", text),
+    pickle.BINUNICODE8: _length_prefixed("<Q", text),
+    pickle.BINBYTES: _length_prefixed("<I", bytes),
+    pickle.SHORT_BINBYTES: _length_prefixed("<B", bytes),
+    pickle.BINBYTES8: _length_prefixed("<Q", bytes),
+    pickle.BYTEARRAY8: _length_prefixed("<Q", bytearray),
 }

@@ -1,8 +1,8 @@
-"""The state of a machine that runs pickles as data, in time and memory bounded by their length.
+"""The state of a machine that runs pickles as data, with time and memory bounded by the length of the pickle.
 
-Python's own unpickler can be stopped by a pickle that names nothing: 300 bytes of nested tuples as the key of a dict
-take forever to hash, and one wrong byte makes it ask for gigabytes. Here keys must be plain values, whatever is made is
-charged to a budget, and lengths are compared with the bytes that are there. What the opcodes do is in
+A pickle that names no object can still stop Python's unpickler: 300 bytes of nested tuples as the key of a dict take
+practically forever to hash, and one wrong byte makes it request gigabytes. Here keys must be plain values, each new
+object is charged to a memory budget, and lengths are compared with the remaining bytes. The opcodes are in
 :mod:`ocp_dc.data.oc20_lmdb.pickle_opcodes`.
 """
 
@@ -11,22 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-BYTES_PER_BYTE = 64  # of memory, for each byte of a pickle: an empty dict takes 64, and is written in one or two
+BYTES_PER_BYTE = 64  # of memory, per byte of a pickle: an empty dict takes 64 bytes, and one or two in the pickle
 FREE_BYTES = 1 << 20
-OBJECT = 64  # bytes that an object is charged with, beside what it holds
-UNCOMMON_KEYS = 4096  # of a kind whose hashes an author can choose to be equal
-HASHES_AS_ITSELF = 1 << 61  # whole numbers below have different hashes
+OBJECT = 64  # bytes charged for an object, in addition to its content
+UNCOMMON_KEYS = 4096  # keys of types whose hashes an attacker can make equal
+HASHES_AS_ITSELF = 1 << 61  # smaller integers have different hashes
 LONGEST_KEY = 64  # items of a tuple
-LARGEST_KEY = 1024  # bits of a whole number
+LARGEST_KEY = 1024  # bits of an integer
 PLAIN = (str, bytes, int, float, bool, complex, type(None))
 
 
 class Named:
-    """What a pickle may name: a function that it may call, or nothing more than the name.
+    """An object that a pickle may name: a function that it may call, or a name that it may only mention.
 
     Args:
-        function: called with the machine, whose budget it charges, and the arguments in the pickle; a pickle can set a
-            state on what it returns where that has ``set_state``. None: the name may appear and not be called.
+        function: called with the machine, whose budget it charges, and the arguments in the pickle. If the result has
+            ``set_state``, the pickle can set its state. None: the name may appear but not be called.
     """
 
     __slots__ = ("function",)
@@ -40,15 +40,15 @@ class Machine:
 
     Args:
         data: bytes that hold the pickle.
-        find: gives what a module and a name stand for, or raises.
-        at: where the pickle begins.
-        persistent: gives what a persistent id stands for; None refuses them.
+        find: returns the object for a module and a name, or raises an error.
+        at: the position of the first byte of the pickle.
+        persistent: returns the object for a persistent id; None refuses such ids.
 
     Attributes:
-        at: the byte that is read next.
+        at: the position of the next byte.
         stack: the values above the last mark.
-        below: the stacks under each mark.
-        memo: values that the pickle keeps, by index.
+        below: the stack below each mark.
+        memo: values that the pickle has stored, by index.
     """
 
     def __init__(
@@ -69,31 +69,35 @@ class Machine:
         self.uncommon_keys = 0
 
     def charge(self, size: int) -> None:
-        """Take bytes of memory from the budget, and stop where it is spent."""
+        """Subtract bytes of memory from the budget.
+
+        Raises:
+            MemoryError: the budget is spent.
+        """
         self.budget -= size
         if size < 0 or self.budget < 0:
             raise MemoryError(f"takes far more memory than it has bytes ({len(self.data)})")
 
     def take(self, size: int) -> bytes:
-        """Return the next bytes."""
+        """Return the next ``size`` bytes."""
         start, self.at = self.at, self.at + size
         if size < 0 or self.at > len(self.data):
             raise EOFError(f"a length of {size} runs past the end")
         return self.data[start : self.at]
 
     def line(self) -> bytes:
-        """Return the bytes up to the next end of a line, which is passed."""
+        """Return the bytes up to the next line break, and skip the line break."""
         start, end = self.at, self.data.index(b"\n", self.at)
         self.at = end + 1
         return self.data[start:end]
 
     def marked(self) -> list[Any]:
-        """Return what lies above the last mark, and drop the mark."""
+        """Return the values above the last mark, and remove the mark."""
         items, self.stack = self.stack, self.below.pop()
         return items
 
     def key(self, value: Any) -> Any:
-        """Return a key of a dict or an element of a set, or refuse one that is dear to hash or compare."""
+        """Check that a key of a dict or an element of a set is cheap to hash and to compare, and return it."""
         kind = type(value)
         if kind is str or kind is bytes or (kind is int and -HASHES_AS_ITSELF < value < HASHES_AS_ITSELF):
             return value

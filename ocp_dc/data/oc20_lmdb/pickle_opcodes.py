@@ -1,7 +1,7 @@
-"""What each opcode of a pickle does in our machine; the format is described in Python's pickletools.
+"""The opcodes of pickles, as steps of a :class:`~ocp_dc.data.oc20_lmdb.pickle_machine.Machine`.
 
-Opcodes that genuine data does not need (extensions, instances of old classes, buffers outside of the pickle) are
-refused.
+Python's pickletools describes the format.
+Opcodes that data sets do not need (extensions, instances of old-style classes, buffers outside the pickle) are refused.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import pickle
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from ocp_dc.data.oc20_lmdb.pickle_literals import LITERALS, Step, line, number, text, whole
+from ocp_dc.data.oc20_lmdb.pickle_literals import LITERALS, Step, integer, line, number, text
 from ocp_dc.data.oc20_lmdb.pickle_machine import OBJECT, Machine, Named
 
 
 def run(machine: Machine) -> Any:
-    """Run a pickle to its end and return what it holds; ``machine.at`` is then the byte after it.
+    """Run a pickle to its end and return its content; ``machine.at`` is then the position after it.
 
     Raises:
-        Exception: of nearly any type, where the pickle is damaged, cut short, or asks for too much.
+        Exception: the pickle is damaged, cut short, or takes too much memory; the type can be almost any.
     """
     data, steps = machine.data, _STEPS
     while (opcode := data[machine.at]) != _STOP:
@@ -73,7 +73,7 @@ def _tuple_of(count: int) -> Step:
 
 
 def _tuple(machine: Machine) -> None:
-    items = machine.marked()  # first: it puts another stack in place
+    items = machine.marked()  # before the charge: it replaces the stack
     machine.charge(OBJECT)
     machine.stack.append(tuple(items))
 
@@ -188,7 +188,7 @@ def _build(machine: Machine) -> None:
 
 
 def _charge_for(machine: Machine, values: tuple[Any, ...]) -> None:
-    """Charge for an object made of values, which may each be in the memo and make many."""
+    """Charge for an object made of values, as each value may be in the memo and be used many times."""
     machine.charge(4 * OBJECT + sum(len(value) for value in values if type(value) in (str, bytes, bytearray)))
 
 
@@ -229,10 +229,10 @@ _BY_OPCODE: Mapping[bytes, Step] = {
     pickle.EMPTY_SET: _new(set, 4 * OBJECT),
     pickle.ADDITEMS: _add_items,
     pickle.FROZENSET: _frozenset,
-    pickle.GET: _get(line(whole)),
+    pickle.GET: _get(line(integer)),
     pickle.BINGET: _get(number("<B")),
     pickle.LONG_BINGET: _get(number("<I")),
-    pickle.PUT: _put(line(whole)),
+    pickle.PUT: _put(line(integer)),
     pickle.BINPUT: _put(number("<B")),
     pickle.LONG_BINPUT: _put(number("<I")),
     pickle.MEMOIZE: _memoize,

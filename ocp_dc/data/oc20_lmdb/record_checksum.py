@@ -1,6 +1,6 @@
-"""A checksum behind each record of an LMDB: LMDB itself has none.
+"""A checksum for each record of an LMDB, as LMDB itself has none.
 
-It stands behind the end of the record's pickle, where whoever unpickles it does not look.
+The checksum follows the end of the pickle, where unpicklers do not read it.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ MARK = b"crc-32: "  # then the checksum in 4 bytes, big-endian
 
 
 def seal(key: bytes, record: bytes) -> bytes:
-    """Return a record with the checksum of its key and its bytes behind it."""
+    """Return a record followed by a checksum of its key and its bytes."""
     return record + MARK + _checksum(key, record)
 
 
 def check_seal(key: bytes, stored: bytes, where: str) -> None:
-    """Check a record against the checksum behind it, if there is one.
+    """Check a record against the checksum that follows it, if there is one.
 
     Args:
-        key: its key.
-        stored: what stands under the key.
-        where: its file and number, for messages.
+        key: the key of the record.
+        stored: the bytes stored under the key.
+        where: the file and number of the record, for messages.
 
     Raises:
-        UserError: it does not fit.
+        UserError: the record does not match its checksum.
     """
     end = len(stored) - len(MARK) - 4
     if end >= 0 and stored[end:-4] == MARK and stored[-4:] != _checksum(key, stored[:end]):
         raise UserError(
-            f"{where}: does not fit its checksum: the file was damaged; copy it again or make it again. Whoever "
-            "changes records writes them without what stands behind their pickles"
+            f"{where}: does not match its checksum: the file was damaged; copy it again or make it again. A program "
+            "that changes records must write them without the bytes that follow their pickles"
         )
 
 

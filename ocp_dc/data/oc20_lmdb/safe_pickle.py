@@ -1,9 +1,9 @@
-"""Reading the pickles of PyG data sets without running code that they name.
+"""Reader of the pickles of PyG data sets that does not run the code that they name.
 
-A pickle is a program: it may call whatever it names. Here it runs on a machine of ours, within time and memory that its
-length bounds, and can name only what ``_ALLOWED`` lists, by exact module and name. None of these are the real objects:
-they are stand-ins of ours that only collect values, so that a pickle cannot reach or change a class or function of
-torch, numpy or PyG. The Data objects are built from the collected values at the end, and own the memory that they use.
+A pickle is a program that can call any object by its name. Here it runs on a separate machine, whose time and memory
+are bounded by the length of the pickle, and it can name only the objects in ``_ALLOWED``, by exact module and name.
+These are replaced by placeholders that only collect values, so that a pickle cannot reach or change a class or function
+of torch, numpy or PyG. The Data objects are built from the collected values at the end, and own their memory.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from ocp_dc.data.oc20_lmdb.safe_storage import load_storage
 
 ALLOWED_IN_WORDS = "torch_geometric Data, torch tensors, numpy arrays and numbers, and plain Python values"
 LONGEST_DTYPE = 16  # characters
-DATA_BYTES = 4096  # that an empty Data takes
-TENSOR_BYTES = 1024  # that a tensor takes beside its numbers
+DATA_BYTES = 4096  # charged for an empty Data
+TENSOR_BYTES = 1024  # charged for a tensor, in addition to its elements
 _SCALARS = (int, float, complex, str, bytes, bytearray, bool, type(None))
 
 
 def loads(data: bytes, where: str = "this record") -> object:
-    """Return what a pickle holds: a PyG Data (1.x or 2.x), tensors, numpy arrays, plain values, containers of these.
+    """Return the content of a pickle: a PyG Data (1.x or 2.x), tensors, numpy arrays, plain values, or containers.
 
     Args:
         data: the pickle.
-        where: what messages call it, for example a file and a key.
+        where: the location of the pickle for messages, for example a file and a key.
 
     Raises:
-        UnsafeDataError: the pickle names something else; the message says what.
-        UserError: the pickle is cut short or damaged, or would take far more time or memory than it has bytes.
+        UnsafeDataError: the pickle names another object; the message contains its name.
+        UserError: the pickle is cut short or damaged, or needs too much time or memory for its length.
     """
     try:
         return _finish(run(Machine(data, _find)), {})
     except UnsafeDataError as error:
         raise UnsafeDataError(f"{where}: {error}") from error
-    except Exception as error:  # damaged bytes can raise nearly anything
+    except Exception as error:  # damaged bytes can raise almost any error
         raise UserError(f"{where}: damaged or cut short ({type(error).__name__}: {error})") from error
 
 
 def loads_plain(data: bytes, where: str = "this value") -> int | float | str | bool | None:
-    """Return the one plain value that a pickle holds, such as the ``length`` of an LMDB.
+    """Return the single plain value in a pickle, such as the ``length`` of an LMDB.
 
     Args:
-        data: the pickle; it may name nothing at all.
-        where: what messages call it.
+        data: the pickle; it must not name any object.
+        where: the location of the pickle for messages.
 
     Raises:
         UnsafeDataError: the pickle names a class or function.
@@ -86,8 +86,8 @@ def _refused(module: str, name: str, allowed: str) -> UnsafeDataError:
     )
 
 
-class _Collected:
-    """Stands for an object while its pickle is read: keeps the state that the pickle sets and nothing else."""
+class _Placeholder:
+    """A placeholder for an object while its pickle is read; it stores the state that the pickle sets."""
 
     __slots__ = ("state",)
 
@@ -95,17 +95,17 @@ class _Collected:
         self.state = state
 
 
-class _Data(_Collected):
+class _Data(_Placeholder):
     __slots__ = ()
 
 
-class _Storage(_Collected):
+class _Storage(_Placeholder):
     """PyG's GlobalStorage, which holds the values of a Data."""
 
     __slots__ = ()
 
 
-class _Array(_Collected):
+class _Array(_Placeholder):
     """A numpy array: the state is (version, shape, dtype, Fortran order, raw bytes)."""
 
     __slots__ = ()
@@ -146,10 +146,10 @@ def _tensor(
     hooks: Any,
     flags: Any = None,
 ) -> torch.Tensor:
-    if flags:  # conjugated or negated without its numbers having been changed
+    if flags:  # lazily conjugated or negated
         raise UnsafeDataError(f"refused a tensor with the flags {flags!r:.50}; expected a plain tensor")
-    tensor = torch.as_strided(storage, size, stride, offset)  # refuses to leave the storage
-    # Charged by its numbers, and not by those in its storage: batching copies a tensor whose strides are zero in full.
+    tensor = torch.as_strided(storage, size, stride, offset)  # raises an error outside the storage
+    # Charge for all elements, not only those in the storage: batching copies tensors with zero strides in full.
     machine.charge(TENSOR_BYTES + tensor.numel() * tensor.element_size())
     return tensor.requires_grad_(grad)
 
@@ -186,7 +186,7 @@ def _ordered(machine: Machine, items: list | tuple = ()) -> OrderedDict:
 _ALLOWED: dict[tuple[str, str], Named] = {
     ("torch_geometric.data.data", "Data"): Named(_data),
     ("torch_geometric.data.storage", "GlobalStorage"): Named(lambda _: _Storage()),
-    # Named in every Data of PyG 2.x, as the value of attributes that we do not need.
+    # Named in every Data of PyG 2.x, as the value of attributes that are not needed.
     ("torch_geometric.data.data", "DataTensorAttr"): Named(),
     ("torch_geometric.data.data", "DataEdgeAttr"): Named(),
     ("torch._utils", "_rebuild_tensor_v2"): Named(_tensor),
@@ -204,15 +204,15 @@ for _builtins in ("builtins", "__builtin__"):  # the second in pickles of protoc
     _ALLOWED[_builtins, "complex"] = Named(lambda _, real, imaginary: complex(float(real), float(imaginary)))
     _ALLOWED[_builtins, "set"] = Named(_set)
     _ALLOWED[_builtins, "frozenset"] = Named(lambda machine, *items: frozenset(_set(machine, *items)))
-    _ALLOWED[_builtins, "bytes"] = Named(lambda _: b"")  # how protocol 2 writes no bytes
+    _ALLOWED[_builtins, "bytes"] = Named(lambda _: b"")  # how protocol 2 writes empty bytes
 
 
 def _finish(value: Any, done: dict[int, Any]) -> Any:
-    """Replace the stand-ins in what was read by the objects that they stand for.
+    """Replace the placeholders in a value by the objects that they represent.
 
     Args:
-        value: what was read.
-        done: what containers and stand-ins became, by id: nested sharing would otherwise grow exponentially.
+        value: the content of a pickle.
+        done: the results for containers and placeholders, by id; without it, nested sharing would grow exponentially.
     """
     kind = type(value)
     if kind in _SCALARS or isinstance(value, np.generic) or kind in (torch.Tensor, np.ndarray):

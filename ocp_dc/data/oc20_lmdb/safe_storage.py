@@ -1,10 +1,10 @@
-"""Reading the bytes of a tensor's storage, as pickles of tensors hold them, without running code.
+"""Reader of the bytes of a tensor's storage inside a pickle that does not run code.
 
-Inside a pickle each tensor names ``torch.storage._load_from_bytes``, which is torch.load without weights_only. What it
-gets is torch's format from before version 1.6: five small pickles (a magic number, a version, the machine, the storage,
-its key), the number of elements, and the raw elements. Those pickles are always the same but for the type and the key,
-so they are matched as text and nothing is unpickled; what is written in other words is run as data, which is slower.
-Torch has never written these bytes in its newer format, a zip archive.
+Inside a pickle, each tensor names ``torch.storage._load_from_bytes``, which is torch.load without weights_only. Its
+argument has torch's format before version 1.6: five small pickles (a magic number, a version, the machine, the storage,
+its key), the number of elements, and the raw elements. These pickles differ only in the type and the key, so that they
+are matched as text and not unpickled; pickles in any other form are run as data, which is slower. Torch has never
+written these bytes in its newer format, a zip archive.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DTYPES = {
 }
 
 
-# The constants of torch/serialization.py, pickled as there.
+# The constants of torch/serialization.py, pickled in the same way.
 _MACHINE = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
 _START = b"".join(pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, _MACHINE))
 # ("storage", type, key, device, elements, None) as a persistent id, and [key]; q is followed by a memo index.
@@ -48,13 +48,13 @@ _STORAGE = re.compile(
 
 
 def load_storage(data: bytes) -> torch.Tensor:
-    """Return a storage as a flat tensor on the CPU, shape (elements,).
+    """Return a storage as a flat tensor on the CPU, shape [elements].
 
     Args:
-        data: what ``torch.storage._load_from_bytes`` takes.
+        data: the argument of ``torch.storage._load_from_bytes``.
 
     Raises:
-        UnsafeDataError: the bytes are anything else than one storage of numbers.
+        UnsafeDataError: the bytes are not a single storage of numbers.
     """
     if sys.byteorder != "little":
         raise UnsafeDataError("the bytes of a tensor are read on little-endian machines only")
@@ -65,7 +65,7 @@ def load_storage(data: bytes) -> torch.Tensor:
             dtype, start = _run(data)
         except UnsafeDataError:
             raise
-        except Exception as error:  # damaged bytes can raise nearly anything
+        except Exception as error:  # damaged bytes can raise almost any error
             raise _refused(f"they are damaged ({type(error).__name__}: {error})") from error
     else:
         start = match.end()
@@ -77,7 +77,7 @@ def load_storage(data: bytes) -> torch.Tensor:
 
 
 class _StorageType(Named):
-    """The type of a storage: a name and nothing to call."""
+    """The type of a storage; a pickle may name it but not call it."""
 
     __slots__ = ("dtype",)
 
@@ -87,7 +87,7 @@ class _StorageType(Named):
 
 
 def _run(data: bytes) -> tuple[torch.dtype, int]:
-    """Return the type of a storage in the format of before torch 1.6, and where the number of its elements stands."""
+    """Return the type of a storage in the format before torch 1.6, and the position of its number of elements."""
     at, values = 0, []
     for _ in range(5):
         machine = Machine(data, _find, at, persistent=_identified)
@@ -106,11 +106,11 @@ def _find(module: str, name: str) -> _StorageType:
 
 
 def _identified(identity: Any) -> Any:
-    kind, storage_type, _, _, _, view = identity  # what it is, type, key, device, elements, part of another storage
+    kind, storage_type, _, _, _, view = identity  # kind, type, key, device, elements, view of another storage
     if kind != "storage" or view is not None:
         raise _refused(f"they hold a {kind!r:.50}")
     return storage_type
 
 
 def _refused(what: str) -> UnsafeDataError:
-    return UnsafeDataError(f"the bytes of a tensor hold something else than numbers: {what}. Expected a plain tensor")
+    return UnsafeDataError(f"the bytes of a tensor hold something other than numbers: {what}. Expected a plain tensor")

@@ -1,4 +1,4 @@
-"""Refusing samples of data sets that cannot be meant, where they are read: for training, validation or prediction."""
+"""Check of each sample when it is read from a data set, for training, validation or prediction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch_geometric.data import Data
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.oc20_lmdb.lmdb_check import REQUIRED_KEYS
-from ocp_dc.data.oc20_lmdb.sample_form import ENERGY_KEYS, FORCES_KEYS, RELAXATION_KEYS, as_array, bring_into_form
+from ocp_dc.data.oc20_lmdb.sample_form import ENERGY_KEYS, FORCES_KEYS, RELAXATION_KEYS, as_array, standardize
 from ocp_dc.data.structure_check import check_labels, check_structure
 
 __all__ = ["ENERGY_KEYS", "FORCES_KEYS", "RELAXATION_KEYS", "check_sample"]
@@ -18,16 +18,16 @@ CHECKED_KEYS = ("pos", "atomic_numbers", "fixed", "tags", "cell", "pbc", *ENERGY
 
 
 def check_sample(data: object, where: str) -> Data:
-    """Return a sample that was read from a data set, its values in one form, or refuse it.
+    """Check a sample that was read from a data set, and return it with its values in the standard form.
 
     Args:
-        data: the sample; labels may be absent or None.
-        where: what messages call it: its file and its record.
+        data: the sample; labels may be missing or None.
+        where: the location of the sample for messages: its file and its record.
 
     Raises:
-        UserError: it is no sample, lacks positions, atomic numbers or natoms, its arrays do not fit each other, it is a
-            structure that :func:`~ocp_dc.data.structure_check.check_structure` refuses, or has labels that
-            :func:`~ocp_dc.data.structure_check.check_labels` refuses.
+        UserError: it is not a Data object, lacks positions, atomic numbers or natoms, has arrays whose lengths do not
+            match, or does not pass :func:`~ocp_dc.data.structure_check.check_structure` or
+            :func:`~ocp_dc.data.structure_check.check_labels`.
     """
     if not isinstance(data, Data):
         raise UserError(f"{where}: a {type(data).__name__}; expected a torch_geometric Data")
@@ -35,7 +35,7 @@ def check_sample(data: object, where: str) -> Data:
     missing = [key for key in REQUIRED_KEYS if values.get(key) is None]
     if missing:
         raise UserError(f"{where}: lacks {', '.join(missing)}; got {', '.join(values)}")
-    bring_into_form(data, where)
+    standardize(data, where)
     values = data.to_dict()
     arrays = {key: as_array(values[key], key, where) for key in CHECKED_KEYS if key in values}
     count = len(arrays["atomic_numbers"])

@@ -1,4 +1,4 @@
-"""One form for the values of a sample: other programs write the same numbers in many, which batches cannot mix."""
+"""Standard types and shapes of the values of a sample; other programs use various ones, which cannot be batched."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from torch_geometric.data import Data
 
 from ocp_dc.core.errors import UserError
 
-# OC20 and OC22 name their labels y and force; a key mapping, which transforms come before, names them anew
+# labels of OC20 and OC22 are named y and force; a key mapping renames them, after the transforms
 ENERGY_KEYS = ("energy", "y")
 RELAXATION_KEYS = ("y_relaxed", "y_init")  # of IS2RE
 FORCES_KEYS = ("forces", "force")
-NUMBER_KEYS = (*ENERGY_KEYS, *RELAXATION_KEYS, "natoms")  # of a structure
-ATOM_KEYS = ("atomic_numbers", "fixed", "tags")  # a number for each atom
-VECTOR_KEYS = ("pos", *FORCES_KEYS)  # three for each
-OF_ONE_CELL = {"cell": (1, 3, 3), "pbc": (1, 3)}
+NUMBER_KEYS = (*ENERGY_KEYS, *RELAXATION_KEYS, "natoms")  # one for each structure
+ATOM_KEYS = ("atomic_numbers", "fixed", "tags")  # one for each atom
+VECTOR_KEYS = ("pos", *FORCES_KEYS)  # three for each atom
+CELL_SHAPES = {"cell": (1, 3, 3), "pbc": (1, 3)}
 IDENTITIES = ("sid", "fid")
-FLAGS = ("fixed", "pbc")  # may be True and False
+FLAGS = ("fixed", "pbc")  # bool is valid, too
 
 
-def bring_into_form(data: Data, where: str) -> None:
-    """Give the values of a sample, in place, the types and shapes that those of ``ocp-dc prepare`` have.
+def standardize(data: Data, where: str) -> None:
+    """Convert the values of a sample, in place, to the types and shapes that ``ocp-dc prepare`` writes.
 
-    A value that is None is taken out. Energies become Python floats, ``natoms``, ``sid`` and ``fid`` an int or what
-    else they hold; atomic numbers, fixed and tags tensors with one dimension; pos and forces tensors of real numbers,
-    in the precision that models compute in or, for forces, a higher one; cell (1, 3, 3) and pbc (1, 3) bool. Values of
-    that form stay the same objects.
+    Values of None are removed. Energies become Python floats; ``natoms``, ``sid`` and ``fid`` become a single Python
+    value, usually an int; atomic numbers, fixed and tags become tensors [N]; pos and forces become tensors in the
+    default precision, except that forces in float64 are kept; cell becomes [1, 3, 3], and pbc [1, 3] bool. Values that
+    already have this form are not replaced.
 
     Args:
         data: the sample.
-        where: what messages call it: its file and its record.
+        where: the location of the sample for messages: its file and its record.
 
     Raises:
-        UserError: a value holds no numbers, or truth values in place of numbers, or not as many as there must be.
+        UserError: a value is not numeric, holds truth values instead of numbers, or has the wrong number of elements.
     """
     store = data._store
     for key in IDENTITIES:
         value = store.get(key)
         if value is None:
             store.pop(key, None)
-        elif type(value) not in (int, str) and (array := np.asarray(value)).size == 1:  # OC20 has tensors
+        elif type(value) not in (int, str) and (array := np.asarray(value)).size == 1:  # tensors in OC20
             store[key] = array.item()
-    for key in (*NUMBER_KEYS, *ATOM_KEYS, *VECTOR_KEYS, *OF_ONE_CELL):
+    for key in (*NUMBER_KEYS, *ATOM_KEYS, *VECTOR_KEYS, *CELL_SHAPES):
         value = store.get(key)
         if value is None:
             store.pop(key, None)
-        elif not _has_form(key, value):
-            store[key] = _formed(key, value, where)
+        elif not _is_standard(key, value):
+            store[key] = _standardized(key, value, where)
 
 
 def as_array(value: Any, key: str, where: str) -> NDArray:
     """Return a value as an array of numbers, without copying a tensor.
 
     Raises:
-        UserError: it holds no numbers.
+        UserError: the value is not numeric.
     """
     if isinstance(value, torch.Tensor):
         value = value.detach()
@@ -76,7 +76,7 @@ def as_array(value: Any, key: str, where: str) -> NDArray:
     raise UserError(f"{where}: {key} holds {type(value).__name__} {value!r:.50}; expected numbers")
 
 
-def _has_form(key: str, value: Any) -> bool:
+def _is_standard(key: str, value: Any) -> bool:
     if key in NUMBER_KEYS:
         return type(value) is (int if key == "natoms" else float)
     if type(value) is not torch.Tensor or value.requires_grad:
@@ -85,12 +85,12 @@ def _has_form(key: str, value: Any) -> bool:
         return value.dim() == 1 and value.dtype in (torch.int64, torch.int32)
     if key in VECTOR_KEYS:
         return value.dtype is torch.get_default_dtype()
-    return value.shape == OF_ONE_CELL[key] and value.dtype is (
+    return value.shape == CELL_SHAPES[key] and value.dtype is (
         torch.bool if key == "pbc" else torch.get_default_dtype()
     )
 
 
-def _formed(key: str, value: Any, where: str) -> Any:
+def _standardized(key: str, value: Any, where: str) -> Any:
     array = as_array(value, key, where)
     if array.dtype.kind == "b" and key not in FLAGS:
         raise UserError(f"{where}: {key} holds True and False; expected numbers")
@@ -99,8 +99,8 @@ def _formed(key: str, value: Any, where: str) -> Any:
             raise UserError(f"{where}: {key} has shape {array.shape}, expected one number, that of the structure")
         number = array.item()
         return float(number) if key != "natoms" else int(number) if number == np.round(number) else number
-    if key in OF_ONE_CELL:
-        shape = OF_ONE_CELL[key]
+    if key in CELL_SHAPES:
+        shape = CELL_SHAPES[key]
         if array.size != np.prod(shape):
             raise UserError(f"{where}: {key} has shape {array.shape}, expected {np.prod(shape)} numbers")
         array = array.reshape(shape)
@@ -115,5 +115,5 @@ def _formed(key: str, value: Any, where: str) -> Any:
         return tensor.bool()
     if key in ATOM_KEYS:
         return tensor.long() if (array == np.round(array)).all() else tensor
-    keeps = key in FORCES_KEYS and tensor.dtype is torch.float64
-    return tensor if keeps else tensor.to(torch.get_default_dtype())
+    keep_precision = key in FORCES_KEYS and tensor.dtype is torch.float64
+    return tensor if keep_precision else tensor.to(torch.get_default_dtype())

@@ -1,1 +1,1 @@
-"""Readers of the formats that users bring: npz, ASE files, trajectories, downloads."""
+"""Readers of npz files, files of ASE, folders of trajectories, and downloads."""

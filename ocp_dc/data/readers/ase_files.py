@@ -1,4 +1,4 @@
-"""Reader of whatever ase.io reads with energies and forces: extended XYZ, traj, ase databases, and so on."""
+"""Reader of files with energies and forces that ase.io supports: extended XYZ, traj, ase databases, and others."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from ocp_dc.data.structure_check import check_cell
 
 
 class AseSource:
-    """The structures of a file that ase.io reads. Labels are the raw ones: no constraint is applied to the forces.
+    """The structures of a file that ase.io reads, with raw labels: no constraint is applied to the forces.
 
-    Trajectories and databases are read by index; all else is read once into flat arrays, and ``in_memory`` is true.
-    Where ``info`` (in databases the key-value pairs or the data) holds whole numbers ``sid`` and ``fid``, so do the
-    frames.
+    Trajectories and databases are read by index; any other file is read once into flat arrays, and ``in_memory`` is
+    True. Frames take ``sid`` and ``fid`` from ``info`` (in databases, from the key-value pairs or the data) if both are
+    integers.
 
     Args:
         path: the file.
-        unit: the energy unit of the file; None is eV, ase's own.
+        unit: the energy unit of the file; None is eV, the unit of ase.
         length_unit: the unit of positions and cells; None is Å. Forces are energies per this length.
         keys: the names of energies and forces in the file.
 
     Raises:
-        UserError: the file is missing or unreadable, has no structures, one without energy or forces, or one that
-            states another unit.
+        UserError: the file is missing or unreadable, has no structures, or has a structure without energy or forces or
+            with another unit.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class AseSource:
             length = len(self._reader)
         except UserError:
             raise
-        except Exception as error:  # each of ase's readers raises its own kinds
+        except Exception as error:  # each reader of ase raises different errors
             raise unreadable(self.name, error) from error
         if length == 0:
             raise UserError(f"{path}: holds no structures; expected at least one")
@@ -74,15 +74,15 @@ class AseSource:
             raise unreadable(self.where(index), error) from error
 
     def where(self, index: int) -> str:
-        """Return file and number of a structure."""
+        """Return the file and number of a structure."""
         return f"{self.name}: frame {index}"
 
     def notes(self) -> list[str]:
-        """Return what other energies and forces the first structure holds."""
+        """Return remarks on the labels of the first structure, such as other energies and forces in it."""
         return self._notes or []
 
     def describe(self) -> dict[str, object]:
-        """Return format and units."""
+        """Return the format and the units."""
         return {"format": "ase", "units": self.unit, "length_units": self.length_unit}
 
     def close(self) -> None:
@@ -105,12 +105,12 @@ class AseSource:
 
 
 def atoms_frame(atoms: Atoms, energy: float, forces: np.ndarray) -> Frame:
-    """Return ase's atoms with labels as a frame.
+    """Return a frame from ase's atoms and their labels.
 
     Args:
-        atoms: the structure; FixAtoms constraints give ``fixed``, and those that fix an atom along all three axes.
+        atoms: the structure; ``fixed`` is 1 for atoms that a constraint fixes along all three axes.
         energy: in eV.
-        forces: (n, 3), in eV/Å.
+        forces: [N, 3], in eV/Å.
     """
     fixed = np.zeros(len(atoms), dtype=np.int64)
     for constraint in atoms.constraints:
@@ -133,22 +133,22 @@ def _is_kept(constraint: Any) -> bool:
 
 
 def _fixes_all_axes(constraint: Any) -> bool:
-    """Tell whether atoms are fixed one by one, as in extended XYZ with a mask for each axis."""
+    """Return whether a constraint per atom fixes all axes, as in extended XYZ with a mask for each axis."""
     return isinstance(constraint, FixCartesian | FixScaled) and bool(np.all(constraint.mask))
 
 
 def _notes(atoms: Atoms, keys: LabelKeys) -> list[str]:
-    """Return what the user may not know of the labels that a structure holds beside those that are read."""
+    """Return remarks on the labels of a structure, and on labels and constraints that are not read."""
     notes = doubtful_names(keys)
     results: dict[str, Any] = getattr(atoms.calc, "results", {})
     if others := other_labels(atoms, keys):
         notes.append(
-            f"energies and forces are read under the names energy and forces; the file has {', '.join(others)} as well:"
-            " --energy-key and --forces-key choose others"
+            f"energies and forces are read under the names energy and forces; the file also has {', '.join(others)};"
+            " --energy-key and --forces-key select others"
         )
     if others := sorted({type(c).__name__ for c in atoms.constraints if not _is_kept(c)}):
         notes.append(
-            f"constraints of the kind {', '.join(others)} are not kept: the atoms are free, and their forces count"
+            f"constraints of type {', '.join(others)} are not kept: the atoms are free, and their forces are used"
         )
     free = results.get("free_energy")
     if keys.energy is None and free is not None and not np.isclose(free, results["energy"], rtol=0, atol=1e-4):
@@ -160,7 +160,7 @@ def _notes(atoms: Atoms, keys: LabelKeys) -> list[str]:
 
 
 def _identity(info: dict[str, Any]) -> dict[str, Any]:
-    """Return OC20's numbers of system and frame where a structure has both, as whole numbers from 0."""
+    """Return OC20's numbers of system and frame if a structure has both, as integers of at least 0."""
     found = {key: info.get(key) for key in ("sid", "fid")}
     whole = {key: int(v) for key, v in found.items() if isinstance(v, int | np.integer) and v >= 0}
     return whole if len(whole) == 2 else {}

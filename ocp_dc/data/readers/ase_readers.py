@@ -19,7 +19,7 @@ from ocp_dc.core.errors import UserError, nearest
 from ocp_dc.data.frames import Frame
 from ocp_dc.data.readers.declared_sizes import check_declared_sizes
 
-SYMBOLS = chemical_symbols[1:]  # without the X of no element
+SYMBOLS = chemical_symbols[1:]  # without X, ase's symbol of no element
 Convert = Callable[[Atoms, int], Frame]
 
 
@@ -31,24 +31,24 @@ class Reader(Protocol):
     def __getitem__(self, index: int) -> Frame: ...
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         ...
 
 
 def open_reader(path: Path, convert: Convert) -> Reader:
-    """Open a file of structures: trajectories and databases are read by index, all else is read at once.
+    """Open a file of structures; trajectories and databases are read by index, other files at once.
 
     Args:
         path: the file.
-        convert: what makes a frame of ase's atoms and their number in the file.
+        convert: makes a frame from ase's atoms and their number in the file.
 
     Raises:
-        UserError: the file cannot be meant, or what ``convert`` raises. ase's readers raise their own kinds.
+        UserError: the file is not valid, or ``convert`` raises it. The readers of ase raise other errors.
     """
     try:
         kind = filetype(str(path))
     except UnknownFileTypeError:
-        kind = path.suffix.removeprefix(".")  # ase knows the backends of databases by their suffix only
+        kind = path.suffix.removeprefix(".")  # ase recognizes the backends of databases by suffix only
     if kind == "traj":
         return _Trajectory(path, convert)
     if kind in ("db", "aselmdb") or (kind == "json" and path.suffix == ".json"):
@@ -58,7 +58,7 @@ def open_reader(path: Path, convert: Convert) -> Reader:
 
 
 def unreadable(where: str, error: Exception) -> UserError:
-    """Return the message for what one of ase's readers raised."""
+    """Return the error for the user for an error from one of ase's readers."""
     symbol = error.args[0] if isinstance(error, KeyError) and error.args else None
     if isinstance(symbol, str) and symbol.isalpha() and len(symbol) <= 3 and symbol not in SYMBOLS:
         return UserError(
@@ -99,21 +99,21 @@ class _Database:
         return self._convert(atoms, index)
 
     def close(self) -> None:
-        close = getattr(self._database, "close", None)  # only some backends keep the file open
+        close = getattr(self._database, "close", None)  # only some backends have it
         if close is not None:
             close()
 
 
 class Table:
-    """Structures of any size in flat arrays, a quarter of what as many Frames take."""
+    """Structures of any size in flat arrays, which take a quarter of the memory of Frames."""
 
     def __init__(self, structures: Iterable[Atoms], convert: Convert, name: str) -> None:
-        self._ends = array("q", [0])  # where the atoms of each frame end
-        self._labels = array("d")  # 10 numbers a frame: energy, cell
-        self._pbc = array("b")  # 3 numbers a frame
-        self._vectors = array("d")  # 6 numbers an atom: position, forces
-        self._codes = array("i")  # 3 numbers an atom: atomic number, fixed, tag
-        self._identities = array("q")  # 2 numbers a frame: sid, -1 for none, and fid
+        self._ends = array("q", [0])  # the end of the atoms of each frame
+        self._labels = array("d")  # 10 numbers per frame: energy, cell
+        self._pbc = array("b")  # 3 numbers per frame
+        self._vectors = array("d")  # 6 numbers per atom: position, forces
+        self._codes = array("i")  # 3 numbers per atom: atomic number, fixed, tag
+        self._identities = array("q")  # 2 numbers per frame: sid (-1 for None) and fid
         try:
             for index, atoms in enumerate(structures):
                 self._append(convert(atoms, index))
@@ -154,4 +154,4 @@ class Table:
         )
 
     def close(self) -> None:
-        """Nothing is open: the arrays are in memory."""
+        """Do nothing, as the arrays are in memory."""

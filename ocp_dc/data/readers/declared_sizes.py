@@ -1,4 +1,4 @@
-"""Checking what a text file of structures declares against its size, before a reader loops over it or allocates."""
+"""Check of the sizes that a text file of structures declares, before a reader loops or allocates memory."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import BinaryIO
 from ocp_dc.core.errors import UserError
 
 OPENERS: dict[str, Callable[..., BinaryIO]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}  # type: ignore[dict-item]
-LARGEST_RATIO = 1000  # of unpacked to packed size; text of structures reaches 3 to 20
-ALWAYS_UNPACKED = 1 << 26  # bytes that any compressed file may unpack to
+LARGEST_RATIO = 1000  # of unpacked to packed size; structures as text reach 3 to 20
+ALWAYS_UNPACKED = 1 << 26  # bytes; unpacking to less is always accepted
 BLOCK = 1 << 20
-LEAST_BYTES_OF_AN_ATOM = 2  # a symbol and the end of the line
+LEAST_BYTES_PER_ATOM = 2  # a symbol and a line break
 PROPERTIES = re.compile(rb"""Properties["']?\s*=\s*["']?([^\s"']+)""")  # of extended XYZ: name:type:columns, ...
 
-# Formats whose headers declare sizes, and in which ase finds no energies.
+# Formats whose headers declare sizes, and from which ase reads no energies.
 WITHOUT_ENERGIES = {
     "vasp": "a POSCAR",
     "vasp-xdatcar": "an XDATCAR",
-    "lammps-dump-text": "a LAMMPS dump",  # where ase puts an energy of 0 for each structure
+    "lammps-dump-text": "a LAMMPS dump",  # ase sets all energies to 0
     "lammps-dump-binary": "a LAMMPS dump",
     "lammps-data": "a LAMMPS data file",
     "cube": "a cube file",
@@ -34,19 +34,19 @@ WITHOUT_ENERGIES = {
 
 
 def check_declared_sizes(path: Path, kind: str) -> None:
-    """Refuse a file that unpacks to, or declares, more than it can hold, and formats that hold no energies.
+    """Check that a file does not declare more than it can hold, and that its format has energies.
 
     Args:
-        path: the file; text may be compressed as ``.gz``, ``.bz2`` or ``.xz``.
-        kind: ase's name of its format.
+        path: the file; it may be compressed as ``.gz``, ``.bz2`` or ``.xz``.
+        kind: ase's name of the format.
 
     Raises:
-        UserError: the file cannot be meant.
+        UserError: the file is not valid.
     """
     if kind in WITHOUT_ENERGIES:
         raise UserError(
             f"{path}: {WITHOUT_ENERGIES[kind]}, which holds no energies; expected a file with energies and forces, such"
-            " as extended XYZ, a trajectory of ase's, or the output of the calculation"
+            " as extended XYZ, a trajectory of ase, or the output of the calculation"
         )
     size = _unpacked_size(path)
     if kind in ("xyz", "extxyz"):
@@ -66,7 +66,7 @@ def _unpacked_size(path: Path) -> int:
                 if size > limit:
                     raise UserError(
                         f"{path}: {packed} bytes unpack to more than {limit}; expected at most {LARGEST_RATIO} times as"
-                        " many. If that is meant, unpack it yourself"
+                        " many. If the file is genuine, unpack it first"
                     )
     except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
         if isinstance(error, UserError):
@@ -76,7 +76,7 @@ def _unpacked_size(path: Path) -> int:
 
 
 def _check_atom_counts(path: Path, size: int) -> None:
-    """Follow the counts of atoms through an XYZ file, as ase does; what else is wrong with it, ase finds."""
+    """Check the number of atoms of each frame of an XYZ file; ase finds all other mistakes."""
     with OPENERS.get(path.suffix, open)(path, "rb") as file:
         read, frame = 0, 0
         while line := file.readline():
@@ -87,7 +87,7 @@ def _check_atom_counts(path: Path, size: int) -> None:
                 if line.lstrip().startswith(b"VEC"):  # cell vectors after the atoms
                     continue
                 return
-            if not 0 <= LEAST_BYTES_OF_AN_ATOM * atoms <= size - read:
+            if not 0 <= LEAST_BYTES_PER_ATOM * atoms <= size - read:
                 raise UserError(
                     f"{path}: frame {frame} declares {atoms} atoms, but {size - read} bytes of the file are left; is it"
                     " cut short, or is the number wrong?"
@@ -99,12 +99,12 @@ def _check_atom_counts(path: Path, size: int) -> None:
 
 
 def _check_columns(comment: bytes, size: int, where: str) -> None:
-    """Refuse columns that no line of the file can hold: ase makes a type with a field for each before it reads."""
+    """Check that a line can hold the declared columns, as ase allocates a field for each before it reads."""
     for properties in PROPERTIES.findall(comment):
         for columns in properties.split(b":")[2::3]:
             try:
                 declared = int(columns)
-            except ValueError:  # which ase says better
+            except ValueError:  # ase has a better message
                 continue
             if 2 * declared > size:
                 raise UserError(

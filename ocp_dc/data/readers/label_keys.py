@@ -1,4 +1,4 @@
-"""Finding energies and forces under whatever names a file gives them."""
+"""Search for energies and forces under the names used in a file."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _GRADIENT = re.compile(r"^(?!.*(neg|minus|^-)).*(grad|de_?dx|de_?dr)", re.IGNORE
 
 @dataclass(frozen=True)
 class LabelKeys:
-    """The names under which a file holds its labels; None is the format's own."""
+    """The names of the labels in a file; None is the default of the format."""
 
     energy: str | None = None
     forces: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no name.
+        """Check the names.
 
         Raises:
-            UserError: a name is empty or no text.
+            UserError: a name is empty or not a string.
         """
         for option, name in (("energy_key", self.energy), ("forces_key", self.forces)):
             if name is not None and (not isinstance(name, str) or not name):
@@ -41,17 +41,17 @@ class LabelKeys:
 
 
 def labels_of(atoms: Atoms, keys: LabelKeys, where: str) -> tuple[float, NDArray[np.float64]]:
-    """Return energy and forces (n, 3) of ase's atoms, in the units of the file.
+    """Return the energy and the forces [N, 3] of ase's atoms, in the units of the file.
 
-    Names are looked up in the results of the calculator, then ``info``, then ``arrays``.
+    Names are searched in the results of the calculator, then ``info``, then ``arrays``.
 
     Args:
-        atoms: the structure; ``info`` holds the key-value pairs and the data of a row of a database.
-        keys: the names; None is ase's own, energy and forces, among the results.
-        where: what messages call the structure.
+        atoms: the structure; ``info`` includes the key-value pairs and the data of a database row.
+        keys: the names; None is the result energy or forces of the calculator.
+        where: the location of the structure for messages.
 
     Raises:
-        UserError: a label is missing or of wrong shape; the message lists what there is and the likely names.
+        UserError: a label is missing or has a wrong shape; the message lists the available and the likely names.
     """
     results: Mapping[str, Any] = getattr(atoms.calc, "results", {})
     everything = {**atoms.arrays, **atoms.info, **{k: v for k, v in results.items() if v is not None}}
@@ -64,17 +64,19 @@ def labels_of(atoms: Atoms, keys: LabelKeys, where: str) -> tuple[float, NDArray
         key = asked[name]
         if value is None and key is not None:
             shown = shapes(_labels_only(everything))
-            raise UserError(f"{where}: --{name}-key: {unknown_name('name', key, shown)} It has {listed(shown)}")
+            raise UserError(
+                f"{where}: --{name}-key: {unknown_name('name', key, shown)} It has {describe_shapes(shown)}"
+            )
     missing = [name for name, value in found.items() if value is None]
     if missing:
-        raise UserError(_missing(missing, _labels_only(everything), len(atoms), where))
+        raise UserError(_missing_labels(missing, _labels_only(everything), len(atoms), where))
     return _energy(found["energy"], keys.energy or "energy", where), _forces(
         found["forces"], keys.forces or "forces", len(atoms), where
     )
 
 
 def other_labels(atoms: Atoms, keys: LabelKeys) -> list[str]:
-    """Return the names of further energies and forces of a structure, where no names were given."""
+    """Return the names of other energies and forces of a structure, if the user gave no names."""
     if keys != LabelKeys():
         return []
     held = shapes(_labels_only({**atoms.arrays, **atoms.info}))
@@ -84,24 +86,24 @@ def other_labels(atoms: Atoms, keys: LabelKeys) -> list[str]:
 
 
 def doubtful_names(keys: LabelKeys) -> list[str]:
-    """Return what names that the user gave say against what is read under them: energies per atom, and gradients."""
+    """Return remarks on given names that suggest other quantities: energies per atom, or gradients."""
     notes = []
     if keys.energy is not None and _PER_ATOM.search(keys.energy):
         notes.append(f"{keys.energy} sounds like energies per atom; it is read as the energy of each whole structure")
     if keys.forces is not None and _GRADIENT.search(keys.forces):
         notes.append(
-            f"{keys.forces} sounds like gradients of the energy; it is read as forces, which are their negatives. Turn "
-            "the sign in the file"
+            f"{keys.forces} sounds like gradients of the energy; it is read as forces, which are their negatives. "
+            "Change the sign in the file"
         )
     return notes
 
 
 def likely_pair(held: Mapping[str, tuple[int, ...]], energy: tuple[int, ...], forces: tuple[int, ...]) -> LabelKeys:
-    """Return the names that look most like those of an energy and of its forces, by name and shape.
+    """Return the names that most likely denote an energy and its forces, by name and shape.
 
     Args:
-        held: the shape under each name.
-        energy: the shape of an energy; a last dimension of 1 is let pass.
+        held: the shape of each named array.
+        energy: the shape of an energy; an additional last dimension of 1 is accepted.
         forces: the shape of forces.
     """
     energies, all_forces = _candidates(held, energy, _ENERGY_NAME), _candidates(held, forces, _FORCES_NAME)
@@ -113,31 +115,31 @@ def likely_pair(held: Mapping[str, tuple[int, ...]], energy: tuple[int, ...], fo
 
 
 def shapes(values: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each real number or array of them; what is no number is left out."""
+    """Return the shapes of the real numbers and real arrays; other values are omitted."""
     arrays = {
         key: np.asarray(value) for key, value in values.items() if isinstance(value, int | float | np.ndarray | list)
     }
     return {key: array.shape for key, array in arrays.items() if array.dtype.kind in "iuf"}
 
 
-def listed(held: Mapping[str, tuple[int, ...]]) -> str:
-    """Return names and shapes for a message."""
+def describe_shapes(held: Mapping[str, tuple[int, ...]]) -> str:
+    """Return names and shapes as a list for a message."""
     return ", ".join(f"{key} {shape}" if shape else f"{key} (a number)" for key, shape in held.items()) or "no numbers"
 
 
-def advice(pair: LabelKeys, missing: list[str]) -> str:
-    """Return the options that name a likely pair, as a sentence for a message; empty where nothing is likely."""
+def suggest_options(pair: LabelKeys, missing: list[str]) -> str:
+    """Return the options for a likely pair, as a sentence for a message; empty if no name is likely."""
     options = [f"--{name}-key {key}" for name in missing if (key := getattr(pair, name)) is not None]
     return f". Likely meant: {' '.join(options)}" if options else ""
 
 
-def _missing(missing: list[str], values: Mapping[str, Any], atoms: int, where: str) -> str:
+def _missing_labels(missing: list[str], values: Mapping[str, Any], atoms: int, where: str) -> str:
     held = shapes(values)
     pair = likely_pair(held, (), (atoms, 3))
     return (
         f"{where} has {' and '.join(f'no {name}' for name in missing)}; expected both on each structure, under the"
         " names energy and forces, or those of --energy-key and --forces-key. It has"
-        f" {listed(held)}{advice(pair, missing)}"
+        f" {describe_shapes(held)}{suggest_options(pair, missing)}"
     )
 
 

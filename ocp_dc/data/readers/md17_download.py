@@ -1,4 +1,4 @@
-"""Downloading MD17 and revised MD17 through PyG's MD17 class."""
+"""Download of MD17 and revised MD17 through PyG's MD17 class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CACHE = "md17"
 UNIT = "kcal/mol"
 """The energy unit of every file of MD17 and revised MD17."""
 
-# The coupled-cluster files come in pairs, as a published split that a random split would undo.
+# The coupled-cluster files have a published split, which a random split would discard.
 NAMES = tuple(name for name in MD17.file_names if "CCSD" not in name)
 
 
@@ -28,8 +28,8 @@ def download_md17(name: str, folder: Path | None = None) -> Path:
 
     Args:
         name: PyG's name, for example ``"ethanol"`` (MD17 layout) or ``"revised ethanol"`` (revised-MD17 layout, which
-            comes in one archive with all other molecules).
-        folder: where the files are kept; None is :func:`ocp_dc.core.caches.cache_folder`.
+            is in one archive with all other molecules).
+        folder: the folder of the downloaded files; None is :func:`ocp_dc.core.caches.cache_folder`.
 
     Raises:
         UserError: the name is unknown, or the download failed; the message says how to fetch the file by hand.
@@ -42,7 +42,7 @@ def download_md17(name: str, folder: Path | None = None) -> Path:
         return path
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        # PyG takes a partial file for a complete one, so it gets a folder that lives for this download only.
+        # PyG mistakes a partial file for a complete one, so that each download has a temporary folder.
         scratch = temporary.new_folder(folder / "download")
     try:
         _Files(str(scratch), name)
@@ -58,7 +58,7 @@ def download_md17(name: str, folder: Path | None = None) -> Path:
 
 
 def layout_of(name: str) -> str:
-    """Return the format in which a downloaded molecule comes: ``"rmd17"`` or ``"md17"``.
+    """Return the format of a downloaded molecule: ``"rmd17"`` or ``"md17"``.
 
     Raises:
         UserError: the name is unknown.
@@ -69,14 +69,14 @@ def layout_of(name: str) -> str:
 
 
 class _Files(MD17):
-    """PyG's download without its processing, which casts to float32: 0.03 kcal/mol at the energy of aspirin."""
+    """PyG's download without its processing, whose cast to float32 costs 0.03 kcal/mol for aspirin."""
 
     @property
     def has_process(self) -> bool:
         return False
 
     def load(self, *_: object) -> None:
-        """There is nothing processed to load."""
+        """Do nothing, as there are no processed files."""
 
 
 def _failed(name: str, reason: str) -> UserError:

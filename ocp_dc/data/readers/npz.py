@@ -1,4 +1,4 @@
-"""Readers of the MD17 and revised-MD17 npz layouts."""
+"""Reader of npz files in the layouts of MD17 and revised MD17."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ocp_dc.core.errors import UnsafeDataError, UserError, unknown_name
 from ocp_dc.core.units import energy_in_ev, length_in_angstrom
 from ocp_dc.data.frames import Frame, molecule
 from ocp_dc.data.readers import stated_units
-from ocp_dc.data.readers.label_keys import LabelKeys, advice, doubtful_names, likely_pair, listed
+from ocp_dc.data.readers.label_keys import LabelKeys, describe_shapes, doubtful_names, likely_pair, suggest_options
 from ocp_dc.data.readers.npz_cell import unread_cell
 from ocp_dc.data.safe_npz import load_npz, npz_shapes
 
@@ -37,16 +37,17 @@ class NpzSource:
     """The frames of one molecule in an npz file, converted to Å, eV and eV/Å.
 
     Args:
-        path: the file: numbers (atoms,), positions (frames, atoms, 3), energies (frames,) or (frames, 1), forces
-            (frames, atoms, 3). Other arrays in it are not read, but for texts that state units.
+        path: the file: numbers [N], positions [frames, N, 3], energies [frames] or [frames, 1], forces
+            [frames, N, 3]. Other arrays are not read, except for strings that state units.
         format: a key of ``LAYOUTS``.
-        unit: the energy unit of the file; None is what the file states.
-        length_unit: the unit of positions; None is what the file states, else Å. Forces are energies per this length.
-        keys: the names of energies and forces where they are not the layout's.
+        unit: the energy unit of the file; None is the unit that the file states.
+        length_unit: the unit of positions; None is the unit that the file states, else Å. Forces are energies
+            per this length.
+        keys: the names of energies and forces, if they differ from those of the layout.
 
     Raises:
-        UserError: no npz file, arrays missing or of wrong shape, object arrays, an unknown unit, none, or another than
-            the file states.
+        UserError: the file is not an npz file, an array is missing, has a wrong shape or holds objects, or the unit is
+            unknown, missing, or not the one that the file states.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class NpzSource:
         self.name = str(path)
         self.format = format
         if unit is not None:
-            energy_in_ev(unit)  # a misspelt unit is said before the file is read
+            energy_in_ev(unit)  # refuse a misspelled unit before reading the file
         held = npz_shapes(path)
         _check_names(held, layout, format, self.name)
         texts = _texts(path, [key for key in held if key.lower() in stated_units.NAMES])
@@ -99,19 +100,19 @@ class NpzSource:
         return molecule(self._numbers, positions, self._energies[index], forces)
 
     def where(self, index: int) -> str:
-        """Return file and number of a structure."""
+        """Return the file and number of a structure."""
         return f"{self.name}: frame {index}"
 
     def notes(self) -> list[str]:
-        """Return what is strange about the arrays that are read, and which are not read though they matter."""
+        """Return remarks on suspicious names, and on cells that are not read."""
         return self._notes
 
     def describe(self) -> dict[str, object]:
-        """Return format and units."""
+        """Return the format and the units."""
         return {"format": self.format, "units": self.unit, "length_units": self.length_unit}
 
     def close(self) -> None:
-        """Nothing is open: the arrays are in memory."""
+        """Do nothing, as the arrays are in memory."""
 
 
 def _check_names(held: dict[str, tuple[int, ...]], layout: Layout, format: str, name: str) -> None:
@@ -129,16 +130,17 @@ def _check_names(held: dict[str, tuple[int, ...]], layout: Layout, format: str, 
         frames, *rest = held[layout.positions] or (0,)
         pair = likely_pair(held, (frames,), (frames, *rest))
         unnamed = {"energy": layout.energies, "forces": layout.forces}
-        hint = advice(pair, [label for label, key in unnamed.items() if key in missing])
+        hint = suggest_options(pair, [label for label, key in unnamed.items() if key in missing])
     raise UserError(
-        f"{name}: no {', '.join(missing)}; it has {listed(held)}; --format {format} expects {', '.join(layout)}{hint}"
+        f"{name}: no {', '.join(missing)}; it has {describe_shapes(held)}; --format {format} expects "
+        f"{', '.join(layout)}{hint}"
     )
 
 
 def _texts(path: Path | str, names: list[str]) -> dict[str, NDArray]:
     texts: dict[str, NDArray] = {}
     for name in names:
-        with contextlib.suppress(UnsafeDataError):  # an array of Python objects states nothing
+        with contextlib.suppress(UnsafeDataError):  # an array of Python objects is not a unit
             texts |= load_npz(path, [name])
     return texts
 

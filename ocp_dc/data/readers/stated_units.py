@@ -1,4 +1,4 @@
-"""Units that a file states of itself, compared with those that the user gave."""
+"""Units that a file states, compared with those that the user gave."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ NAMES = frozenset((*ENERGY_NAMES, *LENGTH_NAMES, *FORCES_NAMES))
 
 
 def energy_unit(values: Mapping[str, Any], given: str | None, where: str) -> str | None:
-    """Return the energy unit of a file: the one given, else the one that the file states, else None.
+    """Return the energy unit of a file: the given unit, else the unit that the file states, else None.
 
     Args:
-        values: what the file says beside the numbers; only texts under ``ENERGY_NAMES``, in any case, are looked at.
-        given: what the user gave, or the unit that counts where nobody gives one; None leaves it to the file.
-        where: what messages call the file.
+        values: the metadata of the file; only strings under ``ENERGY_NAMES``, in upper or lower case, are read.
+        given: the user's unit, or a default; None takes the unit that the file states.
+        where: the name of the file in messages.
 
     Raises:
-        UserError: file and user disagree, or a unit is unknown.
+        UserError: the file states another unit than the given one, or a unit is unknown.
     """
-    return _agreed(_stated(values, ENERGY_NAMES), given, where, "--units", energy_in_ev)
+    return _agreed_unit(_stated_unit(values, ENERGY_NAMES), given, where, "--units", energy_in_ev)
 
 
 def length_unit(values: Mapping[str, Any], given: str | None, where: str) -> str | None:
-    """Return the length unit of a file; arguments and errors as for :func:`energy_unit`."""
-    return _agreed(_stated(values, LENGTH_NAMES), given, where, "--length-units", length_in_angstrom)
+    """Return the length unit of a file; arguments and errors are those of :func:`energy_unit`."""
+    return _agreed_unit(_stated_unit(values, LENGTH_NAMES), given, where, "--length-units", length_in_angstrom)
 
 
 def check_forces_unit(values: Mapping[str, Any], energy: str, length: str, where: str) -> None:
-    """Refuse forces whose unit, as the file states it, is not the energy unit per length unit that would be used.
+    """Check that the unit of forces that a file states is the energy unit per length unit.
 
-    A text that is not two known units with a slash between them says nothing.
+    A string that is not two known units separated by a slash is ignored.
 
     Args:
-        values: what the file says beside the numbers; only texts under ``FORCES_NAMES``, in any case, are looked at.
-        energy: the energy unit that is used.
-        length: the length unit that is used.
-        where: what messages call the file.
+        values: the metadata of the file; only strings under ``FORCES_NAMES``, in upper or lower case, are read.
+        energy: the energy unit in use.
+        length: the length unit in use.
+        where: the name of the file in messages.
 
     Raises:
-        UserError: they differ.
+        UserError: the units differ.
     """
-    stated = _stated(values, FORCES_NAMES)
+    stated = _stated_unit(values, FORCES_NAMES)
     if stated is None:
         return
     key, text = stated
@@ -65,13 +65,13 @@ def check_forces_unit(values: Mapping[str, Any], energy: str, length: str, where
         return
     if not math.isclose(own, energy_in_ev(energy) / length_in_angstrom(length), rel_tol=1e-4):
         raise UserError(
-            f"{where}: its {key} says {text!r}, but {energy}/{length} would be used: --units and --length-units hold "
-            f"for energies, lengths and forces alike. Convert the forces or the others, or mend {key} in the file"
+            f"{where}: its {key} says {text!r}, but {energy}/{length} would be used: --units and --length-units "
+            f"apply to energies, lengths and forces alike. Convert the forces or the others, or mend {key} in the file"
         )
 
 
-def _stated(values: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, str] | None:
-    """Return name and text of the unit that a file states, or None."""
+def _stated_unit(values: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return the name and the text of the unit that a file states, or None."""
     for key, value in values.items():
         if key.lower() in names:
             array = np.asarray(value)
@@ -81,7 +81,7 @@ def _stated(values: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, str
     return None
 
 
-def _agreed(
+def _agreed_unit(
     stated: tuple[str, str] | None, given: str | None, where: str, option: str, value_of: Callable[[str], float]
 ) -> str | None:
     if given is not None:
@@ -93,13 +93,13 @@ def _agreed(
         own = value_of(text)
     except UserError as error:
         if given is not None:
-            return given  # the file's text means nothing to us, so the user's word counts
-        raise UserError(f"{where}: {key}: {error} Say it with {option}") from None
+            return given  # the text of the file is not a known unit: use the user's
+        raise UserError(f"{where}: {key}: {error} Give it with {option}") from None
     if given is None:
         return text
     if not math.isclose(own, value, rel_tol=1e-4):
         raise UserError(
-            f"{where}: its {key} says {text!r}, but {given!r} would be used; expected the same. Give {option} {text!r},"
-            f" or mend {key} in the file"
+            f"{where}: its {key} says {text!r}, but {given!r} would be used; expected the same unit. Give "
+            f"{option} {text!r}, or mend {key} in the file"
         )
     return given

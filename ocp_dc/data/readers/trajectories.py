@@ -1,4 +1,4 @@
-"""Several files of structures as one source: a folder of trajectories, as catalysis data mostly come."""
+"""Several files of structures as one source, such as a folder of trajectories of catalysis data."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ocp_dc.data.readers.ase_files import AseSource
 from ocp_dc.data.readers.label_keys import LabelKeys
 
 SUFFIXES = (".traj", ".db", ".aselmdb", ".xyz", ".extxyz")
-COMPRESSED = (".gz", ".bz2", ".xz")  # of text: ase decompresses these
-OPEN_FILES = 128  # trajectories and databases that are open at a time; systems allow some 1024
+COMPRESSED = (".gz", ".bz2", ".xz")  # ase decompresses text files
+OPEN_FILES = 128  # trajectories and databases open at a time; a common limit of the system is 1024
 
 
 def structure_files(sources: Sequence[Path]) -> list[Path]:
-    """Return the files that ``sources`` name: files as they are, folders by what lies in them at any depth, sorted.
+    """Return the given files, with each folder replaced by the sorted files of structures in it, at any depth.
 
     Raises:
-        UserError: a folder without a file of a known suffix.
+        UserError: a folder has no file with a known suffix.
     """
     files: list[Path] = []
     for source in sources:
@@ -47,17 +47,17 @@ def _is_known(path: Path) -> bool:
 class AseFiles:
     """The structures of several files that ase.io reads, one file after another.
 
-    A frame's ``sid`` is the number of its file, and its ``fid`` its number therein, both from 0; where the file holds
-    numbers ``sid`` and ``fid`` for it, those.
+    Frames have the ``sid`` and ``fid`` that their file states. Otherwise ``sid`` is the number of the file and ``fid``
+    the number of the frame in the file, both from 0.
 
     Args:
-        files: the files, in the order that numbers them.
-        unit: the energy unit of all; None is eV.
-        length_unit: the unit of positions and cells of all; None is Å.
-        keys: the names of energies and forces in all.
+        files: the files, in the order of their numbers.
+        unit: the energy unit of all files; None is eV.
+        length_unit: the unit of positions and cells of all files; None is Å.
+        keys: the names of energies and forces in all files.
 
     Raises:
-        UserError: what :class:`~ocp_dc.data.readers.ase_files.AseSource` raises for any of them.
+        UserError: :class:`~ocp_dc.data.readers.ase_files.AseSource` raises it for one of the files.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class AseFiles:
         self.name = ", ".join(str(file) for file in files[:3]) + (", ..." if len(files) > 3 else "")
         self._files = list(files)
         self._unit, self._length_unit, self._keys = unit or "eV", length_unit or "Å", keys
-        self._notes: dict[str, None] = {}  # in the order in which they arose
-        self._open: OrderedDict[int, AseSource] = OrderedDict()  # the least recently used first
+        self._notes: dict[str, None] = {}  # a dict keeps the order
+        self._open: OrderedDict[int, AseSource] = OrderedDict()  # least recently used first
         self._in_memory: dict[int, AseSource] = {}
         try:
             self._ends = list(accumulate(len(self._source(number)) for number in range(len(files))))
@@ -83,23 +83,23 @@ class AseFiles:
         return self._ends[-1]
 
     def __getitem__(self, index: int) -> Frame:
-        number, fid = self._place(index)
+        number, fid = self._locate(index)
         source = self._source(number)
         frame = source[fid]
         self._notes.update(dict.fromkeys(source.notes()))
         return frame if frame.sid is not None else replace(frame, sid=number, fid=fid)
 
     def where(self, index: int) -> str:
-        """Return the file of a structure, and its number therein."""
-        number, fid = self._place(index)
+        """Return the file of a structure, and its number in the file."""
+        number, fid = self._locate(index)
         return f"{self._files[number]}: frame {fid}"
 
     def notes(self) -> list[str]:
-        """Return what other energies and forces the structures hold that were read."""
+        """Return remarks on the labels of the structures read so far."""
         return list(self._notes)
 
     def describe(self) -> dict[str, object]:
-        """Return format and units, and each file with its number of frames, in the order of their ``sid``."""
+        """Return the format, the units, and each file with its number of frames, in the order of ``sid``."""
         lengths = [end - start for start, end in zip([0, *self._ends], self._ends, strict=False)]
         files = [{"file": str(file), "frames": n} for file, n in zip(self._files, lengths, strict=True)]
         return {"format": "ase", "units": self._unit, "length_units": self._length_unit, "files": files}
@@ -109,8 +109,8 @@ class AseFiles:
         for source in self._open.values():
             source.close()
 
-    def _place(self, index: int) -> tuple[int, int]:
-        """Return the number of a structure's file, and its number therein."""
+    def _locate(self, index: int) -> tuple[int, int]:
+        """Return the number of the file of a structure, and the number of the structure in the file."""
         number = bisect_right(self._ends, index)
         return number, index - (self._ends[number - 1] if number else 0)
 
@@ -121,7 +121,7 @@ class AseFiles:
             self._open.move_to_end(number)
             return self._open[number]
         source = AseSource(self._files[number], self._unit, self._length_unit, self._keys)
-        if source.in_memory:  # reading it again costs more than keeping it
+        if source.in_memory:  # keeping it is cheaper than reading it again
             self._in_memory[number] = source
             return source
         self._open[number] = source

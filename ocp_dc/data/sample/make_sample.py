@@ -1,4 +1,4 @@
-"""Make the bundled sample: ethanol at 500 K, sampled and labelled with GFN2-xTB.
+"""Make the bundled sample: ethanol at 500 K, sampled and labeled with GFN2-xTB.
 
 Usage: ``python -m ocp_dc.data.sample.make_sample ethanol_500K_gfn2.npz`` (needs ``pip install tblite==0.8.0``).
 
@@ -30,8 +30,8 @@ def sample(frames: int, seed: int = SEED) -> dict[str, np.ndarray]:
         seed: seed of the initial velocities and of the thermostat.
 
     Returns:
-        nuclear_charges (atoms,), coords (frames, atoms, 3) in Å, energies (frames,) in eV and
-        forces (frames, atoms, 3) in eV/Å.
+        nuclear_charges [N], coords [frames, N, 3] in Å, energies [frames] in eV and
+        forces [frames, N, 3] in eV/Å.
     """
     from ase import units
     from ase.build import molecule
@@ -56,7 +56,7 @@ def sample(frames: int, seed: int = SEED) -> dict[str, np.ndarray]:
     coords, energies, forces = [], [], []
     for _ in range(frames):
         dynamics.run(STEPS_BETWEEN_FRAMES)
-        # The centre of mass drifts under Langevin dynamics and carries no information.
+        # The center of mass drifts under Langevin dynamics and carries no information.
         coords.append(atoms.get_positions() - atoms.get_center_of_mass())
         energies.append(atoms.get_potential_energy())
         forces.append(atoms.get_forces())
@@ -69,7 +69,7 @@ def sample(frames: int, seed: int = SEED) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    """Write the sample to the path given on the command line; an existing file is left alone."""
+    """Write the sample to the path given on the command line; an existing file is never overwritten."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--frames", type=int, default=2000)

@@ -1,10 +1,10 @@
-"""Make the periodic sample: adsorbates on metal slabs at 300 K, sampled and labelled with ASE's EMT.
+"""Make the periodic sample: adsorbates on metal slabs at 300 K, sampled and labeled with ASE's EMT.
 
 Usage: ``python -m ocp_dc.data.sample.make_slabs slabs_300K_emt.traj``
 
-EMT is the effective medium theory of Jacobsen, Stoltze and Nørskov (Surf. Sci. 1996, 366, 394) as ASE has it. Its
-parameters for H, C, N and O are there for tests only: the labels are consistent and quick, and say nothing about
-chemistry.
+EMT is the effective medium theory of Jacobsen, Stoltze and Nørskov (Surf. Sci. 1996, 366, 394) as implemented in
+ASE. Its parameters for H, C, N and O are meant for tests only: the labels are consistent and cheap to compute, but not
+chemically meaningful.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ase.optimize import BFGS
 METALS = ("Ag", "Au", "Cu", "Ni", "Pd", "Pt")
 ADSORBATES = ("H", "C", "N", "O", "CO", "OH", "NH", "CH", "NO")
 SITES = ("ontop", "bridge", "fcc", "hcp")
-HEIGHT = 1.6  # Å above the surface, before the relaxation
-BOND = 1.1  # Å, likewise
+HEIGHT = 1.6  # Å above the surface, before relaxation
+BOND = 1.1  # Å, before relaxation
 VACUUM = 6.0  # Å on each side
 TEMPERATURE_K = 300.0
 TIMESTEP_FS = 1.0
@@ -44,8 +44,8 @@ SEED = 0
 def slab(rng: np.random.Generator) -> Atoms:
     """Return a random fcc(111) slab of one or two metals, 2 × 2 × 3, with an adsorbate.
 
-    The two lower layers are fixed and have the tag 0, the surface has 1 and the adsorbate 2, as in OC20; all three
-    directions are periodic.
+    The two lower layers are fixed and have the tag 0; the surface has the tag 1 and the adsorbate 2, as in OC20. All
+    three directions are periodic.
     """
     host, guest = rng.choice(METALS, size=2)
     atoms = fcc111(host, (2, 2, 3), a=reference_states[Atoms(host).numbers[0]]["a"], vacuum=VACUUM, periodic=True)
@@ -63,15 +63,15 @@ def slab(rng: np.random.Generator) -> Atoms:
 
 
 def frames(systems: int = SYSTEMS, per_system: int = FRAMES_PER_SYSTEM, seed: int = SEED) -> Iterator[Atoms]:
-    """Yield labelled frames: each system is relaxed, then sampled by Langevin dynamics.
+    """Yield labeled frames: each system is relaxed, then sampled by Langevin dynamics.
 
     Args:
         systems: the number of slabs.
-        per_system: the frames of each, ``STEPS_BETWEEN_FRAMES`` steps apart.
+        per_system: the number of frames of each slab, ``STEPS_BETWEEN_FRAMES`` steps apart.
         seed: seed of slabs, velocities and thermostat.
 
     Yields:
-        Atoms with energy (eV) and forces (eV/Å, those of fixed atoms too) on a single-point calculator, and the
+        Atoms with energy (eV) and forces (eV/Å, also of fixed atoms) on a single-point calculator, and the
         numbers of the system and of its frame as ``sid`` and ``fid`` in ``info``.
     """
     rng = np.random.default_rng(seed)
@@ -105,7 +105,7 @@ def frames(systems: int = SYSTEMS, per_system: int = FRAMES_PER_SYSTEM, seed: in
 
 
 def main() -> None:
-    """Write the sample to the path given on the command line; an existing file is left alone."""
+    """Write the sample to the path given on the command line; an existing file is never overwritten."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     args = parser.parse_args()

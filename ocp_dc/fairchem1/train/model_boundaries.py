@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.data.boundaries import FLAT, complete_cell, has_volume, make_whole, with_vacuum
+from ocp_dc.data.boundaries import SMALLEST_VOLUME, complete_cell, has_volume, make_whole, with_vacuum
 from ocp_dc.data.structure_check import check_cell
 from ocp_dc.fairchem1.train.collate import collate
 
@@ -184,7 +184,7 @@ def _fits_cells(batch: Any, pbc: Tensor) -> bool:
     """Return whether all cells have a volume, and no structure extends over more than one cell."""
     lengths = batch.cell.norm(dim=-1)  # [B, 3]
     volumes = torch.linalg.det(batch.cell)
-    if not (volumes.abs() > FLAT * lengths.prod(dim=-1)).all() or (pbc & _is_one_angstrom(lengths)).any():
+    if not (volumes.abs() > SMALLEST_VOLUME * lengths.prod(dim=-1)).all() or (pbc & _is_one_angstrom(lengths)).any():
         return False
     extents = _cell_extents(batch, torch.linalg.inv(batch.cell))
     return bool((extents[pbc] <= 1 + ROUNDING).all())

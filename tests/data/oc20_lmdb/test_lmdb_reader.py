@@ -101,7 +101,7 @@ def test_every_changed_byte_of_a_record_is_found(tmp_path: Path) -> None:
         reader.close()
         change(path, key, stored[:at] + bytes([stored[at] ^ 1]) + stored[at + 1 :])
         for read in (lambda: reader.get(key), lambda: check_lmdb(path)):
-            with pytest.raises(UserError, match=r"data\.lmdb: record 1: does not fit its checksum"):
+            with pytest.raises(UserError, match=r"data\.lmdb: record 1: does not match its checksum"):
                 read()
     assert reader.get(b"0") is not None
 
@@ -111,7 +111,7 @@ def test_a_record_in_the_place_of_another_is_found(tmp_path: Path) -> None:
     write_lmdb(path, (Data(pos=torch.ones(2, 3), natoms=2, sid=i) for i in range(2)))
     stored = LmdbReader(path).get(b"1")
     change(path, b"0", stored)
-    with pytest.raises(UserError, match=r"record 0: does not fit its checksum"):
+    with pytest.raises(UserError, match=r"record 0: does not match its checksum"):
         LmdbReader(path).get(b"0")
 
 

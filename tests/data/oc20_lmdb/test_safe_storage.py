@@ -67,7 +67,7 @@ def test_code_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> None:
 def test_no_storage() -> None:
     stream = io.BytesIO()
     torch.save([1, 2], stream)
-    with pytest.raises(UnsafeDataError, match="something else than numbers"):
+    with pytest.raises(UnsafeDataError, match="something other than numbers"):
         load_storage(stream.getvalue())
 
 
@@ -80,5 +80,5 @@ def test_bytes_and_their_declared_number_differ() -> None:
 
 def test_part_of_another_storage_is_refused() -> None:
     data = saved(torch.ones(5)).replace(b"NtQ.", b"Nt0Nt0.").replace(b"Ntq", b"K\x01tq", 1)
-    with pytest.raises(UnsafeDataError, match="something else than numbers"):
+    with pytest.raises(UnsafeDataError, match="something other than numbers"):
         load_storage(data)

@@ -166,7 +166,7 @@ def test_the_units_that_a_file_states(tmp_path: Path) -> None:
 
 def test_a_unit_that_nobody_knows(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **arrays("md17"), e_unit="quux", r_unit=np.array(["Ang"], dtype=object))
-    with pytest.raises(UserError, match=r"e_unit: unknown energy unit 'quux'.*Say it with --units"):
+    with pytest.raises(UserError, match=r"e_unit: unknown energy unit 'quux'.*Give it with --units"):
         NpzSource(tmp_path / "a.npz", "md17")
     assert NpzSource(tmp_path / "a.npz", "md17", "eV").length_unit == "Å"
     np.savez(tmp_path / "b.npz", **arrays("md17"))

@@ -36,7 +36,7 @@ def test_names_are_those_that_the_plugin_registers():
     for mapping, names in registry.mapping.items():
         for name, member in names.items() if mapping.endswith("_name_mapping") else ():
             module = getattr(member, "__module__", "")
-            assert finder.is_ours(name, mapping) == module.startswith("ocp_dc."), (mapping, name, module)
+            assert finder.is_plugin_name(name, mapping) == module.startswith("ocp_dc."), (mapping, name, module)
     assert set(finder.NAMES) <= set(registry.mapping)
 
 

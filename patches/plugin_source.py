@@ -1,4 +1,4 @@
-"""Pieces of the plugin's source, as they go into a patch: what stands in both is written once."""
+"""Parts of the plugin's source for the patches, so that common code is written once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "ocp_dc"
 
 
 def text(path: str) -> str:
-    """Return a file of ocp_dc with Python's ValueError in place of our own errors."""
+    """Return a file of ocp_dc with Python's ValueError instead of the errors of ocp_dc."""
     source = (PACKAGE / path).read_text(encoding="utf-8")
     source = re.sub(r"^from ocp_dc\.core\.errors import .+\n\n?", "", source, flags=re.MULTILINE)
     source = re.sub(
@@ -21,7 +21,7 @@ def text(path: str) -> str:
     )
     source = source.replace("UserError", "ValueError")
     if "ocp_dc.core.errors" in source or "unknown_name" in source:
-        raise SystemExit(f"{path}: an error of ours is left in\n{source}")
+        raise SystemExit(f"{path}: an error of ocp_dc is left in\n{source}")
     return re.sub(r"\n{4,}", "\n\n\n", source)
 
 
@@ -32,7 +32,7 @@ def function(path: str, name: str) -> str:
 
 
 def body(path: str, name: str) -> str:
-    """Return what a function of ocp_dc does: its source without signature and docstring, and not indented."""
+    """Return the body of a function of ocp_dc without its docstring, and not indented."""
     source = (PACKAGE / path).read_text(encoding="utf-8")
     statements = _definition(source, name).body[1:]
     lines = source.splitlines()[statements[0].lineno - 1 : statements[-1].end_lineno]
@@ -40,7 +40,7 @@ def body(path: str, name: str) -> str:
 
 
 def methods(path: str, name: str) -> str:
-    """Return the lambdas of a dictionary within a function of ocp_dc as methods of a class, one for each key."""
+    """Return the lambdas of a dictionary within a function of ocp_dc as methods of a class, one per key."""
     source = (PACKAGE / path).read_text(encoding="utf-8")
     table = next(node for node in ast.walk(_definition(source, name)) if isinstance(node, ast.Dict))
     found = []
