@@ -64,10 +64,12 @@ def _build(condition: Condition, task: Task, geometry: Any, solution: Solution, 
         case ZeroOperator(residual, x):
             return bc.OperatorBC(geometry, lambda inputs, outputs, _: residual(inputs, outputs), _at_end(x))
         case NoFlux(fields):
-            return _Joined([bc.NeumannBC(geometry, _zero, _on_border, component=output(field)) for field in fields])
+            return _JoinedConditions(
+                [bc.NeumannBC(geometry, _zero, _on_border, component=output(field)) for field in fields]
+            )
         case Periodic(field, slope):
             orders = (0, 1) if slope else (0,)
-            return _Joined([bc.PeriodicBC(geometry, 0, _on_border, order, output(field)) for order in orders])
+            return _JoinedConditions([bc.PeriodicBC(geometry, 0, _on_border, order, output(field)) for order in orders])
         case _:
             raise TypeError(f"got {condition!r}, expected one of the conditions of ocp_dc.pinn.physics.conditions")
 
@@ -101,7 +103,7 @@ def _at_end(x: float) -> Callable[[np.ndarray, bool], bool]:
     return lambda point, on_boundary: bool(on_boundary and np.isclose(point[0], x))
 
 
-class _Joined:
+class _JoinedConditions:
     """Several conditions at the same points as one loss term: their errors are concatenated and averaged."""
 
     def __init__(self, parts: Sequence[Any]) -> None:
