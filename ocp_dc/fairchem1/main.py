@@ -27,7 +27,7 @@ from ocp_dc.fairchem1.train.run_folder import check_names, run_folder
 DESCRIPTION = (
     "Train, validate, predict or relax with fairchem's main, the ocp_dc plugin loaded. Results go to "
     "RUN_DIR/results/ID, checkpoints to RUN_DIR/checkpoints/ID; ID is the time and --identifier, or --timestamp-id. "
-    "A run that is started again with its --timestamp-id goes on where it stopped."
+    "A run that is started again with its --timestamp-id resumes where it stopped."
 )
 EPILOG = (
     "Anything in the config can be changed on the command line: --optim.max_epochs=50 --dataset.train.src=data/train. "
@@ -42,12 +42,12 @@ def main(arguments: Sequence[str]) -> None:
     """Run fairchem's main.
 
     Args:
-        arguments: fairchem's command line; everything that its parser does not know is an override such as
+        arguments: fairchem's command line; arguments that its parser does not know are overrides such as
             ``--optim.max_epochs=3``.
 
     Raises:
         UserError: a mistake in the command line, the config or a file that it names.
-        DivergenceError: the training left the finite numbers.
+        DivergenceError: a loss or a gradient is not finite.
     """
     args, overrides = parse(arguments)
     setup_logging()
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Parse fairchem's command line into its known arguments and the overrides."""
-    fairchems = flags.get_parser()  # one for the whole process: it stays as it is
+    fairchems = flags.get_parser()  # shared by the whole process, so it is not modified
     parser = argparse.ArgumentParser(
         "ocp-dc main", description=DESCRIPTION, epilog=EPILOG, parents=[fairchems], conflict_handler="resolve"
     )
@@ -94,7 +94,7 @@ def add_with_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
-    """Add what a checkpoint may do: whose settings count at a resume, and whose code it may name."""
+    """Add the options for checkpoints: which settings a resumed run uses, and which modules a checkpoint may name."""
     parser.add_argument(
         "--resume-with",
         choices=resume_with.CHOICES,
@@ -111,15 +111,15 @@ def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
 
 
 def checkpoint_overrides(args: argparse.Namespace) -> list[str]:
-    """Return these options as entries of the config, in which they reach every rank and every submitted job."""
+    """Return these options as overrides of the config, through which they reach every rank and submitted job."""
     if args.resume_with is not None and args.mode != "train":
-        raise UserError(f"--resume-with {args.resume_with}: only a training goes on; it needs --mode train")
+        raise UserError(f"--resume-with {args.resume_with}: only a training run is resumed; use --mode train")
     chosen = [] if args.resume_with is None else [f"--resume_with={args.resume_with}"]
     return [*chosen, *([f"--trust_modules={args.trust_module!r}"] if args.trust_module else [])]
 
 
 def resolve(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
-    """Return the checked config that a command line stands for.
+    """Return the checked config of a command line.
 
     Raises:
         UserError: the file is no run config, or the config does not hold.
@@ -133,12 +133,12 @@ def resolve(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
 
 
 def resolve_training(config_path: str, overrides: Sequence[str] = (), recipes: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the checked config of a training run that no command line of fairchem's starts.
+    """Return the checked config of a training run, given a config file instead of a command line.
 
     Args:
         config_path: the YAML file, or the name of one that ships.
         overrides: changes such as ``--model.dc.region=full``.
-        recipes: such as ``dc/schnet``; applied before the overrides.
+        recipes: recipes such as ``dc/schnet``, applied before the overrides.
 
     Raises:
         UserError: the file is no run config, or the config does not hold.
@@ -148,7 +148,7 @@ def resolve_training(config_path: str, overrides: Sequence[str] = (), recipes: S
 
 
 def check_mode(config: dict[str, Any]) -> None:
-    """Refuse a mode without the checkpoint or the data that it needs."""
+    """Check that the checkpoint and the data that a mode needs are given and exist."""
     mode, checkpoint = config["mode"], config.get("checkpoint")
     if mode in NEEDS_CHECKPOINT and checkpoint is None:
         raise UserError(f"--mode {mode} needs --checkpoint, such as checkpoints/ID/best_checkpoint.pt")
@@ -160,7 +160,7 @@ def check_mode(config: dict[str, Any]) -> None:
 
 
 def check_source(config: dict[str, Any], split: str, needing: str) -> None:
-    """Refuse a config without the data of a split that ``needing``, such as ``--mode train``, needs."""
+    """Check that a config has the data of a split; ``needing``, such as ``--mode train``, is named in the message."""
     source = (config["dataset"].get(split) or {}).get("src")
     if not source:
         raise UserError(f"{needing} needs dataset.{split}.src in the config or as an override")

@@ -41,10 +41,10 @@ from ocp_dc.training.finite_checks import RunPosition
 
 @registry.register_trainer("dc")
 class DCTrainer(StateTrainer):
-    """Trains, validates, predicts and relaxes like fairchem's ``ocp`` trainer, with the additions of ``docs/``.
+    """Train, validate, predict and relax like fairchem's ``ocp`` trainer, with the additions of ``docs/``.
 
-    It is built by fairchem's main and by ``OCPCalculator``, with the arguments of ``OCPTrainer``. What changes from
-    step to step is in ``state``; fairchem's names for it, such as ``step`` and ``ema``, lead there.
+    fairchem's main and ``OCPCalculator`` build it with the arguments of ``OCPTrainer``. Values that change from step to
+    step are in ``state``; fairchem's attributes for them, such as ``step`` and ``ema``, refer to it.
     """
 
     label_options: LabelOptions | None = None
@@ -81,7 +81,7 @@ class DCTrainer(StateTrainer):
             self.save_record("surgery.json", json.dumps(report.to_dict(), indent=2))
 
     def load_datasets(self) -> None:
-        """Build the data sets; the training set may be missing where nothing trains."""
+        """Build the data sets; the training set may be missing without training."""
         configured = self.config["dataset"]
         self.config["dataset"] = check_sources(self.config)
         with config_check.subset_errors():
@@ -93,8 +93,8 @@ class DCTrainer(StateTrainer):
     def get_dataloader(self, dataset: Any, sampler: Any, workers: int | None = None) -> DataLoader:
         """Return fairchem's loader, with its own generator and a faster collater.
 
-        The loader draws from its generator whenever an iterator is made: from the global one, a resumed run would
-        make one draw more than the uninterrupted run, and dropout would differ.
+        The loader draws from its generator whenever an iterator is created. With the global generator, a resumed run
+        would make one more draw than an uninterrupted one, and dropout would differ.
         """
         loader = super().get_dataloader(dataset, sampler, workers)
         model, built = self.config["model"], self._unwrapped_model
@@ -113,7 +113,7 @@ class DCTrainer(StateTrainer):
         )
 
     def load_references_and_normalizers(self) -> None:
-        """Build what the config asks of fairchem's own; without training data they come from the checkpoint."""
+        """Build fairchem's references and normalizers; without training data they come from the checkpoint."""
         if self.train_dataset is not None:
             super().load_references_and_normalizers()
 
@@ -124,14 +124,14 @@ class DCTrainer(StateTrainer):
         return None if block is None else LabelOptions.from_block(block, f"dataset.train.transforms.{TRANSFORM_NAME}")
 
     def set_label_rescaling(self, rescaling: LabelRescaling | None) -> None:
-        """Take fitted numbers into use, for the data sets as well as for predictions."""
+        """Use the fitted label rescaling for the data sets and for predictions."""
         self.state.label_rescaling = rescaling
         for dataset in (self.train_dataset, self.val_dataset, self.test_dataset):
             if dataset is not None:
                 attach_rescaling(dataset, rescaling)
 
     def fit_label_rescaling(self) -> None:
-        """Fit center and scale on the training set, once, on the first rank; every rank gets the same numbers."""
+        """Fit center and scale on the training set, once, on the first rank; every rank receives the same values."""
         if self.label_options is None:
             return
         self.set_label_rescaling(label_fit.fit_on(self.train_dataset, self.label_options, self.device))
@@ -147,7 +147,7 @@ class DCTrainer(StateTrainer):
     # ---- training ------------------------------------------------------------------------------------------------
 
     def _forward(self, batch: Any) -> dict[str, torch.Tensor]:
-        """Return the predictions for a batch, given to the model with the boundaries that its structures have."""
+        """Return the predictions for a batch, after adapting its periodic boundaries to the model."""
         batch_check.check_batch(self._unwrapped_model, batch)
         seen = adapt_boundaries(self._unwrapped_model, batch)
         batch.to(self.device)  # in place: the loss reads labels from it
@@ -191,8 +191,10 @@ class DCTrainer(StateTrainer):
         if self._repeated_batch is None:
             return summed
         with torch.autocast("cuda", enabled=self.state.scaler is not None):
-            out = self._forward(self._repeated_batch)  # on every rank: its wrapper waits for all
-        return padded_ranks.without(summed, self._compute_metrics(out, self._repeated_batch, self.evaluator, {}))
+            out = self._forward(self._repeated_batch)  # on every rank: DistributedDataParallel waits for all
+        return padded_ranks.subtract_repeats(
+            summed, self._compute_metrics(out, self._repeated_batch, self.evaluator, {})
+        )
 
     # ---- prediction ----------------------------------------------------------------------------------------------
 
@@ -206,7 +208,7 @@ class DCTrainer(StateTrainer):
             data_loader: a loader, or one batch.
             per_image: return lists with an entry per structure; else the tensors of the first batch.
             results_file: write the lists to ``ocp_RESULTS_FILE.npz`` in the results folder, where all are finite.
-            disable_tqdm: no progress bar.
+            disable_tqdm: hide the progress bar.
         """
         outputs = self.config["outputs"]
         batches = [data_loader] if isinstance(data_loader, Batch) else data_loader

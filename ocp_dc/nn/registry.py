@@ -70,7 +70,7 @@ def activation(spec: str | Mapping[str, Any]) -> nn.Module:
 
 
 def same_activation(a: object, b: object) -> bool:
-    """Tell whether two activations are the same function: same class, same settings, same for what they hold.
+    """Return whether two activations are the same function: same class, settings and submodules.
 
     Plain callables are compared by ``==``. Modules with parameters or buffers are the same only if they are one object.
     """

@@ -22,14 +22,14 @@ def resolve(
 
 
 def check(config: Mapping[str, Any], cpu: bool = False) -> str:
-    """Build everything that a training run needs, train nothing, and return the report of surgery.
+    """Build everything that a training run needs, without training, and return the report of surgery.
 
     Args:
-        config: as :func:`resolve` returns it.
-        cpu: stay on the CPU where there is a GPU.
+        config: a config that :func:`resolve` returned.
+        cpu: use the CPU even if there is a GPU.
 
     Raises:
-        ocp_dc.core.errors.UserError: a mistake that the training run would report before its first step.
+        ocp_dc.core.errors.UserError: the training run would report this error before its first step.
     """
     from ocp_dc.pinn.deepxde.training import check
 
@@ -45,24 +45,24 @@ def train(
     cpu: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Train one task into a folder, or go on with the training run there, and return its test errors.
+    """Train one task, or resume the training run in the folder, and return the test errors.
 
     Args:
         config: a file such as ``configs/pinn/advection.yml``, or its content.
-        out: the folder; :mod:`ocp_dc.pinn.folder` lists its files.
+        out: the folder of the training run; :mod:`ocp_dc.pinn.folder` lists its files.
         overrides: texts such as ``--dc.activation=irelu``.
         budget: ``full`` or ``smoke``.
-        seed: replaces the config's.
-        cpu: stay on the CPU where there is a GPU.
+        seed: replaces the seed of the config.
+        cpu: use the CPU even if there is a GPU.
         progress: show a progress bar.
 
     Returns:
-        the content of ``test.json``: MSE, RMSE and nRMSE over the last 20 time steps, in the units of the data.
+        The content of ``test.json``: MSE, RMSE and nRMSE over the last 20 time steps, in the units of the data.
 
     Raises:
-        ocp_dc.core.errors.UserError: a mistake in the config, the data or the folder, before anything is trained.
+        ocp_dc.core.errors.UserError: the config, the data or the folder is not valid; raised before training.
         ocp_dc.core.errors.DivergenceError: a loss is not finite.
-        KeyboardInterrupt: Ctrl-C; the training run is saved, and the same call goes on with it.
+        KeyboardInterrupt: Ctrl-C was pressed; the training run is saved, and the same call resumes it.
     """
     from ocp_dc.pinn.deepxde.training import train
 
@@ -70,7 +70,7 @@ def train(
 
 
 def load(path: str | Path) -> Trained:
-    """Return a trained network: a function of coordinates that returns fields in physical units.
+    """Return a trained network, which maps coordinates to fields in physical units.
 
     Args:
         path: a ``model.pt`` or ``best.pt``; it is read as data.

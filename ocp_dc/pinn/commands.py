@@ -13,20 +13,20 @@ def add_pinn(commands: argparse._SubParsersAction, add_command: Callable[..., Ca
 
     Args:
         commands: the subparsers to add them to.
-        add_command: adds a command with its name, its function and its help, and returns the function that adds its
+        add_command: adds a command from its name, function and help text, and returns the function that adds its
             arguments.
     """
     pinn = commands.add_parser("pinn", help="physics-informed tasks: train one, or generate its data")
     actions = pinn.add_subparsers(dest="action", required=True, metavar="train|data")
-    add = add_command(actions, "train", _train, "train a physics-informed task, or go on with it", overrides=True)
-    add("config", help="such as pinn/advection, which ships, or a file; --dc.activation=irelu and the like may follow")
-    add("--out", type=Path, required=True, metavar="DIR", help="its folder; an unfinished training run there goes on")
-    add("--budget", default="full", metavar="B", help="full, or smoke: seconds, to see that everything runs")
-    add("--seed", type=int, metavar="S", help="seed in the place of the config's")
+    add = add_command(actions, "train", _train, "train a physics-informed task, or resume its run", overrides=True)
+    add("config", help="a file, or a name such as pinn/advection; overrides such as --dc.activation=irelu may follow")
+    add("--out", type=Path, required=True, metavar="DIR", help="the output folder; an unfinished run there is resumed")
+    add("--budget", default="full", metavar="B", help="full, or smoke: a test of a few seconds")
+    add("--seed", type=int, metavar="S", help="replaces the seed of the config")
     add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
-    add = add_command(actions, "data", _data, "generate data for a task, in the layout of PDEBench's file")
+    add = add_command(actions, "data", _data, "generate data for a task, in PDEBench's file layout")
     add("task", help="advection, compressible_flow, diffusion_sorption, diffusion_reaction or shallow_water")
-    add("out", type=Path, help="the file, such as data/advection.hdf5, or a folder, where it gets PDEBench's name")
+    add("out", type=Path, help="the file, such as data/advection.hdf5, or a folder for a file with PDEBench's name")
     add("--size", type=int, metavar="N", help="cells in each direction (default: 128, in two dimensions 32)")
     add("--times", type=int, metavar="N", help="instants (default: 41, in two dimensions 21)")
     add("--samples", type=int, default=1, metavar="N", help="number of solutions (default: 1)")

@@ -1,4 +1,4 @@
-"""The resolved config of a training run, from a config file, a budget and overrides; a run depends on nothing else."""
+"""Resolve the config of a training run from a config file, a budget and overrides."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ocp_dc.pinn.options import TOP_LEVEL, PinnOptions
 BUDGETS = ("full", "smoke")
 PATH = "--data.path="
 EXPECTED = "a config such as configs/pinn/advection.yml"
-# seconds on one core; a config's own `smoke` block comes on top
+# takes seconds on one core; the `smoke` block of a config is applied afterwards
 SMOKE: dict[str, Any] = {
     "optim": {"iterations": 30},
     "sampling": {"domain": 100, "boundary": 40, "initial": 100},
@@ -39,8 +39,8 @@ def resolve(
     Args:
         config: a YAML file, the name of one that ships, such as ``pinn/advection``, or its content.
         overrides: texts such as ``--dc.activation=irelu``; see :func:`ocp_dc.core.overrides.parse_override`.
-        budget: ``full``, or ``smoke`` for a training run of seconds that learns nothing.
-        seed: replaces the config's.
+        budget: ``full``, or ``smoke`` for a test run of a few seconds.
+        seed: replaces the seed of the config.
 
     Raises:
         UserError: the file cannot be read, or a key, a value, an override or the budget is not valid.
@@ -55,7 +55,7 @@ def resolve(
     check_keys(changes, TOP_LEVEL, "smoke")
     if budget == "smoke":
         raw = _smoke(raw, changes)
-    # the path first: it drops the sizes of the config; sizes among the overrides are refused
+    # the path first: it removes the sizes of the config, and sizes among the overrides are refused
     for text in sorted(overrides, key=lambda text: not text.startswith(PATH)):
         _override(raw, text)
         if text.startswith(PATH):
@@ -63,7 +63,7 @@ def resolve(
     if seed is not None:
         raw["seed"] = seed
     options = PinnOptions.from_config(raw)
-    if budget != "smoke":  # report a mistake in the block `smoke` now, not only with --budget smoke
+    if budget != "smoke":  # report errors in the block `smoke` now, not only with --budget smoke
         try:
             PinnOptions.from_config(_smoke(raw, changes))
         except UserError as error:
@@ -72,18 +72,18 @@ def resolve(
 
 
 def _smoke(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config of the smoke budget: small numbers, and the changes of the block ``smoke``."""
+    """Return the config of the smoke budget: small numbers and the changes of the block ``smoke``."""
     smoke = _merged(_merged(raw, copy.deepcopy(SMOKE)), changes)
     smoke["data"] = _without_sizes_of_a_file(smoke.get("data"))
     return smoke
 
 
 def _plain(options: PinnOptions, raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options as plain data; ``dc`` as it is written, since absent keys differ from defaults there."""
+    """Return the options as plain data, but ``dc`` as written: there an absent key is not the same as its default."""
     plain = dataclasses.asdict(dataclasses.replace(options, loss_weights=dict(options.loss_weights)))
     resolved = {key: plain[key] for key in TOP_LEVEL} | {"dc": dict(raw.get("dc") or {})}
     try:
-        return json.loads(json.dumps(resolved))  # plain lists, as a YAML file gives them back
+        return json.loads(json.dumps(resolved))  # tuples become lists, as in YAML
     except TypeError as error:
         raise UserError(f"config: {error}; expected numbers, texts, lists and blocks; quote what is a text") from error
 
@@ -95,7 +95,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config with changes made, block by block."""
+    """Return a config with changes merged in, block by block."""
     result = dict(config)
     for key, value in changes.items():
         old = result.get(key)
@@ -104,7 +104,7 @@ def _merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 
 def _without_sizes_of_a_file(block: Any) -> Any:
-    """Return the data block without the sizes of generated solutions, where a file is named."""
+    """Return the data block; if it names a file, without the sizes of generated solutions."""
     if not isinstance(block, Mapping) or block.get("path") is None:
         return block
     return {key: value for key, value in block.items() if key not in ("size", "times")}

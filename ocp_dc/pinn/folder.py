@@ -1,17 +1,17 @@
-"""The folder of a training run: its files, and whether a folder with files in it can go on.
+"""The folder of a training run: its files, and whether the run in it can be resumed.
 
-DIR/.lock                 the process that works here
-DIR/config.yml            the resolved config, written once everything could be built
+DIR/.lock                 the lock of the process that trains here
+DIR/config.yml            the resolved config, written after everything was built
 DIR/surgery.json          the report of surgery
 DIR/initial_weights.json  digests of the parameters before the first step
 DIR/environment.json      versions and device
-DIR/losses.csv            every loss term by its name, on scaled labels and before any weight; their weighted sum;
-                          learning rate; the constant of label rescaling; time per iteration
-DIR/checkpoint.pt         the state to go on from
-DIR/model.pt, best.pt     the last weights, whose errors are reported, and those of the lowest total loss
-DIR/learning_curves.png   losses.csv, drawn
+DIR/losses.csv            every loss term by name, on scaled labels and unweighted; their weighted sum;
+                          learning rate; the constant C of label rescaling; time per iteration
+DIR/checkpoint.pt         the state from which training resumes
+DIR/model.pt, best.pt     the last weights, whose errors are reported, and those with the lowest total loss
+DIR/learning_curves.png   plots of losses.csv
 DIR/solution-FIELD.png    data, prediction and error
-DIR/test.json             the errors: written last, so that the training run is done where it exists
+DIR/test.json             the test errors; written last, so the training run is finished if it exists
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ class Folder:
         self.test = self.path / "test.json"
 
     def check(self, config: Mapping[str, Any]) -> None:
-        """Check that the folder holds no training run, or one to go on with.
+        """Check that the folder holds no training run, or one that can be resumed.
 
         Raises:
-            UserError: the training run is done, or the folder's ``config.yml`` is another one or no config.
+            UserError: the training run is finished, or ``config.yml`` in the folder is another config or not valid.
         """
         if self.test.is_file() and not is_cut_off(self.test):
             raise UserError(f"{self.path}: holds a finished training run; give another --out, or remove it")
         path = self.path / "config.yml"
-        if path.is_file() and path.stat().st_size:  # a kill of an earlier version may have left it empty
+        if path.is_file() and path.stat().st_size:  # an earlier version may have left it empty when it was killed
             try:
                 before = yaml.safe_load(path.read_text(encoding="utf-8"))
             except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -61,7 +61,7 @@ class Folder:
             if different := _differences(before, json.loads(json.dumps(config))):
                 raise UserError(
                     f"{self.path}: holds a training run with another config ({', '.join(different)}); give another "
-                    "--out, or the same config to go on"
+                    "--out, or the same config to resume it"
                 )
 
     def begin(self, config: Mapping[str, Any]) -> None:
@@ -69,7 +69,7 @@ class Folder:
         write_text(self.path / "config.yml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
     def describe(self, surgery: Mapping[str, Any], weights: str, device: torch.device) -> None:
-        """Write what surgery did, the record of the initial weights, and what the training runs on."""
+        """Write the report of surgery, the record of the initial weights, and the environment."""
         write_json(self.path / "surgery.json", surgery)
         write_json(self.path / "initial_weights.json", json.loads(weights))
         write_json(self.path / "environment.json", describe_environment(device, ["deepxde"]))
@@ -77,20 +77,22 @@ class Folder:
     def save_weights(
         self, name: str, config: Mapping[str, Any], iteration: int, scale: float, state: Mapping[str, Any]
     ) -> None:
-        """Write weights, with the config that rebuilds their network and the scale of its outputs."""
+        """Write weights together with the config of their network and the scale of its outputs."""
         content = {"config": json.dumps(config), "iteration": iteration, "scale": scale, "state_dict": dict(state)}
         with replacing(self.path / name) as temporary:
             torch.save(content, temporary)
 
 
 def read_losses(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the columns of the losses of a training run, finished or not: ``iteration``, every term, ``total``, ...
+    """Return the columns of a training run's ``losses.csv``: ``iteration``, every term, ``total``, ...
+
+    The training run need not be finished.
 
     Args:
         path: the folder of the training run.
 
     Raises:
-        UserError: there are none.
+        UserError: there is no such file, or it has no rows.
     """
     file = Folder(path).losses
     if not file.is_file():
@@ -100,7 +102,7 @@ def read_losses(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def read_test(path: str | Path) -> dict[str, Any] | None:
-    """Return the errors of a training run, None where it is not done."""
+    """Return the test errors of a training run, or None if it is not finished."""
     file = Folder(path).test
     if not file.is_file() or is_cut_off(file):
         return None

@@ -13,10 +13,10 @@ from ocp_dc.surgery import DCOptions
 
 INITIALIZERS = ("Glorot normal", "Glorot uniform", "He normal", "He uniform")
 INITIAL_RMS = "initial_rms"
-LARGEST_SEED = 2**32 - 1  # that numpy takes
-MOST_WEIGHTS = 10**9  # 4 GB, and as much again for each state of the optimizer
+LARGEST_SEED = 2**32 - 1  # the limit of numpy
+MOST_WEIGHTS = 10**9  # 4 GB, and the same again for each state of the optimizer
 LARGEST = 1e15  # of scales and weights: single precision ends at 3e38, and losses are squares
-MOST_POINTS = 10**8  # all of them are in memory at once
+MOST_POINTS = 10**8  # all are in memory at once
 FOR_POTENTIALS = ("angle_gradients", "force_gradients", "allow_direct")
 
 
@@ -97,7 +97,7 @@ class PinnOptions:
         Raises:
             UserError: a key or a value is not valid.
         """
-        top = parse(_Top, config, "config")
+        top = parse(_TopLevelOptions, config, "config")
         if not isinstance(top.task, str):
             raise UserError(f"task: got {top.task!r}, expected the name of a task, such as advection")
         options = cls(
@@ -120,8 +120,8 @@ class PinnOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Top:
-    """The keys of a config as they are written."""
+class _TopLevelOptions:
+    """The top-level keys of a config, unparsed."""
 
     task: str | None = option(None, help="the name of the task")
     as_published: bool = option(False, help="the published form of the equations, mistakes included")
@@ -145,14 +145,14 @@ class _Top:
     smoke: Mapping[str, Any] | None = option(None, help="changes of `--budget smoke`, beside those of SMOKE")
 
 
-TOP_LEVEL = tuple(field.name for field in dataclasses.fields(_Top) if field.name != "smoke")
+TOP_LEVEL = tuple(field.name for field in dataclasses.fields(_TopLevelOptions) if field.name != "smoke")
 
 
 def count(name: str, value: object, least: int = 1, most: int | None = None) -> int:
     """Return a whole number of the config.
 
     Raises:
-        UserError: it is something else, below ``least`` or above ``most``.
+        UserError: the value is not a whole number, below ``least`` or above ``most``.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
         limits = f"{least} or more" if most is None else f"from {least} to {most}"

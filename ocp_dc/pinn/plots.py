@@ -1,4 +1,4 @@
-"""Pictures of a training run: its learning curves, and data, prediction and error at chosen times."""
+"""Plots of a training run: learning curves, and data, prediction and error at chosen times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_CURVES = ("iteration", "lr", "scale", "seconds_per_iteration")
 
 
 def learning_curves(losses: Mapping[str, np.ndarray], path: Path, title: str) -> None:
-    """Write a PNG with a panel for each loss term and their weighted sum, against iterations.
+    """Write a PNG with each loss term and their weighted sum over iterations, one panel each.
 
     Args:
         losses: columns of ``losses.csv``.
@@ -49,8 +49,8 @@ def solution_images(
     Args:
         solution: the data.
         predicted: [T, X] or [T, X, Y] by field.
-        times: the nearest instants of the grid are drawn; the first, the middle and the last where None.
-        folder: the folder of the files.
+        times: the times to draw, rounded to the grid; None for the first, the middle and the last.
+        folder: the folder for the files.
         title: the line above the panels.
     """
     grid = solution.axes["t"]
@@ -68,7 +68,7 @@ def solution_images(
 def _lines(
     solution: Solution, name: str, true: np.ndarray, predicted: np.ndarray, times: np.ndarray, title: str
 ) -> Figure:
-    """Draw fields [times, X] as lines, and their errors below."""
+    """Draw fields [T, X] as lines, and their errors below."""
     figure = new_figure((3.2 * len(times) + 0.6, 4.2), title, title_size=TITLE_SIZE)
     above, below = figure.subplots(2, len(times), squeeze=False, sharex=True, sharey="row", height_ratios=(2, 1))
     x = solution.axes["x"]
@@ -88,7 +88,7 @@ def _lines(
 def _maps(
     solution: Solution, name: str, true: np.ndarray, predicted: np.ndarray, times: np.ndarray, title: str
 ) -> Figure:
-    """Draw fields [times, X, Y] as images; data and prediction share one range of colors, errors have another."""
+    """Draw fields [T, X, Y] as images; data and prediction share one color range, errors have another."""
     figure = new_figure((2.6 * len(times) + 1.0, 7.2), title, title_size=TITLE_SIZE)
     axes = figure.subplots(3, len(times), squeeze=False, sharex=True, sharey=True)
     x, y = solution.axes["x"], solution.axes["y"]

@@ -92,7 +92,7 @@ def select(
 
 
 def is_gate(site: Site, table: RegionTable) -> bool:
-    """Tell whether a site needs the function that it holds, so that no region ever touches it."""
+    """Return whether a site is a gate, which keeps its function in every region."""
     return _matches(site, table.gates)
 
 

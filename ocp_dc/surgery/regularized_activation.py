@@ -57,7 +57,7 @@ class RegularizedActivation(nn.Module):
         return F.dropout(x, self.dropout, self.training)
 
     def holds(self, norm: nn.BatchNorm1d | None, dropout: float) -> bool:
-        """Tell whether just this was inserted already: a norm of this width, or none, and this dropout."""
+        """Return whether exactly this was already inserted: a norm of this width, or none, and this dropout."""
         own, other = (None if n is None else n.num_features for n in (self.norm, norm))
         return own == other and self.dropout == dropout
 

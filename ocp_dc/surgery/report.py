@@ -110,7 +110,7 @@ class Report:
             lines.append(f"  {_paths(removal)}: {removal.was} removed{gain}")
         lines += [f"  {path}: {kind} kept" for path, kind in self.kept]
         if self.insertions:
-            lines.append(f"insertion behind {len(self.insertions)} activations")
+            lines.append(f"insertion after {len(self.insertions)} activations")
         for item in self.insertions:
             parts = [*([item.norm] if item.norm else []), *([f"Dropout({item.dropout:g})"] if item.dropout else [])]
             lines.append(f"  {_paths(item)}: {item.after} -> {' -> '.join(parts)}")

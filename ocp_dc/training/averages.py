@@ -1,4 +1,4 @@
-"""Averaged weights: loading them, and other weights in a model for the time of a block."""
+"""Averaged weights: check them, copy them into a model, and exchange weights within a block."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ if TYPE_CHECKING:
 
 
 class AveragedWeights(Protocol):
-    """The exponential moving average of a host, of the parameters that have gradients, in the model's order."""
+    """The host's exponential moving average of the trainable parameters, in the order of the model."""
 
     decay: float
     shadow_params: list[torch.Tensor]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return decay and averages."""
+        """Return the decay and the averages."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` returned."""
+        """Load what :meth:`state_dict` returned."""
 
 
 def same_kind(saved: torch.Tensor, own: torch.Tensor) -> bool:
-    """Return whether saved numbers may be copied into a tensor: floats of any precision into floats, and so on."""
+    """Return whether saved values can be copied into a tensor: both are floats of any precision, or neither is."""
     return (saved.is_floating_point(), saved.is_complex()) == (own.is_floating_point(), own.is_complex())
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters that have gradients, which are those that are averaged."""
+    """Return the parameters that require gradients; these are the averaged ones."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def check_averages(averages: Sequence[torch.Tensor], model: nn.Module) -> None:
-    """Check that averages are those of a model: copying would broadcast other shapes.
+    """Check that averages have the shapes and dtypes of a model's parameters, since copying would broadcast.
 
     Raises:
-        UserError: they are not.
+        UserError: they do not.
     """
     parameters = trainable(model)
     fit = [tuple(value.shape) for value in averages] == [tuple(parameter.shape) for parameter in parameters]
@@ -51,7 +51,7 @@ def check_averages(averages: Sequence[torch.Tensor], model: nn.Module) -> None:
 
 
 def copy_averages(averages: Sequence[torch.Tensor], model: nn.Module) -> None:
-    """Put averages into a model."""
+    """Copy averages into the trainable parameters of a model."""
     with torch.no_grad():
         for parameter, value in zip(trainable(model), averages, strict=True):
             parameter.copy_(value)
@@ -59,7 +59,7 @@ def copy_averages(averages: Sequence[torch.Tensor], model: nn.Module) -> None:
 
 @contextlib.contextmanager
 def averaged_weights(state: TrainingState) -> Iterator[None]:
-    """Put the averaged weights into the model within this block; without averages, or within itself, do nothing."""
+    """Put the averaged weights into the model within this block; do nothing without averages or when nested."""
     averages = state.unused_averages if state.ema is None else state.ema.shadow_params
     if averages is None:
         yield
@@ -76,10 +76,10 @@ def averaged_weights(state: TrainingState) -> Iterator[None]:
 
 @contextlib.contextmanager
 def other_weights(state: TrainingState, weights: Mapping[str, torch.Tensor]) -> Iterator[None]:
-    """Put other weights into the model within this block, and leave the average of the run out of it.
+    """Put other weights into the model within this block, and disable the moving average meanwhile.
 
     Args:
-        state: the state.
+        state: the state of the training run.
         weights: a ``state_dict`` of the model.
     """
     raw = {name: value.detach().clone() for name, value in state.model.state_dict().items()}

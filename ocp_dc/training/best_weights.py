@@ -1,4 +1,4 @@
-"""A copy of the weights of the best validation, kept in memory."""
+"""A copy in memory of the weights with the best validation result."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class BestWeights(Listener):
-    """Copies the weights at each validation that is the best so far, for models of a few megabytes.
+    """Copy the weights at each validation that is the best so far; suitable for models of a few megabytes.
 
     Args:
-        weights: of the best validation before a resume, as a ``state_dict``.
-        step: its step.
+        weights: the ``state_dict`` at the best validation before a resume; None in a fresh run.
+        step: the step of that validation.
     """
 
     def __init__(self, weights: dict[str, torch.Tensor] | None = None, step: int = 0) -> None:
@@ -26,7 +26,7 @@ class BestWeights(Listener):
         self.step_of_best = step
 
     def validation(self, state: TrainingState, metrics: Metrics | None) -> None:
-        """Copy the weights where the metric of this validation is the best one."""
+        """Copy the weights if the metric of this validation is the best so far."""
         if metrics is not None and state.evaluations_since_best == 0:
             self.weights = copy.deepcopy(state.model.state_dict())
             self.step_of_best = state.step

@@ -1,4 +1,4 @@
-"""The environment of a run, as far as its numbers and times depend on it; no names of machines, no paths."""
+"""The environment that results and times of a training run depend on, without host names and paths."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ocp_dc import __version__
 
 
 def describe_environment(device: torch.device, packages: Sequence[str], world_size: int = 1) -> dict[str, Any]:
-    """Return versions, device, threads and ranks, as the content of ``environment.json``.
+    """Return the content of ``environment.json``: versions, device, threads and ranks.
 
     Args:
-        device: where the model is.
-        packages: distributions of the host, whose versions count too, such as ``fairchem-core``.
-        world_size: how many ranks there are.
+        device: the device of the model.
+        packages: further distributions whose versions are recorded, such as ``fairchem-core``.
+        world_size: the number of ranks.
     """
     on_gpu = device.type == "cuda"
     return {
@@ -29,7 +29,7 @@ def describe_environment(device: torch.device, packages: Sequence[str], world_si
         "ocp_dc": __version__,
         "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),  # the instructions that torch's kernels use
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),  # the instruction set of torch's kernels
         "device": torch.cuda.get_device_name(device) if on_gpu else device.type,
         "cuda": torch.version.cuda if on_gpu else None,
         "threads": torch.get_num_threads(),

@@ -1,4 +1,4 @@
-"""Checks that losses and gradients are finite, which stop a run at the first value that is not."""
+"""Checks that losses and gradients are finite; a training run stops at the first value that is not."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class RunPosition:
-    """Where a run is, for the message of a divergence.
+    """The progress of a training run, for the message of a divergence.
 
     Args:
         step: the step in progress, from 1.
-        checkpoint: where the last good checkpoint is, if one was written.
+        checkpoint: the path of the last good checkpoint, which need not exist.
         advice: what the user may change.
     """
 
@@ -38,7 +38,7 @@ def diverged(what: str, where: RunPosition) -> DivergenceError:
 
     Args:
         what: the value, such as ``the forces loss``.
-        where: where the run is.
+        where: the progress of the training run.
     """
     written = where.checkpoint.is_file()
     last = f"the last good checkpoint is {where.checkpoint}" if written else "no checkpoint was written before"
@@ -51,12 +51,12 @@ def all_finite(*tensors: torch.Tensor) -> bool:
 
 
 def check_term(term: str, where: RunPosition, *tensors: torch.Tensor) -> None:
-    """Check that a loss term, or what it is computed from, is finite: fairchem's loss replaces NaN by zero.
+    """Check that a loss term and the predictions it is computed from are finite: fairchem's loss replaces NaN by zero.
 
     Args:
-        term: its name, such as ``forces``.
-        where: where the run is.
-        tensors: the term, predictions.
+        term: the name of the term, such as ``forces``.
+        where: the progress of the training run.
+        tensors: the term and the predictions.
 
     Raises:
         DivergenceError: a value is NaN or infinite.
@@ -69,25 +69,25 @@ def check_values(values: Mapping[str, torch.Tensor | float], where: RunPosition)
     """Check that every loss term of a step is finite.
 
     Args:
-        values: numbers by name.
-        where: where the run is.
+        values: the loss terms by name.
+        where: the progress of the training run.
 
     Raises:
-        DivergenceError: values are NaN or infinite; the message names all of them.
+        DivergenceError: a value is NaN or infinite; the message names all such values.
     """
     if bad := [name for name, value in values.items() if not math.isfinite(value)]:
         raise diverged(f"the loss {', '.join(bad)}", where)
 
 
 def check_gradients(parameters: Iterable[tuple[str, nn.Parameter]], where: RunPosition) -> None:
-    """Check that the gradients of parameters are finite, with one look at the device.
+    """Check that the gradients of parameters are finite, with a single synchronization of the device.
 
     Args:
-        parameters: by name; those without a gradient are passed over.
-        where: where the run is.
+        parameters: parameters with their names; those without a gradient are skipped.
+        where: the progress of the training run.
 
     Raises:
-        DivergenceError: a gradient is NaN or infinite; the message names the first parameter.
+        DivergenceError: a gradient is NaN or infinite; the message names the first such parameter.
     """
     gradients = {name: parameter.grad for name, parameter in parameters if parameter.grad is not None}
     if not gradients:
@@ -99,10 +99,10 @@ def check_gradients(parameters: Iterable[tuple[str, nn.Parameter]], where: RunPo
 
 
 class GradientCheck(Listener):
-    """Stops a run at a gradient that is not finite; under AMP the gradient scaler deals with that itself.
+    """Stop a training run at a gradient that is not finite; with AMP the gradient scaler skips such steps itself.
 
     Args:
-        checkpoint: where the run writes its checkpoint.
+        checkpoint: the path of the checkpoint.
         advice: what the user may change.
     """
 
@@ -117,10 +117,10 @@ class GradientCheck(Listener):
 
 
 class LossCheck(Listener):
-    """Stops a run at a loss that is not finite, where the host does not check each term itself.
+    """Stop a training run at a loss that is not finite, for hosts that do not check each term themselves.
 
     Args:
-        checkpoint: where the run writes its checkpoint.
+        checkpoint: the path of the checkpoint.
         advice: what the user may change.
     """
 

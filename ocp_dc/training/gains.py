@@ -1,4 +1,4 @@
-"""The constants in the place of norms (``dc: {norm_gain: fitted}``): fitted once, when a run starts fresh."""
+"""Gains that replace norms (``dc: {norm_gain: fitted}``); they are fitted once, when a new training run starts."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 def fit_gains(
     model: nn.Module, first_batch: Callable[[], object], agree: Callable[[list[float]], list[float]]
 ) -> list[float]:
-    """Fit each gain of a model on the first batch of the run, in the model's order.
+    """Fit each gain of a model on the first batch of the training run.
 
     Args:
-        model: the model, without a wrapper of several ranks; it is in evaluation mode afterwards.
+        model: the model, without DistributedDataParallel; it is in evaluation mode afterwards.
         first_batch: passes the first batch through the model.
-        agree: returns the values of the first rank, given those of this one.
+        agree: returns the values of the first rank, given the values of this rank.
 
     Returns:
-        The gains, numbers; empty where the model has none, and then nothing is passed through it.
+        The gains in the order of the model. If the model has none, the list is empty and no batch is passed through it.
 
     Raises:
-        UserError: features where a norm was are all zero, or not finite.
+        UserError: the features that reach a gain are all zero, or not finite.
     """
     with fitting_gains(model) as gains:
         if not gains:
@@ -46,25 +46,25 @@ def fit_gains(
 
 
 def check_fitted(model: nn.Module) -> None:
-    """Check that no gain of a model is left to be fitted.
+    """Check that all gains of a model are fitted.
 
     Raises:
-        UserError: there is one.
+        UserError: a gain is not fitted.
     """
     for path, part in model.named_modules():
         if isinstance(part, FittedGain) and bool(torch.isnan(part.gain)):
             raise UserError(
-                f"{path}: its gain is not fitted (model.dc.norm_gain); a training that starts without a checkpoint "
-                "fits it, and its checkpoints hold it"
+                f"{path}: its gain is not fitted (model.dc.norm_gain); a training run that starts without a "
+                "checkpoint fits it and stores it in its checkpoints"
             )
 
 
 class GainFit(Listener):
-    """Fits the gains of a fresh run at its start; those of a resumed run come with its checkpoint.
+    """Fit the gains when a new training run starts; a resumed run loads them from its checkpoint.
 
     Args:
-        first_batch: as for :func:`fit_gains`.
-        agree: as for :func:`fit_gains`.
+        first_batch: see :func:`fit_gains`.
+        agree: see :func:`fit_gains`.
         logs: whether this process logs the values.
     """
 
@@ -74,7 +74,7 @@ class GainFit(Listener):
         self._first_batch, self._agree, self._logs = first_batch, agree, logs
 
     def start(self, state: TrainingState) -> None:
-        """Fit the gains, and log them."""
+        """Fit the gains and log them."""
         values = fit_gains(state.bare_model, self._first_batch, self._agree)
         if values and self._logs:
             logging.info(f"gains in the place of norms: {', '.join(f'{value:.4g}' for value in values)}")

@@ -1,4 +1,4 @@
-"""A digest of the weights that a training run starts with: runs of one seed show that they began alike."""
+"""Digests of the initial weights of a training run, by which runs with the same seed can be compared."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import nn
 
 
 def initial_weights(model: nn.Module) -> str:
-    """Return a record of a model's parameters as JSON: a digest of each by its name, how many numbers, one of all.
+    """Return a JSON record of a model's parameters: a digest of each by name, their total size, and an overall digest.
 
-    The digest of all does not depend on the order in which modules were added. Models of which one has another norm
-    are compared by the parameters that both have.
+    The overall digest does not depend on the order in which modules were added. Models with different norms can be
+    compared by the parameters that they have in common.
 
     Args:
-        model: the model, without a wrapper of several ranks, which would change the names.
+        model: the model, without DistributedDataParallel, which would change the names.
     """
     digests = {name: _sha256(parameter) for name, parameter in sorted(_parameters(model).items())}
     whole = hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in digests.items()).encode())
@@ -29,7 +29,7 @@ def initial_weights(model: nn.Module) -> str:
 
 
 def _parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    return dict(model.named_parameters(remove_duplicate=False))  # one that modules share has a name in each
+    return dict(model.named_parameters(remove_duplicate=False))  # a shared parameter is listed under each of its names
 
 
 def _sha256(parameter: torch.Tensor) -> str:

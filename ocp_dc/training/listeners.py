@@ -1,7 +1,7 @@
-"""Listeners of a training run: they are told when it starts, after each step, after each validation, and at its end.
+"""Listeners of a training run: called at its start, after each step, after each validation, and at its end.
 
-A host tells them: from its own loop (fairchem 1.10), or from the callbacks of a loop that it does not own. They get the
-training state and plain values, and know nothing of the host.
+The host calls them from its own loop (fairchem 1.10) or from the callbacks of a framework's loop. They receive the
+training state and plain values, and do not depend on the host.
 """
 
 from __future__ import annotations
@@ -14,72 +14,72 @@ import torch
 if TYPE_CHECKING:
     from ocp_dc.training.state import TrainingState
 
-Losses = Mapping[str, torch.Tensor | float]  # of a step: ``loss``, the whole, and ``loss_NAME`` of each term
+Losses = Mapping[str, torch.Tensor | float]  # of a step: ``loss``, the total, and ``loss_NAME`` for each term
 Metrics = Mapping[str, float]  # of a validation, by name
 
 
 class Listener:
-    """Does nothing; a subclass overrides what it wants to be told."""
+    """Base class of listeners; its methods do nothing, and a subclass overrides those that it needs."""
 
     def start(self, state: TrainingState) -> None:
-        """Prepare for the first step of this process, of a fresh run or of one that is resumed."""
+        """Prepare for the first step in this process, of a new or a resumed training run."""
 
     def step(self, state: TrainingState, losses: Losses) -> None:
-        """Act on a finished step: gradients and weights are those after the optimizer's update.
+        """Handle the end of a step, after the optimizer's update.
 
         Args:
-            state: its ``step`` counts the one that has just ended.
-            losses: of the step, on scaled labels.
+            state: the state; ``step`` includes the step that has just ended.
+            losses: the losses of the step, on scaled labels.
         """
 
     def validation(self, state: TrainingState, metrics: Metrics | None) -> None:
-        """Act on a validation, after the best metric and the schedule have taken it in.
+        """Handle a validation, after the best metric and the schedule were updated.
 
         Args:
             state: the state, with the raw weights in its model.
-            metrics: in physical units; None where it is time for a validation and there is no validation set.
+            metrics: metrics in physical units; None when a validation is due but there is no validation set.
         """
 
     def end(self, state: TrainingState) -> None:
-        """Act on the end of a run that came to its last step, or that early stopping ended."""
+        """Handle the end of a training run, at its last step or by early stopping."""
 
 
 class Listeners(Listener):
-    """Tells several listeners, in their order.
+    """Call several listeners in order.
 
     Args:
-        listeners: those to tell.
+        listeners: the listeners.
     """
 
     def __init__(self, listeners: Iterable[Listener]) -> None:
         self._listeners = tuple(listeners)
 
     def start(self, state: TrainingState) -> None:
-        """Tell each that the run starts."""
+        """Call ``start`` of each listener."""
         for listener in self._listeners:
             listener.start(state)
 
     def step(self, state: TrainingState, losses: Losses) -> None:
-        """Tell each that a step has ended."""
+        """Call ``step`` of each listener."""
         for listener in self._listeners:
             listener.step(state, losses)
 
     def validation(self, state: TrainingState, metrics: Metrics | None) -> None:
-        """Tell each that a validation has ended."""
+        """Call ``validation`` of each listener."""
         for listener in self._listeners:
             listener.validation(state, metrics)
 
     def end(self, state: TrainingState) -> None:
-        """Tell each that the run has ended."""
+        """Call ``end`` of each listener."""
         for listener in self._listeners:
             listener.end(state)
 
 
 class AtStart(Listener):
-    """Calls a function of the host at the start, in its place among the listeners.
+    """Call a function of the host at the start, in order with the other listeners.
 
     Args:
-        action: takes the state.
+        action: the function; it takes the state.
     """
 
     def __init__(self, action: Callable[[TrainingState], None]) -> None:

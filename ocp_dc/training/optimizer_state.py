@@ -1,4 +1,4 @@
-"""The moments of an optimizer from a checkpoint, for an optimizer that keeps its own settings."""
+"""Load the moments of a checkpoint into an optimizer that keeps its own settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-# settings that say which moments an optimizer keeps
+# settings that determine which moments an optimizer keeps
 MOMENT_KEYS = ("amsgrad", "centered", "momentum")
 
 
@@ -20,16 +20,16 @@ def take_moments(
     parameters: Sequence[tuple[str, nn.Parameter]],
     exempt: Sequence[str],
 ) -> None:
-    """Take over the moments of a checkpoint, and leave learning rate, weight decay and other settings as they are.
+    """Load the moments of a checkpoint, and leave learning rate, weight decay and other settings as they are.
 
-    Where the optimizer keeps other moments than the checkpoint's, they start at zero, with a warning.
+    If the optimizer keeps other moments than the checkpoint's optimizer, they start at zero and a warning is logged.
 
     Args:
-        optimizer: the optimizer of the run.
+        optimizer: the optimizer of the training run.
         saved: the state of the checkpoint's optimizer.
         saved_name: the class of that optimizer in torch.optim.
-        parameters: those of the model, by name, in its order.
-        exempt: how names of parameters without weight decay end.
+        parameters: the model's parameters with their names, in order.
+        exempt: name suffixes of parameters without weight decay.
     """
     groups = saved["param_groups"]
     order = _order(parameters, exempt, groups)
@@ -48,22 +48,22 @@ def take_moments(
 
 
 def _moments(name: str, settings: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what says whether two optimizers can go on with the same moments."""
+    """Return a key that is equal for optimizers that keep the same moments."""
     return (name.removesuffix("W"), *(bool(settings.get(key)) for key in MOMENT_KEYS))
 
 
 def _order(
     parameters: Sequence[tuple[str, nn.Parameter]], exempt: Sequence[str], groups: Sequence[Mapping[str, Any]]
 ) -> dict[int, nn.Parameter] | None:
-    """Return the parameter of each index in a checkpoint's groups; None where they are not of this model.
+    """Return the parameter for each index in a checkpoint's groups; None if the groups do not belong to this model.
 
-    With a weight decay fairchem makes two groups, first the parameters that are not decayed: a config of another decay
-    has the same parameters in another order.
+    With weight decay fairchem makes two groups, the parameters without decay first, so the order of the parameters
+    depends on the weight decay of the config.
     """
     named = list(parameters)
     if len(groups) == 2:
         named = [(name, parameter) for name, parameter in named if parameter.requires_grad]
-        named.sort(key=lambda pair: not pair[0].endswith(tuple(exempt)))  # stable: the order within stays
+        named.sort(key=lambda pair: not pair[0].endswith(tuple(exempt)))  # stable: keeps the order within each group
     indices = [index for group in groups for index in group["params"]]
     if len(indices) != len(named):
         return None

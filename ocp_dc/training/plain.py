@@ -1,4 +1,4 @@
-"""Configs and metrics as plain data, which YAML, JSON and a weights_only checkpoint can hold."""
+"""Configs and metrics as plain data, for YAML, JSON and checkpoints that are read with weights_only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Return ``value`` with every mapping as dict, every sequence as list, numbers as numbers, the rest as text."""
+    """Return ``value`` with mappings as dicts, sequences as lists, numbers as Python numbers, and the rest as text."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Checks of content that was read from an untrusted file: plain containers of bounded size."""
+"""Check the content of an untrusted file: plain containers of bounded size."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ocp_dc.core.errors import UnsafeDataError, UserError
 
 KNOWN_ATTRIBUTES = {"_metadata"}  # of a state_dict
 DEEPEST = 50  # levels of a config
-MOST_ENTRIES = 100_000  # of a config; shared entries are counted in each place
+MOST_ENTRIES = 100_000  # of a config; a shared entry counts each time it occurs
 
 
 def check_containers(content: Any, where: str) -> None:
     """Check that no mapping and no tensor has attributes that replace its methods, such as ``get``.
 
-    Python's ordered mappings and torch's parameters accept attributes, and torch sets those that a file has.
+    Python's ordered mappings and torch's parameters accept attributes, and torch sets those that a file contains.
 
     Args:
-        content: what was read.
-        where: the file, for the message.
+        content: the content of the file.
+        where: the file, for messages.
 
     Raises:
         UnsafeDataError: a mapping has an unknown attribute, or a tensor has one with the name of a method.
@@ -47,14 +47,14 @@ def check_containers(content: Any, where: str) -> None:
 def check_tree(config: Any, where: str) -> None:
     """Check that a config has a bounded depth and size and does not contain itself.
 
-    Lists with shared parts take a few hundred bytes in a file, and any time to walk through.
+    A file of a few hundred bytes can hold lists with shared parts that take arbitrarily long to traverse.
 
     Args:
         config: the config.
-        where: the file, for the message.
+        where: the file, for messages.
 
     Raises:
-        UserError: the config is deeper or larger, or contains itself.
+        UserError: the config is too deep or too large, or contains itself.
     """
     count = 0
     waiting = [iter([config])]

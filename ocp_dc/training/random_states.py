@@ -1,4 +1,4 @@
-"""The states of random number generators, as plain data that a ``weights_only`` checkpoint holds."""
+"""Get and set the states of random number generators, as plain data for ``weights_only`` checkpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def get_random_states() -> dict[str, Any]:
-    """Return the states of all generators of this process: Python's, numpy's, torch's on the CPU and on each GPU."""
+    """Return the states of all random number generators: Python's, numpy's, and torch's on the CPU and on each GPU."""
     version, python_words, gauss = random.getstate()
     name, numpy_words, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
@@ -29,7 +29,7 @@ def get_random_states() -> dict[str, Any]:
 
 
 def set_random_states(states: Mapping[str, Any]) -> None:
-    """Bring all generators back to what :func:`get_random_states` returned; GPUs where there are as many as then."""
+    """Restore the states that :func:`get_random_states` returned; those of GPUs only if their number is the same."""
     version, python_words, gauss = states["python"]
     random.setstate((version, tuple(python_words), gauss))
     name, numpy_words, position, has_gauss, cached = states["numpy"]
@@ -40,30 +40,30 @@ def set_random_states(states: Mapping[str, Any]) -> None:
 
 
 def get_torch_states(device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return torch's state on the CPU, and that of the current GPU where ``device`` is one."""
+    """Return torch's state on the CPU, and that of the current GPU if ``device`` is a GPU, else None."""
     return torch.get_rng_state(), torch.cuda.get_rng_state() if device.type == "cuda" else None
 
 
 def set_torch_states(cpu: torch.Tensor, gpu: torch.Tensor | None, device: torch.device) -> None:
-    """Bring torch's generators back to what :func:`get_torch_states` returned; a GPU only where ``device`` is one."""
+    """Restore the states that :func:`get_torch_states` returned; that of the GPU only if ``device`` is a GPU."""
     torch.set_rng_state(cpu)
     if gpu is not None and device.type == "cuda":
         torch.cuda.set_rng_state(gpu)
 
 
 class RandomStates(Listener):
-    """Sets the generators of a resumed run to the states of its checkpoint, before the first step.
+    """Restore the random states of a checkpoint before the first step of a resumed run.
 
     Args:
-        rank: of this process.
-        world_size: how many ranks there are.
+        rank: the rank of this process.
+        world_size: the number of ranks.
     """
 
     def __init__(self, rank: int = 0, world_size: int = 1) -> None:
         self._rank, self._world_size = rank, world_size
 
     def start(self, state: TrainingState) -> None:
-        """Set this rank's states, or warn why the resumed run is not exact."""
+        """Restore the states of this rank, or warn that the resumed run is not exact."""
         if state.step == 0:
             return
         states = state.random_states

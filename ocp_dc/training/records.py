@@ -1,4 +1,4 @@
-"""Text files that a run leaves beside its results."""
+"""Text files that are saved with the results of a training run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SPLITS = {"train": "dataset", "val": "val_dataset", "test": "test_dataset", "rel
 
 
 def runnable(config: Mapping[str, Any]) -> str:
-    """Return the resolved config of a run as YAML that ``ocp-dc main`` takes again; flags are in a comment on top.
+    """Return the resolved config of a training run as YAML for ``ocp-dc main``, with the flags in a comment at the top.
 
     Args:
-        config: the config as the trainer holds it.
+        config: the config of the trainer.
     """
     blocks = {name: config[name] for name in BLOCKS if config.get(name)}
     blocks["dataset"] = {split: config[name] for split, name in SPLITS.items() if config.get(name)}
@@ -30,16 +30,16 @@ def runnable(config: Mapping[str, Any]) -> str:
 
 
 def keep(path: Path, text: str) -> Path:
-    """Write a file, or ``config-2.yml`` beside a ``config.yml`` of another content, which stays.
+    """Write a file; if a ``config.yml`` with other content exists, keep it and write ``config-2.yml``.
 
-    A run that goes on under its name, or predicts under it, may have another config than it was started with. A file
-    that is empty or not whole, as a kill of an earlier version left it, is written anew.
+    A training run that is resumed under its name, or that predicts, may have another config than at its start. A file
+    that is empty or truncated, as earlier versions left it when they were killed, is overwritten.
 
     Returns:
-        the path of the file that holds ``text``.
+        The path of the file that contains ``text``.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: the file cannot be written.
     """
     numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(2))
     chosen = next(p for p in itertools.chain([path], numbered) if _is_free(p, text))
@@ -48,8 +48,8 @@ def keep(path: Path, text: str) -> Path:
 
 
 def _is_free(path: Path, text: str) -> bool:
-    """Return whether writing a file loses nothing: it is not there, has the same content, or is not whole."""
-    if path.is_symlink() or not path.exists():  # a link is replaced; its target stays
+    """Return whether writing a file loses nothing: it does not exist, has the same content, or is truncated."""
+    if path.is_symlink() or not path.exists():  # a link is replaced; its target is kept
         return True
     try:
         before = path.read_text(encoding="utf-8")

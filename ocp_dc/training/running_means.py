@@ -1,4 +1,4 @@
-"""Means of the loss and its terms over training steps, read from the device only where a mean is asked for."""
+"""Means of the loss and its terms over training steps; values are read from the device only when needed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 class RunningMeans(Listener):
-    """Means since the last print and since the last validation; checkpoints hold the sums of the latter."""
+    """Means since the last log entry and since the last validation; checkpoints store the sums of the latter."""
 
     def __init__(self) -> None:
         self._recent: list[dict[str, torch.Tensor]] = []
-        self._sums: dict[str, tuple[torch.Tensor | float, int]] = {}  # and of how many steps each
+        self._sums: dict[str, tuple[torch.Tensor | float, int]] = {}  # and the number of steps of each
 
     def step(self, state: TrainingState, losses: Losses) -> None:
         """Add the losses of the step."""
         self.add(losses)
 
     def add(self, values: Losses) -> None:
-        """Add the values of a step; those on a device stay there."""
+        """Add the values of a step, without copying them from their device."""
         self._recent.append({name: torch.as_tensor(value).detach() for name, value in values.items()})
         for name, value in self._recent[-1].items():
             total, steps = self._sums.get(name, (0.0, 0))
@@ -37,7 +37,7 @@ class RunningMeans(Listener):
         return {name: float(torch.stack([values[name] for values in recent]).mean()) for name in recent[0]}
 
     def since_validation(self) -> dict[str, float]:
-        """Return the means since the last call, those of the steps before a resume among them."""
+        """Return the means since the last call, including steps before a resume."""
         sums, self._sums = self._sums, {}
         return {name: float(total) / steps for name, (total, steps) in sums.items()}
 
@@ -46,5 +46,5 @@ class RunningMeans(Listener):
         return {name: [float(total), steps] for name, (total, steps) in self._sums.items()}
 
     def load_state_dict(self, state: Mapping[str, Sequence[float]]) -> None:
-        """Take over what :meth:`state_dict` returned; a value that it does not name has a mean of the steps to come."""
+        """Load what :meth:`state_dict` returned; values missing there are averaged over the following steps only."""
         self._sums = {name: (float(total), int(steps)) for name, (total, steps) in state.items() if steps}

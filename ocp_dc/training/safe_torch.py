@@ -1,4 +1,4 @@
-"""Files of torch.save read as data: their checksums and sizes are verified before anything is unpickled."""
+"""Read files of torch.save as data, after verifying their checksums and sizes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ocp_dc.training.plain_content import check_containers
 from ocp_dc.training.torch_pickle import check_pickle
 
 ZIP = b"PK\x03\x04"
-LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6: its magic number, pickled
-BEGINNINGS = {  # first bytes of other files that may have the name of a checkpoint
+LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled magic number of torch.save before 1.6
+BEGINNINGS = {  # first bytes of other files that may be named like a checkpoint
     b"\x93NUMPY": "a NumPy array (.npy)",
     b"\x89HDF": "an HDF5 file",
     b"SQLite format 3": "an SQLite database, such as ASE's .db",
@@ -33,18 +33,18 @@ DAMAGED = "it is truncated or damaged: copy or download it again, or take an old
 
 
 def load_torch(path: str | Path, kind: str = "checkpoint", map_location: Any = "cpu") -> Any:
-    """Return the content of a file of torch.save: tensors and plain values, and nothing that could run code.
+    """Return the content of a file of torch.save: only tensors and plain values, nothing that could run code.
 
-    torch.load does not verify the CRC-32 that torch.save writes for each record, so that a changed byte would become a
-    changed weight. The checksums and the declared sizes are verified first.
+    torch.load does not verify the CRC-32 that torch.save writes for each record, so a corrupted byte would go
+    unnoticed. The checksums and the declared sizes are verified first.
 
     Args:
         path: the file; torch's older format, which has no checksums, is read too.
         kind: what the file should be, for messages.
-        map_location: device of the tensors.
+        map_location: the device of the tensors.
 
     Raises:
-        UnsafeDataError: the file has other content than tensors and plain values.
+        UnsafeDataError: the file contains something other than tensors and plain values.
         UserError: there is no such file, it is damaged, or it is a file of another kind.
     """
     path = Path(path)
@@ -71,7 +71,7 @@ def load_torch(path: str | Path, kind: str = "checkpoint", map_location: Any = "
                 f"from it; it is refused ({str(error).splitlines()[0]})"
             ) from error
         raise UserError(f"{kind} {path}: {DAMAGED}") from error
-    except Exception as error:  # torch raises many types for a damaged file
+    except Exception as error:  # torch raises exceptions of many types for a damaged file
         raise UserError(f"{kind} {path}: {DAMAGED} ({type(error).__name__}: {error})") from error
 
 
@@ -81,7 +81,7 @@ def is_torch_file(path: Path) -> bool:
 
 
 def describe(path: Path) -> str:
-    """Return the kind of a file in words, such as "a JSON file", as far as its first bytes tell."""
+    """Return the kind of a file in words, such as "a JSON file", judging by its first bytes."""
     with path.open("rb") as file:
         head = file.read(512)
     if not head:
@@ -98,7 +98,7 @@ def describe(path: Path) -> str:
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:  # a character cut at the end of the 512 bytes is text
+        if error.start < len(head) - 4:  # a character may be cut at the end of the 512 bytes
             return "a file of another program"
     return "a text file" if b"\0" not in head else "a file of another program"
 
@@ -112,7 +112,7 @@ def _check_archive(path: Path, kind: str) -> None:
     """Verify sizes and checksums of a zip archive of torch.save.
 
     Raises:
-        UserError: the archive is damaged, or another program's.
+        UserError: the archive is damaged, or was written by another program.
     """
     problems = (
         zipfile.BadZipFile,
@@ -133,7 +133,7 @@ def _check_archive(path: Path, kind: str) -> None:
                     check_pickle(file, path.stat().st_size, f"{kind} {path}")
     except UserError:
         raise
-    except problems as error:  # RuntimeError: NotImplementedError too
+    except problems as error:  # RuntimeError includes NotImplementedError
         raise UserError(f"{kind} {path}: {DAMAGED} ({error})") from error
     if damaged is not None:
         raise UserError(f"{kind} {path}: the checksum of its record {damaged} does not fit; {DAMAGED}")
@@ -152,7 +152,7 @@ def _check_entries(archive: zipfile.ZipFile, path: Path, kind: str) -> None:
         raise UserError(
             f"{kind} {path}: it declares more content than it has bytes, which torch.save never does; it is refused"
         )
-    # of a record that is marked as a folder torch returns uninitialized memory
+    # for a record that is marked as a folder torch returns uninitialized memory
     if len(set(names)) < len(names) or any(entry.external_attr & DOS_FOLDER for entry in entries):
         raise UserError(f"{kind} {path}: holds a record twice, or one that is marked as a folder; {DAMAGED}")
     size = _pickle_of(archive).file_size

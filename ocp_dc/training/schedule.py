@@ -1,4 +1,4 @@
-"""Learning-rate schedules whose length follows from the number of epochs and the loader."""
+"""Learning-rate schedules, with the length computed from the number of epochs and the loader."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch.optim import lr_scheduler
 
 from ocp_dc.core.errors import unknown_name
 
-# torch schedules that end, and the argument that says when
+# torch schedules that end, and the argument with their length
 LENGTHS = {"OneCycleLR": "total_steps", "CosineAnnealingLR": "T_max", "PolynomialLR": "total_iters"}
-# base classes, and what takes other schedules or a function, which YAML cannot write
+# base classes, and schedules that take other schedules or a function, which YAML cannot express
 NO_SCHEDULES = ("LRScheduler", "_LRScheduler", "SequentialLR", "ChainedScheduler", "MultiplicativeLR")
 HIGHER_IS_BETTER = ("within_threshold", "cosine_similarity")
 
@@ -27,14 +27,14 @@ def scheduler_names() -> list[str]:
 
 
 def with_length(optim: dict[str, Any], loader: Any) -> dict[str, Any]:
-    """Return the ``optim`` block with the schedule's length filled in where the config leaves it out.
+    """Return the ``optim`` block with the length of the schedule filled in if the config omits it.
 
     Args:
         optim: the block of the config, in units of steps.
-        loader: the training loader, or None where nothing trains, and then there is no schedule.
+        loader: the training loader; None if there is no training, and so no schedule.
 
     Raises:
-        UserError: a schedule that torch does not have.
+        UserError: torch has no such schedule.
     """
     name = optim.get("scheduler", "LambdaLR")
     if name not in scheduler_names():
@@ -50,9 +50,9 @@ def with_length(optim: dict[str, Any], loader: Any) -> dict[str, Any]:
 
 
 def step(scheduler: lr_scheduler.LRScheduler | None) -> None:
-    """Move a schedule on by one step; where it has ended, the last learning rate stays.
+    """Advance a schedule by one step; after its end the learning rate remains at its last value.
 
-    ReduceLROnPlateau waits for :func:`step_on`.
+    ReduceLROnPlateau is left to :func:`step_on`.
     """
     if scheduler is None or isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
         return
@@ -61,37 +61,37 @@ def step(scheduler: lr_scheduler.LRScheduler | None) -> None:
 
 
 def step_on(scheduler: lr_scheduler.LRScheduler | None, metric: Any) -> None:
-    """Tell ReduceLROnPlateau the metric of a validation; other schedules do not follow it.
+    """Pass the metric of a validation to ReduceLROnPlateau; do nothing for other schedules.
 
     Args:
         scheduler: the schedule.
-        metric: a number, or a tensor of one.
+        metric: a number, or a tensor with one element.
     """
     if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
         scheduler.step(metric)
 
 
 def move_to(scheduler: lr_scheduler.LRScheduler, step: int) -> None:
-    """Move a schedule from its start to a step, for a run that goes on with steps of another size.
+    """Advance a schedule from its start to a step, for a run that resumes with another number of steps per epoch.
 
-    ReduceLROnPlateau follows the validations and stays where the optimizer is.
+    ReduceLROnPlateau follows the validations, so it is left as it is.
     """
     if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
         return
-    for group in scheduler.optimizer.param_groups:  # some schedules multiply the rate that is there
+    for group in scheduler.optimizer.param_groups:  # some schedules multiply the current rate
         group["lr"] = group["initial_lr"]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")  # the optimizer made its steps before
+        warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")  # as no step was made here
         for _ in range(min(step, getattr(scheduler, "total_steps", step + 1) - 1)):
             scheduler.step()
 
 
 def warn_of_other_length(scheduler: lr_scheduler.LRScheduler, saved: Mapping[str, Any]) -> None:
-    """Warn where a run goes on with another number of epochs than its schedule was laid out for.
+    """Warn if a run resumes with another number of epochs than the schedule of its checkpoint was made for.
 
     Args:
         scheduler: the schedule of the config.
-        saved: the state of the checkpoint, which is about to replace it.
+        saved: the checkpoint's state of the schedule, which is about to replace that of the config.
     """
     for name in LENGTHS.values():
         if name in saved and saved[name] != getattr(scheduler, name, saved[name]):
@@ -100,11 +100,11 @@ def warn_of_other_length(scheduler: lr_scheduler.LRScheduler, saved: Mapping[str
                 after = "its learning rate, a cosine, rises again after it"
             logging.warning(
                 f"the schedule of the checkpoint lasts {saved[name]} steps, that of the config "
-                f"{getattr(scheduler, name)}: the run goes on with the former, and {after}. --resume-with config lays "
-                "it out for the length of the config"
+                f"{getattr(scheduler, name)}: the run continues with the former, and {after}. --resume-with config "
+                "lays it out for the length of the config"
             )
 
 
 def higher_is_better(metric: str) -> bool:
-    """Return whether a metric of fairchem's evaluator is better when higher; errors and the loss are not."""
+    """Return whether higher values of a metric of fairchem's evaluator are better; not so for errors and the loss."""
     return metric.endswith(HIGHER_IS_BETTER)

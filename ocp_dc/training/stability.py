@@ -1,4 +1,4 @@
-"""Measurements of how stably IReLU trains, and the warnings that follow from them.
+"""Measurements of the stability of training with IReLU, and warnings based on them.
 
 stability.csv beside this module is what ``benchmarks/stability.py`` wrote; docs/stability.md shows the same numbers.
 """
@@ -23,22 +23,22 @@ from ocp_dc.training.listeners import Listener
 if TYPE_CHECKING:
     from ocp_dc.training.state import TrainingState
 
-WORSE = 1.25  # a force error this many times the one of stock activations is worth a warning
+WORSE = 1.25  # warn if the force error is more than this many times that of stock activations
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """How the runs of one case ended.
+    """The outcome of the training runs of one case.
 
     Args:
-        model: fairchem's name of it.
+        model: fairchem's name of the model.
         labels: ``centred`` (per element, divided by the RMS force) or ``raw``.
-        region: where IReLU was; ``none`` is the stock model.
-        coefficient: of IReLU, as a config has it; empty for the stock model.
-        seeds: how many runs there were.
-        diverged: how many of them met a value that is not finite.
-        useless: how many ended with larger force errors than predicting none.
-        forces_mae: the mean over the others, in eV/Å; None where there are no others.
+        region: the region with IReLU; ``none`` is the stock model.
+        coefficient: the coefficient of IReLU as in a config; empty for the stock model.
+        seeds: the number of runs.
+        diverged: the number of runs that reached a value that is not finite.
+        useless: the number of runs with larger force errors than a prediction of zero forces.
+        forces_mae: the mean over the other runs, in eV/Å; None if there are none.
     """
 
     model: str
@@ -52,13 +52,13 @@ class Measurement:
 
     @property
     def failed(self) -> int:
-        """How many runs were of no use."""
+        """The number of runs that diverged or were useless."""
         return self.diverged + self.useless
 
 
 @functools.cache
 def measurements() -> tuple[Measurement, ...]:
-    """Return what was measured."""
+    """Return all measurements."""
     with Path(__file__).with_name("stability.csv").open(newline="") as file:
         return tuple(
             Measurement(
@@ -76,17 +76,17 @@ def measurements() -> tuple[Measurement, ...]:
 
 
 def warning(model: Any, labels: LabelOptions | None) -> str | None:
-    """Return what was measured of a model's activations; None where that was fine, or nothing like it was measured.
+    """Return a warning about a model's activations; None if they trained well or were not measured.
 
     Args:
-        model: an instance of a wrapper, or of a stock model.
-        labels: the ``label_rescaling`` of the training set, None where there is none.
+        model: an instance of a wrapper or of a stock model.
+        labels: the ``label_rescaling`` of the training set, None without one.
     """
     options: DCOptions | None = getattr(model, "dc_options", None)
     if options is None or not options.has_swaps or options.resolved_activation == "original":
         return None
     if options.insert_norm != "none":
-        return None  # norms hold the features down; not measured
+        return None  # norms bound the features; not measured
     swapped = activation(options.resolved_activation)
     region = _measured_region(options.resolved_region, model.dc_regions)
     if not isinstance(swapped, IReLU) or region is None or (region != "full" and options.elsewhere != "original"):
@@ -101,18 +101,20 @@ def warning(model: Any, labels: LabelOptions | None) -> str | None:
     stock = next(m for m in cases if m.region == "none")
     what = f"IReLU ({found.coefficient}) in region {region} of {name}, {centring} labels"
     if found.failed > stock.failed:
-        return f"{what}: {found.failed} of {found.seeds} short trainings on ethanol failed (docs/stability.md)"
+        return f"{what}: {found.failed} of {found.seeds} short training runs on ethanol failed (docs/stability.md)"
     if found.forces_mae is not None and stock.forces_mae is not None and found.forces_mae > WORSE * stock.forces_mae:
         ratio = found.forces_mae / stock.forces_mae
-        return f"{what}: {ratio:.1f} times the force error of stock in short trainings on ethanol (docs/stability.md)"
+        return (
+            f"{what}: {ratio:.1f} times the force error of stock in short training runs on ethanol (docs/stability.md)"
+        )
     return None
 
 
 class StabilityWarning(Listener):
-    """Warns at the start of a run of activations that failed, or did worse than stock ones, when they were measured.
+    """Warn at the start of a training run about activations that failed, or did worse than stock ones, when measured.
 
     Args:
-        labels: as for :func:`warning`.
+        labels: see :func:`warning`.
         logs: whether this process logs.
     """
 
@@ -120,14 +122,14 @@ class StabilityWarning(Listener):
         self._labels, self._logs = labels, logs
 
     def start(self, state: TrainingState) -> None:
-        """Warn, where there is something to warn of."""
+        """Log the warning, if there is one."""
         text = warning(state.bare_model, self._labels)
         if text is not None and self._logs:
             logging.warning(text)
 
 
 def table(rows: Sequence[Measurement]) -> str:
-    """Return measurements as a Markdown table."""
+    """Return the measurements as a Markdown table."""
     names = (
         "model | labels | IReLU in | coefficient | not finite | worse than no forces | force MAE of the others, eV/Å"
     )
@@ -146,6 +148,6 @@ def _number(coefficient: str) -> float:
 
 
 def _measured_region(region: str | Sequence[str], table: RegionTable) -> str | None:
-    """Return which of the measured regions a region is: one of other patterns was not measured."""
+    """Return the measured region with the same patterns as the model's region, or None if there is none."""
     wanted = table.patterns(region)
     return next((name for name in ("full", "output") if table.patterns(name) == wanted), None)

@@ -1,4 +1,4 @@
-"""The state of a training run: all that changes from step to step, and that a resumed run needs to go on exactly."""
+"""The state of a training run: all that changes from step to step and is needed to resume exactly."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ocp_dc.training.running_means import RunningMeans
 
 @dataclasses.dataclass(frozen=True)
 class Resume:
-    """How a run goes on from a checkpoint.
+    """Settings for resuming from a checkpoint.
 
     Args:
-        steps_per_epoch: of this run, whose ranks or batches may be others than the checkpoint's; None where the step
-            is the checkpoint's in any case.
-        keep_settings: keep the settings of optimizer, schedule and averages that the run was built with, and take
-            only moments and averages from the checkpoint; else the checkpoint's settings count.
+        steps_per_epoch: steps per epoch of this run, which may differ from the checkpoint's if ranks or batch size do;
+            None to keep the checkpoint's step.
+        keep_settings: keep this run's settings of optimizer, schedule and averages, and load only moments and
+            averages from the checkpoint; if False, the checkpoint's settings are used.
         saved_optimizer: the class of the checkpoint's optimizer in torch.optim.
     """
 
@@ -41,25 +41,25 @@ class Resume:
 class TrainingState:
     """The values that change during a training run.
 
-    The entries of :meth:`state_dict` are those that checkpoints have had since the first version; those of any version,
-    and of fairchem itself, can be loaded.
+    The entries of :meth:`state_dict` have been the same since the first version; checkpoints of every version, and of
+    fairchem itself, can be loaded.
 
     Args:
-        model: the network, with its wrapper where there are several ranks; empty until a host has built it.
-        optimizer: the optimizer; None where nothing trains.
+        model: the network, in DistributedDataParallel if there are several ranks; empty until the host has built it.
+        optimizer: the optimizer; None without training.
         scheduler: the schedule of the learning rate, torch's own; None for a constant rate.
-        ema: the exponential moving average of the weights; None without one, and while it is in the model.
-        unused_averages: averages of a checkpoint that this run does not continue; predictions take them, since the
-            checkpoint was validated with them, and a training run drops them.
-        scaler: the gradient scaler of mixed precision; None without.
+        ema: the exponential moving average of the weights; None without one, and while its values are in the model.
+        unused_averages: averages of a checkpoint that this run does not continue; predictions use them, since the
+            checkpoint was validated with them, and training drops them.
+        scaler: the gradient scaler of mixed precision; None without mixed precision.
         step: optimizer steps so far, the one in progress included.
         epoch: epochs so far, with a fraction.
         label_rescaling: center and constant C of the labels; None where labels are in physical units.
-        random_states: of each rank, as of the last checkpoint.
-        primary_metric: the name of the metric that decides which weights are the best.
+        random_states: the random states of each rank at the last checkpoint.
+        primary_metric: the name of the metric that selects the best weights.
         best_metric: its best value so far; None before the first validation.
-        evaluations_since_best: validations since then.
-        running_means: of the losses.
+        evaluations_since_best: the number of validations since then.
+        running_means: the running means of the losses.
     """
 
     model: nn.Module = dataclasses.field(default_factory=nn.Module)
@@ -79,7 +79,7 @@ class TrainingState:
 
     @property
     def bare_model(self) -> nn.Module:
-        """The network without the wrapper of several ranks."""
+        """The network without DistributedDataParallel."""
         model = self.model
         while isinstance(model, DistributedDataParallel):
             model = model.module
@@ -87,18 +87,18 @@ class TrainingState:
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the next step, of the first group of parameters."""
+        """The learning rate of the next step, for the first parameter group."""
         if self.optimizer is None:
             raise ValueError("there is no optimizer, and so no learning rate")
         rate: float = self.optimizer.param_groups[0]["lr"]
         return rate
 
     def take_metric(self, value: float, higher_is_better: bool = False) -> bool:
-        """Take the primary metric of a validation, and return whether it is the best one so far.
+        """Record the primary metric of a validation, and return whether it is the best so far.
 
         Args:
-            value: the metric.
-            higher_is_better: whether it is better when higher.
+            value: the value of the metric.
+            higher_is_better: whether higher values are better.
         """
         sign = -1.0 if higher_is_better else 1.0
         if self.best_metric is None or sign * value < sign * self.best_metric:
@@ -109,7 +109,7 @@ class TrainingState:
         return False
 
     def weights_dict(self) -> dict[str, Any]:
-        """Return the entries of a checkpoint that predicts; under ``averaged_weights`` it holds the averages."""
+        """Return the entries of a checkpoint for prediction; within ``averaged_weights`` they hold the averages."""
         return {
             "state_dict": self.model.state_dict(),
             "amp": None if self.scaler is None else self.scaler.state_dict(),
@@ -117,7 +117,7 @@ class TrainingState:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the entries of a checkpoint that a run goes on from."""
+        """Return the entries of a checkpoint from which a training run can be resumed."""
         return {
             **self.weights_dict(),
             "epoch": self.epoch,
@@ -133,11 +133,11 @@ class TrainingState:
         }
 
     def load_state_dict(self, saved: Mapping[str, Any], resume: Resume | None = None) -> None:
-        """Take over what :meth:`state_dict` returned.
+        """Load what :meth:`state_dict` returned.
 
         Args:
-            saved: the entries, perhaps with others among them.
-            resume: how the run goes on.
+            saved: the entries of a checkpoint; further ones are ignored.
+            resume: the settings of the resume.
         """
         resume = resume or Resume()
         self.load_model(saved, keep_settings=resume.keep_settings)
@@ -146,13 +146,13 @@ class TrainingState:
     def load_model(
         self, saved: Mapping[str, Any], *, strict: bool = True, averaged: bool = False, keep_settings: bool = False
     ) -> None:
-        """Take over weights, averages, label rescaling and gradient scaler.
+        """Load weights, averages, label rescaling and gradient scaler.
 
         Args:
             saved: the entries of a checkpoint.
-            strict: refuse weights of other names than the model's.
-            averaged: put the averages, where there are any, into the model, for predictions.
-            keep_settings: keep the decay of the average that the run was built with.
+            strict: refuse weights with other names than the model's.
+            averaged: put the averages, if there are any, into the model, for predictions.
+            keep_settings: keep this run's decay of the average.
 
         Raises:
             UserError: the averages are not those of the model.
@@ -165,13 +165,13 @@ class TrainingState:
             self.scaler.load_state_dict(saved["amp"])
 
     def load_progress(self, saved: Mapping[str, Any], resume: Resume) -> None:
-        """Take over where the run was: step, optimizer, schedule, best metric, random states, means.
+        """Load the progress: step, optimizer, schedule, best metric, random states and means.
 
-        Weights alone, as in a best checkpoint, bring none of that, and start a run.
+        A checkpoint of weights alone, such as a best checkpoint, has none of these; a new training run starts from it.
 
         Args:
             saved: the entries of a checkpoint.
-            resume: how the run goes on.
+            resume: the settings of the resume.
         """
         saved_step = saved.get("step", 0)
         self.epoch = saved.get("epoch", 0)
@@ -188,23 +188,23 @@ class TrainingState:
             else:
                 schedule.move_to(self.scheduler, self.step)
         self.random_states = saved.get("random_states")
-        # before there were terms it was one sum, of the whole loss
+        # earlier versions stored a single sum, of the total loss
         self.running_means.load_state_dict(saved.get("loss_sums", {"loss": saved.get("loss_sum", (0.0, 0))}))
 
     def _step_here(self, saved_step: int, steps_per_epoch: int | None) -> int:
-        """Return the step of the checkpoint's epoch here: more ranks or larger batches make fewer steps."""
+        """Return this run's step at the checkpoint's epoch; more ranks or larger batches give fewer steps per epoch."""
         if steps_per_epoch is None:
             return saved_step
         step = math.floor(self.epoch * steps_per_epoch + 1e-6)
         if step != saved_step:
             logging.warning(
                 f"the checkpoint is of step {saved_step}, epoch {self.epoch:g}; here an epoch has {steps_per_epoch} "
-                f"steps, so that the run goes on from step {step}, with the schedule of the config"
+                f"steps, so that the run resumes from step {step}, with the schedule of the config"
             )
         return step
 
     def _load_averages(self, averages: dict[str, Any] | None, averaged: bool, keep_settings: bool) -> None:
-        """Bring the averages back; without any in the checkpoint the average starts at its weights."""
+        """Load the averages; if the checkpoint has none, the average starts at its weights."""
         self.unused_averages = None
         if averages is not None:
             check_averages(averages["shadow_params"], self.model)

@@ -1,4 +1,4 @@
-"""The cost of a training step: wall-clock time and memory, measured where the run pauses anyway."""
+"""The cost of a training step: wall-clock time and memory, measured when the training run pauses anyway."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ STATUS = Path("/proc/self/status")
 
 
 class StepClock(Listener):
-    """Wall-clock time per training step, reading its batch included, and pauses left out.
+    """Measure the wall-clock time per training step, including the loading of batches and excluding pauses.
 
-    A GPU is waited for where a pause begins, and nowhere else.
+    A GPU is synchronized only when a pause begins.
 
     Args:
-        device: where the model trains.
+        device: the device of the model.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -37,7 +37,7 @@ class StepClock(Listener):
         self._since = time.perf_counter()
 
     def start(self, state: TrainingState) -> None:
-        """Start from zero, and measure the peak of a GPU's memory from here."""
+        """Start from zero, and reset the peak memory of a GPU."""
         start_peak_memory(self.device)
         self._steps, self._seconds, self._since = 0, 0.0, time.perf_counter()
 
@@ -69,17 +69,17 @@ class StepClock(Listener):
         self._since = time.perf_counter()
 
     def seconds_per_step(self) -> float | None:
-        """Return the mean since the last call, up to the beginning of the pause of this call; None without a step."""
+        """Return the mean since the last call, up to the beginning of the current pause; None without a step."""
         seconds, steps = self._seconds, self._steps
         self._seconds, self._steps = 0.0, 0
         return seconds / steps if steps else None
 
 
 class RunTime(Listener):
-    """Logs at the end how many steps were trained, and how long this process took for them.
+    """Log at the end the number of steps and the time that this process took.
 
     Args:
-        total: the steps of the whole run.
+        total: the number of steps of the whole training run.
     """
 
     def __init__(self, total: int) -> None:
@@ -91,20 +91,20 @@ class RunTime(Listener):
         self._since = time.monotonic()
 
     def end(self, state: TrainingState) -> None:
-        """Log steps and seconds."""
+        """Log the steps and the seconds."""
         logging.info(f"trained to step {state.step} of {self._total} in {time.monotonic() - self._since:.1f} s")
 
 
 def start_peak_memory(device: torch.device) -> None:
-    """Forget what earlier runs of this process took on a GPU; the memory of a process has no such start."""
+    """Reset the peak memory of a GPU; the peak resident memory of a process cannot be reset."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory(device: torch.device) -> float | None:
-    """Return the most memory so far, MiB: allocated by torch on a GPU, else resident of this process.
+    """Return the peak memory in MiB: allocated by torch on a GPU, else resident memory of this process.
 
-    None where the system has neither proc(5) nor getrusage(2), as Windows.
+    None on systems with neither proc(5) nor getrusage(2), such as Windows.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / MIB
@@ -113,9 +113,9 @@ def peak_memory(device: torch.device) -> float | None:
 
 
 def _peak_resident_memory() -> int | None:
-    """Return bytes, on Linux from proc(5): there getrusage(2) includes the peak of the process that started this one.
+    """Return the peak resident memory in bytes; None on systems with neither proc(5) nor getrusage(2).
 
-    None where the system has neither.
+    On Linux it is read from proc(5), because getrusage(2) includes the peak of the parent process there.
     """
     if STATUS.is_file():
         lines = dict(line.split(":", maxsplit=1) for line in STATUS.read_text().splitlines() if ":" in line)
@@ -125,5 +125,5 @@ def _peak_resident_memory() -> int | None:
         import resource  # not on Windows
     except ModuleNotFoundError:
         return None
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, others KiB
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, other systems in KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

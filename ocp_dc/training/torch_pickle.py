@@ -1,7 +1,7 @@
-"""Bounds on time and memory of the pickle in a file of torch.save, checked before torch runs it.
+"""Check the time and memory that the pickle in a file of torch.save needs, before torch runs it.
 
 torch's weights_only unpickler runs no code, but a few hundred bytes can keep it busy forever (nested tuples with shared
-parts as the key of a dict) or fill the memory (many objects from two bytes each).
+parts as the key of a dict) or fill the memory (many objects of two bytes each).
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from typing import IO, Any
 
 from ocp_dc.core.errors import UserError
 
-MOST_HASH_WORK = 1000  # parts of a tuple, shared ones counted each time; files of torch.save have about 20
-# names that torch allows and that create buffers of any size
+MOST_HASH_WORK = 1000  # parts of a tuple, counting shared ones each time; files of torch.save have about 20
+# names that torch allows although they create buffers of any size
 BUFFERS = re.compile(r"(builtins|__builtin__)\.bytearray|torch\.(\w+\.)*\w+Tensor")
-# approximate bytes of memory of the object that an opcode creates
+# approximate size in bytes of the object that an opcode creates
 COSTS = {"REDUCE": 1000, "NEWOBJ": 1000, "EMPTY_SET": 216, "EMPTY_DICT": 64, "EMPTY_LIST": 56, "BUILD": 64}
 OTHER_COST = 32
 FREE_MEMORY = 64 << 20
-MEMORY_PER_BYTE = 20  # of the file
+MEMORY_PER_BYTE = 20  # per byte of the file
 
 
 def check_pickle(file: IO[bytes], size: int, where: str) -> None:
-    """Check one pickle, and leave the position of the file after it.
+    """Check one pickle, and leave the file positioned after it.
 
     Args:
         file: a file, positioned at the pickle.
-        size: size of the whole file in bytes.
+        size: the size of the whole file in bytes.
         where: the file, for messages.
 
     Raises:
         UserError: the pickle would take more time or memory than a file of this size can need.
-        ValueError, IndexError, KeyError: the file is no pickle.
+        ValueError, IndexError, KeyError: the file is not a pickle.
     """
-    stack: list[int | None] = []  # work of hashing each object; None is a mark
+    stack: list[int | None] = []  # the cost of hashing each object; None is a mark
     memo: dict[int, int | None] = {}
     spent = 0
     for opcode, argument, _ in pickletools.genops(file):
@@ -73,7 +73,7 @@ def _step(opcode: pickletools.OpcodeInfo, argument: Any, stack: list[int | None]
 def _pop(opcode: pickletools.OpcodeInfo, stack: list[int | None]) -> list[int | None]:
     popped: list[int | None] = []
     below = len(opcode.stack_before)
-    if pickletools.markobject in opcode.stack_before:  # all objects above the mark, and the operands below it
+    if pickletools.markobject in opcode.stack_before:  # pop all objects above the mark, and the operands below it
         below = opcode.stack_before.index(pickletools.markobject)
         while (part := stack.pop()) is not None:
             popped.append(part)

@@ -1,4 +1,4 @@
-"""The CSV file of validation errors, one row a validation, units in the header: its writer and its reader."""
+"""Write and read the CSV file of validation errors, with one row per validation and units in the header."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ UNITS = {
 # fairchem's evaluator counts errors below the thresholds (<), `ocp-dc evaluate` those up to them (<=)
 SHORT_NAMES = {"energy_forces_within_threshold": "efwt", "per_atom_mae": "energy_per_atom_mae"}
 STEP_TIME, PEAK_MEMORY = "step_time [s]", "peak_memory [MiB]"
-# columns in which a resumed run differs from an uninterrupted one
+# columns that differ between a resumed and an uninterrupted training run
 MEASURED = (STEP_TIME, PEAK_MEMORY, row_table.CHECK)
 
 
 class ValidationLog:
-    """Append one row a validation to a CSV file, as :func:`ocp_dc.core.row_table.add_row` does.
+    """Append one row per validation to a CSV file; see :func:`ocp_dc.core.row_table.add_row`.
 
     Args:
         path: the file.
-        enabled: whether this process writes; of several ranks one does.
+        enabled: whether this process writes; one of several ranks does.
     """
 
     def __init__(self, path: Path, enabled: bool = True) -> None:
@@ -49,7 +49,7 @@ class ValidationLog:
 
     @staticmethod
     def unit(metric: str) -> str | None:
-        """Return the unit of a metric, given its name in fairchem, or None for a pure number."""
+        """Return the unit of a metric, given its name in fairchem, or None if it is dimensionless."""
         return UNITS.get(SHORT_NAMES.get(metric, metric))
 
     def add(
@@ -70,9 +70,9 @@ class ValidationLog:
             epoch: number of epochs so far.
             learning_rate: learning rate of the next step.
             train_losses: means since the last row, on scaled labels: ``loss``, and ``loss_<name>`` of each term.
-            metrics: by fairchem's names, energies in eV and forces in eV/Å; ``loss`` is on scaled labels.
+            metrics: metrics by fairchem's names, energies in eV and forces in eV/Å; ``loss`` is on scaled labels.
             step_time: mean time of a training step since the last row, in seconds; None without a step.
-            peak_memory: in MiB; None where the system does not report it.
+            peak_memory: in MiB; None if the system does not report it.
         """
         if not self.enabled:
             return
@@ -87,7 +87,7 @@ class ValidationLog:
         row_table.add_row(self.path, row | {name: "" if value is None else value for name, value in measured.items()})
 
     def cut_after(self, step: int) -> None:
-        """Drop the rows after ``step``, since a resumed run writes them again, and damaged rows."""
+        """Drop damaged rows and the rows after ``step``, which a resumed run writes again."""
         if self.enabled:
             row_table.cut_after(self.path, step)
 
@@ -108,10 +108,10 @@ class TrainingLog:
 
 
 def read_training_log(path: str | Path) -> TrainingLog:
-    """Read the validation file of a run, finished or not.
+    """Read the validation file of a training run, finished or not.
 
-    Of two rows with one epoch, which a resumed run may have, the later one counts. An incomplete last row, which is
-    being written, is left out.
+    Of two rows with the same epoch, as a resumed run may have, the later one is used. An incomplete last row, which
+    may be in the process of being written, is skipped.
 
     Raises:
         UserError: there is no such file, a column is missing, a value is not a number, or there are no rows.
@@ -123,10 +123,10 @@ def read_training_log(path: str | Path) -> TrainingLog:
 
 
 def read_columns(path: str | Path) -> dict[str, np.ndarray]:
-    """Read all columns of the validation file of a run; rows are selected as by :func:`read_training_log`.
+    """Read all columns of the validation file of a training run, with the same rows as :func:`read_training_log`.
 
     Returns:
-        `[rows]` numbers by the name of the column without its unit; NaN for an empty cell. Empty without rows.
+        `[rows]` values by column name without unit; NaN for an empty cell. Empty if there are no rows.
 
     Raises:
         UserError: there is no such file, the column ``epoch`` is missing, or a value is not a number.
@@ -142,7 +142,7 @@ def read_columns(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _by_epoch(path: Path, rows: list[list[str]], columns: list[int]) -> np.ndarray:
-    """Return `[rows, columns]` numbers, sorted by the first column; of equal rows the later one counts."""
+    """Return `[rows, columns]` values, sorted by the first column; of rows with equal epochs the later one is used."""
     by_epoch: dict[float, list[float]] = {}
     for line, row in enumerate(rows, start=2):
         values = _numbers(path, line, row, columns)

@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 
 class ValidationRows(Listener):
-    """Writes the row of each validation, and cuts the file of a resumed run at its step.
+    """Write a row for each validation; in a resumed run, first drop the rows after its step.
 
     Args:
         log: the file.
-        clock: times the steps; it is paused during a validation.
+        clock: the clock of the steps; it is paused during a validation.
     """
 
     def __init__(self, log: ValidationLog, clock: StepClock) -> None:
         self._log, self._clock = log, clock
 
     def start(self, state: TrainingState) -> None:
-        """Drop the rows that the run before wrote past its last checkpoint."""
+        """Drop the rows that were written after the last checkpoint."""
         if state.step:
             self._log.cut_after(state.step)
 
     def validation(self, state: TrainingState, metrics: Metrics | None) -> None:
-        """Write a row; without a validation set, only begin the next means."""
+        """Write a row; without a validation set, only reset the means."""
         train_losses, step_time = state.running_means.since_validation(), self._clock.seconds_per_step()
         if metrics is None:
             return

@@ -57,7 +57,7 @@ def test_insertions() -> None:
         "dropout": 0.25,
     }
     assert str(report).splitlines()[-3:] == [
-        "insertion behind 2 activations",
+        "insertion after 2 activations",
         "  act: IReLU(coefficient=0.5) -> BatchNorm1d(4) -> Dropout(0.25)",
         "  interactions.0.mlp.1 (= interactions.0.conv.filter.1): ShiftedSoftplus() -> BatchNorm1d(4) -> Dropout(0.25)",
     ]

@@ -30,7 +30,7 @@ def test_a_quarter_more_is_worth_a_warning(monkeypatch: pytest.MonkeyPatch, wors
     assert_warns(expected)
 
 
-@pytest.mark.parametrize(("failed", "expected"), [(0, None), (2, "2 of 3 short trainings on ethanol failed")])
+@pytest.mark.parametrize(("failed", "expected"), [(0, None), (2, "2 of 3 short training runs on ethanol failed")])
 def test_more_failures_than_stock_are(monkeypatch: pytest.MonkeyPatch, failed: int, expected: str | None) -> None:
     rows = (measured("none", "", 0.1), measured("full", "0.25", 0.9), measured("full", "0.4", 0.1, failed))
     monkeypatch.setattr(stability, "measurements", lambda: rows)

@@ -128,7 +128,7 @@ def test_epochs_of_another_length(caplog):
     train(first, 6)
     second.load_state_dict(copy.deepcopy(first.state_dict()), Resume(steps_per_epoch=5))
     assert (second.epoch, second.step, second.scheduler.last_epoch) == (3.0, 15, 15)
-    assert "goes on from step 15" in caplog.text
+    assert "resumes from step 15" in caplog.text
 
 
 def test_the_best_metric_is_kept_for_the_same_metric_alone():

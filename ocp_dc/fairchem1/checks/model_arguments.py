@@ -1,4 +1,4 @@
-"""The arguments of a model: their types, as its signature has them, their ranges, and what its constructor says."""
+"""Check the arguments of a model: types by its signature, ranges, and errors of its constructor."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from fairchem.core.common.registry import registry
 from ocp_dc.core.errors import UserError, bad_value
 from ocp_dc.core.numbers import Number, count, yaml_hint
 
-OURS = ("fairchem.core.models.", "ocp_dc.fairchem1.")  # whose arguments mean what the table says
-ELSEWHERE = ("scale_file", "dc", "backbone", "heads")  # checked with what they stand for
-# Å: below, as where nanometers are given, hardly any atoms have neighbors, and forces are zero; beyond, the radial
-# functions stand further from each other than atoms do
+OURS = ("fairchem.core.models.", "ocp_dc.fairchem1.")  # models with the arguments in the table
+ELSEWHERE = ("scale_file", "dc", "backbone", "heads")  # checked elsewhere
+# Å: below, for example if given in nanometers, hardly any atoms have neighbors, and forces are zero; above, the radial
+# functions are farther apart than atoms are
 CUTOFF = Number(1, 100, unit="Å")
 SHARE = Number(0, 1, below=True)
 POSITIVE = Number(0, above=True)
@@ -40,12 +40,12 @@ WORDS = {"bool": "true or false", "int": "a whole number", "float": "a finite nu
 
 
 def check_arguments(model_class: type, block: Mapping[str, Any], path: str) -> None:
-    """Check types and ranges of the arguments of one of fairchem's models, or of ours; others' are theirs to check.
+    """Check types and ranges of the arguments of fairchem's and ocp_dc's models; other models are not checked.
 
     Args:
         model_class: the class of a model, a backbone or a head.
         block: its arguments, and other keys, which are left alone.
-        path: where the block stands in the config.
+        path: the place of the block in the config.
 
     Raises:
         UserError: an argument is of another type, or out of its range.
@@ -63,7 +63,7 @@ def check_arguments(model_class: type, block: Mapping[str, Any], path: str) -> N
 
 
 def check_saved_arguments(config: Mapping[str, Any], where: str) -> None:
-    """Check the arguments in the config of a checkpoint as those of a user's: a text ``"False"`` would count as true.
+    """Check the arguments in the config of a checkpoint like those of a user: the text ``"False"`` would count as true.
 
     Args:
         config: the config; its names are checked already, and none is imported here.
@@ -126,7 +126,7 @@ def _check_type(value: Any, parameter: inspect.Parameter, path: str) -> None:
 
 @contextlib.contextmanager
 def building(block: Mapping[str, Any]) -> Iterator[None]:
-    """Turn what the constructor of a model raises into an error for the user.
+    """Turn errors of a model's constructor into errors for the user.
 
     Args:
         block: the model's name and arguments.

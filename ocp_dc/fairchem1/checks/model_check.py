@@ -14,7 +14,7 @@ from ocp_dc.nn import activation
 from ocp_dc.surgery import DCOptions
 from ocp_dc.training.averages import same_kind
 
-# arguments that say how the graph is built or held, and do not change what the weights mean
+# arguments for the construction and storage of the graph, which do not change the meaning of the weights
 INDIFFERENT = ("name", "dc", "otf_graph", "use_pbc", "use_pbc_single", "scale_file", "regress_forces")
 # of models that compute their forces in two ways: the key of the dc: block, and the attribute with the choice
 GRADIENT_CHOICES = ("angle_gradients", "force_gradients")
@@ -23,7 +23,7 @@ GRADIENT_CHOICES = ("angle_gradients", "force_gradients")
 def check_same_model(
     model: nn.Module, config: Mapping[str, Any], checkpoint: Mapping[str, Any], path: str, strict: bool
 ) -> None:
-    """Refuse a checkpoint of another model.
+    """Check that a checkpoint belongs to a model.
 
     A stock checkpoint fits into the wrapper of its model, and the other way round. A checkpoint whose ``dc:`` block
     differs has the same parameter names but means another function, and is refused too, unless ``strict`` is off or
@@ -34,13 +34,13 @@ def check_same_model(
         config: its ``model`` block.
         checkpoint: what the file holds.
         path: the file, for messages.
-        strict: ``task.strict_load``; where it is False, differences are only logged.
+        strict: ``task.strict_load``; if False, differences are only logged.
 
     Raises:
         UserError: the models differ.
     """
     saved = checkpoint["config"]["model"]
-    if not isinstance(saved, Mapping):  # before fairchem 1.0 the arguments stood elsewhere
+    if not isinstance(saved, Mapping):  # before fairchem 1.0 the arguments were elsewhere
         saved = {"name": saved, **checkpoint["config"].get("model_attributes", {})}
     differences = _parameters(model, checkpoint["state_dict"])
     if _stock_name(saved["name"]) != _stock_name(config["name"]):
@@ -69,7 +69,7 @@ def check_same_model(
 
 
 def _flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the arguments that matter. A hydra's heads go under dotted keys, its backbone as a model by itself."""
+    """Return the relevant arguments, flat: heads of a hydra under dotted keys, its backbone like a model."""
     flat: dict[str, Any] = {}
     for key, value in block.items():
         if key in INDIFFERENT:
@@ -80,7 +80,7 @@ def _flat(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _parameters(model: nn.Module, saved: Mapping[str, Any]) -> list[str]:
-    """Return what differs between the parameters of model and checkpoint."""
+    """Return the differences between the parameters of model and checkpoint, as texts."""
     tensors = {name.replace("module.", ""): value for name, value in model.state_dict().items()}
     theirs = {name.replace("module.", ""): value for name, value in saved.items()}
     own = {name: tuple(value.shape) for name, value in tensors.items()}
@@ -107,10 +107,10 @@ def _parameters(model: nn.Module, saved: Mapping[str, Any]) -> list[str]:
 
 
 def check_complete(model: nn.Module, saved: Mapping[str, Any], path: str) -> None:
-    """Refuse a checkpoint that lacks parameters of its own model: predictions would be made with random ones.
+    """Check that a checkpoint has all parameters of its model: predictions would use random values for the others.
 
     Raises:
-        UserError: it does.
+        UserError: parameters are missing.
     """
     given = {name.replace("module.", "") for name in saved}
     own = [name for name, _ in model.named_parameters()]
@@ -145,11 +145,11 @@ def read_dc(model: Mapping[str, Any]) -> DCOptions:
 
 
 def canonical_dc(options: DCOptions, with_extras: bool = True) -> tuple[Any, ...]:
-    """Return what a ``dc:`` block asks for, so that two spellings of one thing are equal.
+    """Return a canonical form of a ``dc:`` block, which is equal for blocks with the same effect.
 
     Args:
         options: the options of the block.
-        with_extras: whether the keys of single models count.
+        with_extras: whether keys of particular models are included.
     """
     chosen = options.resolved_extras if with_extras else ()
     if options.is_noop:

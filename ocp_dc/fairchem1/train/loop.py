@@ -1,4 +1,4 @@
-"""The training loop: fairchem's, with checkpoints taken after the step, so that a resumed run ends where it should."""
+"""The training loop of fairchem, with checkpoints after whole steps, so that a resumed run is exact."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _total_steps(trainer: DCTrainer) -> int:
 
 
 def _epochs(trainer: DCTrainer, listeners: Listeners, clock: StepClock, disable_eval_progress: bool) -> None:
-    """Run the steps that are left; validations and checkpoints come at their steps."""
+    """Run the remaining steps, with validations and checkpoints when they are due."""
     state, optim, total = trainer.state, trainer.config["optim"], _total_steps(trainer)
     per_epoch = len(trainer.train_loader)
     eval_every = optim.get("eval_every", per_epoch)
@@ -77,7 +77,7 @@ def _epochs(trainer: DCTrainer, listeners: Listeners, clock: StepClock, disable_
     patience = optim.get("early_stopping_patience", math.inf)
     seed = trainer.config["cmd"]["seed"] or 0
     bar = tqdm(total=total, initial=state.step, desc="training", unit="step", disable=None)
-    # with several ranks Ctrl-C acts as ever
+    # with several ranks Ctrl-C has its default effect
     waiting = deferred_sigint() if distutils.get_world_size() == 1 else contextlib.nullcontext(lambda: False)
     with bar, waiting as interrupted:
         for batch in _batches(trainer.train_loader, trainer.train_sampler, state, total, seed):
@@ -89,7 +89,7 @@ def _epochs(trainer: DCTrainer, listeners: Listeners, clock: StepClock, disable_
             if state.step % eval_every == 0:
                 with clock.paused():
                     _validate(trainer, listeners, disable_eval_progress)
-            # after the schedule, the validation and the best metric: a resumed run starts with all of them
+            # after schedule, validation and best metric, so that the checkpoint includes them
             if state.step % checkpoint_every == 0 or interrupted() or state.step == total:
                 with clock.paused():
                     state.random_states = distutils.gather_objects(get_random_states())
@@ -97,7 +97,7 @@ def _epochs(trainer: DCTrainer, listeners: Listeners, clock: StepClock, disable_
             if interrupted():
                 raise KeyboardInterrupt(
                     f"stopped after step {state.step} of {total}; the same command with "
-                    f"--timestamp-id {trainer.timestamp_id} goes on from there"
+                    f"--timestamp-id {trainer.timestamp_id} resumes from there"
                 )
             bar.update()
             if state.evaluations_since_best >= patience:
@@ -112,9 +112,9 @@ def _batches(loader: Any, sampler: Any, state: TrainingState, total: int, seed: 
     Args:
         loader: the loader of the training set, with a generator.
         sampler: its sampler, fairchem's.
-        state: the state; its step says where to go on.
-        total: the steps of the whole run.
-        seed: of the run; each epoch has another order.
+        state: the state; batches start at its step.
+        total: the number of steps of the whole training run.
+        seed: the seed of the training run; each epoch has another order.
     """
     per_epoch = len(loader)
     while state.step < total:
@@ -156,7 +156,7 @@ def _log_step(state: TrainingState, metrics: dict[str, Any], logger: Any) -> Non
 
 
 def _validate(trainer: DCTrainer, listeners: Listeners, disable_progress: bool) -> None:
-    """Validate, keep the weights where they are the best, and tell the schedule and the listeners."""
+    """Validate, save the weights if they are the best, and update the schedule and the listeners."""
     state = trainer.state
     if trainer.val_loader is None:
         listeners.validation(state, None)
@@ -168,7 +168,7 @@ def _validate(trainer: DCTrainer, listeners: Listeners, disable_progress: bool) 
 
 
 def _evaluate_best(trainer: DCTrainer, disable_progress: bool) -> None:
-    """Evaluate the best weights on the test split and write test.json; the training weights come back after."""
+    """Evaluate the best weights on the test split and write test.json; the training weights are restored afterwards."""
     if trainer.test_loader is None:
         return
     labels = [name for name in trainer.output_targets if name not in trainer.test_dataset[0]]
@@ -191,7 +191,7 @@ def _evaluate_best(trainer: DCTrainer, disable_progress: bool) -> None:
 
 
 def _weights_of(path: Path, state: TrainingState, device: torch.device) -> contextlib.AbstractContextManager[None]:
-    """Put the weights of a checkpoint into the model, within a block."""
+    """Put the weights of a checkpoint into the model within the block."""
     saved = checkpoints.read_checkpoint(path, device)["state_dict"]
     return other_weights(state, match_state_dict(state.model.state_dict(), saved))
 

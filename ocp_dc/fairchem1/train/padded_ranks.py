@@ -1,4 +1,4 @@
-"""Metrics on several ranks: fairchem fills ranks up with structures that others have, and these count once here."""
+"""Metrics on several ranks: fairchem repeats structures to give all ranks equally many; here each counts once."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from fairchem.core.common import gp_utils
 
 
 def repeated_batch(loader: Any) -> Any:
-    """Return a batch of the structures that a loader gives out once more than there are; None where it gives none.
+    """Return a batch of the structures that a loader repeats on another rank; None if it repeats none.
 
     Args:
-        loader: of a split, or None.
+        loader: the loader of a split, or None.
     """
     repeated = [] if loader is None else repeated_indices(loader.batch_sampler.sampler)
     if not repeated or gp_utils.initialized():
@@ -20,8 +20,8 @@ def repeated_batch(loader: Any) -> Any:
     return loader.collate_fn([loader.dataset[index] for index in repeated])
 
 
-def without(summed: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return metrics without the structures that were counted once too often.
+def subtract_repeats(summed: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metrics without the structures that were counted twice.
 
     The loss, which ``extra`` does not have, remains the mean over batches.
 
@@ -37,6 +37,6 @@ def without(summed: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, An
 
 
 def repeated_indices(sampler: Any) -> list[int]:
-    """Return the structures that a sampler without shuffling gives out once more, so that ranks have equally many."""
+    """Return the indices that a sampler without shuffling repeats so that all ranks have equally many."""
     count = len(sampler.dataset)
     return [index % count for index in range(count, sampler.total_size)]

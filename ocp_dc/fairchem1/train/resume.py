@@ -27,13 +27,13 @@ OLD_NAMES = {"target": "energy", "grad_target": "forces"}  # in checkpoints befo
 
 
 def load(trainer: DCTrainer, path: str, checkpoint: dict[str, Any] | None, inference_only: bool) -> None:
-    """Take a checkpoint over into the trainer; its label rescaling wins over the config's.
+    """Load a checkpoint into the trainer; its label rescaling takes precedence over the config's.
 
     Args:
         trainer: the trainer.
         path: the checkpoint file.
         checkpoint: its content, where it was read already.
-        inference_only: leave the progress of the run alone, and take the averaged weights where there are any.
+        inference_only: do not load the progress of the run, and use the averaged weights if there are any.
 
     Raises:
         UserError: the file is missing, damaged or hostile, or belongs to another model.
@@ -105,11 +105,11 @@ def _load_stock(
 
 
 def copy_run_files(checkpoint: Path, log: Path, checkpoint_dir: Path) -> None:
-    """Copy the validations and the best checkpoint of the run that goes on, where this run has none yet.
+    """Copy the validations and the best checkpoint of the resumed run if this run has none yet.
 
     Args:
-        checkpoint: the file that the run goes on from, RUN_DIR/checkpoints/ID/NAME.
-        log: the CSV of validations of this run; the other one is in RUN_DIR/results/ID.
+        checkpoint: the file from which the run resumes, RUN_DIR/checkpoints/ID/NAME.
+        log: the CSV file of validations of this run; that of the resumed run is in RUN_DIR/results/ID.
         checkpoint_dir: the folder of checkpoints of this run.
     """
     folder = checkpoint.parent

@@ -1,8 +1,8 @@
-"""The config of a resumed run: the one that is given, or, key by key, the one that its checkpoint was saved with.
+"""Decide for each key of a resumed run's config whether the given config or the checkpoint's config applies.
 
-A checkpoint brings its optimizer, schedule, averages and label rescaling with it, so that a run which is started again
-ends where the uninterrupted one ends. A config that differs would be overruled without a message. So the two are
-compared before anything is built, the differences are logged, and the run gets the config that counts and records it.
+A checkpoint contains optimizer, schedule, averages and label rescaling, so that a resumed run is exact. They would
+silently override a config that differs. So the two configs are compared before anything is built, the differences are
+logged, and the training run uses and records the resulting config.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ from ocp_dc.training.plain import plain
 from ocp_dc.training.records import SPLITS
 
 CHOICES = ("config", "checkpoint")
-# how long and where a run goes on: always the config's; only a difference in the first one changes the result
+# length and place of a run: always the config's; only the first key changes the result
 RUN_KEYS = ("max_epochs", "eval_every", "checkpoint_every", "early_stopping_patience", "num_workers", "eval_batch_size")
 # keys whose values are in the states of optimizer and schedule, beside the schedule's own arguments
 STATE_KEYS = ("optimizer", "optimizer_params", "weight_decay", "lr_initial", "scheduler")
 MOST_LINES = 20
-NOT_COMPARED = ("format", "keep_in_memory", "use_tqdm")  # of data: the same structures either way
+NOT_COMPARED = ("format", "keep_in_memory", "use_tqdm")  # keys of data sets that do not change the structures
 LABELS = f"dataset.train.transforms.{TRANSFORM_NAME}"
 
 _config_rules: ContextVar[bool] = ContextVar("config_rules", default=False)
 
 
 def config_rules() -> bool:
-    """Return whether the run in progress takes the hyperparameters of its config instead of the checkpoint's."""
+    """Return whether the current run uses the hyperparameters of its config instead of the checkpoint's."""
     return _config_rules.get()
 
 
 @contextmanager
 def settled(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the config that a run takes, which is ``config`` unless it goes on from a checkpoint that overrules it.
+    """Yield the config that a run uses: ``config``, with values of the checkpoint where those apply.
 
     Args:
-        config: a run's, from fairchem's main; ``resume_with`` is config, checkpoint, or None for the default.
+        config: the config from fairchem's main; ``resume_with`` is config, checkpoint, or None for the default.
 
     Raises:
         UserError: an unknown choice, a checkpoint that cannot be read, or a trainer that cannot do what is asked for.
@@ -85,7 +85,7 @@ def settled(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def checkpoint_of(config: Mapping[str, Any]) -> Path | None:
-    """Return the checkpoint that fairchem's main will load: the one that is named, or the run's own."""
+    """Return the checkpoint that fairchem's main will load: the given one, or the last one of the run."""
     if config.get("checkpoint") is not None:
         return Path(config["checkpoint"])
     own = Path(config.get("run_dir") or ".", "checkpoints", str(config.get("timestamp_id")), "checkpoint.pt")
@@ -93,7 +93,7 @@ def checkpoint_of(config: Mapping[str, Any]) -> Path | None:
 
 
 def compare(saved: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return what differs between two configs of runs: dotted keys with the values of both, None for absent ones."""
+    """Return the differences of two run configs: dotted keys with both values, None for an absent key."""
     one, two = _comparable(saved), _comparable(given)
     return {key: (one.get(key), two.get(key)) for key in sorted({*one, *two}) if one.get(key) != two.get(key)}
 
@@ -101,14 +101,14 @@ def compare(saved: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, tup
 def _ruler(
     key: str, choice: str | None, goes_on: bool, saved: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Literal["config", "checkpoint"]:
-    """Return which of the two configs counts for a key that differs.
+    """Return which of the two configs applies for a key that differs.
 
     Args:
-        key: dotted.
-        choice: of the user, if any.
-        goes_on: whether the checkpoint holds the state of an optimizer; weights alone start a new run.
+        key: the dotted key.
+        choice: the choice of the user, if any.
+        goes_on: whether the checkpoint contains the state of an optimizer; weights alone start a new run.
         saved: the config in the checkpoint.
-        given: the config that is given.
+        given: the given config.
     """
     if key == LABELS:
         return "checkpoint"  # its weights were trained on such labels
@@ -177,7 +177,7 @@ def _say(path: Path, differences: Mapping[str, tuple[Any, Any]], rules: Mapping[
         lines.append(f"  and {len(shown) - MOST_LINES} more")
     advice = (
         "\n--resume-with config lets the config count wherever it can, --resume-with checkpoint everything that the "
-        "run was started with but the length of the training"
+        "run was started with except the length of training"
     )
     log = logging.info if set(shown) == {"optim.max_epochs"} else logging.warning
     head = f"checkpoint {path} was saved with another config than the one that is given:\n"
@@ -190,13 +190,13 @@ def _short(value: Any) -> str:
 
 
 def _differs_in_training(differences: Mapping[str, Any]) -> bool:
-    """Return whether settings of optimizer, schedule or averages differ, the length of the schedule among them."""
+    """Return whether settings of optimizer, schedule or averages differ, including the length of the schedule."""
     keys = [key.removeprefix("optim.") for key in differences if key.startswith("optim.")]
     return any(key == "max_epochs" or key not in RUN_KEYS for key in keys)
 
 
 def _as_run_config(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config that a trainer saved in the layout of a run config, so that the two can be compared."""
+    """Return the config of a checkpoint in the layout of a run config, for comparison."""
     config = copy.deepcopy(dict(saved))
     if "model_attributes" not in config:
         config = update_config(config)

@@ -73,7 +73,7 @@ def run_folder(config: Mapping[str, Any], patience: float = 2.0) -> Iterator[Non
 @contextlib.contextmanager
 def _training_lock(folder: Path, name: str, patience: float) -> Iterator[None]:
     checkpoints, results = folder / "checkpoints" / name, folder / "results" / name
-    with folder_lock(checkpoints, "another training with this --timestamp-id", patience):
+    with folder_lock(checkpoints, "another training run with this --timestamp-id", patience):
         for each in (checkpoints, results):
             remove_leftovers(each)
             for partial in each.glob("*.partial"):  # of earlier versions, without a process number
@@ -99,7 +99,7 @@ def checkpoint_named(path: Path) -> Iterator[None]:
             raise
         state = "no checkpoint was written before"
         if path.is_file():
-            state = f"the last checkpoint, {path}, is whole, and the same command goes on from it"
+            state = f"the last checkpoint, {path}, is complete, and the same command resumes from it"
         raise WriteError(f"{why}; {state}") from error
 
 

@@ -1,4 +1,4 @@
-"""The listeners of a training run under fairchem 1.10, in the order in which they are told."""
+"""The listeners of a training run with fairchem 1.10, in the order in which they are called."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def run_listeners(trainer: DCTrainer, clock: StepClock, total: int) -> Listeners
             GradientCheck(checkpoint_dir / "checkpoint.pt", ADVICE),
             trainer.state.running_means,
             RunTime(total),
-            clock,  # the last one: what the others do at the start is no step
+            clock,  # last, so that the start of the other listeners is not timed
         ]
     )
 
 
 def _of_a_fresh_run(trainer: DCTrainer) -> Iterator[Listener]:
-    """Yield what fits and checks before the first step of a run without a checkpoint."""
+    """Yield the listeners that fit and check before the first step of a training run without a checkpoint."""
     yield AtStart(lambda state: trainer.fit_label_rescaling())
     blocks = {"train": "dataset", "val": "val_dataset", "test": "test_dataset"}
     splits = {
@@ -78,14 +78,14 @@ def _of_a_fresh_run(trainer: DCTrainer) -> Iterator[Listener]:
 
 
 def _pass_first_batch(trainer: DCTrainer) -> None:
-    """Pass the batch that the run begins with through the model."""
+    """Pass the first batch of the training run through the model."""
     trainer.train_sampler.set_epoch_and_start_iteration(0, 0)
     trainer.train_loader.generator.manual_seed(trainer.config["cmd"]["seed"] or 0)
     trainer._forward(next(iter(trainer.train_loader)))
 
 
 def _agree_on(device: torch.device) -> Callable[[list[float]], list[float]]:
-    """Return a function that gives every rank the values of the first."""
+    """Return a function that returns the values of the first rank on every rank."""
 
     def of_first_rank(values: list[float]) -> list[float]:
         shared: list[Any] = [values]

@@ -1,4 +1,4 @@
-"""Small data by task, for tests and for use without the download; the defaults take seconds."""
+"""Generate small data sets by task, for tests and for use without a download; the defaults take seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ocp_dc.pinn.data.layouts import layout_of
 from ocp_dc.pinn.data.write import write_solution
 from ocp_dc.pinn.physics.solution import Solution
 
-SIZES = {2: 128, 3: 32}  # cells a direction, by the number of axes
+SIZES = {2: 128, 3: 32}  # cells in each direction, by the number of axes
 TIMES = {2: 41, 3: 21}
 MOST_VALUES = 1 << 27  # of one field: 1 GiB
 SUFFIXES = (".h5", ".hdf5")
@@ -21,10 +21,10 @@ def generate(task: str, size: int | None = None, times: int | None = None, seed:
     """Return a solution of a task's equations, from its exact form or a solver.
 
     Args:
-        task: name of the task, such as ``advection``.
-        size: cells a direction; None for 128, in two dimensions 32.
+        task: the name of the task, such as ``advection``.
+        size: cells in each direction; None for 128, in two dimensions 32.
         times: instants from 0 to the task's end; None for 41, in two dimensions 21.
-        seed: of the initial condition.
+        seed: the seed of the initial condition.
 
     Returns:
         The solution in float64, at the centers of the cells.
@@ -49,13 +49,13 @@ def make_data(
     """Generate data and write them in the layout of PDEBench's file of the task.
 
     Args:
-        task: name of the task.
-        out: the file, where the name ends in ``.h5`` or ``.hdf5``; else a folder, where the file gets the name of
-            PDEBench's file.
-        seed: of the first sample; each further one adds 1.
-        size: as for :func:`generate`.
-        times: as for :func:`generate`.
-        samples: their number.
+        task: the name of the task.
+        out: the file, if the name ends in ``.h5`` or ``.hdf5``; else a folder for a file with the name of PDEBench's
+            file.
+        seed: the seed of the first sample; it increases by 1 for each further sample.
+        size: see :func:`generate`.
+        times: see :func:`generate`.
+        samples: the number of samples.
 
     Returns:
         The path of the file.
@@ -67,7 +67,7 @@ def make_data(
     if path.suffix.lower() not in SUFFIXES:
         path = path / layout_of(task).file_name
     if path.exists():
-        raise UserError(f"{path}: is there already, and is not overwritten; give another name, or remove it")
+        raise UserError(f"{path}: exists and is not overwritten; give another name, or remove it")
     whole_number(f"{task}: seed", seed, least=0)
     whole_number(f"{task}: samples", samples, least=1)
     solutions = [generate(task, size, times, seed + number) for number in range(samples)]

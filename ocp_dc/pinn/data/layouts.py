@@ -17,19 +17,19 @@ from ocp_dc.core.errors import unknown_name
 class Layout:
     """The layout of the file of one task.
 
-    Two shapes exist. Stacked (``grouped`` is False): one dataset [N, T, X] for each field and the coordinates beside
-    them, the same for all samples; ``t-coordinate`` is longer than T, by one. Grouped: one group for each sample,
-    ``0000``, ``0001``, ..., with ``data`` [T, X, fields] or [T, X, Y, fields] and ``grid/t``, ``grid/x``, ``grid/y``.
+    There are two kinds. Stacked (``grouped`` is False): a dataset `[samples, T, X]` for each field, with coordinates
+    that all samples share; ``t-coordinate`` has T + 1 values. Grouped: a group for each sample, ``0000``, ``0001``,
+    ..., with ``data`` `[T, X, fields]` or `[T, X, Y, fields]` and ``grid/t``, ``grid/x``, ``grid/y``.
 
     Args:
-        task: name of the task.
+        task: the name of the task.
         file_name: the name of PDEBench's file.
         grouped: whether samples are groups.
         axes: ``t``, ``x`` and, in two dimensions, ``y``.
-        fields: names of our fields; in a stacked file with the name of their dataset, in a grouped one, where they
+        fields: the task's fields, each with the name of its dataset in a stacked file; in a grouped file, where they
             are channels of ``data``, with an empty string.
-        parameters: coefficients that the file holds: attributes of a stacked file, entries of ``sim`` in the
-            attribute ``config`` (YAML) of a sample.
+        parameters: the coefficients in the file: attributes of a stacked file, or entries of ``sim`` in the attribute
+            ``config`` (YAML) of a sample.
     """
 
     task: str
@@ -65,7 +65,7 @@ _ALL = (
     Layout(
         "diffusion_reaction", "2D_diff-react_NA_NA.h5", True, ("t", "x", "y"), {"u": "", "v": ""}, ("Du", "Dv", "k")
     ),
-    # the genuine file holds the depth alone, and so the task is scored on h
+    # PDEBench's file contains only the depth, so the task is scored on h
     Layout(
         "shallow_water",
         "2D_rdb_NA_NA.h5",

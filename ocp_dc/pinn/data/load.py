@@ -1,4 +1,4 @@
-"""The solution that a config asks for, and what follows from it: the constant C, and the times that it has."""
+"""Load or generate the solution of a config; determine the constant C and check times against it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ocp_dc.pinn.physics.solution import Solution
 
 
 def load_solution(task: str, options: SolutionOptions) -> Solution:
-    """Return the data: read from the file where one is named, generated otherwise."""
+    """Return the solution: read from the file that the options name, or generated."""
     if options.path is not None:
         return read_solution(task, options.path, options.sample)
     return generate(task, options.size, options.times, options.seed)
 
 
 def rescaling_constant(scale: float | str, solution: Solution) -> float:
-    """Return C as a number.
+    """Return the constant C of label rescaling as a number.
 
     Raises:
-        UserError: ``initial_rms``, and all initial values are zero.
+        UserError: ``initial_rms`` was given, and all initial values are zero.
     """
     if scale != INITIAL_RMS:
         return float(scale)
@@ -33,10 +33,10 @@ def rescaling_constant(scale: float | str, solution: Solution) -> float:
 
 
 def check_times(times: tuple[float, ...] | None, solution: Solution) -> None:
-    """Refuse times of images that are further than half a step from those of the data.
+    """Check that the times of images are within half a step of times of the data.
 
     Raises:
-        UserError: the first of these times.
+        UserError: a time is not; the message names the first such time.
     """
     grid = solution.axes["t"]
     first, last = grid[0], grid[-1]

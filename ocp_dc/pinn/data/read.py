@@ -1,4 +1,4 @@
-"""The reader of PDEBench's files: one sample, as it is stored."""
+"""Read one sample of a file of PDEBench."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import whole_number
 from ocp_dc.pinn.data.layouts import FILE_LAYOUTS, Layout, layout_of, sample_name
-from ocp_dc.pinn.data.safe_hdf5 import find, has, number_in, number_in_config, open_hdf5, read_numbers, text_in
+from ocp_dc.pinn.data.safe_hdf5 import find, has_link, number_in, number_in_config, open_hdf5, read_numbers, text_in
 from ocp_dc.pinn.physics.solution import Solution
 
 
 def read_solution(task: str, path: Path | str, sample: int = 0) -> Solution:
     """Return one sample of a file of PDEBench, or of :func:`ocp_dc.pinn.data.write_solution`.
 
-    Only this sample is read: PDEBench's files have gigabytes. ``shallow_water`` has the depth h alone, as its file
-    does: the task is scored on h.
+    Only this sample is read, since PDEBench's files take gigabytes. ``shallow_water`` has only the depth h, like its
+    file, and the task is scored on h.
 
     Args:
-        task: name of the task, such as ``advection``.
+        task: the name of the task, such as ``advection``.
         path: the HDF5 file.
-        sample: number of the sample, from 0.
+        sample: the index of the sample.
 
     Returns:
-        The solution in float64 (the files hold float32), with the coefficients that the file holds.
+        The solution in float64 (the files store float32), with the coefficients that the file contains.
 
     Raises:
         UserError: the file is missing, damaged or of another layout, the sample is out of range, values are not finite,
-            or coordinates do not rise.
+            or coordinates do not increase.
         UnsafeDataError: the file holds something other than plain numbers, or refers to other files.
     """
     layout = layout_of(task)
@@ -45,7 +45,9 @@ def read_solution(task: str, path: Path | str, sample: int = 0) -> Solution:
 
 
 def _resembles(file: Any, layout: Layout) -> bool:
-    return has(file, sample_name(0)) if layout.grouped else any(has(file, key) for key in layout.fields.values())
+    return (
+        has_link(file, sample_name(0)) if layout.grouped else any(has_link(file, key) for key in layout.fields.values())
+    )
 
 
 def _from_stack(layout: Layout, file: Any, sample: int) -> Solution:
@@ -65,7 +67,7 @@ def _from_stack(layout: Layout, file: Any, sample: int) -> Solution:
 
 def _from_group(layout: Layout, file: Any, sample: int) -> Solution:
     name = sample_name(sample)
-    if not has(file, name) and has(file, sample_name(0)):
+    if not has_link(file, name) and has_link(file, sample_name(0)):
         samples = sum(key.isdecimal() for key in file)
         raise UserError(f"{file.filename}: got sample {sample}, but there is no {name!r} among its {samples} samples")
     group = find(file, name, "group")
@@ -78,7 +80,7 @@ def _from_group(layout: Layout, file: Any, sample: int) -> Solution:
         )
     values = read_numbers(dataset)
     fields = {field: values[..., channel].copy() for channel, field in enumerate(layout.fields)}
-    config = text_in(group.attrs, "config") or text_in(file.attrs, f"{name}/config")  # both are found in PDEBench
+    config = text_in(group.attrs, "config") or text_in(file.attrs, f"{name}/config")  # PDEBench uses both
     parameters = {key: number_in_config(config, key) for key in layout.parameters}
     return _solution(layout, file, group, fields, parameters)
 

@@ -1,7 +1,8 @@
-"""Numbers read from an untrusted HDF5 file, and from that file alone.
+"""Read numbers from an untrusted HDF5 file, without opening any other file.
 
-An HDF5 file can refer to other files: by external links, virtual datasets, external storage. It can hold references,
-and filters that load a plugin. PDEBench's files need none of these, so they are refused before a value is read.
+An HDF5 file can refer to other files by external links, virtual datasets and external storage. It can also contain
+references, and filters that load a plugin. PDEBench's files need none of these, so they are refused before any value is
+read.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ import numpy as np
 
 from ocp_dc.core.errors import UnsafeDataError, UserError, nearest
 
-LARGEST_READ = 1 << 27  # values of one sample; the largest genuine one has 2 * 101 * 128 * 128
-SMALL_READ = 1 << 26  # bytes that are read at any ratio of compression
-LARGEST_RATIO = 200  # of bytes unpacked to bytes stored, beyond SMALL_READ; genuine fields reach about 10
+LARGEST_READ = 1 << 27  # values of one sample; the largest of PDEBench has 2 * 101 * 128 * 128
+SMALL_READ = 1 << 26  # bytes that may be read at any compression ratio
+LARGEST_RATIO = 200  # of unpacked to stored bytes, beyond SMALL_READ; real fields reach about 10
 LARGEST_CHUNK = 1 << 30  # bytes that one stored chunk unpacks to
 LONGEST_CONFIG = 100_000  # characters
-# deflate, shuffle, fletcher32, szip, nbit, scaleoffset, and h5py's own lzf, which PDEBench uses
+# deflate, shuffle, fletcher32, szip, nbit, scaleoffset, and lzf from h5py, which PDEBench uses
 BUILT_IN_FILTERS = {1, 2, 3, 4, 5, 6, 32000}
-# errors that any call of h5py may raise on a damaged file
+# exceptions that h5py may raise for a damaged file
 DAMAGE = (LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -48,7 +49,7 @@ def open_hdf5(path: Path | str) -> Iterator[Any]:
     """Open an HDF5 file for reading.
 
     Raises:
-        UserError: the file is missing, no HDF5 file, or damaged; damage that shows in the block counts too.
+        UserError: the file is missing, is not an HDF5 file, or is damaged, even if this shows only within the block.
     """
     library = h5py()
     if not Path(path).is_file():
@@ -65,26 +66,26 @@ def open_hdf5(path: Path | str) -> Iterator[Any]:
         raise UserError(f"{path}: cannot be read ({error}); the file is damaged or cut short") from error
 
 
-def has(group: Any, name: str) -> bool:
-    """Tell whether a group has a link of that name, without following it (``name in group`` follows)."""
+def has_link(group: Any, name: str) -> bool:
+    """Return whether a group has a link with this name, without following the link as ``name in group`` does."""
     return isinstance(group, h5py().Group) and group.id.links.exists(name.encode())
 
 
 def find(group: Any, key: str, kind: str) -> Any:
-    """Return the dataset or group at ``key``, reached over hard links alone.
+    """Return the dataset or group at ``key``, following only hard links.
 
     Args:
-        group: the file or a group of it.
+        group: the file or a group in it.
         key: names joined by ``/``.
         kind: ``"dataset"`` or ``"group"``.
 
     Raises:
-        UserError: there is nothing of that kind; the message names the nearest key.
-        UnsafeDataError: a link leads elsewhere.
+        UserError: there is no such dataset or group; the message names the nearest key.
+        UnsafeDataError: a link is not a hard link.
     """
     library, path, node = h5py(), group.file.filename, group
     for name in key.split("/"):
-        if not has(node, name):
+        if not has_link(node, name):
             names = list(node)[:20] if isinstance(node, library.Group) else []
             raise UserError(
                 f"{path}: no {key!r} in {group.name!r}, expected a {kind}; there is"
@@ -104,12 +105,12 @@ def find(group: Any, key: str, kind: str) -> Any:
 
 
 def read_numbers(dataset: Any, index: int | None = None) -> np.ndarray:
-    """Return a dataset, or one entry of its first axis, as float64.
+    """Return a dataset, or one entry along its first axis, as float64.
 
-    Only these values are read from the disk.
+    Only these values are read from disk.
 
     Raises:
-        UserError: it is too large, or holds NaN or infinities.
+        UserError: the dataset is too large, or contains NaN or infinity.
     """
     where = f"{dataset.file.filename}: {dataset.name!r}"
     shape = dataset.shape if index is None else dataset.shape[1:]
@@ -129,7 +130,7 @@ def read_numbers(dataset: Any, index: int | None = None) -> np.ndarray:
 
 
 def number_in(attributes: Any, name: str) -> float | None:
-    """Return the attribute ``name`` where it is one finite number, also one written as text, else None."""
+    """Return the attribute ``name`` if it is a single finite number, possibly written as text, else None."""
     value = _attribute(attributes, name)
     if isinstance(value, np.ndarray) and value.size == 1 and value.dtype.kind in "fiuSUO":
         value = value.reshape(-1)[0]
@@ -149,9 +150,9 @@ def _finite_float(text: bytes | str) -> float | None:
 
 
 def number_in_config(text: object, name: str) -> float | None:
-    """Return the entry ``name`` of a YAML text where it is one finite number, else None.
+    """Return the entry ``name`` of a YAML text if it is a finite number, else None.
 
-    Read by its line, not by a YAML reader: a text from others may hold references that grow without bound.
+    The line is matched without a YAML parser, since references in an untrusted text can expand without bound.
     """
     if isinstance(text, str) and len(text) <= LONGEST_CONFIG:
         found = re.search(rf"^ +{re.escape(name)}: *['\"]?([-+0-9.eE]+)['\"]? *$", text, re.MULTILINE)
@@ -161,7 +162,7 @@ def number_in_config(text: object, name: str) -> float | None:
 
 
 def text_in(attributes: Any, name: str) -> str | None:
-    """Return the attribute ``name`` where it is a text, else None."""
+    """Return the attribute ``name`` if it is text, else None."""
     value = _attribute(attributes, name)
     return value if isinstance(value, str) else None
 
@@ -169,7 +170,7 @@ def text_in(attributes: Any, name: str) -> str | None:
 def _attribute(attributes: Any, name: str) -> Any:
     try:
         return attributes.get(name)
-    except DAMAGE:  # or an exotic type: parameters are read as far as they can be
+    except DAMAGE:  # or of an unusual type: parameters are optional
         return None
 
 

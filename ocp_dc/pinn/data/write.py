@@ -1,4 +1,4 @@
-"""The writer of solutions in the layout of PDEBench's files, so that one reader reads both."""
+"""Write solutions in the layout of PDEBench's files, so that the same reader reads both."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ocp_dc.pinn.physics.solution import Solution
 def write_solution(path: Path | str, solutions: Solution | Sequence[Solution]) -> None:
     """Write one solution, or several as the samples 0, 1, ..., in the layout of PDEBench's file of their task.
 
-    Values are stored in float32, as in PDEBench's files. The attribute ``source`` of the file names ocp_dc. The file
-    appears whole or not at all.
+    Values are stored in float32, as in PDEBench's files. The attribute ``source`` of the file names ocp_dc. The file is
+    written atomically.
 
     Raises:
         UserError: there is nothing to write, tasks differ, fields or axes are not those of the layout, values do not
@@ -34,7 +34,7 @@ def write_solution(path: Path | str, solutions: Solution | Sequence[Solution]) -
     layout = layout_of(samples[0].task)
     for solution in samples:
         _check(path, layout, solution)
-    content = io.BytesIO()  # HDF5 ends the process with a segmentation fault where it closes a file on a full disk
+    content = io.BytesIO()  # HDF5 ends the process with a segmentation fault if it closes a file on a full disk
     with library.File(content, "w") as file:
         file.attrs["source"] = f"ocp_dc {__version__}"
         if layout.grouped:
@@ -55,7 +55,7 @@ def _write_stack(path: Path | str, layout: Layout, file: Any, samples: list[Solu
     for name, key in layout.fields.items():
         file[key] = np.stack([solution.fields[name] for solution in samples]).astype(np.float32)
     times = first.axes["t"]
-    longer = {**first.axes, "t": np.append(times, 2 * times[-1] - times[-2])}  # as PDEBench has it
+    longer = {**first.axes, "t": np.append(times, 2 * times[-1] - times[-2])}  # as in PDEBench
     for axis in layout.axes:
         file[layout.axis_key(axis)] = longer[axis].astype(np.float32)
     file.attrs.update(first.parameters)

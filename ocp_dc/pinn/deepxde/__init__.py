@@ -1,1 +1,1 @@
-"""The tasks with DeepXDE: networks, conditions, sampling, training."""
+"""Training of the physics-informed tasks with DeepXDE: networks, conditions, sampling and checkpoints."""

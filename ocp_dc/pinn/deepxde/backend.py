@@ -1,8 +1,9 @@
-"""The only place that imports DeepXDE: ``from ocp_dc.pinn.deepxde.backend import dde``.
+"""Import DeepXDE with its PyTorch backend; other modules use ``from ocp_dc.pinn.deepxde.backend import dde``.
 
-DeepXDE takes its backend from the environment or from a file in the home folder, which it writes if there is none; it
-announces the backend on stderr, and makes the GPU torch's default device for the whole process. Here it gets PyTorch
-without a message or a file, and the default device stays: :func:`default_device` sets it temporarily.
+DeepXDE reads the name of its backend from the environment or from a file in the home folder, which it creates if there
+is none. It prints the backend to stderr and makes the GPU torch's default device for the whole process. This module
+selects PyTorch without a message or a file, and restores the default device; :func:`default_device` sets it
+temporarily.
 """
 
 from __future__ import annotations
@@ -58,12 +59,12 @@ else:
 
 @contextlib.contextmanager
 def default_device(cpu: bool = False) -> Iterator[torch.device]:
-    """Make the GPU, where there is one, torch's default device within the block, and yield the device.
+    """Make the GPU, if there is one, torch's default device within the block, and yield the device.
 
-    Nothing is set where the default is right: a default that is set costs time in every call of torch.
+    A default device that is already right is not set again, because an explicit default slows down every torch call.
 
     Args:
-        cpu: take the CPU where there is a GPU.
+        cpu: use the CPU even if there is a GPU.
     """
     wanted = torch.device("cuda" if torch.cuda.is_available() and not cpu else "cpu")
     with contextlib.nullcontext() if torch.get_default_device().type == wanted.type else wanted:

@@ -1,4 +1,4 @@
-"""DeepXDE's points and losses, with the derivatives of each term taken at the points of that term alone."""
+"""DeepXDE's points and losses, with the derivatives of each term computed only at the points of that term."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from ocp_dc.surgery.norms import BATCH_NORM_NAMES
 
 
 class Collocation(dde.data.TimePDE):
-    """The points of ``dde.data.TimePDE``, and its losses with less work.
+    """The points and losses of ``dde.data.TimePDE``, computed with less work.
 
-    DeepXDE differentiates the fields at all points for the equations and for every condition with a derivative, then
-    drops the rows of the other terms. Where 30 % of a data set are points, those rows are most of the work. Here each
-    term has a separate pass through the network, and the numbers are the same up to rounding.
+    For the equations and for every condition with a derivative, DeepXDE differentiates the fields at all points, then
+    discards the rows of the other terms. If the points include 30 % of a data set, most of the work is spent on those
+    rows. Here each term has a separate pass through the network; the losses are the same up to rounding.
 
-    A network with batch normalization takes its statistics over all points together, so DeepXDE's losses stay there.
+    Batch normalization takes its statistics over all points, so networks with it use DeepXDE's own losses.
     """
 
     @functools.cached_property
     def parts(self) -> list[np.ndarray]:
-        """Return the points of each condition, and last those of the equations: [n, coordinates] each.
+        """The points of each condition, then those of the equations, `[n, d]` each.
 
-        They are kept because DeepXDE caches what it computes from an array under the array's id.
+        They are kept alive because DeepXDE caches results for an array under the id of the array.
         """
         return np.split(self.train_x, np.cumsum(self.num_bcs))
 
     @functools.cached_property
     def tensors(self) -> list[torch.Tensor]:
-        """Return the same on the device of the training run."""
+        """The same points as tensors on the device of the training run."""
         return [torch.as_tensor(part) for part in self.parts]
 
     def losses(
@@ -47,29 +47,29 @@ class Collocation(dde.data.TimePDE):
         model: Any,
         aux: Any = None,
     ) -> list[torch.Tensor]:
-        """Return the losses in DeepXDE's order: equations, conditions; the arguments are DeepXDE's.
+        """Return the losses in DeepXDE's order, equations then conditions; overrides DeepXDE's method.
 
         Args:
             targets: None.
-            outputs: [N, fields] at all points.
-            loss_fn: one for each loss.
-            inputs: [N, coordinates] of all points.
+            outputs: `[N, fields]`, the outputs at all points.
+            loss_fn: one function for each loss.
+            inputs: `[N, d]`, the coordinates of all points.
             model: the ``dde.Model``.
             aux: None.
         """
         if takes_batch_statistics(model.net):
             return super().losses(targets, outputs, loss_fn, inputs, model, aux)
         *others, domain = (part.detach().requires_grad_() for part in self.tensors)
-        errors = list(self.pde(domain, model.net(domain)))  # [n, 1] each
+        errors = list(self.pde(domain, model.net(domain)))  # `[n, 1]` each
         for condition, part, x in zip(self.bcs, self.parts, others, strict=False):  # the last part is the domain
             errors.append(condition.error(part, x, model.net(x), 0, len(x)))
         return [loss(torch.zeros_like(error), error) for loss, error in zip(loss_fn, errors, strict=True)]
 
 
 def takes_batch_statistics(net: nn.Module) -> bool:
-    """Tell whether the output at one point depends on the other points while training, by batch normalization.
+    """Return whether batch normalization makes the output at one point depend on the other points during training.
 
-    A derivative by x then includes the change of the statistics. The equations are trained to hold for that derivative;
-    for the network that is kept, whose statistics are constant, they need not hold.
+    Derivatives with respect to x then include the change of the batch statistics. Training fits the equations with
+    these derivatives; the saved network has constant statistics and need not satisfy the equations.
     """
     return any(type(module).__name__ in BATCH_NORM_NAMES for module in net.modules())

@@ -1,4 +1,4 @@
-"""A task's domain and conditions as DeepXDE's objects; all values are divided by the task's scale."""
+"""Build DeepXDE's geometry and conditions of a task; all values are divided by the scale of the task."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from ocp_dc.pinn.physics.task import Task
 
 
 def build_geometry(task: Task) -> dde.geometry.GeometryXTime:
-    """Return the product of the task's interval or rectangle and its times, from 0 to its duration."""
+    """Return the domain in space and time: the task's interval or rectangle, and the times from 0 to its duration."""
     low, high = zip(*task.domain, strict=True)
     space = dde.geometry.Interval(*task.domain[0]) if len(task.domain) == 1 else dde.geometry.Rectangle(low, high)
     return dde.geometry.GeometryXTime(space, dde.geometry.TimeDomain(0, task.duration))
 
 
 def build_conditions(task: Task, solution: Solution, seed: int) -> dict[str, Any]:
-    """Return the conditions of a task by the name of their loss term.
+    """Return the conditions of a task by the names of their loss terms.
 
     Args:
         task: the task.
-        solution: the data, in physical units; initial values and training points are taken from it.
-        seed: of the choice of training points, where the task takes a share of the data.
+        solution: the data in physical units, the source of initial values and training points.
+        seed: the seed for drawing training points, if the task uses a share of the data.
 
     Raises:
-        UserError: the data are of another task, domain or coefficient.
+        UserError: the data belong to another task, domain or coefficient.
     """
     task.check(solution)
     geometry = build_geometry(task)
@@ -60,26 +60,28 @@ def _build(condition: Condition, task: Task, geometry: Any, solution: Solution, 
             outputs = [output(field) for field in fields]
             return bc.PointSetBC(points, values / task.scale, outputs if len(outputs) > 1 else outputs[0])
         case FixedValue(field, value, x):
-            return bc.DirichletBC(geometry, lambda _: value / task.scale, _at(x), component=output(field))
+            return bc.DirichletBC(geometry, lambda _: value / task.scale, _at_end(x), component=output(field))
         case ZeroOperator(residual, x):
-            return bc.OperatorBC(geometry, lambda inputs, outputs, _: residual(inputs, outputs), _at(x))
+            return bc.OperatorBC(geometry, lambda inputs, outputs, _: residual(inputs, outputs), _at_end(x))
         case NoFlux(fields):
-            return _Joined([bc.NeumannBC(geometry, _zero, _on_border, component=output(field)) for field in fields])
+            return _JoinedConditions(
+                [bc.NeumannBC(geometry, _zero, _on_border, component=output(field)) for field in fields]
+            )
         case Periodic(field, slope):
             orders = (0, 1) if slope else (0,)
-            return _Joined([bc.PeriodicBC(geometry, 0, _on_border, order, output(field)) for order in orders])
+            return _JoinedConditions([bc.PeriodicBC(geometry, 0, _on_border, order, output(field)) for order in orders])
         case _:
             raise TypeError(f"got {condition!r}, expected one of the conditions of ocp_dc.pinn.physics.conditions")
 
 
 def _sample(solution: Solution, fields: Sequence[str], share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points [n, d] of a share of the data and the values [n, fields] there.
+    """Return the points `[n, d]` of a random share of the data and the values `[n, fields]` there.
 
     Args:
         solution: the data.
-        fields: which of them.
-        share: of the data's points, drawn without replacement; at least one.
-        seed: of the draw; the same points for the same seed.
+        fields: the names of the fields.
+        share: the share of the points to draw without replacement; at least one point is drawn.
+        seed: the seed of the draw.
     """
     count = len(solution.points)
     chosen = np.random.default_rng(seed).permutation(count)[: max(1, round(share * count))]
@@ -92,25 +94,25 @@ def _zero(_: np.ndarray) -> float:
 
 
 def _on_border(_: np.ndarray, on_boundary: bool) -> bool:
-    """Tell whether a point lies on the border in space, as DeepXDE found it."""
+    """Return whether a point lies on the spatial boundary, as determined by DeepXDE."""
     return on_boundary
 
 
-def _at(x: float) -> Callable[[np.ndarray, bool], bool]:
-    """Return a function that tells whether a point lies at this end of an interval."""
+def _at_end(x: float) -> Callable[[np.ndarray, bool], bool]:
+    """Return a predicate for the points at the end ``x`` of an interval."""
     return lambda point, on_boundary: bool(on_boundary and np.isclose(point[0], x))
 
 
-class _Joined:
-    """Conditions at the same points under one name: errors are concatenated, so that the loss is their mean."""
+class _JoinedConditions:
+    """Several conditions at the same points as one loss term: their errors are concatenated and averaged."""
 
     def __init__(self, parts: Sequence[Any]) -> None:
         self.parts = parts
 
     def collocation_points(self, points: np.ndarray) -> np.ndarray:
-        """Return those of ``points`` that the conditions hold at."""
+        """Return the points at which the conditions apply."""
         return self.parts[0].collocation_points(points)
 
     def error(self, *args: Any) -> torch.Tensor:
-        """Return the errors, [N, parts], from DeepXDE's own arguments."""
+        """Return the errors `[N, parts]`, given DeepXDE's arguments."""
         return torch.cat([part.error(*args) for part in self.parts], dim=1)

@@ -1,4 +1,4 @@
-"""The callback of DeepXDE's training loop: it tells the listeners, writes checkpoints, and ends a run early."""
+"""The callback for DeepXDE's training loop: it calls listeners, writes checkpoints, and stops training."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from ocp_dc.training.state import TrainingState
 from ocp_dc.training.step_clock import StepClock
 
 ADVICE = "Lower optim.lr, lower the weight of this term in loss_weights, or use a smaller activation coefficient"
-TOTAL = "total"  # the weighted sum of the loss terms, which decides which weights are the best
+TOTAL = "total"  # the weighted sum of the loss terms, the criterion for the best weights
 
-VANISHING = 1e-12  # of outputs; those of tanh start near 0.1
+VANISHING = 1e-12  # limit of the outputs; with tanh they start near 0.1
 
 
 class LossRows(Listener):
-    """Writes a row of losses.csv at each report, and cuts the file of a run that goes on.
+    """Write a row of losses.csv at each report; in a resumed run, first drop the rows after its checkpoint.
 
     Args:
         path: the file.
         scale: the constant C of label rescaling, a number.
-        clock: times the iterations.
+        clock: the clock of the iterations.
     """
 
     def __init__(self, path: Path, scale: float, clock: StepClock) -> None:
         self._path, self._scale, self._clock = path, scale, clock
 
     def start(self, state: TrainingState) -> None:
-        """Drop the rows after the last checkpoint; all of them where there was none."""
+        """Drop the rows after the checkpoint, or all rows if there is no checkpoint."""
         if state.step:
             row_table.cut_after(self._path, state.step)
         else:
@@ -58,18 +58,18 @@ class LossRows(Listener):
 
 
 class Monitor(dde.callbacks.Callback):
-    """Tells the listeners, writes checkpoints, and stops at values that are not finite or at Ctrl-C.
+    """Call the listeners, write checkpoints, and stop at values that are not finite or at Ctrl-C.
 
-    DeepXDE evaluates all losses before its first update, and every ``report_every`` updates. A run that goes on gets
-    its state back after that first evaluation, which random states and batch statistics therefore do not see.
+    DeepXDE evaluates all losses before its first update and every ``report_every`` updates. A resumed run restores its
+    state after the first evaluation, so that this evaluation does not affect random states and batch statistics.
 
     Args:
-        setup: the built run.
-        options: of which ``report_every``, ``checkpoint_every`` and the number of iterations count.
-        folder: where files go.
-        checkpoint: where to go on, None for a fresh run.
-        stop: tells whether to stop after this update.
-        progress: show a bar where there is a terminal.
+        setup: the parts of the training run.
+        options: the options; only ``report_every``, ``checkpoint_every`` and ``optim.iterations`` are used.
+        folder: the folder for the files.
+        checkpoint: the checkpoint to resume from, None for a new training run.
+        stop: returns whether to stop after this update.
+        progress: show a progress bar on a terminal.
     """
 
     def __init__(
@@ -104,15 +104,15 @@ class Monitor(dde.callbacks.Callback):
 
     @property
     def iteration(self) -> int:
-        """Updates so far."""
+        """The number of updates so far."""
         return int(self.model.train_state.step)
 
     def close(self) -> None:
-        """Close the bar."""
+        """Close the progress bar."""
         self._bar.close()
 
     def on_train_begin(self) -> None:
-        """Take up the state of a run that goes on, or check and report where a fresh one begins."""
+        """Restore the state of a resumed run, or check and report the start of a new one."""
         if self._checkpoint is None:
             self._listeners.start(self.state)
             check_values(self._setup.losses.values(), RunPosition(self.iteration, self._folder.checkpoint, ADVICE))
@@ -127,7 +127,7 @@ class Monitor(dde.callbacks.Callback):
         self._bar.update(self.iteration)
 
     def on_epoch_end(self) -> None:
-        """Check, report and save as the iteration asks for."""
+        """Check the losses; report and save if they are due at this iteration."""
         self.state.step = self.iteration
         self._listeners.step(self.state, self._setup.losses.values())
         last = self.iteration == self._options.optim.iterations
@@ -142,12 +142,12 @@ class Monitor(dde.callbacks.Callback):
             self.model.stop_training = True
 
     def on_train_end(self) -> None:
-        """Tell the listeners where the run came to its last iteration."""
+        """Call the listeners if the last iteration was reached."""
         if self.iteration == self._options.optim.iterations:
             self._listeners.end(self.state)
 
     def snapshot(self) -> Checkpoint:
-        """Return the state of the run as a checkpoint holds it."""
+        """Return a checkpoint of the current state."""
         rng, cuda_rng = get_torch_states(self._device)
         best_loss = self.state.best_metric
         return Checkpoint(
@@ -163,7 +163,7 @@ class Monitor(dde.callbacks.Callback):
         )
 
     def _restore(self, saved: Checkpoint) -> None:
-        """Put the run where a checkpoint says."""
+        """Restore the state of a checkpoint."""
         self._setup.net.load_state_dict(saved.net)
         self.model.opt.load_state_dict(saved.optimizer)
         self.model.train_state.step = self.model.train_state.iteration = saved.iteration
@@ -172,10 +172,10 @@ class Monitor(dde.callbacks.Callback):
         self.best.weights, self.best.step_of_best = saved.best_net, saved.best_iteration
 
     def _check_start(self, largest: float) -> None:
-        """Refuse a start that no gradient can leave, and warn of one that it hardly can.
+        """Check that the initial network has gradients, and warn if they are too small to learn from.
 
         Args:
-            largest: the largest absolute output at all points.
+            largest: the largest absolute output over all points.
 
         Raises:
             UserError: the final ReLU is 0 everywhere.
@@ -184,7 +184,7 @@ class Monitor(dde.callbacks.Callback):
         if largest == 0 and self._setup.net.final is not None:
             raise UserError(
                 f"with seed {seed} the ReLU that ends the network is 0 at every point, so that no gradient passes it "
-                f"and nothing can be learnt: take another seed, such as --seed {seed + 1}"
+                f"and nothing can be learned: use another seed, such as --seed {seed + 1}"
             )
         if largest < VANISHING:
             logging.warning(
@@ -193,7 +193,7 @@ class Monitor(dde.callbacks.Callback):
             )
 
     def _report(self) -> None:
-        """Take the losses of this iteration as a validation: there are no other ones."""
+        """Report the losses of this iteration to the listeners as a validation; there is no validation set."""
         losses = self._setup.losses
         total = losses.total()
         with self._clock.paused():

@@ -1,4 +1,4 @@
-"""The network of the physics-informed tasks: DeepXDE's fully connected one, with activations as modules."""
+"""The network of the physics-informed tasks: DeepXDE's fully connected network, with activations as modules."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ocp_dc.surgery import DCOptions, RegionTable, Report
 
 
 class FullyConnected(dde.nn.NN):
-    """Linear layers with an activation between each two: the numbers and the parameter names of ``dde.nn.FNN``.
+    """Linear layers with activations between them; outputs and parameter names are those of ``dde.nn.FNN``.
 
     Args:
-        inputs: coordinates.
-        outputs: fields.
+        inputs: the number of coordinates.
+        outputs: the number of fields.
         options: layers, activation, initializer and batch normalization.
-        final: the activation of the output, None for none; no surgery touches it.
+        final: the activation of the output, None for none; surgery does not change it.
 
     Raises:
-        UserError: an activation that does not exist.
+        UserError: the activation does not exist.
     """
 
     def __init__(self, inputs: int, outputs: int, options: NetworkOptions, final: str | None = None) -> None:
@@ -44,9 +44,9 @@ class FullyConnected(dde.nn.NN):
         self.final = None if final is None else activation(final)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the scaled fields [N, outputs] at coordinates [N, inputs]."""
+        """Return the scaled fields `[N, outputs]` at coordinates `[N, inputs]`."""
         for i, function in enumerate(self.activations):
-            x = self.linears[i](x)  # [N, width]
+            x = self.linears[i](x)  # `[N, width]`
             parts = [function, *self.norms[i : i + 1]]
             for part in reversed(parts) if self.norm_first else parts:
                 x = part(x)
@@ -59,7 +59,7 @@ def region_table(hidden_layers: int) -> RegionTable:
     return RegionTable(
         output=(rf"^activations\.{hidden_layers - 1}$",),
         paper=(r"^activations\.",),
-        gates=("^final$",),  # it keeps a concentration from falling below zero
+        gates=("^final$",),  # it keeps concentrations from becoming negative
         source="arXiv 2310.01649, section 5: all hidden layers of the physics-informed networks",
     )
 

@@ -1,4 +1,4 @@
-"""The setup of a training run: task, data, network after surgery, sampled points, named losses."""
+"""Set up a training run: task, data, network after surgery, sampled points and named losses."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from ocp_dc.pinn.physics.task import Task
 from ocp_dc.pinn.physics.tasks import task_class
 from ocp_dc.surgery import Report, fitting_gains
 
-FAMILY = ("irelu", "twice_integrated_relu")  # ReLU integrated once, twice
+INTEGRATED_RELUS = ("irelu", "twice_integrated_relu")  # ReLU integrated once, twice
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Setup:
-    """The parts of a training run before its first step.
+    """The parts of a training run, before its first step.
 
     Args:
         task: the physics.
@@ -50,17 +50,17 @@ class Setup:
 
     @property
     def data_digest(self) -> str:
-        """Return a digest of all sampled points, the data and C, which must not change when a training run goes on."""
+        """The digest of all sampled points, the data and C, which must be the same when a training run is resumed."""
         arrays = (self.model.data.train_x, self.solution.values, np.array(self.task.scale))
         return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
 
 
 def set_up(options: PinnOptions) -> Setup:
-    """Build everything that a training run needs; random numbers are set to the seed first.
+    """Set the random seed, and build everything that a training run needs.
 
     Raises:
-        UserError: an unknown task or loss term, data that cannot be read or do not fit, times that they do not have,
-            or surgery that cannot be done.
+        UserError: the task or a loss term is unknown, the data cannot be read or do not fit the task or the times, or
+            the surgery is not possible.
     """
     cls = task_class(options.task)
     solution = load_solution(options.task, options.data)
@@ -76,8 +76,9 @@ def set_up(options: PinnOptions) -> Setup:
     _warn_of_roughness(task, net)
     if takes_batch_statistics(net):
         logging.warning(
-            "with batch normalization the derivatives that are trained hold the statistics of the points, and those of "
-            "the network that is kept do not: it may be far from its equations; dc.denormalize: batchnorm takes it out"
+            "with batch normalization, the derivatives during training include those of the batch statistics, and "
+            "those of the saved network do not: it may be far from satisfying its equations; dc.denormalize: "
+            "batchnorm removes it"
         )
     conditions = build_conditions(task, solution, options.seed)
     data = Collocation(
@@ -101,12 +102,12 @@ def set_up(options: PinnOptions) -> Setup:
 
 
 def build_network(task: Task, options: PinnOptions) -> FullyConnected:
-    """Return the network of a task, before surgery, its weights random."""
+    """Return the network of a task before surgery, with random weights."""
     return FullyConnected(len(task.coordinates), len(task.fields), options.network, task.final_activation)
 
 
 def _check_points(data: Any, names: Sequence[str]) -> None:
-    """Refuse a sampling that leaves a term without points: its mean would be NaN."""
+    """Check that every term has points: the mean over none would be NaN."""
     conditions = names[len(names) - len(data.num_bcs) :]
     empty = [name for name, points in zip(conditions, data.num_bcs, strict=True) if not points]
     if empty:
@@ -114,13 +115,13 @@ def _check_points(data: Any, names: Sequence[str]) -> None:
 
 
 def _warn_of_roughness(task: Task, net: FullyConnected) -> None:
-    """Warn where the equations contain derivatives that an activation does not have."""
+    """Warn if the equations contain derivatives that are not continuous for an activation."""
     found = {repr(function): smoothness(function) for function in net.modules() if function is not net.final}
     rough = [name for name, order in found.items() if order is not None and order < task.derivative_order]
     if rough:
-        better = next((n for n in FAMILY if (smoothness(activation(n)) or 0) >= task.derivative_order), None)
+        better = next((n for n in INTEGRATED_RELUS if (smoothness(activation(n)) or 0) >= task.derivative_order), None)
         offer = f"{better} of the same family, or a smooth one such as tanh" if better else "a smooth one such as tanh"
         logging.warning(
-            f"the equations of {task.name} hold derivatives of order {task.derivative_order}, and those of "
-            f"{', '.join(rough)} jump before: the residual is discontinuous; try {offer}"
+            f"the equations of {task.name} contain derivatives up to order {task.derivative_order}, which are not all "
+            f"continuous for {', '.join(rough)}: the residual is discontinuous; try {offer}"
         )

@@ -21,7 +21,7 @@ from ocp_dc.pinn.physics.task import COORDINATES
 from ocp_dc.pinn.physics.tasks import task_class
 
 KEYS = ("config", "iteration", "scale", "state_dict")
-LARGEST = 1e15  # of a weight; squares of larger ones leave the range of float32
+LARGEST = 1e15  # of a weight; squares of larger ones could overflow float32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,8 +29,8 @@ class Trained:
     """A trained network; calling it with coordinates returns fields.
 
     Args:
-        options: of its training run.
-        net: the network, whose outputs are divided by the scale.
+        options: the options of the training run.
+        net: the network, whose outputs are fields divided by ``scale``.
         scale: the constant C of label rescaling, a number.
         iteration: the number of updates.
     """
@@ -66,10 +66,10 @@ class Trained:
         return cls(options, net.eval(), scale, iteration)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
-        """Return float64 values [N, fields] in physical units at coordinates [N, d]: x, t or x, y, t.
+        """Return float64 values `[N, fields]` in physical units at coordinates `[N, d]`: x, t or x, y, t.
 
         Raises:
-            UserError: the points have another number of coordinates, or are not finite.
+            UserError: the points have the wrong number of coordinates, or are not finite.
         """
         coordinates = task_class(self.options.task).domain
         x = torch.as_tensor(points, dtype=torch.float32, device="cpu")
@@ -83,10 +83,10 @@ class Trained:
 
 
 def _check_weights(weights: Any, options: PinnOptions, path: Path) -> None:
-    """Check that weights are floats that the file holds, and enough for the network that its config describes.
+    """Check that weights are float tensors, no larger than the file, and enough for the network of its config.
 
     Raises:
-        ValueError: they are not.
+        ValueError: the weights fail a check.
     """
     if not isinstance(weights, Mapping) or not all(torch.is_tensor(each) for each in weights.values()):
         raise ValueError("its state_dict holds something other than tensors")

@@ -1,4 +1,4 @@
-"""One training run, from a resolved config to test errors; DeepXDE trains."""
+"""Run one training with DeepXDE, from a resolved config to test errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ocp_dc.pinn.physics.metrics import predict, solution_errors
 from ocp_dc.pinn.plots import learning_curves, solution_images
 from ocp_dc.training.initial_weights import initial_weights
 
-EVALUATED = "the network while evaluating, with the batch statistics of training,"
+EVALUATED = "the network in evaluation mode, with the batch statistics of training,"
 
 
 def check(config: Mapping[str, Any], cpu: bool = False) -> str:
@@ -34,7 +34,7 @@ def check(config: Mapping[str, Any], cpu: bool = False) -> str:
 
 
 def train(config: Mapping[str, Any], out: Path, cpu: bool = False, progress: bool = True) -> dict[str, Any]:
-    """See :func:`ocp_dc.pinn.train`; the config is a resolved one."""
+    """See :func:`ocp_dc.pinn.train`; the config must be resolved."""
     options, folder = PinnOptions.from_config(config), Folder(out)
     with folder_lock(folder.path, "another training"), default_device(cpu) as where:
         folder.check(config)
@@ -44,7 +44,7 @@ def train(config: Mapping[str, Any], out: Path, cpu: bool = False, progress: boo
         print(setup.report)
         monitor = _train(setup, options, folder, progress)
         if monitor.stopped:
-            raise KeyboardInterrupt(f"saved after {monitor.iteration} iterations; the same command goes on")
+            raise KeyboardInterrupt(f"saved after {monitor.iteration} iterations; the same command resumes")
         folder.save_weights("model.pt", config, monitor.iteration, setup.task.scale, setup.net.state_dict())
         folder.save_weights("best.pt", config, monitor.best.step_of_best, setup.task.scale, monitor.best.weights)
         return _test(setup, options, folder)
@@ -54,11 +54,11 @@ def _train(setup: Setup, options: PinnOptions, folder: Folder, progress: bool) -
     checkpoint = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
     if checkpoint is not None and checkpoint.data_digest != setup.data_digest:
         raise UserError(
-            f"{folder.checkpoint}: was trained on other points or values than this config gives now, with another "
-            "version of DeepXDE or a file that changed perhaps; give another --out"
+            f"{folder.checkpoint}: was trained on other points or values than this config gives now, perhaps with "
+            "another version of DeepXDE or a data file that has changed; give another --out"
         )
     done = 0 if checkpoint is None else checkpoint.iteration
-    # DeepXDE prints remarks on corners and the like, which nobody can act on
+    # hide DeepXDE's remarks, for example on corners, which users cannot act on
     with deferred_sigint() as stop, contextlib.redirect_stdout(io.StringIO()):
         monitor = Monitor(setup, options, folder, checkpoint, stop, progress)
         with contextlib.closing(monitor):
@@ -68,13 +68,13 @@ def _train(setup: Setup, options: PinnOptions, folder: Folder, progress: bool) -
                 callbacks=[monitor],
                 verbose=0,
             )
-    if monitor.iteration < options.optim.iterations and not monitor.stopped:  # DeepXDE stops at a loss that is NaN
+    if monitor.iteration < options.optim.iterations and not monitor.stopped:  # DeepXDE stops if a loss is NaN
         raise DivergenceError(monitor.iteration, EVALUATED, ADVICE)
     return monitor
 
 
 def _test(setup: Setup, options: PinnOptions, folder: Folder) -> dict[str, Any]:
-    """Take the errors of the last weights, draw, and write the errors as the last file."""
+    """Compute the errors of the last weights, draw the plots, and write the errors last."""
     predicted = predict(setup.net, setup.task, setup.solution)
     if not all(np.isfinite(values).all() for values in predicted.values()):
         raise DivergenceError(options.optim.iterations, EVALUATED, ADVICE)
@@ -94,9 +94,9 @@ def _test(setup: Setup, options: PinnOptions, folder: Folder) -> dict[str, Any]:
 
 
 def evaluated_losses(setup: Setup) -> dict[str, float]:
-    """Return each loss term of the network as it is kept, evaluating, in the units of the data.
+    """Return each loss term of the network in evaluation mode, in the units of the data.
 
-    With batch normalization they are not those of training: see
+    With batch normalization they differ from those of training: see
     :func:`ocp_dc.pinn.deepxde.collocation.takes_batch_statistics`.
     """
     data = setup.model.data

@@ -1,6 +1,6 @@
-"""Initial and boundary conditions as plain data: a task lists them, and whatever trains it turns them into losses.
+"""Initial and boundary conditions as plain data, from which the training code builds losses.
 
-Values are physical here; label rescaling divides them by its constant C where the losses are built.
+Values are in physical units; they are divided by the constant C of label rescaling when the losses are built.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ Residual = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 @dataclasses.dataclass(frozen=True)
 class InitialValues:
-    """A field starts as in the data, at the points of the data's grid.
+    """A field equals the data at the initial time, at the grid points of the data.
 
     Args:
-        field: its name.
+        field: the name of the field.
     """
 
     field: str
@@ -26,10 +26,10 @@ class InitialValues:
 
 @dataclasses.dataclass(frozen=True)
 class InitiallyZero:
-    """A field starts as zero, at the sampled initial points.
+    """A field is zero at the sampled initial points.
 
     Args:
-        field: its name.
+        field: the name of the field.
     """
 
     field: str
@@ -37,10 +37,10 @@ class InitiallyZero:
 
 @dataclasses.dataclass(frozen=True)
 class DataPoints:
-    """Fields agree with the data at a share of the data's points.
+    """Fields equal the data at a share of the data's points.
 
     Args:
-        fields: their names.
+        fields: the names of the fields.
     """
 
     fields: tuple[str, ...]
@@ -51,7 +51,7 @@ class FixedValue:
     """A field has a given value at one end of an interval.
 
     Args:
-        field: its name.
+        field: the name of the field.
         value: the value, in the units of the data.
         x: the end.
     """
@@ -66,8 +66,8 @@ class ZeroOperator:
     """An expression in the fields and their derivatives is zero at one end of an interval.
 
     Args:
-        residual: the expression, from [N, d] coordinates and [N, fields] outputs of the network, as [N, 1]. It is
-            linear and homogeneous, so that it holds for fields divided by a constant too.
+        residual: computes the expression `[N, 1]` from coordinates `[N, d]` and outputs of the network `[N, fields]`.
+            It is linear and homogeneous, so that it also applies to fields divided by a constant.
         x: the end.
     """
 
@@ -77,10 +77,10 @@ class ZeroOperator:
 
 @dataclasses.dataclass(frozen=True)
 class NoFlux:
-    """Fields have no derivative normal to the border.
+    """The normal derivatives of fields at the boundary are zero.
 
     Args:
-        fields: their names; their errors count under one loss term.
+        fields: the names of the fields, which share one loss term.
     """
 
     fields: tuple[str, ...]
@@ -91,7 +91,7 @@ class Periodic:
     """A field has the same value at both ends of an interval.
 
     Args:
-        field: its name.
+        field: the name of the field.
         slope: whether its derivative is the same too.
     """
 

@@ -1,4 +1,4 @@
-"""The derivatives in a task's equations, found by evaluating the equations."""
+"""Find the derivatives in the equations of a task, by evaluating the equations."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import torch
 from ocp_dc.pinn.physics.task import Task
 from ocp_dc.pinn.physics.tasks import task_class, task_names
 
-_HIGHEST = 4  # no task comes near
+_HIGHEST = 4  # far above the order of any task
 
 
 def derivative_orders(task: Task) -> dict[str, dict[str, int]]:
     """Return the order of the highest derivative in the residuals, by field and coordinate.
 
-    Each field is 1 everywhere, and one of them gets s^k / k! added, s the distance from a point along one coordinate.
-    At that point this changes the k-th derivative alone (for k = 0 the value), so that the residuals there change
-    if, and only if, they contain it.
+    Each field is 1 everywhere, and s^k / k! is added to one of them, where s is the distance from a point along one
+    coordinate. At that point this changes only the k-th derivative (for k = 0 the value), so the residuals change there
+    if and only if they contain this derivative.
     """
     return {
         field: {
@@ -38,13 +38,13 @@ def derivative_table(*, as_published: bool = False) -> list[dict[str, str | int]
 
 
 def _depends(task: Task, field: int, coordinate: int, order: int) -> bool:
-    """Tell whether the residuals at a point contain that derivative of that field."""
-    plain, changed = (_at_a_point(task, field, coordinate, order, size) for size in (0.0, 1.0))
+    """Return whether the residuals at a point contain this derivative of this field."""
+    plain, changed = (_residuals_at_origin(task, field, coordinate, order, size) for size in (0.0, 1.0))
     return any(not torch.equal(plain[name], changed[name]) for name in plain)
 
 
-def _at_a_point(task: Task, field: int, coordinate: int, order: int, size: float) -> dict[str, torch.Tensor]:
-    """Return the residuals at the origin for ``size`` times the monomial on top of ones."""
+def _residuals_at_origin(task: Task, field: int, coordinate: int, order: int, size: float) -> dict[str, torch.Tensor]:
+    """Return the residuals at the origin if the field is 1 plus ``size`` times the monomial."""
     x = torch.zeros(1, len(task.coordinates), dtype=torch.float64, requires_grad=True)
     ones = torch.ones(1, len(task.fields), dtype=torch.float64)
     monomial = size * x[:, coordinate : coordinate + 1] ** order / math.factorial(order)

@@ -1,4 +1,4 @@
-"""Loss terms by their names: DeepXDE has them in a list, residuals first, then conditions."""
+"""Loss terms by name; DeepXDE keeps them in a list, residuals first, then conditions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class NamedLosses:
-    """Mean squared errors by the name of their term; the last values are kept, before any weight.
+    """Mean squared errors by the name of the loss term; the last unweighted values are kept.
 
     Args:
-        names: of the terms, in DeepXDE's order.
-        weights: by name; a term without one has 1.
-        net: the network, whose mode tells training from evaluation.
+        names: the names of the terms, in DeepXDE's order.
+        weights: weights by name; the default is 1.
+        net: the network, whose mode distinguishes training from evaluation.
 
     Raises:
-        UserError: a weight for a term that the task does not have, or 0 for every term.
+        UserError: a weight is for a term that the task does not have, or all weights are 0.
     """
 
     def __init__(self, names: Sequence[str], weights: Mapping[str, float], net: nn.Module) -> None:
@@ -34,19 +34,19 @@ class NamedLosses:
         self.names = tuple(names)
         self.weights = [float(weights.get(name, 1.0)) for name in names]
         self._net = net
-        self._last: dict[bool, dict[str, torch.Tensor]] = {True: {}, False: {}}  # while training, while evaluating
+        self._last: dict[bool, dict[str, torch.Tensor]] = {True: {}, False: {}}  # in training mode, in evaluation mode
 
     def functions(self) -> list[Loss]:
-        """Return the losses as DeepXDE's ``compile`` takes them."""
+        """Return the loss functions for DeepXDE's ``compile``."""
         return [self._function(name) for name in self.names]
 
     def values(self, training: bool = True) -> dict[str, float]:
-        """Return the last value of each term, while training or while evaluating."""
+        """Return the last value of each term, from training or from evaluation mode."""
         numbers = torch.stack([self._last[training][name] for name in self.names]).tolist()
         return dict(zip(self.names, numbers, strict=True))
 
     def total(self) -> float:
-        """Return the weighted sum of the last values, which training minimizes."""
+        """Return the weighted sum of the last training values, which training minimizes."""
         return math.fsum(w * value for w, value in zip(self.weights, self.values().values(), strict=True) if w)
 
     def _function(self, name: str) -> Loss:

@@ -12,8 +12,8 @@ from torch import nn
 from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
 
-LAST = 20  # time steps that are scored
-CHUNK = 65536  # points in one pass through the network
+LAST = 20  # number of time steps that are scored
+CHUNK = 65536  # points per forward pass
 
 
 def predict(net: nn.Module, task: Task, solution: Solution) -> dict[str, np.ndarray]:
@@ -22,10 +22,10 @@ def predict(net: nn.Module, task: Task, solution: Solution) -> dict[str, np.ndar
     Args:
         net: the network; it is in evaluation mode afterwards.
         task: the network's task, with its scale.
-        solution: the data, whose grid counts.
+        solution: the data; only its grid is used.
 
     Returns:
-        float64 [T, X] or [T, X, Y] by field.
+        Values by field, float64 `[T, X]` or `[T, X, Y]`.
     """
     parameter = next(net.parameters())
     net.eval()
@@ -38,16 +38,16 @@ def predict(net: nn.Module, task: Task, solution: Solution) -> dict[str, np.ndar
 
 
 def solution_errors(predicted: Mapping[str, np.ndarray], solution: Solution, last: int = LAST) -> dict[str, Any]:
-    """Return MSE, RMSE and nRMSE over the last time steps, of each field and their mean over the fields.
+    """Return MSE, RMSE and nRMSE over the last time steps, for each field and averaged over the fields.
 
-    As PDEBench has them (arXiv 2210.07182, its ``metrics.py``): RMSE and nRMSE are taken in space at each time and
-    then averaged over times; nRMSE is that RMSE over the root mean square of the data at this time. MSE is the mean
-    over space and time.
+    The definitions are those of PDEBench (arXiv 2210.07182, its ``metrics.py``): RMSE and nRMSE are computed in space
+    at each time and then averaged over times; nRMSE is the RMSE divided by the root mean square of the data at that
+    time. MSE is the mean over space and time.
 
     Args:
-        predicted: [T, X] or [T, X, Y] by field.
+        predicted: values by field, `[T, X]` or `[T, X, Y]`.
         solution: the data.
-        last: how many time steps; all where there are fewer.
+        last: the number of time steps; all if there are fewer.
     """
     fields = {name: _errors(predicted[name][-last:], true[-last:]) for name, true in solution.fields.items()}
     overall = {key: float(np.mean([errors[key] for errors in fields.values()])) for key in ("MSE", "RMSE", "nRMSE")}

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from fairchem.core.common.data_parallel import StatefulDistributedSampler
 
-from ocp_dc.fairchem1.train.padded_ranks import repeated_batch, repeated_indices, without
+from ocp_dc.fairchem1.train.padded_ranks import repeated_batch, repeated_indices, subtract_repeats
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_sums_without_what_counted_twice():
         "energy_mae": {"total": 7.0, "numel": 4, "metric": 1.75},
         "loss": {"total": 3.0, "numel": 2, "metric": 1.5},
     }
-    found = without(summed, {"energy_mae": {"total": 1.0, "numel": 1, "metric": 1.0}})
+    found = subtract_repeats(summed, {"energy_mae": {"total": 1.0, "numel": 1, "metric": 1.0}})
     assert found["energy_mae"] == {"total": 6.0, "numel": 3, "metric": 2.0}
     assert found["loss"] == summed["loss"]
     assert summed["energy_mae"]["total"] == 7.0

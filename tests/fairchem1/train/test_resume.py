@@ -185,7 +185,7 @@ def test_a_run_goes_on_with_other_batches_at_the_same_epoch(tmp_path, small_conf
     assert first.load()["step"] == 8
     optim = {"scheduler": "OneCycleLR", "max_epochs": 4, "batch_size": 5}
     second = run_main(tmp_path, small_config(optim=optim), "--checkpoint", str(first.checkpoint()))
-    assert "an epoch has 8 steps, so that the run goes on from step 16" in caplog.text
+    assert "an epoch has 8 steps, so that the run resumes from step 16" in caplog.text
     whole = run_main(tmp_path, small_config(optim=optim))
     assert second.load()["step"] == whole.load()["step"] == 32
     assert second.load()["scheduler"]["_last_lr"] == pytest.approx(whole.load()["scheduler"]["_last_lr"], rel=1e-9)

@@ -59,7 +59,7 @@ def owner(tmp_path):
 def test_the_second_training_is_refused(tmp_path, owner, monkeypatch):
     with (
         pytest.raises(
-            UserError, match=rf"another training with this --timestamp-id works here \(process {owner.pid} on"
+            UserError, match=rf"another training run with this --timestamp-id works here \(process {owner.pid} on"
         ),
         run_folder(config(tmp_path), patience=0.0),
     ):

@@ -59,7 +59,7 @@ def test_several_samples_and_a_file_name(tmp_path: Path) -> None:
 def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     genuine = tmp_path / FILE_LAYOUTS["advection"].file_name
     genuine.write_text("gigabytes")
-    with pytest.raises(UserError, match="is there already, and is not overwritten"):
+    with pytest.raises(UserError, match="exists and is not overwritten"):
         make_data("advection", tmp_path)
     assert genuine.read_text() == "gigabytes"
 

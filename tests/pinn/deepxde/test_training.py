@@ -1,4 +1,4 @@
-"""Trainings from start to end, with DeepXDE: what is learnt, what is written, and how one goes on."""
+"""Training runs from start to end, with DeepXDE: what is learned, what is written, and how a run is resumed."""
 
 import json
 import os
@@ -106,7 +106,7 @@ def one_wave(tmp_path_factory):
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_advection_is_learnt(tmp_path, one_wave):
+def test_advection_is_learned(tmp_path, one_wave):
     config = {
         **SMALL,
         "data": {"path": str(one_wave)},
@@ -202,7 +202,7 @@ def test_stopped_and_gone_on_is_one_training(tmp_path, monkeypatch, stop):
         plain(self)
 
     monkeypatch.setattr(Monitor, "on_epoch_end", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=f"saved after {stop} iterations; the same command goes on"):
+    with pytest.raises(KeyboardInterrupt, match=f"saved after {stop} iterations; the same command resumes"):
         pinn.train(REGULARIZED, tmp_path / "parts", progress=False)
     assert read_test(tmp_path / "parts") is None
     monkeypatch.setattr(Monitor, "on_epoch_end", plain)
@@ -354,7 +354,7 @@ def test_a_network_that_is_not_finite_while_evaluating(tmp_path):
         "network": {"hidden_layers": 10, "width": 40, "batchnorm": "after"},
         "dc": {"activation": "irelu"},
     }
-    with pytest.raises(DivergenceError, match="the network while evaluating"):
+    with pytest.raises(DivergenceError, match="the network in evaluation mode"):
         pinn.train(config, tmp_path, seed=1, progress=False)
     assert read_test(tmp_path) is None
 
@@ -431,7 +431,7 @@ def test_ctrl_c_on_the_command_line(tmp_path, capsys, monkeypatch):
     config.write_text(yaml.safe_dump(SMALL))
     monkeypatch.setattr(Monitor, "on_epoch_end", _stopping(Monitor.on_epoch_end))
     assert main(["pinn", "train", str(config), "--out", str(tmp_path / "out")]) == 130
-    assert "interrupted: saved after 1 iterations; the same command goes on" in capsys.readouterr().err
+    assert "interrupted: saved after 1 iterations; the same command resumes" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -1,1 +1,1 @@
-"""Small data from exact solutions or solvers: one file a task, each with a function ``solve(size, times, seed)``."""
+"""Small data from exact solutions or solvers: one file per task, with a function ``solve(size, times, seed)``."""

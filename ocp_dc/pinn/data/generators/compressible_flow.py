@@ -1,4 +1,4 @@
-"""1D compressible Navier-Stokes, all but inviscid: a Fourier method in conserved variables, for smooth flow."""
+"""1D compressible Navier-Stokes, nearly inviscid: a Fourier method in conserved variables, for smooth flow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DOMAIN = (-1.0, 1.0)  # PDEBench, data_gen_NLE/CompressibleFluid/config/args/1D_
 PERIOD = DOMAIN[1] - DOMAIN[0]
 END = 1.0
 STEEPNESS = 0.4  # largest slope of an initial field: waves steepen, but break only after END
-FINEST = 256  # cells that are solved on at least
+FINEST = 256  # the least number of cells of the solver
 
 
 def solve(size: int, times: int, seed: int) -> Solution:

@@ -11,8 +11,8 @@ from ocp_dc.pinn.physics.solution import Solution
 COEFFICIENTS = {"Du": 1e-3, "Dv": 5e-3, "k": 5e-3}  # PDEBench, data_gen/configs/diff-react.yaml
 DOMAIN = (-1.0, 1.0)
 END = 5.0
-MODES = 3  # cosines a direction in the initial condition, beside the constant
-FINEST = 64  # cells a direction that are solved on at least
+MODES = 3  # cosines in each direction in the initial condition, without the constant
+FINEST = 64  # the least number of cells of the solver in each direction
 
 
 def solve(size: int, times: int, seed: int) -> Solution:
@@ -23,7 +23,7 @@ def solve(size: int, times: int, seed: int) -> Solution:
     normal numbers in every cell, which is no function of x and y: no finer grid would come closer to a solution.
 
     Args:
-        size: cells a direction; values are at their centers.
+        size: cells in each direction; values are at their centers.
         times: instants, the first 0 and the last 5.
         seed: of the initial condition.
     """

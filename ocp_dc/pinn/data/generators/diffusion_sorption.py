@@ -10,7 +10,7 @@ from ocp_dc.pinn.physics.solution import Solution
 # PDEBench, data_gen/configs/diff-sorp.yaml; sol is the value on the left wall
 COEFFICIENTS = {"D": 5e-4, "por": 0.29, "rho_s": 2880.0, "k_f": 3.5e-4, "n_f": 0.874, "sol": 1.0}
 END = 500.0
-FINEST = 1000  # cells that are solved on at least
+FINEST = 1000  # the least number of cells of the solver
 
 
 def solve(size: int, times: int, seed: int) -> Solution:

@@ -23,7 +23,7 @@ def solve(size: int, times: int, seed: int) -> Solution:
     PDEBench's file, the solution holds h alone.
 
     Args:
-        size: cells a direction; values are at their centers.
+        size: cells in each direction; values are at their centers.
         times: instants, the first 0 and the last 1.
         seed: of the radius.
     """

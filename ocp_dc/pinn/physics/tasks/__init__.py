@@ -18,12 +18,12 @@ _TASKS: dict[str, type[Task]] = {
 
 
 def task_names() -> list[str]:
-    """Return the names that :func:`task_class` knows, one-dimensional tasks first."""
+    """Return the names of all tasks, one-dimensional tasks first."""
     return list(_TASKS)
 
 
 def task_class(name: str) -> type[Task]:
-    """Return the task of a name.
+    """Return the class of the task with a name.
 
     Raises:
         UserError: there is no such task.

@@ -15,17 +15,17 @@ from ocp_dc.pinn.physics.solution import Solution
 from ocp_dc.pinn.physics.task import Task
 
 BETA = 0.1
-RESOLVED = 64  # points; on fewer the shortest waves of the data cannot be moved by interpolation
-LARGEST_MISFIT = 0.25  # of the data and their initial values moved by beta t; a solver's data have a few per cent
+RESOLVED = 64  # points; on a coarser grid interpolation cannot shift the shortest waves of the data
+LARGEST_MISFIT = 0.25  # relative error of shifted initial values; data of a solver reach a few percent
 
 
 class Advection(Task):
     """u_t + beta u_x = 0 for x in [0, 1], periodic, t in [0, 2], beta = 0.1; u(x, 0) from the data.
 
-    Linear, so the scaled equation is the plain one. Terms: ``L_f``, ``L_IC``, ``L_BC``.
+    The equation is linear, so the scaled equation has the same form. Terms: ``L_f``, ``L_IC``, ``L_BC``.
 
     Source: PDEBench, arXiv 2210.07182, appendix D.1, and its ``pde_definitions.py`` and ``AdvectionEq`` configs. The
-    published form has no mistakes: ``as_published`` changes nothing.
+    published form has no mistakes, so ``as_published`` changes nothing.
     """
 
     name = "advection"
@@ -43,20 +43,20 @@ class Advection(Task):
         return {"L_f": u_t + BETA * u_x}
 
     def conditions(self) -> dict[str, Condition]:
-        """Return ``L_IC`` on the data's grid and ``L_BC``, the field alike at both ends."""
+        """Return ``L_IC`` on the grid of the data, and ``L_BC``: the field has the same value at both ends."""
         return {"L_IC": InitialValues("u"), "L_BC": Periodic("u")}
 
     def check(self, solution: Solution) -> None:
-        """Refuse data that these equations do not describe, those of another speed included."""
+        """Check that the equations describe the data, including their speed."""
         super().check(solution)
         _check_speed(solution)
 
 
 def _check_speed(solution: Solution) -> None:
-    """Refuse data that do not move at beta, which a file need not hold.
+    """Check that the data move with the speed beta, which a file need not contain.
 
     Raises:
-        UserError: the data are not their initial values moved by beta t, up to a solver's error.
+        UserError: the data are not their initial values shifted by beta t, up to the error of a solver.
     """
     if len(solution.axes["x"]) < RESOLVED:
         return

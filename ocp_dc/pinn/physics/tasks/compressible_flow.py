@@ -14,7 +14,7 @@ from ocp_dc.pinn.physics.task import Task
 GAMMA = 5 / 3
 ETA = 1e-8  # shear viscosity
 ZETA = 1e-8  # bulk viscosity
-VISCOSITY = ZETA + 4 / 3 * ETA  # of the one stress that is left in one dimension
+VISCOSITY = ZETA + 4 / 3 * ETA  # of the only stress component in one dimension
 
 
 class CompressibleFlow(Task):
@@ -26,19 +26,19 @@ class CompressibleFlow(Task):
     - ``L_fv``, momentum: d (v_t + v v_x) + p_x - m v_xx = 0
     - ``L_fp``, energy: E_t + (v (E + p) - m v v_x)_x = 0
 
-    Conditions: ``L_ICd``, ``L_ICv``, ``L_ICp``; ``L_BCd``, ``L_BCv``, ``L_BCp``, each field alike at both ends, the
-    velocity with its derivative, as the equations hold its second one.
+    Conditions: ``L_ICd``, ``L_ICv``, ``L_ICp``; ``L_BCd``, ``L_BCv``, ``L_BCp``, each field equal at both ends,
+    and also the derivative of the velocity, since the equations contain its second derivative.
 
     ``as_published``, the mistakes of PDEBench's code:
 
     - momentum has -p_x;
     - one ``L_f``, the sum of the three equations, which are inviscid (m = 0);
-    - the three boundary conditions are all for the density: the field's number is given as the coordinate's.
+    - all three boundary conditions apply to the density: the index of the field is passed as that of the coordinate.
 
-    Not taken over: its points lie in [0, 1], half of the files' domain.
+    Not reproduced: its points lie in [0, 1], half of the domain of the files.
 
     Source: PDEBench, arXiv 2210.07182, appendix D.5, its ``pde_CFD1d``, ``setup_pde1D`` and ``1D_Multi.yaml``. Its
-    solver takes eta and zeta per density, which makes no difference at 1e-8.
+    solver uses eta and zeta per density, which makes no difference at 1e-8.
     """
 
     name = "compressible_flow"
@@ -67,12 +67,12 @@ class CompressibleFlow(Task):
         }
 
     def published_equations(self, x: torch.Tensor, *fields: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the published residual: inviscid, -p_x, one sum."""
+        """Return the published residual: the sum of the inviscid equations, with -p_x."""
         mass, inertia, p_x, energy = _inviscid(x, *fields)
         return {"L_f": mass + (inertia - p_x) + energy}
 
     def conditions(self) -> dict[str, Condition]:
-        """Return the initial values on the data's grid and the periodic conditions, by field."""
+        """Return the initial values on the grid of the data and the periodic conditions, by field."""
         start: dict[str, Condition] = {f"L_IC{name[0]}": InitialValues(name) for name in self.fields}
         if self.as_published:
             return start | {f"L_BC{name[0]}": Periodic("density") for name in self.fields}

@@ -21,16 +21,16 @@ class DiffusionReaction(Task):
 
     - ``L_fu``: u_t - D_u (u_xx + u_yy) - (u - u^3 - k - v) = 0, D_u = 1e-3, k = 5e-3
     - ``L_fv``: v_t - D_v (v_xx + v_yy) - (u - v) = 0, D_v = 5e-3
-    - ``L_BCu``, ``L_BCv``: no flux through the border
-    - ``L_ICu``, ``L_ICv``, ``L_data``: the data at t = 0, and a share of all of them, both fields together
+    - ``L_BCu``, ``L_BCv``: no flux through the boundary
+    - ``L_ICu``, ``L_ICv``, ``L_data``: the data at t = 0, and a share of all data, both fields together
 
-    ``as_published``, what PDEBench's code does otherwise:
+    ``as_published``, the differences of PDEBench's code:
 
     - one ``L_f``, the sum of both equations;
-    - no flux of u alone (``L_BC``); ``L_BCu`` and ``L_BCv`` are the share of the data, one field each, which the
+    - no flux only for u (``L_BC``); ``L_BCu`` and ``L_BCv`` are the share of the data, one field each, which the
       published loss tables call the boundary data of u and v.
 
-    Not taken over: there the share is 30 % of the number of points along x, drawn from the first points of the file
+    Not reproduced: there the share is 30 % of the number of points along x, drawn from the first points of the file
     (38 of 1.65 million, all next to one corner), and x and y of the data are exchanged between the initial values and
     the rest.
 
@@ -57,7 +57,7 @@ class DiffusionReaction(Task):
         }
 
     def conditions(self) -> dict[str, Condition]:
-        """Return initial values, border and data, by field."""
+        """Return the conditions for initial values, boundary and data."""
         start = {f"L_IC{name}": InitialValues(name) for name in self.fields}
         if self.as_published:
             data = {f"L_BC{name}": DataPoints((name,)) for name in self.fields}
@@ -67,6 +67,6 @@ class DiffusionReaction(Task):
 
 
 def _time_and_space(field: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the derivative by t and the Laplacian."""
+    """Return the derivative with respect to t and the Laplacian."""
     f_x, f_y, f_t = gradient(field, x)
     return f_t, gradient(f_x, x)[0] + gradient(f_y, x)[1]

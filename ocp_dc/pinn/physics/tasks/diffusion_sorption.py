@@ -23,7 +23,7 @@ POROSITY = 0.29
 RHO_S = 2880  # bulk density, kg/m^3
 K_F = 3.5e-4  # Freundlich's parameter
 N_F = 0.874  # Freundlich's exponent
-SHIFT = 1e-6  # keeps the retardation factor finite where there is no solute; the data's solver has it too
+SHIFT = 1e-6  # keeps the retardation factor finite at u = 0; the solver of the data uses it too
 
 
 class DiffusionSorption(Task):
@@ -31,18 +31,18 @@ class DiffusionSorption(Task):
 
     - ``L_f``: u_t - D / R(u) u_xx = 0 with D = 5e-4 and Freundlich's retardation factor
       R(u) = 1 + (1 - por) / por rho_s k_f n_f (u + 1e-6)^(n_f - 1), por 0.29, rho_s 2880, k_f 3.5e-4, n_f 0.874;
-      a negative u, whose power is undefined, counts as 0
+      a negative u, whose power is undefined, is replaced by 0
     - ``L_BCl``: u = 1 at x = 0
-    - ``L_BCr``: u = -D u_x at x = 1: the flow carries off what diffuses to the end
-    - ``L_IC``, ``L_data``: the data at t = 0, and a share of all of them
+    - ``L_BCr``: u = -D u_x at x = 1: the flow carries away what diffuses to the end
+    - ``L_IC``, ``L_data``: the data at t = 0, and a share of all data
 
     The network ends in a ReLU, as published.
 
     ``as_published``, the mistakes of PDEBench's paper and code:
 
-    - u = D u_x at x = 1. The data's solver has -D u_x; with the other sign a layer e^(x / D) at the end would grow
-      as e^(t / (D R)), and no positive concentration can fall towards the end;
-    - u = 0 at t = 0, where the data start from a constant between 0 and 0.2.
+    - u = D u_x at x = 1. The solver of the data has -D u_x; with the other sign a layer e^(x / D) at the end would
+      grow as e^(t / (D R)), and no positive concentration could decrease towards the end;
+    - u = 0 at t = 0, although the data start from a constant between 0 and 0.2.
 
     Source: PDEBench, arXiv 2210.07182, appendix D, its ``pde_diffusion_sorption``, ``setup_diffusion_sorption`` and
     ``sim_diff_sorp.py``.

@@ -21,16 +21,16 @@ class ShallowWater(Task):
     - ``L_fu``: u_t + u u_x + v u_y + g h_x = 0
     - ``L_fv``: v_t + u v_x + v v_y + g h_y = 0
     - ``L_ICh``: h from the data (2 within the dam's radius of 0.5, 1 outside); ``L_ICu``, ``L_ICv``: at rest
-    - ``L_BC``: no field has a derivative normal to the border, where the water flows out freely
-    - ``L_data``: a share of the data, which hold h alone: errors are taken of h
+    - ``L_BC``: all normal derivatives at the boundary are zero, so that the water flows out freely
+    - ``L_data``: a share of the data, which contain only h, so errors are computed for h
 
-    Momentum is written for smooth flow, without the conservation of h u: across the bore of the dam
-    break the jump condition differs.
+    The momentum equations are for smooth flow and not in conservative form: across the bore of the dam break the jump
+    condition differs.
 
-    ``as_published``, what PDEBench's code does otherwise:
+    ``as_published``, the differences of PDEBench's code:
 
     - one ``L_f``, the sum of the three equations;
-    - ``L_BC`` is for h alone.
+    - ``L_BC`` applies only to h.
 
     Source: PDEBench, arXiv 2210.07182, appendix D, its ``pde_swe2d``, ``setup_swe_2d``, ``radial_dam_break.yaml`` and
     ``sim_radial_dam_break.py``.
@@ -55,7 +55,7 @@ class ShallowWater(Task):
         }
 
     def conditions(self) -> dict[str, Condition]:
-        """Return initial values, border and data."""
+        """Return the conditions for initial values, boundary and data."""
         return {
             "L_ICh": InitialValues("h"),
             "L_ICu": InitiallyZero("u"),

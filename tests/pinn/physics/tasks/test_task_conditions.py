@@ -203,7 +203,7 @@ def test_coefficients_that_the_data_do_not_tell_are_named(caplog: pytest.LogCapt
     good = solution(task, FIELDS["compressible_flow"])
     task.check(other(good, parameters={"eta": 1e-8}))
     assert [record.getMessage() for record in caplog.records] == [
-        "task compressible_flow: the data do not tell zeta; taken to be zeta = 1e-08"
+        "task compressible_flow: the data do not contain zeta; assumed: zeta = 1e-08"
     ]
 
 
