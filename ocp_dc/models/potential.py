@@ -16,12 +16,13 @@ class Potential(nn.Module, ABC, Generic[Graph]):
 
     It knows no data object: a host finds the graph, and defines ``forward`` on its own batches.
 
-    Args:
+    Attributes:
         regress_forces: whether the model predicts forces as well.
+        direct_forces: whether forces are predicted beside the energy, and not derived from it.
     """
 
     regress_forces: bool
-    direct_forces: bool = False  # whether forces are predicted beside the energy, and not derived from it
+    direct_forces: bool = False
 
     @abstractmethod
     def energy(self, numbers: Tensor, positions: Tensor, graph: Graph) -> Tensor:

@@ -25,7 +25,7 @@ def slab() -> Data:
 
 
 def brute_force(data: Data, cutoff: float) -> dict[tuple[int, int], list[tuple[float, tuple[int, ...]]]]:
-    """All pairs and images within two cells, as (atom, neighbour): [(distance, offset), ...]."""
+    """All pairs and images within two cells, as (atom, neighbor): [(distance, offset), ...]."""
     positions, cell = data.pos.double().numpy(), data.cell[0].double().numpy()
     reach = [range(-2, 3) if periodic else (0,) for periodic in data.pbc[0].tolist()]
     found: dict[tuple[int, int], list[tuple[float, tuple[int, ...]]]] = {}

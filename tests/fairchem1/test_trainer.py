@@ -108,7 +108,7 @@ def test_a_model_with_constant_c_equals_its_twin_with_c_of_one(trained, ethanol,
 
 
 def test_the_checkpoint_wins_over_the_config(trained, ethanol, tmp_path, small_config):
-    """Neither another C nor another centre in the config changes a prediction; no training data are needed."""
+    """Neither another C nor another center in the config changes a prediction; no training data are needed."""
     predictions = []
     for block in ({"center": "composition", "scale": "forces_rms"}, {"center": "none", "scale": "1e6 kcal/mol"}):
         config = small_config(
@@ -123,7 +123,7 @@ def test_the_checkpoint_wins_over_the_config(trained, ethanol, tmp_path, small_c
         assert run_main(tmp_path, config, "--checkpoint", checkpoint, mode="validate").status == 0
     for key in ("energy", "forces", "ids"):
         np.testing.assert_array_equal(predictions[0][key], predictions[1][key])
-    assert abs(predictions[0]["energy"].mean()) > 100  # eV: total energies and not centred ones
+    assert abs(predictions[0]["energy"].mean()) > 100  # eV: total energies and not centered ones
 
 
 def test_stops_at_the_first_value_that_is_not_finite(tmp_path, small_config, capsys):

@@ -23,12 +23,12 @@ def tensors(graphs: list[list[tuple[int, int, int]]], dtype: torch.dtype) -> tup
 
 
 def brute_force(x: torch.Tensor, batch: torch.Tensor, squared_r: int, loop: bool, limit: int | None) -> list[list[int]]:
-    """Return [neighbour, point] pairs, sorted by point, then neighbour; whole-number positions, so all is exact."""
+    """Return [neighbor, point] pairs, sorted by point, then neighbor; whole-number positions, so all is exact."""
     points, edges = x.tolist(), []
-    for i, centre in enumerate(points):
+    for i, center in enumerate(points):
         near = []
         for j, other in enumerate(points):
-            squared = sum((a - b) ** 2 for a, b in zip(centre, other, strict=True))
+            squared = sum((a - b) ** 2 for a, b in zip(center, other, strict=True))
             if batch[i] == batch[j] and squared <= squared_r and (loop or i != j):
                 near.append((squared, j))
         edges += [[j, i] for j in sorted(j for _, j in sorted(near)[:limit])]

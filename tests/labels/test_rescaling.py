@@ -63,7 +63,7 @@ def test_round_trip(energy: float, force: float, scale: float, mean: float, by_e
     back = rescaling.physical_energy(rescaling.scale_energy(double(energy), centers), centers)
     relative, absolute = ROUNDING[torch.float64]
     assert back.dtype == torch.float64
-    assert abs(float(back) - energy) <= relative * (abs(energy) + abs(mean)) + absolute  # as E - centre rounds
+    assert abs(float(back) - energy) <= relative * (abs(energy) + abs(mean)) + absolute  # as E - center rounds
     assert_close(rescaling.physical_forces(rescaling.scale_forces(double(force))), double(force))
 
 
@@ -121,7 +121,7 @@ def potential(x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("center", ["none", "mean", "composition"])
 @pytest.mark.parametrize("scale", [0.05, "10 kcal/mol", "forces_rms"])
 def test_forces_stay_the_gradient_of_the_energy(center: str, scale: float | str) -> None:
-    """F = -dE/dx on the scaled labels, by central differences: one C for both, and a centre that does not move."""
+    """F = -dE/dx on the scaled labels, by central differences: one C for both, and a center that does not move."""
     generator = torch.Generator().manual_seed(0)
     x = 1.5 * torch.randn(3, 5, 3, dtype=torch.float64, generator=generator)
     x.requires_grad_(True)

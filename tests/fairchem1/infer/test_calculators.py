@@ -122,7 +122,7 @@ def test_forces_belong_to_the_energy(trained, frames):
         moved.positions[2, 1] += sign * step
         moved.calc = atoms.calc
         energies.append(moved.get_potential_energy())
-    # float32 inside: a difference of 1e-7 of the centred energy over a step of 0.02 Å
+    # float32 inside: a difference of 1e-7 of the centered energy over a step of 0.02 Å
     assert forces[2, 1] == pytest.approx(-(energies[0] - energies[1]) / (2 * step), rel=1e-2, abs=2e-3)
 
 

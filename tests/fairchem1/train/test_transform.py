@@ -36,7 +36,7 @@ def test_by_hand(energy, forces, as_tensor):
 
 
 def test_centres_before_any_cast():
-    """float32 has a spacing of 0.5 meV at -4209 eV; the centred label keeps more."""
+    """float32 has a spacing of 0.5 meV at -4209 eV; the centered label keeps more."""
     data = Data(atomic_numbers=torch.tensor([1]), pos=torch.rand(1, 3), y=-4209.000012345)
     scaled = DataTransforms({"label_rescaling": LabelRescaling(scale=1.0, mean=-4209.0)})(data)
     assert scaled.y == pytest.approx(-1.2345e-5, rel=1e-6)

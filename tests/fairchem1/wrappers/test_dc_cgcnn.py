@@ -132,7 +132,7 @@ def test_a_convolution_is_that_of_torch_geometric():
 
 
 def test_gaussians():
-    """Centres at 0, 1/2 and 1, so that Δ = 1/2 and exp(-(x - μ)² / 2Δ²) = exp(-2 (x - μ)²)."""
+    """Centers at 0, 1/2 and 1, so that Δ = 1/2 and exp(-(x - μ)² / 2Δ²) = exp(-2 (x - μ)²)."""
     basis = GaussianBasis(0.0, 1.0, 3).double()
     x = torch.tensor([[0.5, 0.25], [1.0, -1.0]], dtype=torch.float64)
     by_hand = [[0.5, 0.0, 0.5, 0.125, 0.125, 1.125], [2.0, 0.5, 0.0, 2.0, 4.5, 8.0]]  # 2 (x - μ)²
