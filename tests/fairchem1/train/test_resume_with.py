@@ -185,7 +185,7 @@ def test_in_the_same_folder(begun, tmp_path, small_config, caplog):
 @pytest.mark.parametrize(
     ("arguments", "mode", "message"),
     [
-        (("--resume-with", "config"), "predict", "needs --mode train"),
+        (("--resume-with", "config"), "predict", "use --mode train"),
         (("--resume_with=best",), "train", "expected one of config, checkpoint"),
     ],
 )

@@ -113,7 +113,7 @@ def test_a_full_disk_names_the_run_dir(tmp_path):
 
 def test_a_full_disk_names_the_last_checkpoint(tmp_path):
     path = tmp_path / "checkpoint.pt"
-    for state in ("no checkpoint was written before", f"the last checkpoint, {path}, is whole"):
+    for state in ("no checkpoint was written before", f"the last checkpoint, {path}, is complete"):
         with pytest.raises(WriteError, match=f"no space is left.*{state}"), checkpoint_named(path):
             raise OSError(28, "No space left on device")
         path.write_text("")

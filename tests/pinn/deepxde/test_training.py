@@ -491,7 +491,7 @@ def test_a_final_relu_that_is_zero_everywhere(tmp_path, monkeypatch):
 
     monkeypatch.setattr("ocp_dc.pinn.deepxde.training.set_up", dead)
     config = {**SMALL, "task": "diffusion_sorption"}
-    with pytest.raises(UserError, match=r"with seed 4 the ReLU .* is 0 at every point.*: take another seed"):
+    with pytest.raises(UserError, match=r"with seed 4 the ReLU .* is 0 at every point.*: use another seed"):
         pinn.train(config, tmp_path, seed=4, progress=False)
 
 
