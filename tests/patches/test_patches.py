@@ -76,7 +76,7 @@ def run_python(patched: Path) -> Callable[..., None]:
 
     def run(folder: Path, *arguments: str, path: tuple[Path, ...] = ()) -> None:
         places = os.pathsep.join(map(str, (patched, *path)))
-        environment = {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1", "OCP_DC_AUTOLOAD": "0"}
         done = subprocess.run(
             [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
         )
