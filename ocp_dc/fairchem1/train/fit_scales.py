@@ -3,8 +3,7 @@
 A scale factor multiplies its input by a constant. The constant is chosen so that the variance of the result over a
 fitting set equals that of a reference: the input of the layer if the model names one, else 1. The factors are fitted
 one by one in the order in which data reach them, because each changes the input of the next (arXiv 2106.08903,
-section 6). fairchem's
-modules/scaling/fit.py does this interactively.
+section 6). fairchem's modules/scaling/fit.py does this interactively.
 """
 
 from __future__ import annotations

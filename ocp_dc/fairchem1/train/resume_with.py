@@ -47,7 +47,7 @@ def uses_given_settings() -> bool:
 
 @contextmanager
 def resumed_config(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the config that a run uses: ``config``, with values of the checkpoint where those apply.
+    """Yield the config that a run uses: ``config``, with the values of the checkpoint that apply.
 
     Args:
         config: the config from fairchem's main; ``resume_with`` is config, checkpoint, or None for the default.

@@ -56,7 +56,7 @@ def with_local_rank(config: dict[str, Any]) -> dict[str, Any]:
     """Return the config of a submitted job with its rank set in the environment, if fairchem cannot set it.
 
     Fairchem supports Slurm with GPUs. Under Slurm with --cpu it requires NCCL and a CUDA device; without Slurm submitit
-    runs the job on this machine, where fairchem finds no rank.
+    runs the job on this machine, and fairchem finds no rank.
     """
     if not config.get("submit") or ("SLURM_JOB_NODELIST" in os.environ and not config["cpu"]):
         return config
