@@ -134,7 +134,7 @@ class DCTrainer(StateTrainer):
         """Fit center and scale on the training set, once, on the first rank; every rank receives the same values."""
         if self.label_options is None:
             return
-        self.set_label_rescaling(label_fit.fit_on(self.train_dataset, self.label_options, self.device))
+        self.set_label_rescaling(label_fit.fit_label_rescaling(self.train_dataset, self.label_options, self.device))
         logging.info(str(self.state.label_rescaling))
 
     def _denorm_preds(self, target_key: str, prediction: torch.Tensor, batch: Any) -> torch.Tensor:

@@ -125,14 +125,14 @@ def _check_type(value: Any, parameter: inspect.Parameter, path: str) -> None:
 
 
 @contextlib.contextmanager
-def building(block: Mapping[str, Any]) -> Iterator[None]:
+def constructor_errors(block: Mapping[str, Any]) -> Iterator[None]:
     """Turn errors of a model's constructor into errors for the user.
 
     Args:
         block: the model's name and arguments.
 
     Raises:
-        UserError: the model cannot be built; the message names the argument, where its default lets it be built.
+        UserError: the model cannot be built; the message names the argument if the model can be built with its default.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The numbers and switches of a run config: one table of valid values."""
+"""Check the numbers and switches of a run config against tables of valid values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOP = {"seed": count(0, 2**32 - 1), "print_every": count(nullable=False), "timeo
 TASK = {"relaxation_steps": count(), "relaxation_fmax": POSITIVE, "num_relaxation_batches": count()}
 SPLIT = {"first_n": count(), "sample_n": count(), "max_atoms": count(), "seed": count(0)}
 NORMALIZER = {"mean": Number(), "stdev": POSITIVE, "rmsd": POSITIVE}
-# keys that are true or false; in Python any text is true, 'no' too
+# keys that are true or false; in Python any text is true, even 'no'
 SWITCHES = {
     "": "amp cpu is_debug submit summit hide_eval_progressbar",
     "task": "train_on_free_atoms eval_on_free_atoms strict_load eval_relaxations relax_cell relax_volume write_pos "
@@ -43,7 +43,7 @@ SWITCHES = {
 FORMATS = ("pt", "dcp")  # of checkpoints
 LEVELS = ("system", "atom")
 LEVEL_OF = {"energy": "system", "forces": "atom", "stress": "system"}
-DTYPES = ("float16", "float32")  # of predictions in fairchem's files; fairchem takes any other text for the first
+DTYPES = ("float16", "float32")  # of predictions in fairchem's files; fairchem treats any other text as float16
 RELAXATION = {"maxstep": POSITIVE, "memory": count(), "damping": POSITIVE, "alpha": POSITIVE}
 
 
@@ -106,7 +106,9 @@ def check_values(config: Mapping[str, Any]) -> None:
     _check_relaxation(task.get("relax_opt"), runs=config.get("mode") == "run-relaxations")
     for key in ("relax_cell", "relax_volume"):
         if task.get(key) and config.get("mode") == "run-relaxations" and "stress" not in config["outputs"]:
-            raise UserError(f"task.{key}: true, and the model gives no stress (outputs), which a cell relaxes by")
+            raise UserError(
+                f"task.{key}: true, but the model has no output stress, which the relaxation of a cell needs"
+            )
     for name, output in config["outputs"].items():
         check_switches(output, "outputs", f"outputs.{name}")
         if output.get("level") not in LEVELS:
@@ -144,7 +146,7 @@ def _check_dtype(block: Mapping[str, Any], path: str) -> None:
 
 
 def _check_relaxation(block: Any, runs: bool) -> None:
-    """Check the arguments of fairchem's L-BFGS; without a relaxation, unknown ones are only warned about elsewhere."""
+    """Check the arguments of fairchem's L-BFGS; without a relaxation, unknown keys are not an error."""
     if block is None:
         return
     if not isinstance(block, Mapping):
@@ -159,16 +161,16 @@ def check_coefficients(losses: list[Mapping[str, Mapping[str, Any]]]) -> None:
     """Check the coefficients of the loss: none is negative, and at least one is above zero.
 
     Raises:
-        UserError: a coefficient is negative or no finite number, or all are zero.
+        UserError: a coefficient is negative or not finite, or all are zero.
     """
     weights = []
     for loss in losses:
         for target, settings in loss.items():
-            if "coefficient" in settings:  # a missing one is an error of the keys
+            if "coefficient" in settings:  # a missing key is reported by another check
                 Number(0, 1e12, nullable=False).check(settings["coefficient"], f"loss_functions.{target}.coefficient")
                 weights.append(settings["coefficient"])
             reduction = settings.get("reduction")
             if reduction not in (None, "mean", "sum"):
                 raise bad_value(f"loss_functions.{target}.reduction", reduction, "mean or sum")
     if weights and not any(weights):
-        raise UserError("loss_functions: all coefficients are 0, so that nothing would be learned")
+        raise UserError("loss_functions: all coefficients are 0, so nothing would be learned")

@@ -195,8 +195,8 @@ def models_that_stop() -> None:
 
 
 def errors_of_models() -> None:
-    """What the constructor of a model says of its arguments is a user's error, whatever the trainer."""
-    from ocp_dc.fairchem1.checks.model_arguments import building
+    """Turn errors of a model's constructor into UserErrors, with any trainer."""
+    from ocp_dc.fairchem1.checks.model_arguments import constructor_errors
 
     base: Any = importlib.import_module("fairchem.core.trainers.base_trainer")
     stock = base.BaseTrainer.load_model
@@ -205,7 +205,7 @@ def errors_of_models() -> None:
 
     @functools.wraps(stock)
     def load_model(self: Any) -> None:
-        with building(self.config["model"]):
+        with constructor_errors(self.config["model"]):
             stock(self)
 
     base.BaseTrainer.load_model = load_model

@@ -46,8 +46,8 @@ class DCCalculator(Calculator):
 
         Raises:
             UserError: the structure is not plausible (no atoms, atoms on top of each other, or coordinates that are
-                not finite or beyond 1e4 Å, as after unstable molecular dynamics), it has an element that the model or
-                the label rescaling does not know, or the prediction is not finite.
+                not finite or beyond 1e4 Å, as after unstable molecular dynamics), it has an element that is unknown
+                to the model or the label rescaling, or the prediction is not finite.
         """
         super().calculate(atoms, properties, system_changes)
         structure = self.atoms  # the copy with which ase detects changes

@@ -1,4 +1,4 @@
-"""``ocp-dc evaluate``: predict the structures of an LMDB, to compare with their labels in physical units."""
+"""``ocp-dc evaluate``: predict the structures of an LMDB, and return them with the labels, in physical units."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def predict_labels(
     hidden = None if progress else True
     batches = _chunks(dataset, count, batch_size)
     for samples in tqdm(batches, total=-(-count // batch_size), disable=hidden, unit="batch"):
-        # Labels come from the samples themselves: batching casts the energy to float32.
+        # Take labels from the samples, because batching casts the energy to float32.
         for sample in samples:
             columns["energy_true"].append(float(_label(sample, ENERGY_KEYS, lmdb)))
             columns["forces_true"].append(np.asarray(_label(sample, FORCES_KEYS, lmdb), dtype=np.float64))
@@ -94,7 +94,7 @@ def _chunks(dataset: LmdbDataset, count: int, size: int) -> Iterator[list[Any]]:
 
 
 def _plain(number: Any) -> str:
-    return str(number.item() if torch.is_tensor(number) else number)  # a tensor with one number in OC20
+    return str(number.item() if torch.is_tensor(number) else number)  # in OC20 it is a tensor with one number
 
 
 def _label(sample: Any, keys: tuple[str, ...], lmdb: str | Path) -> Any:

@@ -21,12 +21,12 @@ from ocp_dc.fairchem1.trainer import DCTrainer
 
 
 def load_trainer(checkpoint_path: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> DCTrainer:
-    """Return a trainer that predicts with the weights of a checkpoint: the averaged ones if it has them.
+    """Return a trainer that predicts with the weights of a checkpoint: the averaged weights if it has them.
 
     Args:
         checkpoint_path: a checkpoint of ocp_dc or fairchem; it is read as data.
         cpu: use the CPU even if there is a GPU.
-        trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name and so run.
+        trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name and thereby run.
 
     Raises:
         UserError: the file is missing, damaged or hostile.
@@ -48,7 +48,7 @@ def _load_trainer(checkpoint_path: str | Path, cpu: bool) -> DCTrainer:
 
 @contextlib.contextmanager
 def _config_errors(checkpoint_path: str | Path) -> Iterator[None]:
-    """Turn fairchem's errors about a config that no training run has saved into UserErrors."""
+    """Turn fairchem's errors about an invalid config in a checkpoint into UserErrors."""
     try:
         yield
     except UserError:
@@ -82,7 +82,7 @@ def silent_trainer(
         dataset: the block of the training set.
         cpu: use the CPU even if there is a GPU.
         seed: seed of the weights.
-        inference_only: build no data sets, loss and optimizer.
+        inference_only: build no data sets, no loss and no optimizer.
     """
     return DCTrainer(
         task=config.get("task") or {},
@@ -102,7 +102,7 @@ def silent_trainer(
 
 
 def check_outputs(trainer: DCTrainer, needed: Sequence[str], checkpoint_path: str | Path) -> None:
-    """Check that a checkpoint has the needed outputs, with an energy per structure and a force per atom.
+    """Check that a checkpoint has the needed outputs, with one energy per structure and one force per atom.
 
     Raises:
         UserError: an output is missing, or has the wrong level.

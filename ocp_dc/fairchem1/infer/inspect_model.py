@@ -7,7 +7,7 @@ from typing import Any
 
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1.checks.config_check import check_model
-from ocp_dc.fairchem1.checks.model_arguments import building
+from ocp_dc.fairchem1.checks.model_arguments import constructor_errors
 from ocp_dc.fairchem1.checks.model_check import GRADIENT_CHOICES
 from ocp_dc.fairchem1.train.scale_factors import read_scale_file, set_scale_factors
 from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
@@ -16,15 +16,15 @@ from ocp_dc.training import stability
 
 
 def inspect_config(config_path: str, overrides: Sequence[str] = (), recipes: Sequence[str] = ()) -> str:
-    """Return a description of the model that a config builds, without training and without reading data.
+    """Return a description of the model that a config builds, without training or reading data.
 
     Args:
-        config_path: the YAML file, or the name of one that ships.
+        config_path: the YAML file, or the name of a config that ships.
         overrides: changes such as ``--model.dc.region=full``.
         recipes: such as ``dc/schnet``; applied before the overrides.
 
     Raises:
-        UserError: the config has an error, or surgery cannot do what it asks for.
+        UserError: the config is not valid, or surgery cannot apply its ``dc:`` block.
     """
     config = run_main.resolve_training(config_path, overrides, recipes)
     model = build_model(config["model"])
@@ -51,7 +51,7 @@ def build_model(block: dict[str, Any]) -> Any:
     factors = read_scale_file(block)
     arguments = {key: value for key, value in block.items() if key not in ("name", "scale_file")}
     model_class = check_model(block)
-    with building(block):
+    with constructor_errors(block):
         model = model_class(**arguments)
     if factors is not None:
         set_scale_factors(model, factors)

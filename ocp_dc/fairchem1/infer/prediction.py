@@ -20,7 +20,7 @@ from ocp_dc.training.gains import check_fitted
 
 
 def check_model(model: nn.Module) -> None:
-    """Check that a model can predict: warn of scale factors, and refuse gains, that are not fitted.
+    """Check that a model can predict: warn about scale factors that are not fitted, and refuse such gains.
 
     Raises:
         UserError: a gain is not fitted.
@@ -40,7 +40,7 @@ def predict_batch(
     Args:
         batch: the structures.
         forward: returns the predictions of the model.
-        to_physical: brings one to physical units, given its name, itself and the batch.
+        to_physical: converts a prediction to physical units, given its name, its value and the batch.
         outputs: the settings of each output, by name.
 
     Raises:
@@ -59,16 +59,16 @@ def predict_structures(
     outputs: Mapping[str, Mapping[str, Any]],
     disable_progress: bool,
 ) -> dict[str, Any]:
-    """Return lists with an entry per structure, of the free atoms only, with ``ids`` and ``chunk_idx`` as fairchem's.
+    """Return lists with one entry per structure, for free atoms only, with ``ids`` and ``chunk_idx`` as in fairchem.
 
     Args:
         batches: the structures.
         predict: returns the outputs of a batch in physical units.
         outputs: the settings of each output, by name.
-        disable_progress: no progress bar.
+        disable_progress: show no progress bar.
 
     Returns:
-        energy in eV and forces in eV/Å; float64 where labels were rescaled.
+        Energies in eV and forces in eV/Å; forces are float64 if labels were rescaled.
 
     Raises:
         UserError: a prediction is not finite, or the model cannot take a structure.
@@ -86,7 +86,7 @@ def predict_structures(
 
 
 def _collect(predictions: dict[str, Any], name: str, values: torch.Tensor, batch: Any, of_atoms: bool) -> None:
-    # A total energy of -4209 eV needs more digits than float32 has where differences of meV matter.
+    # float32 has too few digits for differences of meV in a total energy such as -4209 eV.
     if not of_atoms:
         predictions[name].extend(values.double().numpy())  # [B, 1]
         return
@@ -99,11 +99,11 @@ def _collect(predictions: dict[str, Any], name: str, values: torch.Tensor, batch
 
 
 def distinct(ids: list[str], records: list[str]) -> list[str]:
-    """Return ids that differ where their records do; fairchem writes one structure of each id, and drops the others.
+    """Return ids that differ if their records differ; fairchem writes one structure per id, and drops the others.
 
     Args:
-        ids: of the structures that this rank has predicted.
-        records: the names of their records, one each; ranks may have a record in common, for equal numbers.
+        ids: the ids of the structures that this rank has predicted.
+        records: the names of their records; ranks may share a record, as padding gives all ranks equally many.
     """
     pairs = set(zip(ids, records, strict=True))
     if distutils.get_world_size() > 1:
@@ -114,11 +114,11 @@ def distinct(ids: list[str], records: list[str]) -> list[str]:
     if shared:
         logging.warning(
             f"{len(shared)} ids (sid and fid) belong to several structures each, such as {min(shared)}: the number of "
-            "the record follows them, as in ID#RECORD"
+            "the record is appended, as in ID#RECORD"
         )
     elif distutils.get_world_size() == 1 and len(set(ids)) < len(ids):
         logging.warning(
-            f"{len(ids)} structures have {len(set(ids))} ids (sid and fid): predictions of one of each are written"
+            f"{len(ids)} structures have {len(set(ids))} ids (sid and fid): only one prediction per id is written"
         )
     return [f"{name}#{record}" if name in shared else name for name, record in zip(ids, records, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Names for the structures that relaxations write: fairchem takes their sid alone, and keeps one structure of each."""
+"""Unique names for the structures that relaxations write; fairchem writes only one structure per sid."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 class NamedApart:
-    """A loader whose batches have names in place of the sids that several structures share.
+    """Loader whose batches have unique names instead of sids that several structures share.
 
     Args:
         loader: the loader.
-        shared: the sids, as text.
-        fids_differ: whether sid and fid together belong to one structure each.
+        shared: the shared sids, as text.
+        fids_differ: whether sid and fid together identify a structure.
     """
 
     def __init__(self, loader: Any, shared: set[str], fids_differ: bool) -> None:
@@ -33,13 +33,13 @@ class NamedApart:
 
 
 def named_apart(loader: Any, dataset: Any) -> Any:
-    """Return a loader whose structures that share a sid are written under ``SID_FID`` or ``SID#RECORD``.
+    """Return a loader in which structures that share a sid are named ``SID_FID`` or ``SID#RECORD``.
 
-    Trajectories have these names, too. Where no two share one, it is the loader itself.
+    Trajectories get the same names. If no sid is shared, the loader itself is returned.
 
     Args:
-        loader: of the structures to relax.
-        dataset: its data set.
+        loader: the loader of the structures to relax.
+        dataset: the data set of the loader.
     """
     known = [next(_identities(dataset[index])) for index in range(len(dataset))]
     shared = {name for name, count in Counter(name for name, *_ in known).items() if count > 1}

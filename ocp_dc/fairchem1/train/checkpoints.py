@@ -1,4 +1,4 @@
-"""Checkpoints: reading them as data, writing them whole, and the entries that fairchem has in them."""
+"""Read checkpoints as data, write them atomically, and build the entries that fairchem reads."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ocp_dc.training.safe_torch import load_torch
 
 
 def read_checkpoint(path: Any, map_location: Any = None) -> dict[str, Any]:
-    """Read a checkpoint as data: nothing in it can run code, nor name code that may not run.
+    """Read a checkpoint as data: it can neither run code nor name code that may not run.
 
     Raises:
-        UnsafeDataError: the file holds more than tensors and plain values, or its config names code of others; see
+        UnsafeDataError: the file holds more than tensors and plain values, or its config names untrusted code; see
             :mod:`ocp_dc.fairchem1.checks.trust`.
-        UserError: there is no such file, it is no checkpoint, it is damaged, or it holds numbers that are not finite.
+        UserError: the file does not exist, is not a checkpoint, is damaged, or holds numbers that are not finite.
     """
     where = f"checkpoint {path}"
     checkpoint = load_torch(path, "checkpoint", map_location)
@@ -39,10 +39,10 @@ def read_checkpoint(path: Any, map_location: Any = None) -> dict[str, Any]:
 
 
 def write_checkpoint(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint so that a kill or a full disk in the middle leaves the one that was there before.
+    """Write a checkpoint atomically: a kill or a full disk during the write leaves the previous checkpoint intact.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: the file cannot be written.
     """
     with replacing(path) as new:
         torch.save(state, new)
@@ -55,14 +55,14 @@ def host_entries(
     references: Mapping[str, nn.Module],
     rescaling: LabelRescaling | None,
 ) -> dict[str, Any]:
-    """Return the entries of a checkpoint that fairchem reads beside those of the training state.
+    """Return the entries of a checkpoint that fairchem reads in addition to the training state.
 
     Args:
         config: the config of the run.
-        metrics: to store with it.
-        normalizers: fairchem's, by output.
+        metrics: the validation metrics to store.
+        normalizers: fairchem's normalizers, by output.
         references: fairchem's element references, by output.
-        rescaling: of the labels, which is stored in fairchem's form too.
+        rescaling: the label rescaling, which is also stored in fairchem's form; None without one.
     """
     entries: dict[str, Any] = {
         "normalizers": {name: module.state_dict() for name, module in normalizers.items()},
@@ -78,15 +78,15 @@ def host_entries(
 
 
 def stock_normalizers(rescaling: LabelRescaling) -> dict[str, dict[str, torch.Tensor]]:
-    """Return label rescaling as the states of fairchem's normalizers, which a stock trainer undoes it with."""
+    """Return label rescaling as the states of fairchem's normalizers, with which a stock trainer undoes it."""
     scale, zero = torch.tensor(rescaling.scale), torch.tensor(0.0)
     return {"energy": {"mean": torch.tensor(rescaling.mean), "rmsd": scale}, "forces": {"mean": zero, "rmsd": scale}}
 
 
 def stock_references(rescaling: LabelRescaling) -> dict[str, dict[str, torch.Tensor]]:
-    """Return the per-element center as the state of fairchem's element references; empty where there is none.
+    """Return the per-element center as the state of fairchem's element references; empty if there is no such center.
 
-    Elements that the fit has not seen are NaN there, so that a stock prediction of them is NaN and not wrong.
+    Elements that are absent from the fit are NaN, so that a stock prediction for them is NaN instead of wrong.
     """
     if rescaling.references is None:
         return {}

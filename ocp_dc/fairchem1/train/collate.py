@@ -12,15 +12,15 @@ from torch_geometric.data import Batch, Data
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.oc20_lmdb.sample_form import IDENTITIES
 
-# values, for each atom, of a structure without these keys if others in its batch have them
+# value of each atom if a structure lacks the key and others in its batch have it
 ABSENT = {"fixed": 0, "tags": 0}
 
 
 def collate(samples: list[Data], otf_graph: bool = False, needs_edges: bool = False, use_pbc: bool = True) -> Batch:
-    """Return the batch of ``samples``, equal to fairchem's if they all have values of the same names.
+    """Return the batch of ``samples``, equal to fairchem's if all have the same keys.
 
     Structures without edges that all have the same tensors and numbers are concatenated directly. This takes a third
-    of the time of PyG's collater, which matters if a small model is trained on small molecules. All others go to
+    of the time of PyG's collater, which matters if a small model is trained on small molecules. Other structures use
     fairchem's collater.
 
     Args:
@@ -68,12 +68,12 @@ def collate(samples: list[Data], otf_graph: bool = False, needs_edges: bool = Fa
 
 
 def unify_samples(samples: list[Data], use_pbc: bool = True) -> list[Data]:
-    """Return samples with values of the same names and types; the same list if they already have them.
+    """Return samples with the same keys and value types; the same list if they already agree.
 
-    PyG's collater takes the names from the first sample; it drops values that only others have, or fails. A missing
-    value gets its default, so that a sample means the same as alone: no atom is fixed, all tags are 0, the cell is
-    zero, and without ``pbc`` all cell vectors are periodic for a model with periodic boundaries and none for another
-    model. Other values that are missing from some samples are dropped.
+    PyG's collater takes the keys from the first sample; it drops values that only others have, or fails. A missing
+    value gets its default, so that a sample has the same meaning as in a batch alone: no atom is fixed, all tags are
+    0, the cell is zero, and without ``pbc`` all cell vectors are periodic for a model with periodic boundaries and
+    none for another model. Other values that are missing from some samples are dropped.
 
     Args:
         samples: the structures.

@@ -1,4 +1,4 @@
-"""Metrics of batches where some structures, or all, have no free atom: fairchem's evaluator stops at these."""
+"""Metrics of batches in which structures have no free atom; fairchem's evaluator fails on these."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ def evaluate(
     of_atoms: Collection[str],
     metrics: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return fairchem's metrics of a batch, added to ``metrics``.
+    """Add fairchem's metrics of a batch to ``metrics``, and return the sums.
 
-    A structure without counted atoms adds nothing to metrics of forces, is within the thresholds if its energy is, and
-    its energy per atom is divided by all of its atoms.
+    A structure without counted atoms adds nothing to metrics of forces. It is within the thresholds if its energy is,
+    and its energy per atom is divided by the number of all its atoms.
 
     Args:
         evaluator: fairchem's evaluator.
-        predictions: by output; ``natoms`` are the counted atoms of each structure.
-        targets: of the same shapes.
-        natoms: all atoms of each structure.
+        predictions: predictions by output; ``natoms`` ``[B]`` is the number of counted atoms of each structure.
+        targets: targets by output, with the same shapes.
+        natoms: the number of all atoms of each structure, ``[B]``.
         of_atoms: the outputs that have a row for each counted atom.
-        metrics: the sums so far.
+        metrics: the sums so far, or None.
     """
     if bool((targets["natoms"] > 0).all()):
         found: dict[str, Any] = evaluator.eval(predictions, targets, prev_metrics=metrics)
         return found
     metrics = metrics or {}
-    filled = [_filled(values, natoms) for values in (predictions, targets)]
+    filled = [_fill_forces(values, natoms) for values in (predictions, targets)]
     for target, names in evaluator.target_metrics.items():
         if target in of_atoms and targets[target].shape[0] == 0:
             for name in names:
-                metrics.setdefault(name if target in name else f"{target}_{name}", _nothing())
+                metrics.setdefault(name if target in name else f"{target}_{name}", _empty_sums())
             continue
         part = copy.copy(evaluator)
         part.target_metrics = {target: names}
@@ -46,8 +46,8 @@ def evaluate(
     return metrics or {}
 
 
-def _filled(values: Mapping[str, torch.Tensor], natoms: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return the values with forces of 0 for all atoms of a structure without counted ones."""
+def _fill_forces(values: Mapping[str, torch.Tensor], natoms: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the values, with zero forces for all atoms of structures without counted atoms."""
     counted = values["natoms"]
     sizes = torch.where(counted > 0, counted, natoms.to(counted.device))
     filled = {**values, "natoms": sizes}
@@ -59,7 +59,7 @@ def _filled(values: Mapping[str, torch.Tensor], natoms: torch.Tensor) -> dict[st
     return filled
 
 
-def _nothing() -> dict[str, torch.Tensor]:
-    """Return sums over no atom; as tensors, since Python's numbers cannot be divided by 0."""
+def _empty_sums() -> dict[str, torch.Tensor]:
+    """Return sums over no atoms, as tensors because Python numbers cannot be divided by 0."""
     zero = torch.zeros((), dtype=torch.float64)
     return {"metric": zero / zero, "total": zero.clone(), "numel": zero.clone()}

@@ -1,9 +1,9 @@
 """``ocp-dc fit-scales``: fit the scale factors of a GemNet after surgery, on a few batches, without a prompt.
 
-A scale factor multiplies its input by a constant, chosen so that the variance of the result over a fitting set is that
-of a reference: the input of the layer if the model names one, else 1. The factors are fitted one by one in the order
-in which data reach them, for each changes the input of the next (arXiv 2106.08903, section 6). fairchem's
-modules/scaling/fit.py does this interactively.
+A scale factor multiplies its input by a constant. The constant is chosen so that the variance of the result over a
+fitting set equals that of a reference: the input of the layer if the model names one, else 1. The factors are fitted
+one by one in the order in which data reach them, because each changes the input of the next (arXiv 2106.08903,
+section 6). fairchem's modules/scaling/fit.py does this interactively.
 """
 
 from __future__ import annotations
@@ -93,10 +93,10 @@ def fit_config(
 
 
 def fit(model: nn.Module, batches: Sequence[Any]) -> list[FittedFactor]:
-    """Fit every scale factor of ``model`` in place, whether fitted before or not.
+    """Fit every scale factor of ``model`` in place, including factors that are already fitted.
 
     Args:
-        model: the model; only its energies are computed, for forces pass no other factors.
+        model: the model; only its energies are computed, because forces use the same factors.
         batches: the batches to fit on, on the device of the model.
 
     Returns:
@@ -116,11 +116,8 @@ def fit(model: nn.Module, batches: Sequence[Any]) -> list[FittedFactor]:
     stock: Any = model  # fairchem's models are untyped
     regress_forces, stock.regress_forces = stock.regress_forces, False
     try:
-        with (
-            flushed_subnormals(),
-            batch_statistics(model),
-            fitting_gains(model),
-        ):  # gains adapt, as the norms that they replace did
+        # gains adapt during the fit, as the norms that they replace would
+        with flushed_subnormals(), batch_statistics(model), fitting_gains(model):
             order = _order(model, batches[0])
             bar = tqdm(order, desc="fitting scale factors", unit="factor", disable=None)
             return [_fit_one(name, factor, model, batches) for name, factor in bar]
@@ -136,7 +133,7 @@ def factor_table(fitted: Sequence[FittedFactor]) -> str:
 
 
 def make_trainer(config: dict[str, Any], cpu: bool) -> DCTrainer:
-    """Return a trainer with only a model and a training set, which writes nothing."""
+    """Return a trainer that has only a model and a training set, and writes no files."""
     train = {key: value for key, value in config["dataset"]["train"].items() if key != "transforms"}
     model = {key: value for key, value in config["model"].items() if key != "scale_file"}
     blocks = {**config, "model": model}

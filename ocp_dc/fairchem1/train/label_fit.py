@@ -1,4 +1,4 @@
-"""Fitting label rescaling on a training set: once, on the first rank, with the same numbers for every rank."""
+"""Fit label rescaling on a training set: once, on the first rank, with the same numbers for every rank."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ocp_dc.fairchem1.train.transform import iterate_labels
 from ocp_dc.labels import LabelOptions, LabelRescaling, fit, needs_data
 
 
-def fit_on(dataset: Any, options: LabelOptions, device: torch.device) -> LabelRescaling:
-    """Return the center and the scale of a training set.
+def fit_label_rescaling(dataset: Any, options: LabelOptions, device: torch.device) -> LabelRescaling:
+    """Return the label rescaling with the center and the scale of a training set.
 
     Args:
-        dataset: the training set, of fairchem's.
+        dataset: the training set, a fairchem dataset.
         options: which numbers are fitted, and which are given.
-        device: where ranks exchange numbers.
+        device: the device on which ranks exchange numbers.
     """
     fitted: list[Any] = [None]
     if distutils.is_master():

@@ -1,4 +1,4 @@
-"""The loss by its terms, and metrics in physical units."""
+"""The terms of the loss, and metrics in physical units."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from ocp_dc.fairchem1.train.transform import free_atoms
 from ocp_dc.labels import LabelRescaling
 from ocp_dc.training.finite_checks import RunPosition, all_finite, check_term, diverged
 
-NOT_GIVEN = re.compile(r"Output target: '(.*?)', not found in model outputs: \[(.*?)\]")  # of fairchem's trainer
+NOT_GIVEN = re.compile(r"Output target: '(.*?)', not found in model outputs: \[(.*?)\]")  # raised by fairchem's trainer
 DEFAULT_METRICS = {
     "energy": ["mae", "per_atom_mae"],
     "forces": ["mae"],
-    "misc": ["energy_forces_within_threshold"],  # of both
+    "misc": ["energy_forces_within_threshold"],  # needs both outputs
 }
 
 
 def default_metrics(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metrics of a config that names none: those of its outputs."""
+    """Return the default metrics, for a config that names none: those of its outputs."""
     present = {*outputs, *(["misc"] if {"energy", "forces"} <= set(outputs) else [])}
     metrics = {target: names for target, names in DEFAULT_METRICS.items() if target in present}
     return {"metrics": metrics, "primary_metric": "loss"}
 
 
 def all_metrics(outputs: Mapping[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return an ``evaluation_metrics`` block with the default of each key that is not there, or is null."""
+    """Return an ``evaluation_metrics`` block with the default for each key that is missing or null."""
     return default_metrics(outputs) | {key: value for key, value in (given or {}).items() if value is not None}
 
 
 @contextlib.contextmanager
 def output_errors() -> Iterator[None]:
-    """Turn what fairchem's trainer raises for outputs that the model does not give into an error for the user.
+    """Turn fairchem's errors about outputs that the model does not return into UserErrors.
 
     Raises:
-        UserError: the message names the outputs that there are.
+        UserError: the model does not return an output; the message names the outputs that it returns.
     """
     try:
         yield
@@ -54,20 +54,20 @@ def output_errors() -> Iterator[None]:
             raise
         if missing := NOT_GIVEN.search(text):
             text = (
-                f"the model gives {missing[2]}, and no {missing[1]}; remove it, name outputs as the heads, or set "
-                "model.pass_through_head_outputs: true, with which they are what heads give"
+                f"the model returns {missing[2]}, but not {missing[1]}; remove it, name outputs like the heads, or set "
+                "model.pass_through_head_outputs: true, with which outputs have the names that heads return"
             )
         elif isinstance(error, KeyError):
-            text = f"a head of the model gives no {text}; each needs the name of what its head gives as property"
+            text = f"a head of the model does not return {text}; set property to a name that the head returns"
         raise UserError(f"outputs: {text}") from error
 
 
 @dataclasses.dataclass(frozen=True)
 class LossSetup:
-    """How predictions become a loss, as fairchem's trainer holds it.
+    """The parts of fairchem's trainer that turn predictions into a loss.
 
     Args:
-        functions: name of the output, and ``fn`` and ``coefficient``, of each term.
+        functions: for each term, the name of the output, and its ``fn`` and ``coefficient``.
         outputs: the settings of each output, by name.
         references: fairchem's element references, by output.
         normalizers: fairchem's normalizers, by output.
@@ -86,13 +86,13 @@ def loss_terms(
 
     Args:
         setup: loss functions, outputs and normalizers.
-        out: predictions: energy [B, 1], forces [N, 3].
+        out: predictions: energy ``[B, 1]``, forces ``[N, 3]``.
         batch: the batch with the labels.
-        where: where the run is.
+        where: the position of the run, for messages.
 
     Raises:
         DivergenceError: a prediction or a term is not finite.
-        UserError: the data have no label for an output, or one that is not finite.
+        UserError: the data have no label for an output, or a label that is not finite.
     """
     terms: dict[str, torch.Tensor] = {}
     for name, info in setup.functions:
@@ -134,13 +134,13 @@ def physical_values(
         outputs: the settings of each output, by name.
         out: predictions on scaled labels.
         batch: the batch with the scaled labels.
-        to_prediction: returns a prediction in physical units, given the output's name, ``out`` of it and the batch.
-        rescaling: of the labels.
+        to_prediction: returns a prediction in physical units, given the name of the output, its value and the batch.
+        rescaling: the label rescaling, or None.
     """
     free = free_atoms(batch)
     structures = batch.natoms.numel()
-    # The atoms of each structure that fairchem counts are the free ones, also for energies per atom; where forces are
-    # compared on all atoms its threshold metric needs all.
+    # fairchem counts only the free atoms of a structure, also for energies per atom. If forces are compared on all
+    # atoms, its threshold metric needs all of them.
     counted = free if _free_only(outputs, "forces", "eval_on_free_atoms") else torch.ones_like(free)
     counts = torch.zeros(structures, dtype=torch.long, device=free.device)
     natoms = counts.index_add(0, batch.batch, counted.long())  # [B]
@@ -158,7 +158,7 @@ def physical_values(
 
 
 def outputs_of_atoms(outputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the outputs that have a row for each atom."""
+    """Return the names of the outputs that have one row per atom."""
     return [name for name, settings in outputs.items() if settings["level"] == "atom"]
 
 
@@ -173,7 +173,7 @@ def _label(batch: Any, name: str) -> torch.Tensor:
 
 
 def to_physical(rescaling: LabelRescaling, name: str, scaled: torch.Tensor, batch: Any) -> torch.Tensor:
-    """Return a target or prediction in physical units, float64; targets other than energy and forces stay."""
+    """Return a target or prediction in physical units, float64; targets other than energy and forces are unchanged."""
     if name == "energy":
         centers = rescaling.center(batch.atomic_numbers, batch.batch, batch.natoms.numel())
         return rescaling.physical_energy(scaled, centers.view(-1, 1))  # [B, 1]
@@ -181,6 +181,6 @@ def to_physical(rescaling: LabelRescaling, name: str, scaled: torch.Tensor, batc
 
 
 def _free_only(outputs: Mapping[str, Mapping[str, Any]], name: str, key: str) -> bool:
-    """Return whether only free atoms count for an output; ``key`` is the setting that says so."""
+    """Return whether only free atoms count for an output; ``key`` is the name of the setting."""
     settings = outputs.get(name, {"level": "atom"})
     return settings["level"] == "atom" and settings.get(key, True)

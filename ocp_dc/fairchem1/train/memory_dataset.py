@@ -1,4 +1,4 @@
-"""The dataset format ``lmdb_in_memory``: an LMDB that is read once and kept in memory."""
+"""The dataset format ``lmdb_in_memory``: an LMDB that is read once and then kept in memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LmdbInMemoryDataset(LmdbDataset):
         self._applied: DataTransforms | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without samples: spawned workers read their own, and shared tensors need file handles."""
+        """Return the state without samples, which would need many file handles; spawned workers read the file again."""
         return {**self.__dict__, "_stored": {}, "_transformed": {}}
 
     def __getitem__(self, index: int) -> Data:

@@ -1,6 +1,6 @@
 """Adapt batches so that a model handles the periodic boundaries of their structures correctly.
 
-The trainer ``dc`` does this before every forward pass. Batches that need no change are passed on bit for bit.
+The trainer ``dc`` does this before every forward pass. Batches that need no change are returned unchanged.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def check_first(model: Any, datasets: Mapping[str, Any]) -> None:
 
 
 def _periodic(batch: Any) -> Tensor:
-    """Return along which cell vectors structures are periodic, bool ``[B, 3]``."""
+    """Return the periodic directions of each structure, bool ``[B, 3]``."""
     if "pbc" in batch:
         return batch.pbc.reshape(-1, 3)  # fairchem's conversion from ase drops a dimension
     if "cell" in batch:
@@ -125,7 +125,7 @@ def _warn_of_cells(model: Any, batch: Any, cutoff: float) -> None:
 
 
 def _are_clear(batch: Any, pbc: Tensor, cutoff: float) -> Tensor:
-    """Return which structures are whole and farther from all images than the cutoff, bool ``[B]``."""
+    """Return a mask of structures that are whole and farther from all images than the cutoff, bool ``[B]``."""
     periodic = batch.cell * pbc[..., None]  # [B, 3, 3]
     inverse = torch.linalg.pinv(periodic)
     gap = (1 - _cell_extents(batch, inverse)) / inverse.norm(dim=1)  # [B, 3] Å between images along each normal
@@ -191,7 +191,7 @@ def _fits_cells(batch: Any, pbc: Tensor) -> bool:
 
 
 def _cell_extents(batch: Any, inverse: Tensor) -> Tensor:
-    """Return over how many cells each structure extends along each cell vector, ``[B, 3]``."""
+    """Return the extent of each structure along each cell vector, in cells, ``[B, 3]``."""
     structure = torch.repeat_interleave(batch.natoms)  # [N]
     fractional = torch.bmm(batch.pos.detach()[:, None], inverse[structure])[:, 0]  # [N, 3]
     index = structure[:, None].expand(-1, 3)

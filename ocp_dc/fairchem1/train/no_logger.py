@@ -1,4 +1,4 @@
-"""The logger for ``logger: null``: fairchem requires a logger, and this one discards everything."""
+"""The logger for ``logger: null``, which discards everything; fairchem requires a logger."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_LOGGER = "none"
 
 @registry.register_logger(NO_LOGGER)
 class NoLogger(Logger):
-    """Logger that discards everything; the learning curve is in results/ID anyway."""
+    """Logger that discards everything; the learning curve is always written to results/ID."""
 
     def watch(self, model: Any, log_freq: int = 1000) -> None:
         """Do nothing."""

@@ -1,4 +1,4 @@
-"""Raise the error of a spawned rank in the parent process, as the class that it had."""
+"""Raise the error of a spawned rank in the parent process, with its original class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RankError(RuntimeError):
 
 @contextlib.contextmanager
 def rank_errors() -> Iterator[None]:
-    """Raise the error of the rank that failed first, instead of torch's report on all ranks."""
+    """Raise the error of the rank that failed first, instead of torch's report about all ranks."""
     logger = logging.getLogger(LOGGER)
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""The config that the trainer builds from: checked, with its defaults filled in, and its names as dotted paths."""
+"""Resolve the config of a trainer: check it, fill in defaults, and replace names by dotted paths."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def resolve_config(given: Mapping[str, Any], trainer: type, inference_only: bool
     Args:
         given: the config as fairchem's trainer takes it.
         trainer: the class of the trainer.
-        inference_only: nothing trains: what only a run reads is not checked.
+        inference_only: skip the checks of values that only training reads.
 
     Raises:
-        UserError: the config does not hold.
+        UserError: the config is not valid.
     """
     if not inference_only:
         config_check.check_trainer_config(given, trainer)
@@ -41,13 +41,13 @@ def resolve_config(given: Mapping[str, Any], trainer: type, inference_only: bool
     config["task"] = {"relax_opt": {}, "write_pos": True, **(config["task"] or {})}
     config["model"] = scale_factors.inline_scale_file(config["model"], keep=not inference_only)
     config["optim"].setdefault("num_workers", 0)
-    for name in SPLITS:  # YAML's empty block is None, which fairchem reads from
+    for name in SPLITS:  # an empty block of YAML is None, and fairchem would look up keys in it
         config[name] = {key: value for key, value in config[name].items() if value is not None}
     return config
 
 
 def check_sources(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the LMDBs of a config, and return the block of its training set, without a source that does not exist.
+    """Check the LMDBs of a config, and return the block of its training set; a source that does not exist is removed.
 
     Raises:
         UserError: an LMDB cannot be read.

@@ -17,7 +17,7 @@ from fairchem.core.modules.scaling.compat import load_scales_compat
 from ocp_dc.core.files import replacing
 from ocp_dc.fairchem1.checks.model_check import check_complete, check_same_model
 from ocp_dc.fairchem1.train import checkpoints, scale_factors
-from ocp_dc.fairchem1.train.resume_with import config_rules
+from ocp_dc.fairchem1.train.resume_with import uses_given_settings
 from ocp_dc.training.state import Resume
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def load(trainer: DCTrainer, path: str, checkpoint: dict[str, Any] | None, infer
         {**checkpoint, "state_dict": matched},
         strict=strict,
         averaged=inference_only,
-        keep_settings=config_rules() and not inference_only,
+        keep_settings=uses_given_settings() and not inference_only,
     )
     if checkpoint.get("scale_dict"):
         load_scales_compat(state.bare_model, checkpoint["scale_dict"])
@@ -71,7 +71,7 @@ def load(trainer: DCTrainer, path: str, checkpoint: dict[str, Any] | None, infer
     trainer.resumed_from = Path(path)
     resume = Resume(
         steps_per_epoch=None if trainer.train_loader is None else len(trainer.train_loader),
-        keep_settings=config_rules(),
+        keep_settings=uses_given_settings(),
         saved_optimizer=(checkpoint["config"].get("optim") or {}).get("optimizer", "AdamW"),
     )
     state.load_progress(checkpoint, resume)

@@ -37,28 +37,28 @@ MOST_LINES = 20
 NOT_COMPARED = ("format", "keep_in_memory", "use_tqdm")  # keys of data sets that do not change the structures
 LABELS = f"dataset.train.transforms.{TRANSFORM_NAME}"
 
-_config_rules: ContextVar[bool] = ContextVar("config_rules", default=False)
+_uses_given_settings: ContextVar[bool] = ContextVar("uses_given_settings", default=False)
 
 
-def config_rules() -> bool:
+def uses_given_settings() -> bool:
     """Return whether the current run uses the hyperparameters of its config instead of the checkpoint's."""
-    return _config_rules.get()
+    return _uses_given_settings.get()
 
 
 @contextmanager
-def settled(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the config that a run uses: ``config``, with values of the checkpoint where those apply.
+def resumed_config(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the config that a run uses: ``config``, with the values of the checkpoint that apply.
 
     Args:
         config: the config from fairchem's main; ``resume_with`` is config, checkpoint, or None for the default.
 
     Raises:
-        UserError: an unknown choice, a checkpoint that cannot be read, or a trainer that cannot do what is asked for.
+        UserError: an unknown choice, a checkpoint that cannot be read, or a trainer that does not support the choice.
     """
     choice = config.get("resume_with")
     if choice not in (None, *CHOICES):
         raise UserError(f"--resume-with: got {choice!r}, expected one of {', '.join(CHOICES)}")
-    path = checkpoint_of(config)
+    path = find_checkpoint(config)
     if config["mode"] != "train" or path is None:
         yield config
         return
@@ -67,24 +67,24 @@ def settled(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
     check_training_state(checkpoint, f"checkpoint {path}")
     saved = _as_run_config(checkpoint["config"])
     differences = compare(saved, config)
-    rules = {key: _ruler(key, choice, "optimizer" in checkpoint, saved, config) for key in differences}
+    sources = {key: _choose_source(key, choice, "optimizer" in checkpoint, saved, config) for key in differences}
     if choice is None and "optimizer" not in checkpoint:  # a new run, which starts from weights
-        differences = {key: pair for key, pair in differences.items() if rules[key] == "checkpoint"}
+        differences = {key: pair for key, pair in differences.items() if sources[key] == "checkpoint"}
     if choice == "config" and "optimizer" in checkpoint and _differs_in_training(differences):
         if not _rescales(config):
             raise UserError("--resume-with config: only 'trainer: dc' can do that; the checkpoint's optimizer counts")
-        token = _config_rules.set(True)
+        token = _uses_given_settings.set(True)
     else:
         token = None
-    _say(path, differences, rules, choice)
+    _log_differences(path, differences, sources, choice)
     try:
-        yield _settle(config, saved, rules)
+        yield _merge_saved(config, saved, sources)
     finally:
         if token is not None:
-            _config_rules.reset(token)
+            _uses_given_settings.reset(token)
 
 
-def checkpoint_of(config: Mapping[str, Any]) -> Path | None:
+def find_checkpoint(config: Mapping[str, Any]) -> Path | None:
     """Return the checkpoint that fairchem's main will load: the given one, or the last one of the run."""
     if config.get("checkpoint") is not None:
         return Path(config["checkpoint"])
@@ -98,15 +98,15 @@ def compare(saved: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, tup
     return {key: (one.get(key), two.get(key)) for key in sorted({*one, *two}) if one.get(key) != two.get(key)}
 
 
-def _ruler(
-    key: str, choice: str | None, goes_on: bool, saved: Mapping[str, Any], given: Mapping[str, Any]
+def _choose_source(
+    key: str, choice: str | None, has_state: bool, saved: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Literal["config", "checkpoint"]:
     """Return which of the two configs applies for a key that differs.
 
     Args:
         key: the dotted key.
         choice: the choice of the user, if any.
-        goes_on: whether the checkpoint contains the state of an optimizer; weights alone start a new run.
+        has_state: whether the checkpoint contains the state of an optimizer; weights alone start a new run.
         saved: the config in the checkpoint.
         given: the given config.
     """
@@ -117,7 +117,7 @@ def _ruler(
         return "config"
     if choice is not None:
         return "config" if choice == "config" else "checkpoint"
-    if not key.startswith("optim.") or not goes_on:
+    if not key.startswith("optim.") or not has_state:
         return "config"
     one, two = saved["optim"], given["optim"]
     if name == "ema_decay":  # averages are switched on and off by the config
@@ -128,10 +128,10 @@ def _ruler(
     return "checkpoint" if name in STATE_KEYS or name in arguments else "config"
 
 
-def _settle(config: dict[str, Any], saved: Mapping[str, Any], rules: Mapping[str, str]) -> dict[str, Any]:
-    """Return a copy of the config with the checkpoint's values where the checkpoint counts."""
+def _merge_saved(config: dict[str, Any], saved: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, Any]:
+    """Return a copy of the config, with the checkpoint's values for the keys that it decides."""
     config = copy.deepcopy(config)
-    for key in (key for key, ruler in rules.items() if ruler == "checkpoint"):
+    for key in (key for key, source in sources.items() if source == "checkpoint"):
         parts = key.split(".")
         if key == LABELS:
             transforms = config["dataset"]["train"].get("transforms") or {}
@@ -149,7 +149,7 @@ def _rescales(config: Mapping[str, Any]) -> bool:
 
 
 def _take(config: dict[str, Any], saved: Mapping[str, Any], path: list[str]) -> None:
-    """Set one entry of a config to what it is in the saved one, or remove it where it is not there."""
+    """Copy one entry from the saved config, or remove it if the saved config lacks it."""
     *above, last = path
     target: Any = config
     source: Any = saved
@@ -162,15 +162,17 @@ def _take(config: dict[str, Any], saved: Mapping[str, Any], path: list[str]) -> 
         target[last] = copy.deepcopy(source[last])
 
 
-def _say(path: Path, differences: Mapping[str, tuple[Any, Any]], rules: Mapping[str, str], choice: str | None) -> None:
-    """Log once which keys differ and which config counts for each."""
+def _log_differences(
+    path: Path, differences: Mapping[str, tuple[Any, Any]], sources: Mapping[str, str], choice: str | None
+) -> None:
+    """Log once which keys differ and which config applies for each."""
     if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) != 0:
         return
     shown = {key: pair for key, pair in differences.items() if key.removeprefix("optim.") not in RUN_KEYS[1:]}
     if not shown:
         return
     lines = [
-        f"  {key}: {_short(there)} in the checkpoint, {_short(here)} in the config; the {rules[key]}'s counts"
+        f"  {key}: {_short(there)} in the checkpoint, {_short(here)} in the config; the {sources[key]}'s counts"
         for key, (there, here) in itertools.islice(shown.items(), MOST_LINES)
     ]
     if len(shown) > MOST_LINES:
@@ -180,7 +182,7 @@ def _say(path: Path, differences: Mapping[str, tuple[Any, Any]], rules: Mapping[
         "run was started with except the length of training"
     )
     log = logging.info if set(shown) == {"optim.max_epochs"} else logging.warning
-    head = f"checkpoint {path} was saved with another config than the one that is given:\n"
+    head = f"checkpoint {path} was saved with a config that differs from the given one:\n"
     log(head + "\n".join(lines) + (advice if choice is None else ""))
 
 
@@ -210,7 +212,7 @@ def _as_run_config(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries of a config that change a run, flat; defaults that a trainer fills in are left out."""
+    """Return the entries of a config that change a run, flat; defaults that a trainer fills in are omitted."""
     flat = _flat(config.get("optim") or {}, "optim")
     for loss in config.get("loss_functions") or []:
         for target, settings in loss.items():
@@ -237,7 +239,7 @@ def _flat(block: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _without_marks(settings: Any) -> Any:
-    """Return a transform's settings without the mark that fairchem leaves there once it has fitted them."""
+    """Return a transform's settings without the mark that fairchem adds after fitting them."""
     if not isinstance(settings, dict):
         return settings
     return {key: _without_marks(value) for key, value in settings.items() if key != "fitted"}

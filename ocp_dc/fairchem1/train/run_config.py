@@ -1,4 +1,4 @@
-"""The config of a run from a command line: a file with its includes, fairchem's flags, recipes and overrides.
+"""Build the config of a run from a command line: a file with its includes, fairchem's flags, recipes and overrides.
 
 A recipe is a config that changes some blocks of another one, such as ``dc/schnet``, which makes a model
 derivative-constrained.
@@ -28,13 +28,13 @@ RECIPE = "a recipe such as dc/schnet"
 
 
 def build_config(args: argparse.Namespace, overrides: Sequence[str], include_paths: None = None) -> dict[str, Any]:
-    """Replace fairchem's function of this name, with the overrides of every other command.
+    """Return the config of a run; replaces fairchem's function of this name, and takes overrides like other commands.
 
     Fairchem's own overrides are Python literals only. They can neither change an entry of the list ``loss_functions``
     nor contain a ``=`` in the value.
 
     Args:
-        args: fairchem's flags, and ``recipes``: what ``--with`` names, each applied to the file after the one before.
+        args: fairchem's flags, and ``recipes``, the names given with ``--with``, which are applied in order.
         overrides: such as ``--optim.max_epochs=3``; see :mod:`ocp_dc.core.overrides`.
         include_paths: not used, as in fairchem's own main.
 
@@ -59,10 +59,13 @@ def build_config(args: argparse.Namespace, overrides: Sequence[str], include_pat
 
 
 def read_recipe(name: str) -> dict[str, Any]:
-    """Return the blocks of a recipe: a file, or one that ships, by name; what it includes comes first.
+    """Return the blocks of a recipe, merged with the files that it includes.
+
+    Args:
+        name: a file, or the name of a recipe that ships.
 
     Raises:
-        UserError: no such file or name, or what it holds is no part of a run config.
+        UserError: the file or name does not exist, or its content is not part of a run config.
     """
     try:
         path = find_config(name, RECIPE)
@@ -78,16 +81,16 @@ def read_recipe(name: str) -> dict[str, Any]:
 
 
 def _include_paths() -> list[str]:
-    """Return the folders in which configs that ship are found, as ``md17/_schnet.yml`` or with ``configs/`` before it.
+    """Return the folders of configs that ship, which are found as ``md17/_schnet.yml`` or ``configs/md17/_schnet.yml``.
 
-    Fairchem looks here after the working folder and the folder of the file, and only for what that file includes.
+    Fairchem searches these after the working folder and the folder of the file, and only for files that it includes.
     """
     return [str(configs_folder()), str(configs_folder().parent)]
 
 
 @contextlib.contextmanager
 def _errors_of_files(path: Path) -> Iterator[None]:
-    """Turn fairchem's errors about a config and what it includes into the user's."""
+    """Turn fairchem's errors about a config and the files that it includes into UserErrors."""
     try:
         yield
     except UserError:
@@ -97,23 +100,23 @@ def _errors_of_files(path: Path) -> Iterator[None]:
 
 
 def _warn_of_flags(path: Path, config: dict[str, Any]) -> None:
-    """Warn about keys of a file that fairchem overwrites with its flags, given or by default."""
+    """Warn about keys of a file that fairchem overwrites with its flags, including their defaults."""
     with contextlib.suppress(yaml.YAMLError, OSError, ValueError):
         written, _, _ = utils.load_config(path, include_paths=_include_paths())
         lost = [f"{key}: {value!r}" for key, value in written.items() if config.get(key, value) != value]
         if lost:
             warn_once(
-                f"{path}: the flags of the command line decide on {', '.join(lost)}, which changes nothing in a file; "
-                "see ocp-dc main --help, for example --seed"
+                f"{path}: no effect in a file: {', '.join(lost)}; flags of the command line override it, "
+                "for example --seed; see ocp-dc main --help"
             )
 
 
 def _check_files(path: Path, above: tuple[Path, ...]) -> None:
     """Read a config and the files that it includes, for messages that name the invalid file."""
     if path.resolve() in above:
-        raise UserError(f"{path}: includes itself, by way of {above[-1].name}")
+        raise UserError(f"{path}: includes itself, through {above[-1].name}")
     for name in included_files(read_yaml(path, EXPECTED), path):
-        found = [place for place in (Path(name), path.parent / name) if place.exists()]  # in this order, as fairchem
+        found = [place for place in (Path(name), path.parent / name) if place.exists()]  # the same order as in fairchem
         if not found and not above and (shipped := shipped_config(name)) is not None:
             found = [shipped]
         if not found:

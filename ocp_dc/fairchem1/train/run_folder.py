@@ -1,4 +1,4 @@
-"""The folders of a run: valid names, and one training run at a time in each folder."""
+"""Check and create the folders of a run, and lock them, so that each has one training run at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JOB_PATIENCE = 60.0  # seconds that a requeued job waits for the process that wa
 
 
 def check_names(config: Mapping[str, Any]) -> None:
-    """Check the names of a run, of which the names of its folders are made.
+    """Check the names of a run, which become names of its folders.
 
     Args:
         config: the resolved config: ``timestamp_id`` may be None, ``identifier`` is empty by default.
@@ -36,7 +36,9 @@ def check_names(config: Mapping[str, Any]) -> None:
         if not isinstance(name, str) or not name.strip():
             raise UserError(f"{flag}: got {name!r}, expected {expected}")
         if name in (".", "..") or "/" in name or "\\" in name or not name.isprintable():
-            raise UserError(f"{flag}: got {name!r}, which leaves the run's folder or is no name; expected {expected}")
+            raise UserError(
+                f"{flag}: got {name!r}, which leaves the run's folder or is not a name; expected {expected}"
+            )
         if (size := len(os.fsencode(name))) > LONGEST:
             raise UserError(f"{flag}: got a name of {size} bytes, expected at most {LONGEST}")
 
@@ -45,8 +47,8 @@ def check_names(config: Mapping[str, Any]) -> None:
 def run_folder(config: Mapping[str, Any], patience: float = 2.0) -> Iterator[None]:
     """Create the folders of a run; for a training run with a name, lock them.
 
-    Of several ranks, the process that starts them holds the lock. A training run that is named after the time needs no
-    lock.
+    If there are several ranks, the process that starts them holds the lock. A training run that is named after its
+    start time needs no lock.
 
     Args:
         config: the resolved config.
@@ -83,10 +85,10 @@ def _training_lock(folder: Path, name: str, patience: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def checkpoint_named(path: Path) -> Iterator[None]:
-    """Add the state of the last checkpoint to the message where a training run can no longer write a file.
+    """Add the state of the last checkpoint to the message if a training run cannot write a file.
 
     Args:
-        path: the checkpoint, which need not exist.
+        path: the checkpoint; it may not exist yet.
 
     Raises:
         WriteError: the block could not write a file.

@@ -1,4 +1,4 @@
-"""The runner of a job. Spawned ranks and Slurm jobs unpickle it, and with this module import the hooks."""
+"""The runner of a job. Spawned ranks and Slurm jobs unpickle it; importing this module installs the hooks."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Runner(_StockRunner):  # type: ignore[misc, valid-type]
         trusted = [*(config.get("trust_modules") or ()), *trust.modules_of(config)]
         locked = job_folder(config) if config.get("submit") else contextlib.nullcontext()
         local = with_local_rank(config)
-        with flushed_subnormals(), locked, trust.trusting(trusted), resume_with.settled(local) as settled:
-            super().__call__(settled)
+        with flushed_subnormals(), locked, trust.trusting(trusted), resume_with.resumed_config(local) as resumed:
+            super().__call__(resumed)
 
     def checkpoint(self, *args: Any, **kwargs: Any) -> DelayedSubmission:
         """Return the job that resumes the run after a preemption; submitit calls this in a signal handler.
@@ -53,10 +53,10 @@ class Runner(_StockRunner):  # type: ignore[misc, valid-type]
 
 
 def with_local_rank(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the config of a submitted job with its rank set in the environment, where fairchem cannot set it.
+    """Return the config of a submitted job with its rank set in the environment, if fairchem cannot set it.
 
     Fairchem supports Slurm with GPUs. Under Slurm with --cpu it requires NCCL and a CUDA device; without Slurm submitit
-    runs the job on this machine, where fairchem finds no rank.
+    runs the job on this machine, and fairchem finds no rank.
     """
     if not config.get("submit") or ("SLURM_JOB_NODELIST" in os.environ and not config["cpu"]):
         return config

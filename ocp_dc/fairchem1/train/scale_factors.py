@@ -112,23 +112,23 @@ def set_scale_factors(model: nn.Module, factors: Mapping[str, float]) -> None:
         UserError: some factors of the model are missing.
     """
     _check_complete(model, factors)
-    own = scale_factors(model)
-    if surplus := sorted(set(factors) - set(own)):
+    present = scale_factors(model)
+    if surplus := sorted(set(factors) - set(present)):
         logging.warning(
             f"model.scale_file: {type(model).__name__} has no {', '.join(surplus)}; was it fitted for another model?"
         )
-    for name, factor in own.items():
+    for name, factor in present.items():
         factor.reset_()
         factor.set_(factors[name])
 
 
 def _check_complete(model: nn.Module, factors: Mapping[str, float]) -> None:
-    own = scale_factors(model)
-    if missing := sorted(set(own) - set(factors)):
+    present = scale_factors(model)
+    if missing := sorted(set(present) - set(factors)):
         raise UserError(
-            f"model.scale_file: lacks {', '.join(missing[:4])}{', ...' if len(missing) > 4 else ''} of the {len(own)} "
-            f"scale factors of {type(model).__name__}.{nearest(missing[0], factors)} Fit them for this model with "
-            f"{COMMAND}"
+            f"model.scale_file: lacks {', '.join(missing[:4])}{', ...' if len(missing) > 4 else ''} of the "
+            f"{len(present)} scale factors of {type(model).__name__}.{nearest(missing[0], factors)} Fit them for this "
+            f"model with {COMMAND}"
         )
 
 
@@ -146,7 +146,7 @@ def load_scales(module: nn.Module, scale_file: str | dict[str, float] | None) ->
 
 
 def _settings_before_output(options: DCOptions) -> tuple[Any, ...]:
-    """Return the settings of a ``dc:`` block that act before the last scale factor, so before the output blocks."""
+    """Return the settings of a ``dc:`` block that act before the last scale factor (before the output blocks)."""
     last = ("none", "output", "paper")
     only_output = options.is_noop or options.resolved_region in last
     if options.insert_norm != "none" and options.resolved_insert_region not in last:  # dropout is off during the fit
@@ -157,6 +157,6 @@ def _settings_before_output(options: DCOptions) -> tuple[Any, ...]:
 
 
 def reset(model: nn.Module) -> None:
-    """Reset the factors, so that those of a checkpoint can be loaded: fairchem rejects values that differ."""
+    """Reset the factors, so that a checkpoint's factors can be loaded; fairchem rejects values that differ."""
     for factor in scale_factors(model).values():
         factor.reset_()

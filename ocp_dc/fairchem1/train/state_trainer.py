@@ -1,4 +1,4 @@
-"""fairchem's trainer with its changing values in a training state, which checkpoints hold and a resume brings back."""
+"""fairchem's trainer with its changing values in a training state, which checkpoints save and restore."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from ocp_dc.training.state import TrainingState
 
 
 class StateAttribute:
-    """Reads and writes a field of ``trainer.state`` under the name that fairchem gives it.
+    """Descriptor that reads and writes a field of ``trainer.state`` under fairchem's name for it.
 
-    fairchem's own methods assign ``trainer.model``, ``trainer.step`` or ``trainer.ema`` while they build and run, and
-    its calculator takes the ``scaler`` away. A copy of them in the state would be a second truth, to be brought in line
-    at every call of a method of fairchem's. So the value is in the state alone, and the trainer's attribute is a
-    name for it.
+    fairchem's methods assign ``trainer.model``, ``trainer.step`` or ``trainer.ema`` while they build and run, and its
+    calculator removes the ``scaler``. A copy in the state would have to be synchronized at every call of a method of
+    fairchem. So the value is stored only in the state, and the trainer's attribute is an alias.
 
     Args:
-        field: of :class:`~ocp_dc.training.state.TrainingState`.
+        field: the name of a field of :class:`~ocp_dc.training.state.TrainingState`.
     """
 
     def __init__(self, field: str) -> None:
         self._field = field
 
     def __get__(self, trainer: Any, owner: type | None = None) -> Any:
-        """Return the field; of the class, this descriptor."""
+        """Return the field, or this descriptor if accessed on the class."""
         return self if trainer is None else getattr(trainer.state, self._field)
 
     def __set__(self, trainer: Any, value: Any) -> None:
@@ -64,20 +63,20 @@ class StateTrainer(OCPTrainer):
 
     @property
     def writes_files(self) -> bool:
-        """Whether this process writes files: the first rank, outside of debug mode."""
+        """True if this process writes files: the first rank, outside debug mode."""
         return not self.is_debug and distutils.is_master()
 
     def load_extras(self) -> None:
-        """Build the schedule, whose length follows from epochs and loader, clipping and EMA."""
+        """Build clipping, EMA and the schedule, whose length is computed from the epochs and the loader."""
         given = self.config["optim"]
         self.config["optim"] = schedule.with_length(given, self.train_loader)
         super().load_extras()
         self.config["optim"] = given
-        self.state.scheduler = getattr(self.scheduler, "scheduler", None)  # the wrapper of "Null" has none
+        self.state.scheduler = getattr(self.scheduler, "scheduler", None)  # missing for "Null"
         self.state.primary_metric = self.evaluation_metrics["primary_metric"]
 
     def update_best(self, primary_metric: str, val_metrics: dict[str, Any], disable_eval_tqdm: bool = True) -> None:
-        """Save the best weights so far; the test set waits for the end of the run."""
+        """Save the weights if they are the best so far; the test set is evaluated only at the end of the run."""
         value = float(val_metrics[primary_metric]["metric"])
         if self.state.take_metric(value, schedule.higher_is_better(primary_metric)):
             self.save(metrics=val_metrics, checkpoint_file="best_checkpoint.pt", training_state=False)
@@ -85,10 +84,10 @@ class StateTrainer(OCPTrainer):
     def save(
         self, metrics: Any = None, checkpoint_file: str = "checkpoint.pt", training_state: bool = True
     ) -> str | None:
-        """Write a checkpoint whole, on the first rank; without the training state it holds the averaged weights.
+        """Write a checkpoint atomically, on the first rank; without the training state it has the averaged weights.
 
         Returns:
-            the path, or None where nothing was written.
+            The path, or None if nothing was written.
         """
         if not self.writes_files:
             return None
@@ -104,6 +103,6 @@ class StateTrainer(OCPTrainer):
         return str(path)
 
     def save_record(self, name: str, text: str) -> None:
-        """Write a text file beside the results, on the first rank; one of another content stays."""
+        """Write a text file beside the results, on the first rank; a file with other content is kept."""
         if self.writes_files:
             records.keep(Path(self.config["cmd"]["results_dir"], name), text)

@@ -1,4 +1,4 @@
-"""The time of a training step of several configs, measured side by side."""
+"""Measure the time of a training step for several configs, in turns."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ WARM_UP, REPEATS, BATCHES = 2, 15, 3
 def step_times(configs: Mapping[str, dict[str, Any]], cpu: bool = False) -> dict[str, float]:
     """Return the median seconds of a training step of each config: forward, forces, double backward, optimizer.
 
-    The configs take turns on the same few batches, so that a busy machine hits all alike.
+    The configs take turns on the same few batches, so that other load on the machine affects all of them equally.
 
     Args:
         configs: resolved configs by name; their labels, weights and schedules do not matter.
-        cpu: stay on the CPU where there is a GPU.
+        cpu: use the CPU even if there is a GPU.
     """
     trainers = {name: make_trainer({"seed": 0, **config}, cpu=cpu) for name, config in configs.items()}
     batches = {
@@ -45,7 +45,7 @@ def step_times(configs: Mapping[str, dict[str, Any]], cpu: bool = False) -> dict
 
 
 def _step(trainer: DCTrainer, batch: Any) -> float:
-    """Take a training step, and return its seconds."""
+    """Take a training step, and return its duration in seconds."""
     _wait(trainer.device)
     start = time.perf_counter()
     trainer.model.train()

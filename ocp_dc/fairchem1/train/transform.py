@@ -25,7 +25,7 @@ def label_rescaling(data: Data, settings: Any) -> Data:
     Args:
         data: a sample with energies (eV) under ``ENERGY_KEYS`` and ``RELAXATION_KEYS``, any of which a key mapping may
             select, and forces (eV/Å) under ``FORCES_KEYS``.
-        settings: the fitted :class:`~ocp_dc.labels.LabelRescaling`. With a trainer that does not fit it, and so cannot
+        settings: the fitted :class:`~ocp_dc.labels.LabelRescaling`. If the trainer does not fit it, and so cannot
             convert predictions back to physical units, this is the block of the config.
 
     Raises:
@@ -86,11 +86,11 @@ def iterate_labels(dataset: Any) -> Iterator[Labels]:
     with unscaled(dataset):
         for index in range(len(dataset)):
             data = dataset[index]
-            # the first key is the energy to which a key mapping has renamed another
+            # if a key mapping has renamed an energy, it has the first key
             energy = _first(data, ENERGY_KEYS + RELAXATION_KEYS)
             if energy is None:
                 raise UserError(
-                    f"label_rescaling: {_where(dataset, data, index)} has no energy; it has "
+                    f"label_rescaling: {_sample_name(dataset, data, index)} has no energy; it has "
                     f"{', '.join(data.keys())}. The ase "
                     "formats read labels only with a2g_args: {r_energy: true, r_forces: true} in the data set's block"
                 )
@@ -103,12 +103,12 @@ def iterate_labels(dataset: Any) -> Iterator[Labels]:
 
 
 def free_atoms(data: Data) -> torch.Tensor:
-    """Return which atoms of a sample or batch may move, bool ``[N]``; all if it has no ``fixed``."""
+    """Return a mask of the free atoms of a sample or batch, bool ``[N]``; all are free if it has no ``fixed``."""
     return data.fixed == 0 if "fixed" in data else torch.ones(len(data.pos), dtype=torch.bool, device=data.pos.device)
 
 
-def _where(dataset: Any, data: Data, index: int) -> str:
-    """Return the name of a training sample for messages: the path of its data and its number there."""
+def _sample_name(dataset: Any, data: Data, index: int) -> str:
+    """Return the name of a training sample for messages: the path of its data and its number."""
     source = getattr(getattr(dataset, "dataset", dataset), "config", {}).get("src", "the training set")
     return f"{source}: record {data.id}" if "id" in data else f"{source}: training sample {index}"
 

@@ -331,7 +331,7 @@ def test_numbers(number, taken, refused):
 
 RELAXING = [
     ({"relax_opt": {"name": "lbfgs"}}, r"task\.relax_opt: unknown key 'name'"),
-    ({"relax_cell": True}, r"task\.relax_cell: true, and the model gives no stress"),
+    ({"relax_cell": True}, r"task\.relax_cell: true, but the model has no output stress"),
 ]
 
 

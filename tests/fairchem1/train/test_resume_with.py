@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from ocp_dc.fairchem1.train import loop, resume_with
-from ocp_dc.fairchem1.train.resume_with import checkpoint_of, compare
+from ocp_dc.fairchem1.train.resume_with import compare, find_checkpoint
 
 from tests.helpers.runs import Run, run_main
 
@@ -222,12 +222,12 @@ def test_what_is_compared():
 
 
 def test_which_checkpoint(tmp_path):
-    assert checkpoint_of({"checkpoint": "a.pt", "timestamp_id": "x"}) == Path("a.pt")
+    assert find_checkpoint({"checkpoint": "a.pt", "timestamp_id": "x"}) == Path("a.pt")
     config = {"checkpoint": None, "run_dir": str(tmp_path), "timestamp_id": "x"}
-    assert checkpoint_of(config) is None
+    assert find_checkpoint(config) is None
     own = tmp_path / "checkpoints" / "x" / "checkpoint.pt"
     own.parent.mkdir(parents=True)
     own.touch()
-    assert checkpoint_of(config) == own
-    assert checkpoint_of({**config, "timestamp_id": None}) is None
-    assert not resume_with.config_rules()
+    assert find_checkpoint(config) == own
+    assert find_checkpoint({**config, "timestamp_id": None}) is None
+    assert not resume_with.uses_given_settings()

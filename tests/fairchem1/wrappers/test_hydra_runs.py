@@ -132,5 +132,5 @@ def test_outputs_that_no_head_gives(config, tmp_path, capsys):
     outputs = {**config["outputs"], "dipole": {"level": "system"}}
     assert run_main(tmp_path, {**config, "outputs": outputs}).status == 2
     error = capsys.readouterr().err
-    assert "error: outputs: the model gives 'energy', 'forces', and no dipole; remove it, name outputs as" in error
+    assert "error: outputs: the model returns 'energy', 'forces', but not dipole; remove it, name outputs like" in error
     assert "unexpected" not in error
