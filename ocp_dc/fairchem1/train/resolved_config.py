@@ -25,7 +25,7 @@ def resolve_config(given: Mapping[str, Any], trainer: type, inference_only: bool
         inference_only: nothing trains: what only a run reads is not checked.
 
     Raises:
-        UserError: the config does not hold.
+        UserError: the config is not valid.
     """
     if not inference_only:
         config_check.check_trainer_config(given, trainer)
