@@ -77,7 +77,7 @@ def whole_number(path: str, value: object, least: int = 1, most: float = math.in
         most: the largest value.
 
     Raises:
-        UserError: the value is not a whole number (nor is a bool, a float or a text), or is outside the bounds.
+        UserError: the value is not a whole number, which excludes a bool, a float and a text, or is out of range.
     """
     number = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
     count(least, most, nullable=False).check(number, path)
@@ -92,10 +92,10 @@ def finite_number(path: str, value: object, *, positive: bool = False, words: st
         path: its place in the config, or its name, for the message.
         value: what the user gave.
         positive: whether the number must be above zero.
-        words: what else is valid, for the message, for example ``"'unit_moment'"``.
+        words: another valid value, for the message, for example ``"'unit_moment'"``.
 
     Raises:
-        UserError: the value is not a number (nor is a bool or a text), not finite, or not positive although it must be.
+        UserError: the value is not a number, which excludes a bool and a text, not finite, or not positive as required.
     """
     if is_finite(value) and (float(value) > 0 or not positive):  # type: ignore[arg-type]
         return float(value)  # type: ignore[arg-type]

@@ -86,9 +86,7 @@ def _is_of_another_file(error: Exception, path: Path) -> bool:
     if getattr(error, "errno", None) in FULL or not isinstance(name, str | bytes | os.PathLike):
         return False
     named, folder = Path(os.fsdecode(name)).absolute(), path.absolute().parent
-    return not (
-        named.is_relative_to(folder) or folder.is_relative_to(named)
-    )  # or in a parent folder that must be created
+    return not (named.is_relative_to(folder) or folder.is_relative_to(named))  # or a parent folder to create
 
 
 def _first_line(text: str) -> str:

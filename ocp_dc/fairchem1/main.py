@@ -107,7 +107,7 @@ def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="MODULE",
-        help="run code of this module if a checkpoint names it; modules of fairchem and ocp_dc are always trusted",
+        help="run code of this module if a checkpoint names it; code of fairchem and ocp_dc is trusted",
     )
 
 

@@ -32,8 +32,8 @@ def runnable_config(config: Mapping[str, Any]) -> str:
 def write_once(path: Path, text: str) -> Path:
     """Write a file; if a ``config.yml`` with other content exists, keep it and write ``config-2.yml``.
 
-    A run that resumes or predicts under an earlier name may have another config than before. A file
-    that is empty or truncated, as earlier versions left it when they were killed, is overwritten.
+    A run that resumes or predicts under an earlier name may have another config than before. A file that is empty or
+    truncated, as earlier versions left it when they were killed, is overwritten.
 
     Returns:
         The path of the file that contains ``text``.

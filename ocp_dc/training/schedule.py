@@ -31,7 +31,7 @@ def with_length(optim: dict[str, Any], loader: Any) -> dict[str, Any]:
 
     Args:
         optim: the block of the config, in units of steps.
-        loader: the training loader; None without training, which needs no schedule.
+        loader: the training loader; None without training, when no schedule is needed.
 
     Raises:
         UserError: torch has no such schedule.
@@ -81,9 +81,8 @@ def move_to(scheduler: lr_scheduler.LRScheduler, step: int) -> None:
     for group in scheduler.optimizer.param_groups:  # some schedules multiply the current rate
         group["lr"] = group["initial_lr"]
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Detected call of `lr_scheduler.step"
-        )  # since the optimizer made no step here
+        # the optimizer has made no step here
+        warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
         for _ in range(min(step, getattr(scheduler, "total_steps", step + 1) - 1)):
             scheduler.step()
 

@@ -91,15 +91,15 @@ def stability_warning(model: Any, labels: LabelOptions | None) -> str | None:
     region = _measured_region(options.resolved_region, model.dc_regions)
     if not isinstance(swapped, IReLU) or region is None or (region != "full" and options.elsewhere != "original"):
         return None
-    centring = "raw" if labels is None or labels.center == "none" else "centred"
+    center_name = "raw" if labels is None or labels.center == "none" else "centred"
     name = model.registered_name.removeprefix("dc_")
-    cases = [m for m in measurements() if (m.model, m.labels) == (name, centring)]
+    cases = [m for m in measurements() if (m.model, m.labels) == (name, center_name)]
     candidates = [m for m in cases if m.region == region]
     if not candidates:
         return None
     found = min(candidates, key=lambda m: abs(math.log(_number(m.coefficient) / swapped.coefficient)))
     stock = next(m for m in cases if m.region == "none")
-    what = f"IReLU ({found.coefficient}) in region {region} of {name}, {centring} labels"
+    what = f"IReLU ({found.coefficient}) in region {region} of {name}, {center_name} labels"
     if found.failed > stock.failed:
         return f"{what}: {found.failed} of {found.seeds} short training runs on ethanol failed (docs/stability.md)"
     if found.forces_mae is not None and stock.forces_mae is not None and found.forces_mae > WORSE * stock.forces_mae:

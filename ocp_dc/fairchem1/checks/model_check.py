@@ -25,9 +25,9 @@ def check_same_model(
 ) -> None:
     """Check that a checkpoint belongs to a model.
 
-    A stock checkpoint fits into the wrapper of its model, and vice versa. A checkpoint whose ``dc:`` block
-    differs has the same parameter names but another function, and is refused too, unless ``strict`` is off or it is
-    from a stock model, whose weights may start a derivative-constrained training run.
+    A stock checkpoint fits into the wrapper of its model, and vice versa. A checkpoint whose ``dc:`` block differs
+    has the same parameter names but another function, and is refused too, unless ``strict`` is off or it is from a
+    stock model, whose weights may start a derivative-constrained training run.
 
     Args:
         model: the model that the config builds.
@@ -155,7 +155,7 @@ def canonical_dc(options: DCOptions, with_extras: bool = True) -> tuple[Any, ...
     if options.is_noop:
         return chosen
     inside, elsewhere = (
-        wanted if wanted == "original" else repr(activation(wanted))  # with all settings, in a fixed order
+        wanted if wanted == "original" else repr(activation(wanted))  # includes defaults, in a fixed order
         for wanted in (options.resolved_activation, options.elsewhere)
     )
     activations = (inside, str(options.resolved_region), elsewhere)

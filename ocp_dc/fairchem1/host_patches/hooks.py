@@ -1,7 +1,7 @@
 """Install all changes of fairchem at run time; the docstring of each hook gives its reason.
 
-The hooks are written for one version of fairchem and refuse any other. They are idempotent: installing them
-again changes nothing.
+The hooks are written for one version of fairchem and refuse any other. They are idempotent: installing them again
+changes nothing.
 """
 
 from __future__ import annotations
