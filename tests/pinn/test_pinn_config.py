@@ -113,7 +113,7 @@ def test_budgets():
         ("--task=3", r"task: got 3, expected the name of a task"),
         ("--task.name=advection", r"cannot set 'name' in 'advection', which is not a block"),
         ("--dc", r"override '--dc': expected such as"),
-        ("--dc.activation={", "no YAML"),
+        ("--dc.activation={", "not YAML"),
     ],
 )
 def test_mistakes(override, message):
