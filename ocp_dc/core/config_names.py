@@ -19,7 +19,7 @@ LONGEST_SUMMARY = 100  # characters
 
 
 class ShippedConfig(NamedTuple):
-    """A config that ships: its name, such as ``md17/schnet-dc.yml``, and what it is in one sentence."""
+    """A config that ships: its name, such as ``md17/schnet-dc.yml``, and a summary in one sentence."""
 
     name: str
     summary: str
@@ -32,7 +32,7 @@ def configs_folder() -> Path:
 
 
 def shipped_configs() -> list[ShippedConfig]:
-    """Return every config that ships, by name, without those that others are made of (their names begin with ``_``)."""
+    """Return every config that ships, by name, except those for inclusion in others, whose names begin with ``_``."""
     folder = configs_folder()
     paths = sorted(path for path in folder.glob(f"*/*{SUFFIX}") if not path.name.startswith("_"))
     return [ShippedConfig(path.relative_to(folder).as_posix(), _summary(path.read_text("utf-8"))) for path in paths]
@@ -43,7 +43,7 @@ def find_config(text: str | Path, expected: str) -> Path:
 
     Args:
         text: a path, or the name of a config that ships: ``md17/schnet-dc.yml``, ``md17/schnet-dc`` or
-            ``configs/md17/schnet-dc.yml``. What is on disk wins.
+            ``configs/md17/schnet-dc.yml``. A file on disk takes precedence.
         expected: what the file should be, for the message, such as ``a study such as studies/coefficient.yml``.
 
     Raises:
@@ -60,7 +60,7 @@ def find_config(text: str | Path, expected: str) -> Path:
 
 
 def shipped_config(name: str | Path) -> Path | None:
-    """Return the file of a config that ships, or None where none has this name; see :func:`find_config`."""
+    """Return the file of a config that ships, or None if none has this name; see :func:`find_config`."""
     path = Path(name)
     parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
     if path.is_absolute() or len(parts) != 2 or ".." in parts:
@@ -73,7 +73,7 @@ def shipped_config(name: str | Path) -> Path | None:
 
 
 def _nearest_names(path: Path) -> list[str]:
-    """Return up to three names of configs that ship: those of the same file, or those that are spelled like it."""
+    """Return up to three names of configs that ship: with the same file name, or else with similar spelling."""
     names = [config.name.removesuffix(SUFFIX) for config in shipped_configs()]
     wanted = path.as_posix().removeprefix("configs/").removesuffix(SUFFIX)
     same_file = [name for name in names if Path(name).name == Path(wanted).name]
@@ -81,7 +81,7 @@ def _nearest_names(path: Path) -> list[str]:
 
 
 def _summary(content: str) -> str:
-    """Return the title of a study, or the first sentence of the comment that a config begins with."""
+    """Return the title of a study, or the first sentence of the comment at the top of a config."""
     title = (yaml.safe_load(content) or {}).get("title")
     if isinstance(title, str):
         return title

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-DIGEST = "sha256"  # key of a digest in a record, of all its other entries
+DIGEST = "sha256"  # key in a record of the digest of all its other entries
 BLOCK = 1 << 20  # bytes read at a time
 
 

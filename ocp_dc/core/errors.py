@@ -10,9 +10,9 @@ _FROM_WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.\nOri
 
 
 class UserError(ValueError):
-    """A mistake in what the user gave: a config, a file, an argument.
+    """A mistake of the user: in a config, a file or an argument.
 
-    The message says what was got, what was expected and how to mend it. The command line prints it without a
+    The message says what was found, what was expected and how to correct it. The command line prints it without a
     traceback and exits with status 2.
 
     A torch DataLoader raises the error of a worker again in the main process, with the worker's traceback as its
@@ -61,7 +61,7 @@ def bad_value(path: str, value: object, expected: str, *, mend: str = "", names:
         path: the place of the value, for example ``"optim.max_epochs"``.
         value: what the user wrote.
         expected: what is valid, in words.
-        mend: how to correct the mistake, where ``expected`` does not say it.
+        mend: how to correct the mistake, if ``expected`` does not say it.
         names: valid names, of which the nearest is proposed.
     """
     names = tuple(names)

@@ -35,8 +35,8 @@ def exit_status(run: Callable[[], int], arguments: Sequence[str], debug: bool = 
         debug: show the traceback of any error on the error stream.
 
     Returns:
-        what ``run`` returns; 1 for a training run that diverged, 2 for any other error, 130 for Ctrl-C, 141 if the
-        reader of the output has closed it, as ``head`` does.
+        The status that ``run`` returns; 1 for a training run that diverged, 2 for any other error, 130 for Ctrl-C,
+        141 if the reader of the output has closed it, as ``head`` does.
     """
     hook, threading.excepthook = threading.excepthook, _print_thread_error
     try:
@@ -140,7 +140,7 @@ def _write_log(text: str) -> Path | None:
 
 
 def _reader_is_gone(stream: object) -> bool:
-    """Return whether a pipe was closed at its other end; False where the system cannot tell (Windows)."""
+    """Return whether a pipe was closed at its other end; False if the system cannot report it (Windows)."""
     try:
         poll = select.poll()
         poll.register(stream.fileno(), select.POLLOUT)  # type: ignore[attr-defined]

@@ -22,7 +22,7 @@ BLANKS = " \0\t\n\u00a0\u200b\u2060\ufeff"
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary file in the folder of ``path``, and replace ``path`` by it when the block succeeds.
+    """Yield a temporary file in the folder of ``path``, and replace ``path`` with it when the block succeeds.
 
     The folder is created if it does not exist. When the block fails, an older file at ``path`` remains unchanged; after
     a power cut there is the old file or the new one, whole. A link at ``path`` is replaced, and its target is not
@@ -72,7 +72,7 @@ def _sync(path: Path) -> None:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file in UTF-8, whole or not at all."""
-    with replacing(path) as new:  # names of files may contain bytes that are no UTF-8
+    with replacing(path) as new:  # file names may contain bytes that are not valid UTF-8
         new.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
@@ -111,7 +111,7 @@ def read_record(path: str | Path, mend: str) -> dict[str, Any]:
 
 
 def is_cut_off(path: str | Path) -> bool:
-    """Return whether a JSON file is empty or ends too early, as a killed process may leave one of another writer."""
+    """Return whether a JSON file is empty or ends too early, as after a kill during a write that was not atomic."""
     try:
         text = Path(path).read_text(encoding="utf-8").rstrip(" \t\r\n\0")
         json.loads(text)
@@ -130,7 +130,7 @@ def read_json(path: str | Path, mend: str) -> dict[str, Any]:
         mend: how the user can replace a damaged file, for the message.
 
     Raises:
-        UserError: the file is missing, empty, damaged, or has no object at its top.
+        UserError: the file is missing, empty, damaged, or its top level is not an object.
     """
     path = Path(path)
     try:

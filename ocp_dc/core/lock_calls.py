@@ -18,13 +18,13 @@ try:
 except ModuleNotFoundError:
     msvcrt = None
 
-# Windows lets no other process read a locked byte: this one lies after the text of any lock file
+# Windows lets no other process read a locked byte: this one is after the text of any lock file
 LOCKED_BYTE = 1 << 30
 HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 
 def try_lock(handle: int) -> bool:
-    """Lock an open file and return True, or return False where another process holds the lock; never wait.
+    """Lock an open file and return True, or return False if another process holds the lock; never wait.
 
     Args:
         handle: the file descriptor; the lock ends when it is closed, and with the process.

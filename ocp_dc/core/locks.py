@@ -1,7 +1,7 @@
-"""Locks of folders: one process at a time works in a folder.
+"""Locks of folders: only one process at a time works in a folder.
 
-Why not the package filelock: it does not name the holder, refuses a lock file that another user created, and fails
-where the file system has no locks (ENOLCK), where these locks warn.
+The package filelock is not used: it does not name the holder, refuses a lock file that another user created, and fails
+if the file system has no locks (ENOLCK). These locks warn in that case.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _held: set[int] = set()  # file descriptors
 def folder_lock(folder: Path, what: str, patience: float = 0.0) -> Iterator[None]:
     """Hold the lock of a folder, which is created if it does not exist.
 
-    The lock ends with the process, also where that is killed. The file ``.lock`` names the last holder; the file
+    The lock ends with the process, even if the process is killed. The file ``.lock`` names the last holder; the file
     itself locks nothing. Forked processes, such as loader workers, do not hold the lock.
 
     Args:
@@ -76,7 +76,7 @@ def _open(path: Path) -> int:
             raise
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise UserError(f"{path}: is no plain file; remove it")
+        raise UserError(f"{path}: is not a regular file; remove it")
     return handle
 
 
@@ -99,7 +99,7 @@ def _acquire(handle: int, folder: Path, what: str, patience: float) -> None:
 
 
 def _write_holder(handle: int) -> None:
-    """Name the holder in the file; the lock holds without that."""
+    """Name the holder in the file; the lock is valid without it."""
     since = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     with contextlib.suppress(OSError):
         os.ftruncate(handle, 0)

@@ -1,4 +1,4 @@
-"""Write an npz archive whole or not at all, without further errors of zipfile where the disk is full."""
+"""Write an npz archive whole or not at all, without further errors of zipfile if the disk is full."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def write_npz(path: str | Path, **arrays: Any) -> None:
     """Write a compressed archive, replacing an older one; a link is replaced and not followed.
 
     Raises:
-        WriteError: it cannot be written; an older one stays as it was.
+        WriteError: it cannot be written; an older one remains unchanged.
     """
     with replacing(path) as new, new.open("wb") as file:
         target = _UntilFull(file)

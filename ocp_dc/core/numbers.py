@@ -40,7 +40,7 @@ class Number:
         """Check a value.
 
         Args:
-            value: what the user gave; a bool and a text are no numbers.
+            value: what the user gave; a bool or a text is not a number.
             path: its place in the config, for the message.
 
         Raises:
@@ -77,7 +77,7 @@ def whole_number(path: str, value: object, least: int = 1, most: float = math.in
         most: the largest value.
 
     Raises:
-        UserError: the value is no whole number (a bool, a float or a text is none), or outside the bounds.
+        UserError: the value is not a whole number, which excludes a bool, a float and a text, or is out of range.
     """
     number = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
     count(least, most, nullable=False).check(number, path)
@@ -92,10 +92,10 @@ def finite_number(path: str, value: object, *, positive: bool = False, words: st
         path: its place in the config, or its name, for the message.
         value: what the user gave.
         positive: whether the number must be above zero.
-        words: what else is valid, for the message, for example ``"'unit_moment'"``.
+        words: another valid value, for the message, for example ``"'unit_moment'"``.
 
     Raises:
-        UserError: the value is no number (a bool or a text is none), not finite, or not positive where it must be.
+        UserError: the value is not a number, which excludes a bool and a text, not finite, or not positive as required.
     """
     if is_finite(value) and (float(value) > 0 or not positive):  # type: ignore[arg-type]
         return float(value)  # type: ignore[arg-type]
@@ -104,7 +104,7 @@ def finite_number(path: str, value: object, *, positive: bool = False, words: st
 
 
 def is_finite(value: object) -> bool:
-    """Return whether a value is a finite number; a bool is none."""
+    """Return whether a value is a finite number; a bool is not a number."""
     try:
         return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:  # a whole number beyond the floats
@@ -117,7 +117,7 @@ def is_whole(value: object) -> bool:
 
 
 def yaml_hint(value: object) -> str:
-    """Return the hint for a number that YAML took for a text, or an empty string."""
+    """Return the hint for a number that YAML read as a text, or an empty string."""
     try:
         is_number = isinstance(value, str) and math.isfinite(float(value))
     except ValueError:

@@ -18,7 +18,7 @@ def option(default: Any, *, help: str, choices: Iterable[str] | None = None) -> 
     """Declare one option as a dataclass field.
 
     Args:
-        default: the value where the config has none.
+        default: the value if the config has none.
         help: one line of documentation: meaning and unit.
         choices: the valid texts, if only these are valid.
     """
@@ -36,8 +36,8 @@ def parse(cls: type[T], block: Mapping[str, Any] | None, path: str) -> T:
         path: the place of the block in the config, for messages, for example ``"model.dc"``.
 
     Raises:
-        UserError: the block is no mapping, has an unknown key, a value outside its choices, or a value other than true
-            or false where the default is one of them.
+        UserError: the block is not a mapping, has an unknown key, a value outside its choices, or a value other than
+            true or false although the default is one of them.
     """
     if block is None:
         block = {}
@@ -72,7 +72,7 @@ def check_keys(block: Mapping[str, Any], known: Iterable[str], path: str) -> Non
 
 
 def check_containers(cls: type, block: Mapping[str, Any], path: str) -> None:
-    """Check that options are blocks and lists where their type hints require it, at any depth.
+    """Check that options are blocks and lists as their type hints require, at any depth.
 
     Args:
         cls: a dataclass of options; hints made of ``Mapping``, ``Sequence``, ``str`` and ``None`` are checked.

@@ -1,4 +1,4 @@
-"""End of a process whose parent is dead: the parent's locks are gone, so that another process may work."""
+"""End a process whose parent is dead: the parent's locks are released, and another process may take them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INTERRUPTED = 130  # exit status, as after Ctrl-C
 
 
 def end_with_parent(parent: int) -> None:
-    """End this process within a second after its parent died, for example by a kill.
+    """End this process within a second after the death of its parent, for example by a kill.
 
     Args:
         parent: the process that started this one.

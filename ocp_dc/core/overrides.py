@@ -1,4 +1,4 @@
-"""Changes of a config by dotted paths: the overrides of a command line, and the function that sets a path.
+"""Change a config by dotted paths: by the overrides of a command line, or by setting one path.
 
 The value of an override is a Python literal, as fairchem reads it (``1e-3`` is a number), one of YAML's words
 (``true``, ``null``), or a list or block in YAML's notation (``{name: irelu, coefficient: 0.5}``); anything else is a
@@ -45,7 +45,7 @@ def apply_override(config: dict[str, Any], text: str) -> None:
         text: such as ``--optim.max_epochs=3``.
 
     Raises:
-        UserError: the path or the value is missing, or the path leads through something that is no block.
+        UserError: the path or the value is missing, or the path leads through something that is not a block.
     """
     path, value = parse_override(text)
     set_path(config, path, value, f"override {text!r}", merge=True)
@@ -65,7 +65,7 @@ def set_path(config: dict[str, Any], path: Sequence[str], value: Any, where: str
         merge: merge a block into an existing one instead of replacing it.
 
     Raises:
-        UserError: the path leads through something that is no block, or names no or several entries of a list.
+        UserError: the path leads through something that is not a block, or a name matches no or several entries.
     """
     node: Any = config
     for name in path[:-1]:
@@ -79,7 +79,7 @@ def set_path(config: dict[str, Any], path: Sequence[str], value: Any, where: str
 
 
 def merged(old: Any, new: Any) -> Any:
-    """Return ``new``; where both are blocks, ``old`` with the keys of ``new`` merged in, at any depth."""
+    """Return ``new``; if both are blocks, return ``old`` with the keys of ``new`` merged in, at any depth."""
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return new
     return {**old, **{key: merged(old.get(key), value) for key, value in new.items()}}
@@ -89,7 +89,7 @@ def parse_override(text: str) -> tuple[list[str], Any]:
     """Return the path and the value of an override such as ``--optim.max_epochs=3``.
 
     Raises:
-        UserError: the text has another form, or its list or block is no YAML.
+        UserError: the text has another form, or its list or block is not YAML.
     """
     dotted, equals, written = text.removeprefix("--").partition("=")
     if not text.startswith("--") or not equals or not all(dotted.split(".")):
@@ -109,7 +109,7 @@ def _parse_value(written: str, text: str) -> Any:
     try:
         return yaml.load(written, Loader=_OverrideLoader)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"override {text!r}: the value is no YAML: {in_one_line(error)}") from error
+        raise UserError(f"override {text!r}: the value is not YAML: {in_one_line(error)}") from error
 
 
 def _as_yaml(literal: Any) -> Any:
@@ -124,7 +124,7 @@ def _as_yaml(literal: Any) -> Any:
         return [_as_yaml(value) for value in literal]
     if literal is None or isinstance(literal, bool | int | float | str):
         return literal
-    raise ValueError(f"{literal!r} is no value of YAML")
+    raise ValueError(f"{literal!r} is not a value of YAML")
 
 
 def _locate(node: Any, name: str, where: str) -> tuple[Any, Any]:
@@ -132,7 +132,7 @@ def _locate(node: Any, name: str, where: str) -> tuple[Any, Any]:
     if isinstance(node, dict):
         return node, name
     if not isinstance(node, list):
-        raise UserError(f"{where}: cannot set {name!r} in {node!r}, which is no block; check the path")
+        raise UserError(f"{where}: cannot set {name!r} in {node!r}, which is not a block; check the path")
     if name.isdecimal():
         if int(name) >= len(node):
             raise UserError(f"{where}: the list has {len(node)} entries, and none of the number {name} (from 0)")

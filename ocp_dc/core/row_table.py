@@ -1,4 +1,4 @@
-"""CSV tables of numbers that a training run appends to, and that are cut where the run is resumed.
+"""CSV tables of numbers that a training run appends to, and that are cut at the step from which it resumes.
 
 The first column is the step. Each row has a checksum in the last column, a whole number, so that the file stays a plain
 table of numbers. It covers the names and values of the cells that are not empty, in any order: further columns do not
@@ -31,7 +31,7 @@ def add_row(path: Path, row: Mapping[str, object]) -> None:
     """Append a row with its checksum; create the table if there is none.
 
     A column that the table lacks is added, and empty in the other rows; a column that the row lacks is empty in it.
-    Damaged rows of an earlier run are dropped where the table has to be written again.
+    Damaged rows of an earlier run are dropped if the table has to be written again.
 
     Raises:
         UserError: the file cannot be written.
@@ -91,8 +91,8 @@ def read(path: Path, what: str) -> tuple[list[str], list[list[str]]]:
         The columns without the checksums, and the cells of each row: numbers as text, or empty texts.
 
     Raises:
-        UserError: there is no such file, it is no text, a column is repeated, a row has a wrong number of cells or a
-            cell that is no number, or a row does not match its checksum.
+        UserError: there is no such file, it is not text, a column is repeated, a row has a wrong number of cells or a
+            cell that is not a number, or a row does not match its checksum.
     """
     if not path.is_file():
         raise UserError(f"{path}: got no such file, expected {what}")
@@ -101,7 +101,7 @@ def read(path: Path, what: str) -> tuple[list[str], list[list[str]]]:
         header, *rows = list(csv.reader(lines[:-1])) or [[]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(
-            f"{path}: got a file that is no text ({error}), expected {what}, a CSV file in UTF-8"
+            f"{path}: got a file that is not text ({error}), expected {what}, a CSV file in UTF-8"
         ) from error
     for number, row in enumerate(rows, start=2):
         if problem := _problem(header, row):

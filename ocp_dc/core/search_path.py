@@ -12,8 +12,8 @@ SAFE = "PYTHONSAFEPATH"  # Python 3.10 does not know it
 def child_environment() -> dict[str, str]:
     """Return environment variables that keep a child process from importing from the working folder.
 
-    ``python -m`` and spawned processes put that folder first, so that a ``torch.py`` in it would run. There are no
-    variables where this process itself imports from the folder, since the child needs the same modules.
+    ``python -m`` and spawned processes put that folder first, so that a ``torch.py`` in it would run. The result is
+    empty if this process itself imports from the folder, since the child needs the same modules.
     """
     try:
         here = {"", ".", str(Path.cwd())}

@@ -1,7 +1,7 @@
 """Temporary files and folders beside their targets; leftovers of dead processes are removed.
 
 The name says which process created it: ``.NAME.MACHINE-PROCESS-RANDOM.tmp``. MACHINE is a digest of the host's name and
-its namespace of process numbers, which each container has by itself.
+its namespace of process numbers, which differs between containers.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def parse_energy(text: str | float) -> float:
         text: a number in eV, or a string of a number and an optional unit, for example ``"1e6 kcal/mol"``.
 
     Raises:
-        UserError: the text is no number with an optional unit, or the unit is unknown.
+        UserError: the text is not a number with an optional unit, or the unit is unknown.
     """
     if isinstance(text, int | float) and not isinstance(text, bool):
         return float(text)
@@ -105,11 +105,11 @@ def positive_energy(value: str | float, path: str) -> float:
     """Return an energy that is used as a scale, in eV.
 
     Args:
-        value: what :func:`parse_energy` takes.
+        value: an energy as :func:`parse_energy` takes it.
         path: the place of the value in the config, for messages.
 
     Raises:
-        UserError: the value is no energy, or zero, negative, infinite or NaN.
+        UserError: the value is not an energy, or is zero, negative, infinite or NaN.
     """
     try:
         energy = parse_energy(value)

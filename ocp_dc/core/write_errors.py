@@ -46,7 +46,7 @@ class WriteError(UserError):
 
 @contextlib.contextmanager
 def write_errors(path: str | Path, note: str = "") -> Iterator[None]:
-    """Raise a :class:`WriteError` that names ``path`` where the block cannot write.
+    """Raise a :class:`WriteError` that names ``path`` if the block cannot write it.
 
     Args:
         path: the file or folder that the block writes.
@@ -86,7 +86,7 @@ def _is_of_another_file(error: Exception, path: Path) -> bool:
     if getattr(error, "errno", None) in FULL or not isinstance(name, str | bytes | os.PathLike):
         return False
     named, folder = Path(os.fsdecode(name)).absolute(), path.absolute().parent
-    return not (named.is_relative_to(folder) or folder.is_relative_to(named))  # or above: a folder to be made
+    return not (named.is_relative_to(folder) or folder.is_relative_to(named))  # or a parent folder to create
 
 
 def _first_line(text: str) -> str:

@@ -13,7 +13,7 @@ import yaml
 
 from ocp_dc.core.errors import UserError, bad_value
 
-# kind of config: the keys that no other kind has, and the command that takes it
+# kind of config: the keys that only this kind has, and the command that takes it
 CONFIG_KINDS = {
     "study": ({"arms", "axes", "base", "baseline", "question"}, "a study; `ocp-dc study run` takes it"),
     "pinn": (
@@ -65,7 +65,7 @@ def read_yaml(path: str | Path, expected: str) -> dict[str, Any]:
         expected: what the file should be, for messages, such as ``a study such as configs/studies/coefficient.yml``.
 
     Raises:
-        UserError: no such file, a folder, a file of another kind, no YAML, a repeated key, or no mapping.
+        UserError: there is no such file, or it is a folder, of another kind, not YAML, not a mapping, or repeats a key.
     """
     path = Path(path)
     if path.is_dir():
@@ -82,9 +82,9 @@ def read_yaml(path: str | Path, expected: str) -> dict[str, Any]:
     try:
         blocks = yaml.load(content.decode("utf-8"), Loader=UniqueKeyLoader)
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is no text in UTF-8 ({error}); expected {expected}") from error
+        raise UserError(f"{path}: is not text in UTF-8 ({error}); expected {expected}") from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: is no YAML: {in_one_line(error)}; expected {expected}") from error
+        raise UserError(f"{path}: is not YAML: {in_one_line(error)}; expected {expected}") from error
     if not isinstance(blocks, dict):
         got = "an empty file" if blocks is None else f"a {type(blocks).__name__} instead of blocks"
         raise UserError(f"{path}: got {got}; expected {expected}")
@@ -112,7 +112,7 @@ def check_kind(blocks: Mapping[str, Any], kind: str, path: str | Path) -> None:
 
 
 def included_files(blocks: Mapping[str, Any], path: str | Path, example: str = "[_base.yml]") -> list[str]:
-    """Return the files that a config includes, as its key ``includes`` names them.
+    """Return the files that a config names under its key ``includes``.
 
     Args:
         blocks: the content of the config.
@@ -120,7 +120,7 @@ def included_files(blocks: Mapping[str, Any], path: str | Path, example: str = "
         example: a valid value, for the message.
 
     Raises:
-        UserError: ``includes`` is no list of texts.
+        UserError: ``includes`` is not a list of texts.
     """
     names = blocks.get("includes", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -139,7 +139,7 @@ def in_one_line(error: Exception) -> str:
 
 
 def _count_values(node: Any, counts: dict[int, float]) -> float:
-    """Return the number of values with all aliases expanded; infinite where a block contains itself."""
+    """Return the number of values with all aliases expanded; infinite if a block contains itself."""
     if not isinstance(node, dict | list):
         return 1
     if id(node) not in counts:

@@ -1,6 +1,6 @@
 """The host fairchem-core 1.10: the only package that imports fairchem.
 
-Importing it puts the fallbacks and the other hooks in force and registers the wrappers, the dataset formats, the
+Importing it installs the fallbacks and the other hooks, and registers the wrappers, the dataset formats, the
 label-rescaling transform and the trainer under their short names.
 """
 

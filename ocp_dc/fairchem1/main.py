@@ -98,15 +98,16 @@ def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume-with",
         choices=resume_with.CHOICES,
-        help="where a training goes on from a checkpoint that was saved with another config: let the config count, or "
-        "the checkpoint (default: optimizer, schedule and averages are the checkpoint's, all else is the config's)",
+        help="for a training run that resumes from a checkpoint saved with another config: use the settings of the "
+        "config or of the checkpoint (default: optimizer, schedule and averages of the checkpoint, everything else of "
+        "the config)",
     )
     parser.add_argument(
         "--trust-module",
         action="append",
         default=[],
         metavar="MODULE",
-        help="run code of this module where a checkpoint names it; fairchem's and ocp_dc's own is trusted",
+        help="run code of this module if a checkpoint names it; code of fairchem and ocp_dc is trusted",
     )
 
 
@@ -122,7 +123,7 @@ def resolve(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
     """Return the checked config of a command line.
 
     Raises:
-        UserError: the file is no run config, or the config does not hold.
+        UserError: the file is not a run config, or the config is not valid.
     """
     setup_logging()
     with raised_log_level(logging.WARNING):  # fairchem logs every import of its models
@@ -141,7 +142,7 @@ def resolve_training(config_path: str, overrides: Sequence[str] = (), recipes: S
         recipes: recipes such as ``dc/schnet``, applied before the overrides.
 
     Raises:
-        UserError: the file is no run config, or the config does not hold.
+        UserError: the file is not a run config, or the config is not valid.
     """
     named = [f"--with={recipe}" for recipe in recipes]
     return resolve(*parse(["--mode", "train", "--config-yml", config_path, *named, *overrides]))

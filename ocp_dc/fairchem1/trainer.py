@@ -58,7 +58,7 @@ class DCTrainer(StateTrainer):
         """Build everything; the resolved config is checked and saved before anything is built."""
         self.config = resolve_config(self.config, type(self), inference_only)
         self.label_options = self._label_options()
-        self.save_record("config.yml", records.runnable(self.config))
+        self.save_record("config.yml", records.runnable_config(self.config))
         environment = describe_environment(self.device, ["fairchem-core"], distutils.get_world_size())
         self.save_record("environment.json", json.dumps(environment, indent=2))
         super().load(inference_only)
@@ -70,7 +70,7 @@ class DCTrainer(StateTrainer):
         if factors is not None:
             scale_factors.set_scale_factors(self._unwrapped_model, factors)
             self.config["model"]["scale_file"] = factors
-        if distutils.get_world_size() == 1:  # fairchem wraps even then, and every step pays for gradient buckets
+        if distutils.get_world_size() == 1:  # fairchem wraps the model even then, and each step copies gradient buckets
             self.model = self._unwrapped_model
         elif hasattr(self._unwrapped_model, "shared_parameters"):  # read by the backward step, and hidden by DDP
             self.model.shared_parameters = self._unwrapped_model.shared_parameters
@@ -138,7 +138,7 @@ class DCTrainer(StateTrainer):
         logging.info(str(self.state.label_rescaling))
 
     def _denorm_preds(self, target_key: str, prediction: torch.Tensor, batch: Any) -> torch.Tensor:
-        """Return a prediction in physical units, in float64 where labels are rescaled."""
+        """Return a prediction in physical units, in float64 if labels are rescaled."""
         rescaling = self.state.label_rescaling
         if rescaling is None or target_key not in ("energy", "forces"):
             return super()._denorm_preds(target_key, prediction, batch)
@@ -207,7 +207,7 @@ class DCTrainer(StateTrainer):
         Args:
             data_loader: a loader, or one batch.
             per_image: return lists with an entry per structure; else the tensors of the first batch.
-            results_file: write the lists to ``ocp_RESULTS_FILE.npz`` in the results folder, where all are finite.
+            results_file: write the lists to ``ocp_RESULTS_FILE.npz`` in the results folder, if all values are finite.
             disable_tqdm: hide the progress bar.
         """
         outputs = self.config["outputs"]
@@ -243,7 +243,7 @@ class DCTrainer(StateTrainer):
     def load_checkpoint(
         self, checkpoint_path: str, checkpoint: dict[str, Any] | None = None, inference_only: bool = False
     ) -> None:
-        """Read a checkpoint as data; its label rescaling wins over the config's."""
+        """Read a checkpoint as data; its label rescaling takes precedence over the config's."""
         resume.load(self, checkpoint_path, checkpoint, inference_only)
 
     @staticmethod

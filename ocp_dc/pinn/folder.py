@@ -57,7 +57,7 @@ class Folder:
             try:
                 before = yaml.safe_load(path.read_text(encoding="utf-8"))
             except (yaml.YAMLError, UnicodeDecodeError) as error:
-                raise UserError(f"{path}: is no YAML ({error}); give another --out") from error
+                raise UserError(f"{path}: is not YAML ({error}); give another --out") from error
             if different := _differences(before, json.loads(json.dumps(config))):
                 raise UserError(
                     f"{self.path}: holds a training run with another config ({', '.join(different)}); give another "

@@ -42,7 +42,7 @@ def check_averages(averages: Sequence[torch.Tensor], model: nn.Module) -> None:
     """Check that averages have the shapes and dtypes of a model's parameters, since copying would broadcast.
 
     Raises:
-        UserError: they do not.
+        UserError: a shape or a dtype differs.
     """
     parameters = trainable(model)
     fit = [tuple(value.shape) for value in averages] == [tuple(parameter.shape) for parameter in parameters]

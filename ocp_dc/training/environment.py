@@ -1,4 +1,4 @@
-"""The environment that results and times of a training run depend on, without host names and paths."""
+"""Describe the environment on which results and times of a training run depend, without host names and paths."""
 
 from __future__ import annotations
 

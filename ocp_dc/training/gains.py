@@ -77,4 +77,4 @@ class GainFit(Listener):
         """Fit the gains and log them."""
         values = fit_gains(state.bare_model, self._first_batch, self._agree)
         if values and self._logs:
-            logging.info(f"gains in the place of norms: {', '.join(f'{value:.4g}' for value in values)}")
+            logging.info(f"gains in place of norms: {', '.join(f'{value:.4g}' for value in values)}")

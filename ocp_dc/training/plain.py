@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 
-def plain(value: Any) -> Any:
+def as_plain_data(value: Any) -> Any:
     """Return ``value`` with mappings as dicts, sequences as lists, numbers as Python numbers, and the rest as text."""
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): as_plain_data(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [as_plain_data(item) for item in value]
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
-    return plain(value.item()) if hasattr(value, "item") and getattr(value, "size", 0) == 1 else str(value)
+    return as_plain_data(value.item()) if hasattr(value, "item") and getattr(value, "size", 0) == 1 else str(value)

@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 
 from ocp_dc.core.files import is_cut_off, write_text
-from ocp_dc.training.plain import plain
+from ocp_dc.training.plain import as_plain_data
 
 BLOCKS = ("trainer", "logger", "task", "model", "outputs", "loss_functions", "evaluation_metrics", "optim")
 SPLITS = {"train": "dataset", "val": "val_dataset", "test": "test_dataset", "relax": "relax_dataset"}
 
 
-def runnable(config: Mapping[str, Any]) -> str:
+def runnable_config(config: Mapping[str, Any]) -> str:
     """Return the resolved config of a training run as YAML for ``ocp-dc main``, with the flags in a comment at the top.
 
     Args:
@@ -26,14 +26,14 @@ def runnable(config: Mapping[str, Any]) -> str:
     blocks = {name: config[name] for name in BLOCKS if config.get(name)}
     blocks["dataset"] = {split: config[name] for split, name in SPLITS.items() if config.get(name)}
     flags = ", ".join(f"{name} {config['cmd'][name]}" for name in ("timestamp_id", "seed", "version"))
-    return f"# {flags}\n{yaml.safe_dump(plain(blocks), sort_keys=False)}"
+    return f"# {flags}\n{yaml.safe_dump(as_plain_data(blocks), sort_keys=False)}"
 
 
-def keep(path: Path, text: str) -> Path:
+def write_once(path: Path, text: str) -> Path:
     """Write a file; if a ``config.yml`` with other content exists, keep it and write ``config-2.yml``.
 
-    A training run that is resumed under its name, or that predicts, may have another config than at its start. A file
-    that is empty or truncated, as earlier versions left it when they were killed, is overwritten.
+    A run that resumes or predicts under an earlier name may have another config than before. A file that is empty or
+    truncated, as earlier versions left it when they were killed, is overwritten.
 
     Returns:
         The path of the file that contains ``text``.
@@ -58,6 +58,6 @@ def _is_free(path: Path, text: str) -> bool:
     if before == text:
         return True
     if not before.strip("\0 \n") or (text.startswith(before) and not before.endswith("\n")) or is_cut_off(path):
-        logging.warning(f"{path}: is empty or cut off, and is written anew")
+        logging.warning(f"{path}: is empty or cut off, and is written again")
         return True
     return False

@@ -31,7 +31,7 @@ def with_length(optim: dict[str, Any], loader: Any) -> dict[str, Any]:
 
     Args:
         optim: the block of the config, in units of steps.
-        loader: the training loader; None if there is no training, and so no schedule.
+        loader: the training loader; None without training, when no schedule is needed.
 
     Raises:
         UserError: torch has no such schedule.
@@ -52,7 +52,7 @@ def with_length(optim: dict[str, Any], loader: Any) -> dict[str, Any]:
 def step(scheduler: lr_scheduler.LRScheduler | None) -> None:
     """Advance a schedule by one step; after its end the learning rate remains at its last value.
 
-    ReduceLROnPlateau is left to :func:`step_on`.
+    ReduceLROnPlateau is left to :func:`step_on_metric`.
     """
     if scheduler is None or isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
         return
@@ -60,7 +60,7 @@ def step(scheduler: lr_scheduler.LRScheduler | None) -> None:
         scheduler.step()
 
 
-def step_on(scheduler: lr_scheduler.LRScheduler | None, metric: Any) -> None:
+def step_on_metric(scheduler: lr_scheduler.LRScheduler | None, metric: Any) -> None:
     """Pass the metric of a validation to ReduceLROnPlateau; do nothing for other schedules.
 
     Args:
@@ -81,13 +81,14 @@ def move_to(scheduler: lr_scheduler.LRScheduler, step: int) -> None:
     for group in scheduler.optimizer.param_groups:  # some schedules multiply the current rate
         group["lr"] = group["initial_lr"]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")  # as no step was made here
+        # the optimizer has made no step here
+        warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
         for _ in range(min(step, getattr(scheduler, "total_steps", step + 1) - 1)):
             scheduler.step()
 
 
 def warn_of_other_length(scheduler: lr_scheduler.LRScheduler, saved: Mapping[str, Any]) -> None:
-    """Warn if a run resumes with another number of epochs than the schedule of its checkpoint was made for.
+    """Warn if a run resumes with another number of epochs than that of the schedule in its checkpoint.
 
     Args:
         scheduler: the schedule of the config.
@@ -106,5 +107,5 @@ def warn_of_other_length(scheduler: lr_scheduler.LRScheduler, saved: Mapping[str
 
 
 def higher_is_better(metric: str) -> bool:
-    """Return whether higher values of a metric of fairchem's evaluator are better; not so for errors and the loss."""
+    """Return whether higher values of a metric of fairchem's evaluator are better; False for errors and the loss."""
     return metric.endswith(HIGHER_IS_BETTER)

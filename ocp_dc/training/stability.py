@@ -1,6 +1,6 @@
 """Measurements of the stability of training with IReLU, and warnings based on them.
 
-stability.csv beside this module is what ``benchmarks/stability.py`` wrote; docs/stability.md shows the same numbers.
+``benchmarks/stability.py`` wrote stability.csv beside this module; docs/stability.md shows the same numbers.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def measurements() -> tuple[Measurement, ...]:
         )
 
 
-def warning(model: Any, labels: LabelOptions | None) -> str | None:
+def stability_warning(model: Any, labels: LabelOptions | None) -> str | None:
     """Return a warning about a model's activations; None if they trained well or were not measured.
 
     Args:
@@ -91,15 +91,15 @@ def warning(model: Any, labels: LabelOptions | None) -> str | None:
     region = _measured_region(options.resolved_region, model.dc_regions)
     if not isinstance(swapped, IReLU) or region is None or (region != "full" and options.elsewhere != "original"):
         return None
-    centring = "raw" if labels is None or labels.center == "none" else "centred"
+    center_name = "raw" if labels is None or labels.center == "none" else "centred"
     name = model.registered_name.removeprefix("dc_")
-    cases = [m for m in measurements() if (m.model, m.labels) == (name, centring)]
+    cases = [m for m in measurements() if (m.model, m.labels) == (name, center_name)]
     candidates = [m for m in cases if m.region == region]
     if not candidates:
         return None
     found = min(candidates, key=lambda m: abs(math.log(_number(m.coefficient) / swapped.coefficient)))
     stock = next(m for m in cases if m.region == "none")
-    what = f"IReLU ({found.coefficient}) in region {region} of {name}, {centring} labels"
+    what = f"IReLU ({found.coefficient}) in region {region} of {name}, {center_name} labels"
     if found.failed > stock.failed:
         return f"{what}: {found.failed} of {found.seeds} short training runs on ethanol failed (docs/stability.md)"
     if found.forces_mae is not None and stock.forces_mae is not None and found.forces_mae > WORSE * stock.forces_mae:
@@ -111,10 +111,10 @@ def warning(model: Any, labels: LabelOptions | None) -> str | None:
 
 
 class StabilityWarning(Listener):
-    """Warn at the start of a training run about activations that failed, or did worse than stock ones, when measured.
+    """Warn at the start of a training run about activations that failed in measurements, or did worse than stock ones.
 
     Args:
-        labels: see :func:`warning`.
+        labels: see :func:`stability_warning`.
         logs: whether this process logs.
     """
 
@@ -123,7 +123,7 @@ class StabilityWarning(Listener):
 
     def start(self, state: TrainingState) -> None:
         """Log the warning, if there is one."""
-        text = warning(state.bare_model, self._labels)
+        text = stability_warning(state.bare_model, self._labels)
         if text is not None and self._logs:
             logging.warning(text)
 

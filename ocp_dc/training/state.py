@@ -1,4 +1,4 @@
-"""The state of a training run: all that changes from step to step and is needed to resume exactly."""
+"""The state of a training run: everything that changes from step to step and is needed to resume exactly."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class TrainingState:
     Args:
         model: the network, in DistributedDataParallel if there are several ranks; empty until the host has built it.
         optimizer: the optimizer; None without training.
-        scheduler: the schedule of the learning rate, torch's own; None for a constant rate.
+        scheduler: the learning-rate schedule of torch; None for a constant rate.
         ema: the exponential moving average of the weights; None without one, and while its values are in the model.
         unused_averages: averages of a checkpoint that this run does not continue; predictions use them, since the
             checkpoint was validated with them, and training drops them.
         scaler: the gradient scaler of mixed precision; None without mixed precision.
-        step: optimizer steps so far, the one in progress included.
+        step: optimizer steps so far, including the step in progress.
         epoch: epochs so far, with a fraction.
-        label_rescaling: center and constant C of the labels; None where labels are in physical units.
+        label_rescaling: center and constant C of the labels; None if labels are in physical units.
         random_states: the random states of each rank at the last checkpoint.
         primary_metric: the name of the metric that selects the best weights.
         best_metric: its best value so far; None before the first validation.
@@ -89,7 +89,7 @@ class TrainingState:
     def learning_rate(self) -> float:
         """The learning rate of the next step, for the first parameter group."""
         if self.optimizer is None:
-            raise ValueError("there is no optimizer, and so no learning rate")
+            raise ValueError("there is no optimizer, so there is no learning rate")
         rate: float = self.optimizer.param_groups[0]["lr"]
         return rate
 

@@ -1,4 +1,4 @@
-"""The cost of a training step: wall-clock time and memory, measured when the training run pauses anyway."""
+"""The cost of a training step: wall-clock time and memory, measured at pauses that occur for other reasons."""
 
 from __future__ import annotations
 

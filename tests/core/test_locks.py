@@ -99,7 +99,7 @@ def test_a_link_is_not_followed(tmp_path):
 
 def test_what_is_no_file(tmp_path):
     os.mkfifo(tmp_path / ".lock")
-    with pytest.raises(UserError, match="no plain file"), folder_lock(tmp_path, "another"):
+    with pytest.raises(UserError, match="not a regular file"), folder_lock(tmp_path, "another"):
         pass
     (tmp_path / ".lock").unlink()
     (tmp_path / ".lock").mkdir()

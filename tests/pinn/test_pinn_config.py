@@ -111,9 +111,9 @@ def test_budgets():
         ("--as_published=yes please", r"as_published: got 'yes please', expected true or false"),
         ("--tsak=advection", r"unknown key 'tsak'.*Did you mean 'task'"),
         ("--task=3", r"task: got 3, expected the name of a task"),
-        ("--task.name=advection", r"cannot set 'name' in 'advection', which is no block"),
+        ("--task.name=advection", r"cannot set 'name' in 'advection', which is not a block"),
         ("--dc", r"override '--dc': expected such as"),
-        ("--dc.activation={", "no YAML"),
+        ("--dc.activation={", "not YAML"),
     ],
 )
 def test_mistakes(override, message):
@@ -130,7 +130,7 @@ def test_more_mistakes(tmp_path):
         resolve({**ADVECTION, "dc": {"activation": datetime.date(2020, 1, 1)}})
     broken = tmp_path / "broken.yml"
     broken.write_text("task: [")
-    with pytest.raises(UserError, match="is no YAML"):
+    with pytest.raises(UserError, match="is not YAML"):
         resolve(broken)
     for text, message in (
         ("advection", "got a str instead of blocks"),

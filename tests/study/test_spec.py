@@ -109,7 +109,7 @@ def test_names_in_any_script_are_fine(tmp_path):
 def test_no_yaml(tmp_path):
     path = tmp_path / "study.yml"
     path.write_text("a: [")
-    with pytest.raises(UserError, match="no YAML"):
+    with pytest.raises(UserError, match="not YAML"):
         read_study(path)
     for text, message in (
         ("- a", "got a list instead of blocks; expected a study"),

@@ -125,7 +125,7 @@ def test_gains_are_fitted_once_and_agreed_on(caplog):
     features = model[0](torch.ones(4, 2))
     assert told[0] == [pytest.approx(1 / features.square().mean().sqrt().item(), rel=1e-3)]
     assert model[1].gain.item() == 7.0
-    assert "gains in the place of norms: 7" in caplog.text
+    assert "gains in place of norms: 7" in caplog.text
     check_fitted(model)
 
 

@@ -60,7 +60,7 @@ def test_a_diverged_run_keeps_its_nan(tmp_path):
         (f"{HEADER}\n1,1,1,1,1,oops,1,1,1\n".encode(), "line 2: got '1,1,1,1,1,oops,1,1,1', expected a number"),
         (f"{HEADER}\n1,1\n1,1,1,1,1,1,1,1,1\n".encode(), "line 2: got '1,1'"),
         (f"{HEADER}\n1,nan,1,1,1,1,1,1,1\n".encode(), "line 2"),
-        (b"\x89PNG\r\n\xff\xfe", "got a file that is no text"),
+        (b"\x89PNG\r\n\xff\xfe", "got a file that is not text"),
     ],
 )
 def test_other_files_are_refused(tmp_path, content, message):

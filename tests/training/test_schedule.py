@@ -74,10 +74,10 @@ def test_a_plateau_follows_the_metric_alone():
     plateau = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0)
     for metric in (1.0, 2.0):
         schedule.step(plateau)
-        schedule.step_on(plateau, torch.tensor(metric))
+        schedule.step_on_metric(plateau, torch.tensor(metric))
     assert optimizer.param_groups[0]["lr"] == 0.25
     other, cosine = make("CosineAnnealingLR")
-    schedule.step_on(cosine, 1.0)
+    schedule.step_on_metric(cosine, 1.0)
     assert (cosine.last_epoch, other.param_groups[0]["lr"]) == (0, 0.01)
 
 

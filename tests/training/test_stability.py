@@ -40,6 +40,6 @@ def test_more_failures_than_stock_are(monkeypatch: pytest.MonkeyPatch, failed: i
 def assert_warns(expected: str | None) -> None:
     options = DCOptions.from_block({"activation": {"name": "irelu", "coefficient": 0.5}, "region": "full"})
     model = SimpleNamespace(dc_options=options, dc_regions=TABLE, registered_name="dc_toy")
-    found = stability.warning(model, LABELS)
+    found = stability.stability_warning(model, LABELS)
     assert (found is None) is (expected is None)
     assert expected is None or (found is not None and expected in found)

@@ -1,4 +1,4 @@
-"""Reject structures that a model cannot process: before the first step where that is cheap, else at their batch."""
+"""Reject structures that a model cannot process: before the first step if that is cheap, else with their batch."""
 
 from __future__ import annotations
 
@@ -127,8 +127,8 @@ def check_splits(
 
     Args:
         model: the model.
-        rescaling: of the labels.
-        splits: data set, or None where there is none, and its ``src``, by split.
+        rescaling: the label rescaling.
+        splits: the data set, None if there is none, and its ``src``, by split.
 
     Raises:
         UserError: an element is unknown; the message names split, structure and element.

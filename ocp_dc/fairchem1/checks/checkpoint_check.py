@@ -28,7 +28,7 @@ def check_parts(checkpoint: Any, where: str) -> None:
         where: the file, for messages.
 
     Raises:
-        UserError: it is something else; the message says what, if that can be seen.
+        UserError: it is something else; the message names its kind if that can be recognized.
     """
     keys = set(checkpoint) if isinstance(checkpoint, Mapping) else set()
     for pinn in PINN_KEYS:

@@ -1,4 +1,4 @@
-"""Try loss functions and metrics on two made-up structures: only a call shows whether they work."""
+"""Try loss functions and metrics on two artificial structures, since only a call shows whether they work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def try_loss(target: str, name: str) -> None:
     """Compute a loss function on energies or forces.
 
     Args:
-        target: the output; others than energy and forces have unknown shapes and are not tried.
+        target: the output; outputs other than energy and forces have unknown shapes and are not tried.
         name: a registered name or a dotted path of a class.
 
     Raises:

@@ -42,7 +42,7 @@ def check_flags(args: argparse.Namespace) -> None:
 
 
 def settle_device(args: argparse.Namespace) -> None:
-    """Set ``--cpu``, with one line of warning, where there is no GPU; submitted jobs are not changed.
+    """Set ``--cpu``, with one line of warning, if there is no GPU; submitted jobs are not changed.
 
     Raises:
         UserError: the command line asks for more ranks than there are GPUs.

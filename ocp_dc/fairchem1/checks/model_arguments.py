@@ -44,7 +44,7 @@ def check_arguments(model_class: type, block: Mapping[str, Any], path: str) -> N
 
     Args:
         model_class: the class of a model, a backbone or a head.
-        block: its arguments, and other keys, which are left alone.
+        block: its arguments, and other keys, which are not checked.
         path: the place of the block in the config.
 
     Raises:
@@ -138,7 +138,7 @@ def constructor_errors(block: Mapping[str, Any]) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:  # of any model, and so of any kind
+    except Exception as error:  # models raise errors of any kind
         text = " ".join(str(error).split()) or traceback.extract_tb(error.__traceback__)[-1].line  # of a bare assert
         why = f"{type(error).__name__}: {text}"
         arguments = {key: value for key, value in block.items() if key != "name"}
@@ -153,7 +153,7 @@ def constructor_errors(block: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _culprit(found: type, arguments: Mapping[str, Any]) -> str | None:
-    """Return the argument without which a model that cannot be built can be, if it is one alone."""
+    """Return the argument that prevents a model from being built, if it is a single one."""
     for name, parameter in inspect.signature(found).parameters.items():
         if name in arguments and parameter.default not in (parameter.empty, arguments[name]):
             with contextlib.suppress(Exception):

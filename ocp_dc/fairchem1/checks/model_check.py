@@ -25,14 +25,14 @@ def check_same_model(
 ) -> None:
     """Check that a checkpoint belongs to a model.
 
-    A stock checkpoint fits into the wrapper of its model, and the other way round. A checkpoint whose ``dc:`` block
-    differs has the same parameter names but means another function, and is refused too, unless ``strict`` is off or
-    it was a stock model's, whose weights may start a derivative-constrained training run.
+    A stock checkpoint fits into the wrapper of its model, and vice versa. A checkpoint whose ``dc:`` block differs
+    has the same parameter names but another function, and is refused too, unless ``strict`` is off or it is from a
+    stock model, whose weights may start a derivative-constrained training run.
 
     Args:
         model: the model that the config builds.
         config: its ``model`` block.
-        checkpoint: what the file holds.
+        checkpoint: the content of the file.
         path: the file, for messages.
         strict: ``task.strict_load``; if False, differences are only logged.
 
@@ -64,7 +64,7 @@ def check_same_model(
         return
     message = f"checkpoint {path} belongs to another model:\n  " + "\n  ".join(differences[:8])
     if strict:
-        raise UserError(f"{message}\nUse the config that lies with the run (results/ID/config.yml)")
+        raise UserError(f"{message}\nUse the config in the results of the run (results/ID/config.yml)")
     logging.warning(message)
 
 
@@ -117,7 +117,7 @@ def check_complete(model: nn.Module, saved: Mapping[str, Any], path: str) -> Non
     missing = sorted({name.replace("module.", "") for name in own} - given)
     if missing:
         raise UserError(
-            f"checkpoint {path}: lacks {len(missing)} of the {len(own)} parameters of its own model, such as "
+            f"checkpoint {path}: lacks {len(missing)} of the {len(own)} parameters of its model, such as "
             f"{missing[0]}, whatever its task.strict_load says; it is damaged"
         )
 
@@ -155,7 +155,7 @@ def canonical_dc(options: DCOptions, with_extras: bool = True) -> tuple[Any, ...
     if options.is_noop:
         return chosen
     inside, elsewhere = (
-        wanted if wanted == "original" else repr(activation(wanted))  # settings filled in, whatever their order
+        wanted if wanted == "original" else repr(activation(wanted))  # includes defaults, in a fixed order
         for wanted in (options.resolved_activation, options.elsewhere)
     )
     activations = (inside, str(options.resolved_region), elsewhere)

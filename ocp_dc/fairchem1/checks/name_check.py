@@ -166,7 +166,7 @@ def _given_outputs(model: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _check_key_mappings(config: Mapping[str, Any]) -> None:
-    """Check that key mappings go from names in the data to names of outputs, and not the wrong way round."""
+    """Check that key mappings go from names in the data to names of outputs, and not in the opposite direction."""
     for split, block in config["dataset"].items():
         mapping = (block or {}).get("key_mapping") or {}
         if structural := [key for key in STRUCTURAL if key in mapping]:

@@ -59,7 +59,7 @@ def _report_torch_errors(what: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:  # torch checks some arguments, and fails on others in other ways
+    except Exception as error:  # torch checks some arguments and fails on others with errors of any type
         text = str(error).split("__init__() ")[-1] if isinstance(error, TypeError) else str(error)
         text = f"{text} is missing" if isinstance(error, KeyError) else text
         raise UserError(f"{what}: {' '.join(text.split())}") from error

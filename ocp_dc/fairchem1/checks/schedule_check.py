@@ -1,4 +1,4 @@
-"""Check a learning rate schedule: that torch has it, and that its arguments are where its trainer reads them."""
+"""Check a learning rate schedule: torch must have it, and its arguments must be where the trainer reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check the code that the config of a checkpoint names, for somebody else may have written that file.
+"""Check the code that the config of a checkpoint names, since another person may have written that file.
 
 fairchem resolves names of models, trainers, data sets, losses and loggers by importing them, and calls the result with
 arguments from the config; it evaluates names of transforms and metrics as Python. A user's own config may do so. In a

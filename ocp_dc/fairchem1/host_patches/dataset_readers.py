@@ -35,7 +35,7 @@ def read_record(data: bytes) -> object:
     if "sid" not in sample:
         sample.sid = data.number
     if "id" not in sample:
-        sample.id = str(data.number)  # tells apart records with the same sid; fairchem sets it for a folder
+        sample.id = str(data.number)  # distinguishes records with the same sid; fairchem sets it for a folder
     return sample
 
 
@@ -118,7 +118,7 @@ def _with_structure_check(stock: Callable[[Any, Any], ase.Atoms]) -> Callable[[A
             atoms = stock(self, idx)
         except UserError as error:
             raise UserError(f"{where}: {error}") from error
-        except Exception as error:  # each of ase's formats raises its own errors
+        except Exception as error:  # the errors of ase's formats differ
             raise UserError(f"{where}: ase cannot read it ({type(error).__name__}: {error})") from error
         check_structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, where)
         _check_requested_labels(atoms, {"energy": self.a2g.r_energy, "forces": self.a2g.r_forces}, where)

@@ -83,7 +83,7 @@ class TorchWithEmptyExtremes:
 
     @staticmethod
     def arange(*ends: Any, **options: Any) -> Tensor:
-        """Return the range; that of 0 has one element, for gp_gemnet_t takes the bounds of a rank's edges [0, E)."""
+        """Return the range; that of 0 has one element, since gp_gemnet_t takes the bounds of a rank's edges [0, E)."""
         return torch.arange(1) if ends == (0,) and not options else torch.arange(*ends, **options)
 
 

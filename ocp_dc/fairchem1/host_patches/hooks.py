@@ -1,7 +1,7 @@
-"""Everything that is changed in fairchem at run time, each with its reason.
+"""Install all changes of fairchem at run time; the docstring of each hook gives its reason.
 
-The hooks are written for one version of fairchem and refuse any other. They are idempotent: installing them twice
-leaves what the first time put there.
+The hooks are written for one version of fairchem and refuse any other. They are idempotent: installing them again
+changes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ocp_dc.fallbacks.finder import FAIRCHEM_VERSION
 
 
 def install() -> None:
-    """Put every hook in force.
+    """Install every hook.
 
     Raises:
         UserError: fairchem-core is missing or of another version.
@@ -34,7 +34,7 @@ def install() -> None:
 
 
 def check_version() -> None:
-    """Refuse a fairchem that these hooks were not written for."""
+    """Check that the installed fairchem is the version for which these hooks were written."""
     try:
         found = importlib.metadata.version("fairchem-core")
     except importlib.metadata.PackageNotFoundError:
@@ -46,9 +46,9 @@ def check_version() -> None:
 
 
 def missing_packages() -> None:
-    """Fairchem imports torch_scatter and torch_sparse at import time, which exist as source only.
+    """Install fallbacks in pure PyTorch for torch_scatter and torch_sparse if the compiled packages are missing.
 
-    Fallbacks in pure PyTorch stand in, only where the compiled package is missing. scipy 1.17 dropped sph_harm, which
+    Fairchem imports both at import time, and they are distributed as source only. scipy 1.17 dropped sph_harm, which
     one of fairchem's basis files imports.
     """
     from ocp_dc.fallbacks.install import install as install_fallbacks
@@ -57,13 +57,13 @@ def missing_packages() -> None:
 
 
 def weights_only_loading() -> None:
-    """Up to torch 2.5 torch.load runs code from a checkpoint unless told otherwise, and fairchem does not tell it."""
+    """Make torch.load read data only: up to torch 2.5 its default, which fairchem uses, runs code from a checkpoint."""
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 6):
         os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
 
 
 class _SafePickle:
-    """Stands where fairchem's LMDB readers name the pickle module."""
+    """Replacement for pickle in fairchem's LMDB readers, with a safe ``load``."""
 
     loads = staticmethod(dataset_readers.read_record)
 
@@ -74,19 +74,19 @@ class _SafePickle:
 
 
 class _SafeNumpy:
-    """Stands where fairchem's base dataset names numpy: loads archives as data, and is numpy otherwise."""
+    """Replacement for numpy in the module of fairchem's base dataset, with a safe ``load``."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
 
     @staticmethod
     def load(file: Any, allow_pickle: bool = False) -> Any:
-        """Read an npz as data, whatever the caller allows."""
+        """Read an npz archive as data, also if the caller allows pickles."""
         return load_npz(file)
 
 
 def safe_unpickling() -> None:
-    """LMDB records, ``length`` entries and metadata.npz are pickles: fairchem runs whatever code they hold."""
+    """Read LMDB records, ``length`` entries and metadata.npz as data: they are pickles, whose code fairchem runs."""
     for name in ("lmdb_dataset", "oc22_lmdb_dataset"):
         module: Any = importlib.import_module(f"fairchem.core.datasets.{name}")
         module.pickle = _SafePickle
@@ -96,42 +96,42 @@ def safe_unpickling() -> None:
 
 
 def readers_of_each_process() -> None:
-    """Fairchem opens LMDBs once and uses them in forked loader workers too, where lmdb may read freed memory.
+    """Open LMDBs in each process: fairchem shares them with forked loader workers, where lmdb may read freed memory.
 
-    Workers that are spawned import fairchem before any hook.
+    Spawned workers import fairchem before any hook, so pickled data sets import the hooks.
     """
     dataset_readers.install_lmdb_readers()
     dataset_readers.install_dataset_pickling()
 
 
 def checked_structures() -> None:
-    """Fairchem trains on whatever its ase formats read; LMDB records are checked where they are unpickled."""
+    """Check the structures that fairchem's ase formats read; LMDB records are checked when they are unpickled."""
     dataset_readers.install_ase_checks()
 
 
 def key_mappings() -> None:
-    """Fairchem stops with a bare assertion where a record has a label under its old name and under the new one."""
+    """Report a record that has a label under both its old and its new name: fairchem stops with a bare assertion."""
     from ocp_dc.fairchem1.host_patches import key_mapping
 
     key_mapping.install()
 
 
 def safe_checkpoints() -> None:
-    """torch.load verifies no checksum, its errors are tracebacks, and a checkpoint's config names code to be run."""
+    """Check files before torch.load, which verifies no checksums, and the code that a checkpoint's config names."""
     from ocp_dc.fairchem1.host_patches import safe_loading
 
     safe_loading.install()
 
 
 def whole_files() -> None:
-    """Fairchem writes predictions, relaxed positions and normalizers into the file itself, and follows links."""
+    """Write predictions, relaxed positions and normalizers atomically; fairchem writes in place and follows links."""
     from ocp_dc.fairchem1.host_patches import whole_files
 
     whole_files.install()
 
 
 def transform_name() -> None:
-    """Transforms are looked up by name in one module's namespace: put ``label_rescaling`` there."""
+    """Put ``label_rescaling`` into the module in which fairchem looks up transforms by name."""
     from ocp_dc.fairchem1.train.transform import label_rescaling
 
     transforms: Any = importlib.import_module("fairchem.core.modules.transforms")
@@ -139,9 +139,9 @@ def transform_name() -> None:
 
 
 def job_pickling() -> None:
-    """Spawned ranks and Slurm jobs unpickle the runner, and with fairchem's they import fairchem before any hook.
+    """Replace fairchem's runner by one whose module installs the hooks when it is imported.
 
-    Ours names a module of this package, whose import installs the hooks.
+    Spawned ranks and Slurm jobs unpickle the runner; with fairchem's runner they import fairchem before any hook.
     """
     from ocp_dc.fairchem1.train import runner
 
@@ -151,30 +151,30 @@ def job_pickling() -> None:
 
 
 def ports_of_ranks() -> None:
-    """The ranks of every training on a machine meet at port 29400: a second training ends with the first."""
+    """Use a free port for each run: at fairchem's fixed port 29400 a second run on a machine ends with the first."""
     cli: Any = importlib.import_module("fairchem.core._cli")
     if not isinstance(cli.LaunchConfig, functools.partial):
         cli.LaunchConfig = functools.partial(cli.LaunchConfig, rdzv_endpoint="localhost:0")  # any free port
 
 
 def relaxations() -> None:
-    """Fairchem's relaxations stop with ase 3.23 and later, and wrap molecules into a cell that they do not have."""
+    """Repair relaxations: they fail with ase 3.23 and later, and wrap molecules into a cell that they do not have."""
     from ocp_dc.fairchem1.host_patches import relaxation_repairs
 
     relaxation_repairs.install()
 
 
 def basis_functions() -> None:
-    """DimeNet++ derives its basis functions with sympy, 15 seconds a model: they are derived once and kept."""
+    """Cache the basis functions of DimeNet++: deriving them with sympy takes 15 seconds for each model."""
     from ocp_dc.fairchem1.host_patches import basis_cache
 
     basis_cache.install()
 
 
 def scale_factor_messages() -> None:
-    """Of unfitted scale factors fairchem warns once a factor and validation, or stops, and names a script that prompts.
+    """Report unfitted scale factors once, with a remedy, and stop with a UserError, also if a file lacks some of them.
 
-    Ours says once what to do, and stops with a user's error; a file without some of them is one too.
+    Fairchem warns for each factor at each validation, or stops, and refers to a script that prompts.
     """
     from ocp_dc.fairchem1.train.scale_factors import ensure_fitted, load_scales
 
@@ -187,7 +187,7 @@ def scale_factor_messages() -> None:
 
 
 def models_that_stop() -> None:
-    """Models that stop with an error on good input, as on a lone atom: what lets them run, their values unchanged."""
+    """Repair models that fail on valid input, such as a single atom; results that were right do not change."""
     from ocp_dc.fairchem1.host_patches import edgeless, model_repairs
 
     model_repairs.install()
@@ -212,7 +212,7 @@ def errors_of_models() -> None:
 
 
 def one_parser_of_overrides() -> None:
-    """Fairchem's main parses overrides by itself, otherwise than every other command of ours."""
+    """Make fairchem's main parse overrides like all other commands of ocp_dc."""
     from ocp_dc.fairchem1.train import run_config
 
     cli: Any = importlib.import_module("fairchem.core._cli")

@@ -1,4 +1,4 @@
-"""Minimal repairs of fairchem 1.10's models that fail, or go wrong, on valid input."""
+"""Minimal repairs of fairchem 1.10's models that fail on valid input, or give wrong results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Safe replacements for torch.load wherever fairchem reads a file written by torch.save."""
+"""Replace torch.load by safe readers in every module of fairchem that reads a file of torch.save."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def inspect_config(config_path: str, overrides: Sequence[str] = (), recipes: Seq
     descriptions = {True: "forces are -dE/dx", False: "forces are not the gradient of the energy", None: "unknown"}
     chosen = [f"{key.replace('_', ' ')}: {getattr(model, key)}" for key in GRADIENT_CHOICES if hasattr(model, key)]
     block = (config["dataset"]["train"].get("transforms") or {}).get("label_rescaling")
-    unstable = stability.warning(model, None if block is None else LabelOptions.from_block(block))
+    unstable = stability.stability_warning(model, None if block is None else LabelOptions.from_block(block))
     return "\n".join(
         [
             f"model: {config['model']['name']}, {sum(p.numel() for p in model.parameters()):,} parameters",

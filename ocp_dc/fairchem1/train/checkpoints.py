@@ -15,7 +15,7 @@ from ocp_dc.fairchem1.checks.checkpoint_check import check_parts, check_values
 from ocp_dc.fairchem1.checks.model_arguments import check_saved_arguments
 from ocp_dc.fairchem1.checks.trust import check_config
 from ocp_dc.labels import LabelRescaling
-from ocp_dc.training.plain import plain
+from ocp_dc.training.plain import as_plain_data
 from ocp_dc.training.plain_content import check_tree
 from ocp_dc.training.safe_torch import load_torch
 
@@ -67,8 +67,8 @@ def host_entries(
     entries: dict[str, Any] = {
         "normalizers": {name: module.state_dict() for name, module in normalizers.items()},
         "elementrefs": {name: module.state_dict() for name, module in references.items()},
-        "config": plain(config),
-        "val_metrics": plain(metrics),
+        "config": as_plain_data(config),
+        "val_metrics": as_plain_data(metrics),
         "ocp_dc_version": __version__,
     }
     if rescaling is not None:

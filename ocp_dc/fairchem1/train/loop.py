@@ -163,7 +163,7 @@ def _validate(trainer: DCTrainer, listeners: Listeners, disable_progress: bool) 
         return
     metrics = trainer.validate(split="val", disable_tqdm=disable_progress or not distutils.is_master())
     trainer.update_best(state.primary_metric, metrics)
-    schedule.step_on(state.scheduler, metrics[state.primary_metric]["metric"])
+    schedule.step_on_metric(state.scheduler, metrics[state.primary_metric]["metric"])
     listeners.validation(state, {name: float(metric["metric"]) for name, metric in metrics.items()})
 
 

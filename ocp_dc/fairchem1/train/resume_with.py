@@ -25,7 +25,7 @@ from ocp_dc.fairchem1.checks.checkpoint_check import check_training_state
 from ocp_dc.fairchem1.checks.known_keys import WARMUP, is_ours, schedule_arguments
 from ocp_dc.fairchem1.train.checkpoints import read_checkpoint
 from ocp_dc.fairchem1.train.transform import TRANSFORM_NAME
-from ocp_dc.training.plain import plain
+from ocp_dc.training.plain import as_plain_data
 from ocp_dc.training.records import SPLITS
 
 CHOICES = ("config", "checkpoint")
@@ -221,7 +221,7 @@ def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in (block or {}).items() if key not in NOT_COMPARED and key != "transforms"}
         flat |= _flat(kept, f"dataset.{split}")
         for name, settings in ((block or {}).get("transforms") or {}).items():
-            flat[f"dataset.{split}.transforms.{name}"] = _without_marks(plain(settings))
+            flat[f"dataset.{split}.transforms.{name}"] = _without_marks(as_plain_data(settings))
     flat["seed"], flat["amp"] = config.get("seed"), bool(config.get("amp"))
     return {
         key: str(Path(v).resolve()) if key.endswith(".src") and isinstance(v, str) else v for key, v in flat.items()
@@ -234,7 +234,7 @@ def _flat(block: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{prefix}.{key}")
         elif value is not None and value != []:
-            flat[f"{prefix}.{key}"] = plain(value)
+            flat[f"{prefix}.{key}"] = as_plain_data(value)
     return flat
 
 

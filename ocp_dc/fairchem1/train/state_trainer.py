@@ -105,4 +105,4 @@ class StateTrainer(OCPTrainer):
     def save_record(self, name: str, text: str) -> None:
         """Write a text file beside the results, on the first rank; a file with other content is kept."""
         if self.writes_files:
-            records.keep(Path(self.config["cmd"]["results_dir"], name), text)
+            records.write_once(Path(self.config["cmd"]["results_dir"], name), text)

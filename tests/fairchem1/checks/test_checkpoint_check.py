@@ -258,7 +258,7 @@ def test_a_checkpoint_cannot_allow_itself_missing_weights(trained, tmp_path):
     checkpoint["config"]["task"]["strict_load"] = False
     del checkpoint["state_dict"][WEIGHT]
     torch.save(checkpoint, tmp_path / "x.pt")
-    with pytest.raises(UserError, match=rf"lacks 1 of the \d+ parameters of its own model, such as {WEIGHT}"):
+    with pytest.raises(UserError, match=rf"lacks 1 of the \d+ parameters of its model, such as {WEIGHT}"):
         ocp_dc.calculator(tmp_path / "x.pt", cpu=True)
 
 

@@ -1,4 +1,4 @@
-"""Gains in the place of norms: fitted at the start of a training, kept by checkpoints, needed by predictions."""
+"""Gains in place of norms: fitted at the start of a training run, kept by checkpoints, needed by predictions."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_overrides_reach_everything(resolve):
     [
         ("--optim.max_epochs==2", "got '=' twice"),
         ("--loss_functions.force.coefficient=2", "Did you mean 'forces'"),
-        ("--model.name.x=2", "which is no block"),
+        ("--model.name.x=2", "which is not a block"),
         ("--num-gpus=-1", "--num-gpus: got -1, expected a whole number, at least 1"),
         ("--print-every=0", "--print-every: got 0, expected a whole number, at least 1"),
         ("--seed=-1", "--seed: got -1, expected a whole number, at least 0 and at most 4294967295"),
@@ -92,7 +92,7 @@ def test_the_run_takes_the_same_overrides(tmp_path, small_config):
         ({"includes": ["none.yml"]}, r"includes: none\.yml: no such file"),
         ({"includes": ["sub"]}, r"sub: is a folder"),
         ({"includes": ["c.yml"]}, r"c\.yml: includes itself"),
-        ({"includes": ["twice.yml"]}, r"twice\.yml: is no YAML: the key 'a' is repeated"),
+        ({"includes": ["twice.yml"]}, r"twice\.yml: is not YAML: the key 'a' is repeated"),
         ({"title": "t", "base": "b.yml", "arms": {}}, r"is a study; `ocp-dc study run` takes it"),
         ({"task": "advection", "network": {"width": 8}}, r"is a physics-informed task; `ocp-dc pinn train` takes it"),
     ],

@@ -31,7 +31,7 @@ def numbers(monkeypatch):
 
 
 def warning(dc, labels=CENTRED):
-    return stability.warning(build_model({**MODEL, **({} if dc is None else {"dc": dc})}), labels)
+    return stability.stability_warning(build_model({**MODEL, **({} if dc is None else {"dc": dc})}), labels)
 
 
 def irelu(coefficient, region, **rest):
