@@ -39,7 +39,7 @@ class Run:
         seed: the seed.
         config: the config for the engine.
         test: the test set.
-        fits_scales: whether scale factors are fitted first.
+        fits_scales: true if scale factors are fitted first.
     """
 
     id: str
@@ -221,7 +221,7 @@ def _check_equal_terms(cases: Mapping[str, _Case], where: str) -> None:
 
 
 def _with_step_times(engine: Engine, cases: Mapping[str, _Case], budget: BudgetOptions, out: Path) -> dict[str, _Case]:
-    """Return the cases with the epochs that fit into the minutes, by step times that were measured in turns."""
+    """Return the cases with the epochs that fit into the minutes; step times are measured in turns."""
     from ocp_dc.study.step_times import cached_step_times
 
     times = cached_step_times(engine, {arm: case.config for arm, case in cases.items()}, out / "step_times.json")
