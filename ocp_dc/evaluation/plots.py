@@ -41,7 +41,7 @@ def parity_figure(predictions: Predictions, title: str = "") -> Figure:
     energies = (predictions.energy_true - mean, predictions.energy_pred - mean)  # [B] each
     _panel(figure, left, *energies, "energy − mean", "eV", "structures")
     free = predictions.free
-    forces = (predictions.forces_true[free].ravel(), predictions.forces_pred[free].ravel())  # [3 F] each
+    forces = (predictions.forces_true[free].ravel(), predictions.forces_pred[free].ravel())  # [3 * N_free] each
     _panel(figure, right, *forces, "force component", "eV/Å", "components of free atoms")
     return figure
 

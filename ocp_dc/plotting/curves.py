@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 
 def shared_points(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the x ``[N]`` that all curves have, ascending, and their values ``[curves, N]``; both empty without curves.
+    """Return the x ``[N]`` that all curves have, ascending, and their values ``[curves, N]``; empty without curves.
 
     Args:
         curves: x and values of each; the later of two values at one x counts.

@@ -178,8 +178,8 @@ def _make_case(
     where = f"{study.path.name}, arm {arm.name!r}, model {model!r}"
     try:
         base = str(arm.base or study.options.base).replace("{model}", model).replace("{configs}", options.configs)
-        beside = study.path.parent / base
-        config = engine.load(beside if beside.exists() else find_config(base, "the config that an arm starts from"))
+        relative = study.path.parent / base
+        config = engine.load(relative if relative.exists() else find_config(base, "the config that an arm starts from"))
         steps = (("common", study.options.common), (f"models.{model}", study.models[model]))
         every = (*steps, (f"data.{data}.changes", options.changes), *arm.changes)
         for path, changes in every:

@@ -18,7 +18,7 @@ Config = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class ModelFacts:
-    """Facts known once a model is built: how forces are derived, and whether scale factors must be fitted."""
+    """Facts known once a model is built: the derivation of its forces, and the need to fit scale factors."""
 
     gradients: str = ""
     fits_scales: bool = False

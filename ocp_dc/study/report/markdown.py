@@ -1,4 +1,4 @@
-"""The report as Markdown, with its plots beside it."""
+"""The report as Markdown, with its plots in separate files."""
 
 from __future__ import annotations
 

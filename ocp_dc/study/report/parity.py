@@ -52,7 +52,7 @@ def parity_figure(group: Group) -> Figure | None:
         above.set_title(f"{literal_text(name, LONGEST_NAME)}, seed {seed}", fontsize=9)
         mean, free = predictions.energy_true.mean(), predictions.free
         _panel(above, predictions.energy_true - mean, predictions.energy_pred - mean, "energy − mean", "eV")
-        forces = (predictions.forces_true[free].ravel(), predictions.forces_pred[free].ravel())  # [3 F] each
+        forces = (predictions.forces_true[free].ravel(), predictions.forces_pred[free].ravel())  # [3 * N_free] each
         _panel(below, *forces, "force", "eV/Å")
     for ax in (ax for row in axes for ax in row):
         if not ax.has_data():

@@ -65,7 +65,7 @@ def _has_curves(results: StudyResults, run: RunRecord) -> bool:
 
 
 def _as_good(run: RunRecord, reference: RunRecord, quantity: Quantity) -> np.ndarray:
-    """Return [N] booleans: the validations at which a run is as good as the reference at its best; NaN is not."""
+    """Return ``[N]`` booleans: true for validations at least as good as the best of the reference; false for NaN."""
     sign = 1 if quantity.lower_is_better else -1
     goal = sign * np.asarray(reference.curves[quantity.key], dtype=float)
     goal = goal[np.isfinite(goal)]
