@@ -118,7 +118,7 @@ def main() -> None:
 
     print(f"torch {torch.__version__}, {args.device}, {args.threads} thread(s), median of {args.repeats}, in turns")
     others = [name for name in CONTESTANTS if name != "irelu"]
-    heads = [f"{what} {name}/irelu" for what in ("time", "memory") for name in others]
+    heads = [f"{measure} {name}/irelu" for measure in ("time", "memory") for name in others]
     print(f"{'size':14}{'step':20}{'irelu ms':>10}", *(f"{head:>20}" for head in heads))
     for size, rows in ROWS.items():
         for linear in (True, False):

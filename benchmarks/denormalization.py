@@ -116,7 +116,7 @@ def study(data: Path, out: Path, models: Sequence[str], epochs: int) -> None:
 
 
 def stock_config(model: str, out: Path) -> Path:
-    """Return the config of a model; that of EquiformerV2 is PaiNN's with another model block, written to ``out``."""
+    """Return the config of a model; that of EquiformerV2 is based on PaiNN's and written to ``out``."""
     if model != "equiformer_v2":
         return config_path(f"{model}-stock")
     path = out / "equiformer_v2.yml"

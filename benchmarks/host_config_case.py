@@ -157,7 +157,7 @@ def attempt(stock: bool, arguments: list[str], folder: Path) -> str:
 
 
 def trained(folder: Path) -> str:
-    """Return TRAINS if a run left a checkpoint with finite weights, else a description of what it left."""
+    """Return TRAINS if a run wrote a checkpoint with finite weights, else a description of the failure."""
     import torch
 
     found = list(folder.rglob("checkpoint.pt"))

@@ -132,7 +132,7 @@ def page(results: Mapping[str, Mapping[str, str]], command: str) -> str:
 def main() -> None:
     """Run every config in every way, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("configs", type=Path, help="fairchem's configs folder, as its repository has it")
+    parser.add_argument("configs", type=Path, help="the configs folder of fairchem's repository")
     parser.add_argument("--out", type=Path, required=True, help="the page to write")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the configs whose path contains this")
     parser.add_argument("--jobs", type=int, default=1, help="cases at a time (default: 1)")

@@ -22,7 +22,7 @@ MIB = 1 << 20
 
 
 def write_aspirin(path: Path, frames: int) -> None:
-    """Write atoms near the points of a grid in the revised-MD17 layout, with energies in kcal/mol as of aspirin."""
+    """Write atoms near grid points in the revised-MD17 layout, with energies like those of aspirin, in kcal/mol."""
     rng = np.random.default_rng(0)
     shape = (frames, len(ASPIRIN), 3)
     forces = rng.normal(scale=25.0, size=shape)
@@ -42,7 +42,7 @@ def peak_rss() -> float:
 
 
 def measure(source: Path, out: Path, frames: int) -> tuple[float, float, float]:
-    """Prepare 80/10/10 and return seconds, peak RSS after the imports and at the end (MiB)."""
+    """Split 80/10/10; return the time in s, and the peak RSS after the imports and at the end, in MiB."""
     from ocp_dc.data.prepare import prepare
 
     imported = peak_rss()

@@ -26,7 +26,7 @@ REPEATS, ROUNDS = 20, 15
 
 
 def milliseconds(*calls: Callable[[], object]) -> list[float]:
-    """Return the best mean time of each call; the calls take turns, so that a busy machine slows all equally."""
+    """Return the best mean time of each call; the calls take turns, so a busy machine slows all equally."""
     best = [float("inf")] * len(calls)
     for _ in range(ROUNDS):
         for k, call in enumerate(calls):

@@ -1,8 +1,8 @@
-"""What the `.pth` file costs at each start of Python.
+"""Measure the cost of the `.pth` file at each start of Python.
 
-`python -c pass`, with the file's line in a `sitecustomize.py` and with an empty one, taking turns; the folder of the
-package is on the path in both, and a `.pth` file that is installed is switched off. CPU time, which a busy machine
-disturbs less than wall time: the least, the median, and the median of the differences within a turn, in milliseconds:
+`python -c pass` runs in turns with the file's line in a `sitecustomize.py` and with an empty one. The folder of the
+package is on the path in both, and an installed `.pth` file is switched off. Prints the minimum, the median, and the
+median of the differences within a turn, in milliseconds of CPU time, which a busy machine disturbs less than wall time:
 
     python benchmarks/startup.py --turns 200
 """
@@ -34,7 +34,7 @@ def start(folder: Path, switch: str) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the cases in turns and print the times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=200)
     turns = parser.parse_args().turns

@@ -55,7 +55,7 @@ def stepper(name: str, batch: Any, arguments: dict[str, Any], flush: bool = True
 
 
 def medians(cases: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Return the median time of each case in ms; the cases take turns, so that a busy machine slows all equally."""
+    """Return the median time of each case in ms; the cases take turns, so a busy machine slows all equally."""
     times: dict[str, list[float]] = {name: [] for name in cases}
     for repeat in range(REPEATS + 2):
         for name, case in cases.items():
@@ -81,7 +81,7 @@ def main() -> None:
             {
                 "step, stock": stepper("schnet", batch, MODEL),
                 "step, dc_schnet without dc": stepper("dc_schnet", batch, MODEL),
-                "step, dc_schnet, shifted softplus put in again": stepper("dc_schnet", batch, again),
+                "step, dc_schnet, shifted softplus swapped in": stepper("dc_schnet", batch, again),
                 "step, dc_schnet, Mish and IReLU": stepper("dc_schnet", batch, swapped),
                 "step, dc_schnet, IReLU everywhere": stepper("dc_schnet", batch, everywhere),
                 "step, stock, subnormals kept": stepper("schnet", batch, MODEL, flush=False),

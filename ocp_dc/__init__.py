@@ -17,8 +17,8 @@ def calculator(checkpoint: str | Path, cpu: bool = False, trust_modules: Sequenc
 
     Args:
         checkpoint: a ``best_checkpoint.pt`` or ``checkpoint.pt``; it is read as data.
-        cpu: stay on the CPU where there is a GPU.
-        trust_modules: dotted names of modules whose code the checkpoint may name, beside fairchem's and ours.
+        cpu: use the CPU even if there is a GPU.
+        trust_modules: dotted names of modules whose code the checkpoint may name, besides fairchem's and ocp_dc's.
 
     Raises:
         ocp_dc.core.errors.UserError: the file is missing, damaged or hostile.

@@ -32,7 +32,7 @@ def error_metrics(predictions: Predictions) -> dict[str, Any]:
     the fraction of structures with ``|dE| <= 0.02`` eV and ``max |dF| <= 0.03`` eV/Å; only the energy counts if a
     structure has no free atoms. ``n_atoms`` counts all atoms, ``n_free_atoms`` those whose forces are compared.
 
-    A metric is NaN if it is undefined, as those of forces without free atoms. It may be NaN or infinite if the model
+    An undefined metric is NaN, such as those of forces without free atoms. It may be NaN or infinite if the model
     has diverged.
     """
     de = np.abs(predictions.energy_error)  # [B]

@@ -21,7 +21,7 @@ from ocp_dc.plotting.parity import LARGE, draw_nothing, draw_parity, padded_limi
 from ocp_dc.plotting.style import line_style, literal_text
 from ocp_dc.training.validation_log import TrainingLog, read_training_log
 
-MOST_MARKERS = 15  # epochs; longer curves have none
+MOST_MARKERS = 15  # longer curves have no markers
 
 
 def parity_plot(predictions: Predictions, path: str | Path, title: str = "") -> None:
@@ -32,7 +32,7 @@ def parity_plot(predictions: Predictions, path: str | Path, title: str = "") -> 
 def parity_figure(predictions: Predictions, title: str = "") -> Figure:
     """Draw predicted against true energies, and the same for the force components of free atoms.
 
-    The mean of the true energies is taken from both, so that the axis shows their differences. Points that are not
+    The mean of the true energies is subtracted from both, so that the axis shows their differences. Points that are not
     finite cannot be drawn: the panel says how many there are.
     """
     figure = new_figure((10.4, 4.9), title, layout="compressed")
@@ -41,7 +41,7 @@ def parity_figure(predictions: Predictions, title: str = "") -> Figure:
     energies = (predictions.energy_true - mean, predictions.energy_pred - mean)  # [B] each
     _panel(figure, left, *energies, "energy − mean", "eV", "structures")
     free = predictions.free
-    forces = (predictions.forces_true[free].ravel(), predictions.forces_pred[free].ravel())  # [3 F] each
+    forces = (predictions.forces_true[free].ravel(), predictions.forces_pred[free].ravel())  # [3 * N_free] each
     _panel(figure, right, *forces, "force component", "eV/Å", "components of free atoms")
     return figure
 
@@ -65,7 +65,7 @@ def learning_curves(runs: Mapping[str, Path | Sequence[Path]], path: str | Path,
 
 
 def learning_curves_figure(runs: Mapping[str, Sequence[TrainingLog]], title: str = "") -> Figure:
-    """Draw the energy and force MAE of each run; with several seeds their mean, and a band from lowest to highest."""
+    """Draw the energy and force MAE of each run; for several seeds, their mean and a band from lowest to highest."""
     if not runs:
         raise UserError("got no runs to draw, expected at least one")
     figure = new_figure((9.6, 4.2), title, legend_entries=len(runs))

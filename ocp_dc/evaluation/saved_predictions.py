@@ -24,8 +24,8 @@ def load_predictions(path: str | Path) -> Predictions:
     """Return the predictions in a file of :func:`save_predictions`, which is read as data.
 
     Raises:
-        UserError: the file is missing or damaged, or does not hold predictions.
-        UnsafeDataError: the file holds Python objects.
+        UserError: the file is missing or damaged, or does not have predictions.
+        UnsafeDataError: the file has Python objects.
     """
     arrays = load_npz(path, FIELDS)
     if arrays["ids"].ndim != 1 or arrays["ids"].dtype.kind != "U":

@@ -1,1 +1,1 @@
-"""Parts of all pictures: colors, figures, logarithmic axes, parity panels and learning curves, from plain arrays."""
+"""Parts of all figures: colors, canvases, logarithmic axes, parity panels and learning curves, from plain arrays."""

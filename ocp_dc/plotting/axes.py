@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 
 def log_scale(ax: Axes, axis: Literal["x", "y"] = "y") -> None:
-    """Make an axis logarithmic, labeled with plain numbers, as many as its range calls for."""
+    """Make an axis logarithmic, labeled with plain numbers; a larger range has fewer labels per decade."""
     set_scale, limits = (ax.set_xscale, ax.get_xlim) if axis == "x" else (ax.set_yscale, ax.get_ylim)
     set_scale("log", nonpositive="mask")
     scaled = ax.xaxis if axis == "x" else ax.yaxis

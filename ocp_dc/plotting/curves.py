@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 
 
 def shared_points(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the x [N] that all curves have, rising, and their values [curves, N] there; nothing without curves.
+    """Return the x ``[N]`` that all curves have, ascending, and their values ``[curves, N]``; empty without curves.
 
     Args:
-        curves: x and values of each; of two values at one x the later counts.
+        curves: x and values of each; the later of two values at one x counts.
     """
     tables = [dict(zip(x.tolist(), values.tolist(), strict=True)) for x, values in curves]
     x = sorted(set(tables[0]).intersection(*tables)) if tables else []
@@ -35,12 +35,12 @@ def draw_mean(
 
     Args:
         ax: the panel.
-        x: [N].
-        values: [curves, N].
+        x: ``[N]``.
+        values: ``[curves, N]``.
         style: color and line style; see :func:`ocp_dc.plotting.style.line_style`.
         label: the name in the legend.
-        band: whether to draw the band.
-        most_markers: a line of more points than this has no markers.
+        band: true to draw the band.
+        most_markers: a line with more points than this has no markers.
     """
     marker = "o" if len(x) <= most_markers else None
     (line,) = ax.plot(x, values.mean(axis=0), label=label, marker=marker, markersize=3.5, linewidth=1.6, **style)

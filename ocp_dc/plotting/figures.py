@@ -27,11 +27,11 @@ def new_figure(
     title_size: float | str = "large",
     layout: Literal["constrained", "compressed"] = "constrained",
 ) -> Figure:
-    """Return a figure with a canvas: pyplot would keep the figure alive, and ask for a display.
+    """Return a figure with a canvas; pyplot would keep the figure alive and need a display.
 
     Args:
         size: width and height in inches, without the legend.
-        title: the line above the panels, shown as it is.
+        title: the line above the panels, shown literally.
         legend_entries: entries of the legend that :func:`legend_below` will add; the figure grows by its rows.
         title_size: font size of the title.
         layout: matplotlib's layout engine.
@@ -45,7 +45,7 @@ def new_figure(
 
 
 def panel_grid(figure: Figure, count: int, columns: int) -> list[Axes]:
-    """Return ``count`` panels in rows of at most ``columns``; places that are left over stay empty."""
+    """Return ``count`` panels in rows of at most ``columns``; the last row may have fewer."""
     panels = list(figure.subplots(-(-count // columns), min(count, columns), squeeze=False).flat)
     for panel in panels[count:]:
         panel.set_axis_off()
@@ -74,6 +74,6 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure as a PNG file, whole or not at all."""
+    """Write a figure as a PNG file, atomically."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI)

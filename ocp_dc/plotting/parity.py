@@ -12,15 +12,15 @@ from matplotlib.ticker import MaxNLocator
 from ocp_dc.plotting.axes import add_grid
 from ocp_dc.plotting.style import COLORS
 
-MANY_POINTS = 2000  # from here on points hide one another: show their density
+MANY_POINTS = 2000  # more points would hide one another, so their density is drawn
 
 
 @dataclasses.dataclass(frozen=True)
 class PanelSize:
-    """Sizes of what a panel holds.
+    """Sizes of the parts of a panel.
 
     Args:
-        dot: area of a point, in square points of print.
+        dot: area of a dot, in square points.
         cells: cells of the density in each direction.
         ticks: ticks of each axis, at most.
         font: size of the note.
@@ -39,7 +39,7 @@ SMALL = PanelSize(dot=7, cells=50, ticks=4, font=7.5, margin=0.08)
 
 
 def padded_limits(size: PanelSize, *values: np.ndarray) -> tuple[float, float]:
-    """Return the ends of an axis that holds these finite values, with some space around them."""
+    """Return the ends of an axis for these finite values, with some space around them."""
     low, high = min(float(each.min()) for each in values), max(float(each.max()) for each in values)
     margin = size.margin * (high - low) if high > low else 0.01
     return low - margin, high + margin
@@ -52,14 +52,14 @@ def draw_parity(
 
     Args:
         ax: the panel.
-        true: [N] finite.
-        pred: [N] finite.
+        true: ``[N]``, finite.
+        pred: ``[N]``, finite.
         limits: the ends of both axes.
         note: text inside the panel.
         size: sizes of points, ticks and text.
 
     Returns:
-        the density, for a color bar; None where each point is drawn.
+        The density, for a color bar; None if each point is drawn.
     """
     density = None
     if len(true) < MANY_POINTS:
@@ -73,7 +73,7 @@ def draw_parity(
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(size.ticks))
     add_grid(ax)
-    # The points of a biased model lie on one side of the diagonal: write on the other side.
+    # The points of a biased model are on one side of the diagonal; write on the other side.
     above = not len(true) or np.median(pred - true) <= size.margin * (limits[1] - limits[0])
     x, y, ha, va = (0.04, 0.96, "left", "top") if above else (0.96, 0.04, "right", "bottom")
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2}
@@ -82,6 +82,6 @@ def draw_parity(
 
 
 def draw_nothing(ax: Axes, reason: str) -> None:
-    """Say in an empty parity panel why it is empty."""
+    """Write the reason into an empty parity panel."""
     ax.set_aspect("equal")
     ax.text(0.5, 0.5, reason, ha="center", transform=ax.transAxes)

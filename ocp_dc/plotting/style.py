@@ -1,4 +1,4 @@
-"""Colors, line styles and texts that stay readable: for the color-blind, in print, with any name of a user."""
+"""Colors, line styles and texts that stay readable for the color-blind, in print, and with any name of a user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def line_style(number: int) -> dict[str, Any]:
 
 
 def literal_text(name: str, longest: int | None = None) -> str:
-    """Return a text that matplotlib shows as it is: no formulas, no names that it hides from legends.
+    """Return a text that matplotlib shows literally: not as a formula, and not hidden from legends.
 
     Args:
         name: the text, perhaps from a user.
@@ -27,5 +27,5 @@ def literal_text(name: str, longest: int | None = None) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return a text of at most ``longest`` characters, its end replaced by an ellipsis where it is longer."""
+    """Return a text of at most ``longest`` characters, its end replaced by an ellipsis if it is longer."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

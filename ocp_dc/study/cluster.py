@@ -1,4 +1,4 @@
-"""Runs as jobs of a cluster, by submitit: one job a run, requeued after a preemption."""
+"""Runs as jobs of a cluster, by submitit: one job for each run, requeued after a preemption."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULTS = {"name": "ocp-dc-study", "timeout_min": 24 * 60, "cpus_per_task": 4}
 
 
 class Job:
-    """The function of a job: one run. It is pickled, so that it has plain attributes only."""
+    """The function of a job: one run. It is pickled, so it has only plain attributes."""
 
     def __init__(self, folder: str, cpu: bool) -> None:
         self.folder = folder
@@ -48,7 +48,7 @@ def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str]
         jobs: folder for submitit's files.
         settings: parameters of submitit's executor as KEY=VALUE, such as ``slurm_partition=gpu``;
             ``cluster=local`` runs the jobs on this machine.
-        cpu: stay on the CPU where there is a GPU.
+        cpu: use the CPU even if there is a GPU.
 
     Raises:
         UserError: submitit does not know a parameter, or this machine has no Slurm.
@@ -75,7 +75,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     """Return parameters of the queue from texts such as ``slurm_partition=gpu``.
 
     Raises:
-        UserError: a text has another form than KEY=VALUE.
+        UserError: a text does not have the form KEY=VALUE.
     """
     parameters: dict[str, Any] = {}
     for setting in settings:

@@ -115,7 +115,7 @@ def _run_here(
 def _write_study(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str) -> None:
     """Write the description of the study, and every run whose folder is missing or differs from the plan.
 
-    A config may name any code. So an existing folder, which somebody else may have made, must match the user's study.
+    A config may name any code. So an existing folder, which may come from another user, must match the study.
     """
     for run in plan.runs:
         folder = folders[run.id]

@@ -25,7 +25,7 @@ def apply_changes(config: Mapping[str, Any], changes: Mapping[str, Any] | None, 
         path: the place of the changes in the study, for messages.
 
     Raises:
-        UserError: the changes are no mapping by texts, or a path leads through something that is no block.
+        UserError: the changes are not a mapping with text keys, or a path leads through something that is not a block.
     """
     if changes is None:
         changes = {}

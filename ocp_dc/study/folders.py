@@ -1,6 +1,6 @@
 """The files of a study, and the lock of a run.
 
-OUT/study.json                 the study, as planned last
+OUT/study.json                 the last plan of the study
 OUT/data/                      bundled samples, prepared
 OUT/runs/ID/run.json           description of the run
 OUT/runs/ID/config.yml         its resolved config for the engine
@@ -83,7 +83,7 @@ class RunFolder:
         return same and written == yaml_text(config)
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """Return the content of a JSON file of the run, or None where it is missing, empty or cut off.
+        """Return the content of a JSON file of the run, or None if it is missing, empty or cut off.
 
         Raises:
             UserError: the file is damaged, or lacks an entry.
@@ -144,7 +144,7 @@ class RunFolder:
                 )
 
     def locked(self, patience: float = 10.0) -> AbstractContextManager[None]:
-        """Hold the lock of the run; it ends with the process.
+        """Hold the lock of the run; it is released when the process ends.
 
         Args:
             patience: seconds to wait for a process that is about to end.

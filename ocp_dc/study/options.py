@@ -22,12 +22,13 @@ class StudyOptions:
     """A study, as its file describes it."""
 
     title: str = option("", help="one line")
-    question: str = option("", help="what the study asks, a sentence or two")
+    question: str = option("", help="the question of the study, a sentence or two")
     engine: str = option(
         "fairchem", help="the training program: fairchem's main, or `ocp-dc pinn train`", choices=ENGINES
     )
     base: str | None = option(
-        None, help="the config that every run starts from, relative to the study; {model} and {configs} stand for names"
+        None,
+        help="the base config of every run, relative to the study; {model} and {configs} are replaced by names",
     )
     models: Sequence[str] | Mapping[str, Changes | None] | None = option(
         None, help="names that replace {model}, or a mapping of each to its changes"
@@ -43,14 +44,15 @@ class StudyOptions:
         None, help="combinations to leave out: {axis: value, model: name}, a value or a list of values"
     )
     arms: Mapping[str, Changes | None] | None = option(
-        None, help="named arms with their changes, beside those of the axes; a key `base` names another base"
+        None, help="named arms with their changes, besides those of the axes; a key `base` names another base"
     )
-    baseline: str | None = option(None, help="the arm that others are compared with; the first where it is left out")
+    baseline: str | None = option(None, help="the arm that others are compared with; default: the first")
     may_differ: Sequence[str] | None = option(
-        None, help="what the arms may differ in although it makes them unequal: gradients (how forces are derived)"
+        None,
+        help="differences to allow between arms although they are unequal: gradients (how forces are derived)",
     )
     seeds: Sequence[int] = option((0, 1, 2), help="seeds of weights and order of data; each arm runs with each")
-    budget: Mapping[str, Any] | None = option(None, help="what each run may spend; see BudgetOptions")
+    budget: Mapping[str, Any] | None = option(None, help="the budget of each run; see BudgetOptions")
     smoke: Mapping[str, Any] | None = option(None, help="the budget of --budget smoke")
 
 
@@ -62,8 +64,8 @@ class DataOptions:
     path: str | None = option(
         None, help="a folder with train, val and test in it, as `ocp-dc prepare` makes it; a file of PDEBench for pinn"
     )
-    configs: str = option("md17", help="what {configs} stands for in the bases: the folder with models at sizes for it")
-    train: int | None = option(None, help="training structures; all where it is left out")
+    configs: str = option("md17", help="replaces {configs} in the bases: the folder with models at sizes for this data")
+    train: int | None = option(None, help="training structures; default: all")
     val: int | None = option(None, help="validation structures")
     test: int | None = option(None, help="test structures")
     changes: Mapping[str, Any] | None = option(None, help="changes of every run on this data set")
@@ -156,10 +158,10 @@ def budget_from_text(text: str) -> Mapping[str, Any] | None:
 
 
 def check_seeds(seeds: Any, path: str) -> None:
-    """Check that seeds are a list of different whole numbers.
+    """Check that seeds are a list of different whole numbers, at least 0.
 
     Raises:
-        UserError: they are anything else.
+        UserError: they are not.
     """
     whole = isinstance(seeds, Sequence) and all(isinstance(s, int) and not isinstance(s, bool) for s in seeds)
     if not whole or isinstance(seeds, str) or not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):

@@ -39,7 +39,7 @@ class Run:
         seed: the seed.
         config: the config for the engine.
         test: the test set.
-        fits_scales: whether scale factors are fitted first.
+        fits_scales: true if scale factors are fitted first.
     """
 
     id: str
@@ -178,8 +178,8 @@ def _make_case(
     where = f"{study.path.name}, arm {arm.name!r}, model {model!r}"
     try:
         base = str(arm.base or study.options.base).replace("{model}", model).replace("{configs}", options.configs)
-        beside = study.path.parent / base
-        config = engine.load(beside if beside.exists() else find_config(base, "the config that an arm starts from"))
+        relative = study.path.parent / base
+        config = engine.load(relative if relative.exists() else find_config(base, "the config that an arm starts from"))
         steps = (("common", study.options.common), (f"models.{model}", study.models[model]))
         every = (*steps, (f"data.{data}.changes", options.changes), *arm.changes)
         for path, changes in every:
@@ -221,7 +221,7 @@ def _check_equal_terms(cases: Mapping[str, _Case], where: str) -> None:
 
 
 def _with_step_times(engine: Engine, cases: Mapping[str, _Case], budget: BudgetOptions, out: Path) -> dict[str, _Case]:
-    """Return the cases with the epochs that fit into the minutes, by step times that were measured in turns."""
+    """Return the cases with the epochs that fit into the minutes; step times are measured in turns."""
     from ocp_dc.study.step_times import cached_step_times
 
     times = cached_step_times(engine, {arm: case.config for arm, case in cases.items()}, out / "step_times.json")

@@ -82,7 +82,7 @@ def _start(folder: RunFolder, machine: Machine, slot: int) -> subprocess.Popen:
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
-            start_new_session=True,  # so that Ctrl-C reaches it only once, from here
+            start_new_session=True,  # Ctrl-C then reaches it only once, from here
         )
 
 

@@ -19,8 +19,8 @@ class Quantity:
         key: its name in :attr:`RunRecord.metrics` or :attr:`RunRecord.curves`.
         label: its name in tables and plots, such as ``energy MAE``.
         unit: unit of the stored numbers, such as ``eV``; empty for a pure number.
-        lower_is_better: whether smaller values are better; None if neither direction is better.
-        primary: whether the verdict is about it; tables show the primary quantities side by side.
+        lower_is_better: true if smaller values are better; None if neither direction is better.
+        primary: true if the verdict uses it; tables show the primary quantities side by side.
     """
 
     key: str

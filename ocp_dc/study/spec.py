@@ -1,4 +1,4 @@
-"""Read the YAML file of a study, and combine its axes to arms."""
+"""Read the YAML file of a study, and combine its axes into arms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ArmSpec:
     Args:
         name: name of the arm.
         changes: changes of the base config in order, each with its place in the file.
-        base: the base config, where the arm has another one than the study.
+        base: the base config, if it differs from the study's.
         values: value of the arm on each axis.
     """
 
@@ -57,10 +57,10 @@ class Study:
 
 
 def read_study(path: str | Path) -> Study:
-    """Read a study: a file, or one that ships, by name; what it includes (``includes:``) comes first, key by key.
+    """Read a study from a file, or one of the package by name; its keys replace those of the files it includes.
 
     Raises:
-        UserError: no such file, no YAML, an unknown key, or arms that contradict each other.
+        UserError: the file is missing or not YAML, a key is unknown, or arms contradict each other.
     """
     path = find_config(path, EXPECTED)
     block = _load(path, ())
@@ -113,7 +113,7 @@ def _models(options: StudyOptions) -> dict[str, Mapping[str, Any]]:
     bases = [options.base or "", *(str((changes or {}).get("base", "")) for changes in (options.arms or {}).values())]
     if models is None:
         if any("{model}" in base for base in bases):
-            raise UserError("models: missing; base has {model} in it, which stands for each of them")
+            raise UserError("models: missing; base has {model} in it, which is replaced by each of them")
         return {Path(next(base for base in bases if base)).stem: {}}
     if isinstance(models, str) or not isinstance(models, (Mapping, Sequence)) or not models:
         raise UserError(f"models: got {models!r}, expected a list of names, or a mapping of each to its changes")

@@ -1,4 +1,4 @@
-"""Measure the step times of a study's arms once and store them, so that a resumed study has the same budgets."""
+"""Measure the step times of a study's arms once and store them, so that a resumed study keeps its budgets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cached_step_times(engine: Engine, configs: Mapping[str, Config], path: Path)
         path: the JSON file in which the times are stored.
 
     Raises:
-        UserError: the file is damaged, or holds something other than seconds.
+        UserError: the file is damaged, or has values other than seconds.
     """
     keys = {arm: _digest(config) for arm, config in configs.items()}
     kept: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""What trains the runs of a study."""
+"""The engines that train the runs of a study."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from ocp_dc.study.engines.potentials import Potentials
 
 
 def get_engine(name: str) -> Engine:
-    """Return the engine of a study by its name in the YAML, which was checked against the choices there."""
+    """Return the engine of a study by its name in the YAML file; the name was checked when the file was read."""
     engines: dict[str, Engine] = {"fairchem": Potentials(), "pinn": PinnTasks()}
     return engines[name]

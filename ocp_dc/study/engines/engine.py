@@ -18,14 +18,14 @@ Config = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class ModelFacts:
-    """Facts known once a model is built: how forces are derived, and whether scale factors must be fitted."""
+    """Facts known once a model is built: the derivation of its forces, and the need to fit scale factors."""
 
     gradients: str = ""
     fits_scales: bool = False
 
 
 class Engine(Protocol):
-    """A way to train models. Every method raises UserError for a user's mistake."""
+    """A way to train models; every method raises UserError for a user's mistake."""
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
@@ -37,7 +37,7 @@ class Engine(Protocol):
 
     @property
     def x(self) -> str:
-        """The column on the horizontal axis of the curves, in whose units the length of a run is given."""
+        """The column on the horizontal axis of the curves, which is also the unit of a run's length."""
 
     @property
     def budgets(self) -> Sequence[str]:
@@ -49,7 +49,7 @@ class Engine(Protocol):
 
     @property
     def default_data(self) -> Mapping[str, Mapping[str, Any]]:
-        """The data sets of a study that names none."""
+        """The data sets of a study that does not name any."""
 
     def load(self, base: Path) -> Config:
         """Return a base config with its includes resolved."""
@@ -74,7 +74,7 @@ class Engine(Protocol):
         """Return the seconds per training step of each config, measured in turns."""
 
     def check(self, config: Config, changes: Iterable[str] = ()) -> ModelFacts:
-        """Check a config as the run itself would, and build its model.
+        """Check a config as a run would, and build its model.
 
         Args:
             config: the config.

@@ -41,7 +41,7 @@ class PinnTasks:
     def quantities(self) -> tuple[Quantity, ...]:
         """Return test errors, loss terms and costs.
 
-        Loss terms are those of the last weights, evaluating, in the units of the data: so arms of any C compare.
+        Loss terms are evaluated with the last weights in the units of the data, so arms of different C can be compared.
         """
         return (
             Quantity("nRMSE", "nRMSE", primary=True),
@@ -68,7 +68,7 @@ class PinnTasks:
     def place(
         self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path
     ) -> tuple[Config, dict[str, Any]]:
-        """Return the config with its file of data, if any, and without a seed, since each run has another.
+        """Return the config with its data file, if any, and without a seed, which differs between runs.
 
         Raises:
             UserError: a sample or limits of structures, which are for potentials.
@@ -113,23 +113,23 @@ class PinnTasks:
         return json.dumps([rest, repr(net)], sort_keys=True)
 
     def identity(self, config: Config, test: Mapping[str, Any]) -> Any:
-        """Return all that a run depends on; a file is identified by its content, or by its path where it is large."""
+        """Return all that a run depends on; a file is identified by its content, or by its path if it is large."""
         path = config["data"]["path"]
-        return {**config, "data": {**config["data"], "path": path and _content(Path(path))}}
+        return {**config, "data": {**config["data"], "path": path and _file_identity(Path(path))}}
 
     def length(self, config: Config) -> int:
         """Return the iterations of a run."""
         return int(config["optim"]["iterations"])
 
     def describe_data(self, config: Config, test: Mapping[str, Any]) -> str:
-        """Return where the solutions come from, in words."""
+        """Return the source of the solutions, in words."""
         data = config["data"]
         return f"solution {data['sample']} of {Path(data['path']).name}" if data["path"] else "generated solutions"
 
     def run(self, folder: RunFolder, cpu: bool) -> dict[str, Any]:
-        """Train into the run's ``results``, or go on there; read the results of a training run that is done.
+        """Train in the run's ``results`` or resume there; read the results of a finished training run.
 
-        ``test`` has the errors and each loss term with the last weights, both evaluating and in the units of the data.
+        ``test`` has the errors and the loss terms, both evaluated with the last weights and in the units of the data.
         """
         from ocp_dc.pinn.folder import read_test
 
@@ -140,11 +140,11 @@ class PinnTasks:
             except DivergenceError as error:
                 message = f"diverged at step {error.step}: {error.what}"
                 return {"status": "diverged", "step": error.step, "message": message}
-        (folder.results / "checkpoint.pt").unlink(missing_ok=True)  # only a run that goes on needs it
+        (folder.results / "checkpoint.pt").unlink(missing_ok=True)  # only needed to resume the run
         return {"status": "done", "message": "", "test": {**errors["overall"], **errors["losses"]}}
 
     def columns(self, folder: RunFolder) -> dict[str, np.ndarray]:
-        """Return the columns of ``losses.csv``, each term in the units of the data; nothing before its first row."""
+        """Return the columns of ``losses.csv``, each term in the units of the data; empty before the first row."""
         from ocp_dc.pinn.folder import Folder, read_losses
 
         columns = read_losses(folder.results) if Folder(folder.results).losses.is_file() else {}
@@ -155,12 +155,12 @@ class PinnTasks:
 
     def training_quantities(self, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Return the last weighted sum of the loss terms, and the median time of an iteration."""
-        if not columns:  # of a run of an earlier version, whose file was lost
+        if not columns:  # a run of an earlier version, which lost its file
             return {}
         times = columns["seconds_per_iteration"]  # NaN before the first iteration
         return {"train_loss": float(columns["train_loss"][-1]), "seconds_per_iteration": float(np.nanmedian(times))}
 
 
-def _content(path: Path) -> str:
-    """Return the digest of a file, or its path where it is too large to be read for that."""
+def _file_identity(path: Path) -> str:
+    """Return the digest of a file, or its path if the file is too large to be read for that."""
     return str(path) if path.stat().st_size > SMALL_FILE else file_digest(path)

@@ -25,7 +25,7 @@ def place_data(
     Args:
         config: the config; ``dataset.train.first_n`` may be a share such as ``25 %``.
         name: the name of the data set.
-        options: where the data are, and how many structures are used.
+        options: the source of the data, and the numbers of structures to use.
         limit: the budget, whose limits apply in addition to those of the data set.
         out: the study's folder, in which a bundled sample is prepared.
 

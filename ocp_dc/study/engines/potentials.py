@@ -103,7 +103,7 @@ class Potentials:
         return json.dumps([{**config, "model": model}, repr(dc)], sort_keys=True, default=str)
 
     def identity(self, config: Config, test: Mapping[str, Any]) -> Any:
-        """Return everything on which a run depends; data by their content and not by their path."""
+        """Return everything on which a run depends; data are identified by their content, not by their path."""
         identity = json.loads(json.dumps([config, test]))
         for block in (*identity[0]["dataset"].values(), identity[1]):
             block["src"] = data_identity(block["src"])

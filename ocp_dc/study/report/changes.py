@@ -35,9 +35,9 @@ def with_interval(comparison: Comparison, shown: DisplayUnit) -> str:
 
 
 def signed(comparison: Comparison, shown: DisplayUnit, interval: bool = False) -> str:
-    """Return the change with its sign: ``−24 %``, ``×3.1``, ``+0.012``, followed by its interval where asked for.
+    """Return the change with its sign: ``−24 %``, ``×3.1``, ``+0.012``, followed by its interval if requested.
 
-    An empty text where no seed finished in both.
+    The text is empty if no seed finished in both.
     """
     change, low, high = comparison.change, comparison.low, comparison.high
     if change is None:

@@ -66,7 +66,7 @@ def build_content(results: StudyResults, plots: bool = True) -> Content:
 
     Args:
         results: the study.
-        plots: whether to draw; a terminal shows no plots.
+        plots: false to draw no plots, for a terminal.
 
     Raises:
         UserError: the study has no runs, or saved predictions that cannot be read.
@@ -95,7 +95,7 @@ def _progress(results: StudyResults) -> str:
 
 
 def _prefixes(groups: Sequence[Group]) -> list[str]:
-    """Return the beginning of each group's file names: names come from a user and may hold anything."""
+    """Return the beginning of each group's file names: names come from a user and may have any characters."""
     names = [re.sub(r"[^A-Za-z0-9]+", "-", f"{group.model}-{group.data}").strip("-").lower()[:60] for group in groups]
     return [name if names.count(name) == 1 and name else f"{name}-{i}".strip("-") for i, name in enumerate(names)]
 

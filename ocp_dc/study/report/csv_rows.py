@@ -54,8 +54,8 @@ def run_rows(results: StudyResults) -> list[Row]:
     ]
 
 
-def _header(quantity: Quantity, what: str = "") -> str:
-    name = f"{quantity.key}_{what}" if what else quantity.key
+def _header(quantity: Quantity, statistic: str = "") -> str:
+    name = f"{quantity.key}_{statistic}" if statistic else quantity.key
     return f"{name} [{quantity.unit}]" if quantity.unit else name
 
 

@@ -21,27 +21,27 @@ from ocp_dc.study.report.groups import ArmResults, Group
 from ocp_dc.study.report.plots import LONGEST_NAME, axis_label, figure_of, primary_quantities
 
 LOSSES = ("train_loss", "loss")  # columns of the training loss; the first one that exists is drawn
-IN_A_ROW = 3  # panels
-DECADES = 1e8  # what a logarithmic axis spans at most: a loss that vanishes would press the others flat
+PANELS_PER_ROW = 3
+LARGEST_RANGE = 1e8  # of a logarithmic axis; a vanishing loss would squeeze the others together
 MOST_BANDS = 6  # with more arms bands hide the lines
 
 
 def curves_figure(results: StudyResults, group: Group) -> Figure | None:
-    """Draw the primary curves and the training loss against the study's x; None where no run has any.
+    """Draw the primary curves and the training loss against the study's x; return None if no run has any.
 
-    A line is the mean of the seeds that are done, a band reaches from the lowest to the highest of them. A run that
-    diverged, failed or is unfinished is a thin line, which ends in a cross where the run diverged. Far above the runs
-    that are done the line leaves the panel, and the cross is at the edge. The y axis is logarithmic where no value is
-    below zero.
+    A line is the mean of the seeds that are done, and a band reaches from the lowest to the highest of them. A run that
+    diverged, failed or is unfinished is a thin line; if it diverged, the line ends in a cross. A line far above the
+    runs that are done leaves the panel, and its cross is at the edge. The y axis is logarithmic if no value is below
+    zero.
     """
     runs = [run for arm in group.arms.values() for run in arm.runs]
     panels = [q for q in _panels(results) if any(_has_curve(run, results.x, q) for run in runs)]
     if not panels:
         return None
-    rows, columns = -(-len(panels) // IN_A_ROW), min(len(panels), IN_A_ROW)
+    rows, columns = -(-len(panels) // PANELS_PER_ROW), min(len(panels), PANELS_PER_ROW)
     figure = figure_of(group, (4.6 * columns + 0.4, 3.5 * rows + 0.4), legend_entries=len(group.arms))
     x_label = next((curve.label for curve in results.curves if curve.key == results.x), results.x)
-    for ax, quantity in zip(panel_grid(figure, len(panels), IN_A_ROW), panels, strict=True):
+    for ax, quantity in zip(panel_grid(figure, len(panels), PANELS_PER_ROW), panels, strict=True):
         shown = display_unit(quantity, results.records)
         ceiling = _ceiling(runs, quantity) / shown.size
         for i, arm in enumerate(group.arms.values()):
@@ -50,18 +50,18 @@ def curves_figure(results: StudyResults, group: Group) -> Figure | None:
         values = np.concatenate([run.curves[quantity.key] for run in runs if _has_curve(run, results.x, quantity)])
         if np.nanmin(values) >= 0 and np.nanmax(values) > 0:
             log_scale(ax)
-            ax.set_ylim(bottom=max(ax.get_ylim()[0], np.nanmax(values) / shown.size / DECADES))
+            ax.set_ylim(bottom=max(ax.get_ylim()[0], np.nanmax(values) / shown.size / LARGEST_RANGE))
         if ax.get_ylim()[1] > ceiling:
             ax.set_ylim(top=ceiling)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlabel=x_label, ylabel=axis_label(quantity, shown))
         add_grid(ax)
-    said = "line: mean of the seeds" + ", band: lowest to highest" * (len(group.arms) <= MOST_BANDS)
+    note = "line: mean of the seeds" + ", band: lowest to highest" * (len(group.arms) <= MOST_BANDS)
     handles = [
         Line2D([], [], label=literal_text(arm.name, LONGEST_NAME), **line_style(i))
         for i, arm in enumerate(group.arms.values())
     ]
-    legend_below(figure, handles, f"{said}; thin: runs that are not done, × diverged")
+    legend_below(figure, handles, f"{note}; thin: runs that are not done, × diverged")
     return figure
 
 
@@ -77,7 +77,7 @@ def _has_curve(run: RunRecord, x: str, quantity: Quantity) -> bool:
 
 
 def _ceiling(runs: Sequence[RunRecord], quantity: Quantity) -> float:
-    """Return the end of an axis that shows all runs that are done, whatever the others grow to."""
+    """Return the upper end of an axis that shows all runs that are done; other runs may leave it."""
     columns = [run.curves[quantity.key] for run in runs if run.status == "done" and quantity.key in run.curves]
     values = np.concatenate([np.asarray(column, dtype=float) for column in columns]) if columns else np.empty(0)
     largest = values[np.isfinite(values)].max(initial=0.0)
@@ -85,9 +85,9 @@ def _ceiling(runs: Sequence[RunRecord], quantity: Quantity) -> float:
 
 
 def _means(
-    ax: Axes, x_key: str, arm: ArmResults, what: tuple[Quantity, DisplayUnit], style: dict[str, Any], band: bool
+    ax: Axes, x_key: str, arm: ArmResults, displayed: tuple[Quantity, DisplayUnit], style: dict[str, Any], band: bool
 ) -> None:
-    quantity, shown = what
+    quantity, shown = displayed
     done = [run for run in arm.with_status("done") if _has_curve(run, x_key, quantity)]
     x, values = shared_points([(run.curves[x_key], run.curves[quantity.key]) for run in done])
     if len(x):
@@ -95,9 +95,14 @@ def _means(
 
 
 def _single_runs(
-    ax: Axes, x_key: str, arm: ArmResults, what: tuple[Quantity, DisplayUnit], style: dict[str, Any], ceiling: float
+    ax: Axes,
+    x_key: str,
+    arm: ArmResults,
+    displayed: tuple[Quantity, DisplayUnit],
+    style: dict[str, Any],
+    ceiling: float,
 ) -> None:
-    quantity, shown = what
+    quantity, shown = displayed
     for run in arm.runs:
         if run.status == "done" or not _has_curve(run, x_key, quantity):
             continue

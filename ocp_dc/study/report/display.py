@@ -26,7 +26,7 @@ class DisplayUnit:
     size: float = 1.0
 
     def text(self, values: Sequence[float]) -> str:
-        """Return ``mean ± standard deviation`` of stored numbers in this unit; a power of ten where they need one."""
+        """Return ``mean ± standard deviation`` of stored numbers in this unit; with a power of ten if they need one."""
         values = [value / self.size for value in values]
         largest = max(map(abs, values))
         if not math.isfinite(largest) or largest == 0 or 1e-3 <= largest < 1e6:
@@ -37,7 +37,7 @@ class DisplayUnit:
 
 
 def display_unit(quantity: Quantity, records: Iterable[RunRecord]) -> DisplayUnit:
-    """Return the unit to show a quantity in, in the whole report: meV where most energies are below one eV."""
+    """Return the unit of a quantity for the whole report: meV if most energies are below one eV."""
     stem, slash, rest = quantity.unit.partition("/")
     if quantity.unit == "fraction":
         return DisplayUnit("%", 0.01)

@@ -7,13 +7,14 @@ from ocp_dc.study.report.sentences import join_names
 
 
 def describe_equal_terms(group: Group) -> str:
-    """Return a sentence or two about the initial weights of each arm against those of the baseline's same seed.
+    """Return one or two sentences that compare the initial weights of each arm with the baseline's, by seed.
 
-    Arms with additional parameters, such as those of norms, draw the following ones from another place of the random
-    sequence, and so need not begin alike.
-    Runs that have not started have no weights to compare and are not mentioned.
+    Arms with additional parameters, such as those of norms, draw later parameters from another position of the random
+    sequence, so they may begin with other weights. Runs that have not started have no weights and are not mentioned.
     """
-    baseline = {run.seed: run.initial_weights for run in group.arms[group.baseline].runs} if _has(group) else {}
+    baseline = (
+        {run.seed: run.initial_weights for run in group.arms[group.baseline].runs} if _has_baseline(group) else {}
+    )
     same = 0
     other: dict[str, list[int]] = {}
     unknown: list[str] = []
@@ -27,19 +28,19 @@ def describe_equal_terms(group: Group) -> str:
                 same += 1
             else:
                 other.setdefault(name, []).append(run.seed)
-    said = []
+    sentences = []
     if other:
         arms = [f"{name} (seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))})" for name, seeds in other.items()]
         rest = "; the others began with the baseline's, seed by seed" if same else ""
-        said.append(
+        sentences.append(
             f"{join_names(arms)} began with other weights than the baseline, as arms with other parameters may{rest}."
         )
     elif same:
-        said.append("with each seed all arms began with the same weights.")
+        sentences.append("with each seed all arms began with the same weights.")
     if unknown:
-        said.append(f"Unknown for {join_names(unknown)}.")
-    return f"{group.title}: {' '.join(said) or 'no initial weights to compare.'}"
+        sentences.append(f"Unknown for {join_names(unknown)}.")
+    return f"{group.title}: {' '.join(sentences) or 'no initial weights to compare.'}"
 
 
-def _has(group: Group) -> bool:
+def _has_baseline(group: Group) -> bool:
     return group.baseline in group.arms

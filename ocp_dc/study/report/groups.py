@@ -36,7 +36,7 @@ class ArmResults:
         return [value for run in self.runs if (value := value_of(run, quantity)) is not None]
 
     def mean(self, quantity: Quantity) -> float:
-        """Return the mean of :meth:`values`, NaN where there are none."""
+        """Return the mean of :meth:`values`, NaN if there are none."""
         values = self.values(quantity)
         return math.fsum(values) / len(values) if values else math.nan
 
@@ -58,8 +58,8 @@ class Group:
     def ranking(self, quantity: Quantity) -> list[ArmResults]:
         """Return the arms that can be ranked, the best mean first.
 
-        These are the arms that diverged with no seed and finished with as many seeds as any such arm: a mean over fewer
-        seeds, or over the seeds that went well, is another quantity. Empty for a quantity without a better direction.
+        These arms diverged with no seed, and no arm without divergence finished with more seeds. Means over fewer
+        seeds, or over only the successful ones, are not comparable. Empty for a quantity without a better direction.
         """
         if quantity.lower_is_better is None:
             return []

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: plots are part of it."""
+"""The report as one self-contained HTML page, with its plots inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report as Markdown, with its plots beside it."""
+"""The report as Markdown, with its plots in separate files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def render_markdown(content: Content) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text that Markdown shows as it is, on one line: names come from a user."""
+    """Return a text on one line, escaped so that Markdown shows it literally: names come from a user."""
     return re.sub(r"([\\`*_{}\[\]<>|#~$])", r"\\\1", " ".join(text.split()))
 
 

@@ -22,19 +22,19 @@ LONGEST_NAME = 24
 
 
 def predictions_of(folder: Path) -> Predictions | None:
-    """Return the test predictions that a run left in its folder, None where there are none.
+    """Return the test predictions in the folder of a run, or None if there are none.
 
     Raises:
-        UserError: the file is damaged, or no file of predictions.
+        UserError: the file is damaged, or is not a file of predictions.
     """
     return load_predictions(folder / FILE) if (folder / FILE).is_file() else None
 
 
 def parity_figure(group: Group) -> Figure | None:
-    """Draw the first seed of each arm that has predictions: energies above, force components below; None without any.
+    """Draw the first seed with predictions of each arm: energies above, force components below; None without any.
 
-    The mean of the true energies is taken from both. The axes reach as far as the true values, so that arms can be
-    compared: predictions outside, or not finite, are counted.
+    The mean of the true energies is subtracted from both. The axes span the true values, so that arms can be compared;
+    predictions outside, or not finite, are counted.
     """
     found = {}
     for arm in group.arms.values():
@@ -52,7 +52,7 @@ def parity_figure(group: Group) -> Figure | None:
         above.set_title(f"{literal_text(name, LONGEST_NAME)}, seed {seed}", fontsize=9)
         mean, free = predictions.energy_true.mean(), predictions.free
         _panel(above, predictions.energy_true - mean, predictions.energy_pred - mean, "energy − mean", "eV")
-        forces = (predictions.forces_true[free].ravel(), predictions.forces_pred[free].ravel())  # [3 F] each
+        forces = (predictions.forces_true[free].ravel(), predictions.forces_pred[free].ravel())  # [3 * N_free] each
         _panel(below, *forces, "force", "eV/Å")
     for ax in (ax for row in axes for ax in row):
         if not ax.has_data():

@@ -23,7 +23,7 @@ LONGEST_TITLE = 80
 
 
 def errors_figure(results: StudyResults, group: Group) -> Figure:
-    """Draw each primary quantity of each seed as a dot, a row for each arm, with means and numbers of missing seeds."""
+    """Draw each primary quantity: a row for each arm, a dot for each seed, means, and numbers of missing seeds."""
     quantities = primary_quantities(results)
     figure = figure_of(group, (4.6 * len(quantities) + 1.2, 1.4 + 0.42 * len(group.arms)))
     axes = figure.subplots(1, len(quantities), squeeze=False, sharey=True)[0]
@@ -43,7 +43,7 @@ def errors_figure(results: StudyResults, group: Group) -> Figure:
 
 
 def tradeoff_figure(results: StudyResults, group: Group) -> Figure | None:
-    """Draw the first primary quantity against the second, a marker for each arm; None where there are not two."""
+    """Draw the first primary quantity against the second, a marker for each arm; return None if there are not two."""
     quantities = primary_quantities(results)[:2]
     arms = [arm for arm in group.arms.values() if all(arm.values(q) for q in quantities)]
     if len(quantities) < 2 or not arms:

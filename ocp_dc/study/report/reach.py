@@ -17,7 +17,7 @@ class Reach:
     Args:
         seed: the seed.
         first: for each key of a primary quantity the value of the curves' x; None for never.
-        together: the x by which all of them have been reached; None for never.
+        together: the first x at which all of them have been reached; None for never.
     """
 
     seed: int
@@ -26,7 +26,7 @@ class Reach:
 
 
 def targets(results: StudyResults) -> list[Quantity]:
-    """Return the primary quantities that have a learning curve too."""
+    """Return the primary quantities that also have a learning curve."""
     curves = {curve.key for curve in results.curves}
     return [q for q in results.quantities if q.primary and q.key in curves and q.lower_is_better is not None]
 
@@ -34,9 +34,9 @@ def targets(results: StudyResults) -> list[Quantity]:
 def find_reach(results: StudyResults, arm: Sequence[RunRecord], baseline: Sequence[RunRecord]) -> list[Reach]:
     """Return when each seed of an arm reached the baseline's error, paired by seed.
 
-    The baseline's best is its lowest validation error (the highest, where that is better) of a run that is done, each
-    quantity by itself. A run that diverged never reaches it later; one that failed or is unfinished might have, and is
-    left out unless it has reached it already.
+    The baseline's best is the lowest validation error (or the highest, if that is better) of a run that is done, for
+    each quantity separately. A diverged run that has not reached it never will. A failed or unfinished run still might,
+    so it is left out unless it has reached it already.
 
     Args:
         results: the study, for its quantities and its axis.
@@ -47,11 +47,11 @@ def find_reach(results: StudyResults, arm: Sequence[RunRecord], baseline: Sequen
     found = []
     for run in arm:
         reference = references.get(run.seed)
-        if reference is None or not _has(results, reference) or not _has(results, run):
+        if reference is None or not _has_curves(results, reference) or not _has_curves(results, run):
             continue
         hits = {q.key: _as_good(run, reference, q) for q in targets(results)}  # [N] each
         x = np.asarray(run.curves[results.x])
-        first = {key: _first(x, hit) for key, hit in hits.items()}
+        first = {key: _first_hit(x, hit) for key, hit in hits.items()}
         times = [time for time in first.values() if time is not None]
         complete = len(times) == len(first)
         if run.status in ("done", "diverged") or complete:
@@ -59,13 +59,13 @@ def find_reach(results: StudyResults, arm: Sequence[RunRecord], baseline: Sequen
     return found
 
 
-def _has(results: StudyResults, run: RunRecord) -> bool:
+def _has_curves(results: StudyResults, run: RunRecord) -> bool:
     keys = [results.x, *(q.key for q in targets(results))]
     return len(keys) > 1 and all(np.size(run.curves.get(key, ())) for key in keys)
 
 
 def _as_good(run: RunRecord, reference: RunRecord, quantity: Quantity) -> np.ndarray:
-    """Return [N] booleans: the validations at which a run is as good as the reference at its best; NaN is not."""
+    """Return ``[N]`` booleans: true for validations at least as good as the best of the reference; false for NaN."""
     sign = 1 if quantity.lower_is_better else -1
     goal = sign * np.asarray(reference.curves[quantity.key], dtype=float)
     goal = goal[np.isfinite(goal)]
@@ -73,5 +73,5 @@ def _as_good(run: RunRecord, reference: RunRecord, quantity: Quantity) -> np.nda
     return values <= goal.min() if len(goal) else np.zeros(len(values), dtype=bool)
 
 
-def _first(x: np.ndarray, hit: np.ndarray) -> float | None:
+def _first_hit(x: np.ndarray, hit: np.ndarray) -> float | None:
     return float(x[hit.argmax()]) if hit.any() else None

@@ -21,23 +21,23 @@ def describe_arm(arm: ArmResults, group: Group, shown: Mapping[str, DisplayUnit]
         group: all arms on that model and data set.
         shown: for each key of a primary quantity the unit to show it in.
     """
-    said = list(describe_missing_runs(arm))
+    texts = list(describe_missing_runs(arm))
     if arm.name != group.baseline and arm.with_status("done"):
         compared = [arm.against_baseline[key] for key in shown]
         pairs = max((len(c.seeds) for c in compared), default=0)
         if pairs < 2:
-            said.append(_too_few(pairs, len(arm.runs)))
+            texts.append(_too_few(pairs, len(arm.runs)))
         else:
             tests = number_of_tests(group, shown)
-            said.append("; ".join(_change(c, len(arm.runs), tests, shown[c.quantity.key]) for c in compared))
-            said.extend(describe_mixed_changes(compared))
-    return " ".join(sentence(text) for text in said)
+            texts.append("; ".join(_change(c, len(arm.runs), tests, shown[c.quantity.key]) for c in compared))
+            texts.extend(describe_mixed_changes(compared))
+    return " ".join(sentence(text) for text in texts)
 
 
 def sentence(text: str) -> str:
     """Return a text as a sentence."""
     first = text.split()[0]
-    return f"{text[0].upper() if first.strip(':').islower() else text[0]}{text[1:]}."  # nRMSE keeps its small n
+    return f"{text[0].upper() if first.strip(':').islower() else text[0]}{text[1:]}."  # nRMSE keeps its lowercase n
 
 
 def number_of_tests(group: Group, keys: Mapping[str, DisplayUnit]) -> int:
@@ -57,7 +57,7 @@ def describe_missing_runs(arm: ArmResults) -> Iterator[str]:
 
 
 def describe_mixed_changes(compared: Sequence[Comparison]) -> Iterator[str]:
-    """Yield ``better on energy MAE, worse on forces MAE`` where that is so, beyond the spread."""
+    """Yield ``better on energy MAE, worse on forces MAE`` if both hold beyond the spread."""
     better, worse = ([c.quantity.label for c in compared if c.better is which] for which in (True, False))
     if better and worse:
         yield f"better on {join_names(better)}, worse on {join_names(worse)}"
@@ -69,7 +69,7 @@ def join_names(names: Sequence[str]) -> str:
 
 
 def describe_significance(comparison: Comparison, seeds: str, tests: int) -> str:
-    """Return in words that a change exceeds the spread over seeds; an empty text where it does not.
+    """Return a statement that a change exceeds the spread over seeds, or an empty text if it does not.
 
     Args:
         comparison: the change, with a p-value.

@@ -24,12 +24,12 @@ class Comparison:
     Args:
         quantity: the quantity.
         seeds: the seeds that finished in both and have the quantity.
-        relative: whether changes are ratios (1 is no change) or differences in the quantity's unit (0 is none).
+        relative: true if changes are ratios (1 is no change), false for differences in the quantity's unit (0 is none).
         change: ratio of the geometric means, or difference of the means; None without seeds.
         low: lower end of the 95 % interval of ``change``; None below two seeds.
         high: upper end.
         p: two-sided p-value of the paired t-test; None below two seeds.
-        p_adjusted: the same, corrected for the other comparisons of its table; None where it has not been corrected.
+        p_adjusted: the same, corrected for the other comparisons of its table; None if it has not been corrected.
     """
 
     quantity: Quantity
@@ -43,7 +43,7 @@ class Comparison:
 
     @property
     def direction(self) -> int:
-        """Return -1 where the arm is lower, 1 where it is higher, 0 where both are the same or nothing is known."""
+        """Return -1 if the arm is lower, 1 if it is higher, 0 if both are the same or nothing is known."""
         if self.change is None:
             return 0
         none = 1.0 if self.relative else 0.0
@@ -51,32 +51,32 @@ class Comparison:
 
     @property
     def beyond_alone(self) -> bool:
-        """Tell whether the change exceeds the spread over seeds, if this were the only comparison."""
+        """Return whether the change would exceed the spread over seeds if it were the only comparison."""
         return self.p is not None and self.p < LEVEL
 
     @property
     def beyond(self) -> bool:
-        """Tell whether the change exceeds the spread over seeds, corrected where it belongs to a table."""
+        """Return whether the change exceeds the spread over seeds, corrected if it belongs to a table."""
         return self.beyond_alone and (self.p_adjusted is None or self.p_adjusted < LEVEL)
 
     @property
     def better(self) -> bool | None:
-        """Tell whether the change is for the better (True), for the worse (False), or neither (None)."""
+        """Return whether the change is for the better (True), for the worse (False), or neither (None)."""
         if not self.beyond or self.direction == 0 or self.quantity.lower_is_better is None:
             return None
         return (self.direction < 0) == self.quantity.lower_is_better
 
 
 def value_of(record: RunRecord, quantity: Quantity) -> float | None:
-    """Return a quantity of a run that is done, None where the run is not, or where it has no finite value."""
+    """Return a quantity of a run, or None if the run is not done or the value is not finite."""
     value = record.metrics.get(quantity.key)
     return None if record.status != "done" or value is None or not math.isfinite(value) else float(value)
 
 
 def is_relative(records: Iterable[RunRecord], quantity: Quantity) -> bool:
-    """Tell whether changes of a quantity are given as ratios: errors and costs are, where all are above zero.
+    """Return whether changes of a quantity are given as ratios, as for errors and costs that are all above zero.
 
-    For quantities that are better when they are higher (a cosine, a share of structures) ratios near zero mean nothing.
+    For quantities that are better when higher (a cosine, a share of structures), ratios near zero are meaningless.
     """
     values = [value for record in records if (value := value_of(record, quantity)) is not None]
     return quantity.lower_is_better is not False and all(value > 0 for value in values)
@@ -87,10 +87,10 @@ def compare(
 ) -> Comparison:
     """Compare the runs of an arm with those of the baseline, seed by seed.
 
-    Seeds share initial weights and the order of batches, and errors follow the seed: pairs are sharper than two
-    separate means. Only seeds that finished in both make a pair. Below two pairs there is no interval and no p-value.
-    The test is Student's t on the paired differences, of logarithms where the change is a ratio; it takes them as
-    normally distributed, which a few seeds can neither show nor refute.
+    Runs of one seed share initial weights and the order of batches, so their errors are correlated, and pairs are more
+    precise than two separate means. Only seeds that finished in both make a pair. Below two pairs there is no interval
+    and no p-value. The test is Student's t on the paired differences (of logarithms if the change is a ratio). It
+    assumes that they are normally distributed, which a few seeds can neither show nor refute.
 
     Args:
         arm: the runs of the arm, one for each seed.
@@ -104,7 +104,7 @@ def compare(
     seeds = tuple(sorted(ours.keys() & theirs.keys()))
     if not seeds:
         return Comparison(quantity, seeds, relative)
-    a, b = (np.array([values[seed] for seed in seeds]) for values in (ours, theirs))  # (pairs,)
+    a, b = (np.array([values[seed] for seed in seeds]) for values in (ours, theirs))  # [pairs] each
     if relative:
         a, b = np.log(a), np.log(b)
     back = math.exp if relative else float
@@ -128,7 +128,7 @@ def correct_p_values(table: dict[Key, Comparison]) -> dict[Key, Comparison]:
 
     A table has a comparison for each arm and quantity, and at a level of 5 % one in twenty arms without any effect
     would seem to have one. The correction bounds the expected share of such false findings among all that are
-    reported, for tests that are independent or depend on one another positively, as those with one common baseline tend
+    reported, for tests that are independent or depend on one another positively, as tests with a common baseline tend
     to (Benjamini and Yekutieli, Annals of Statistics 29, 1165 (2001)). The intervals are those of single comparisons.
     """
     tested = {key: comparison.p for key, comparison in table.items() if comparison.p is not None}

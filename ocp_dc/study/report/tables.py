@@ -19,7 +19,7 @@ BEYOND = "*"
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A text of one or more lines in a table, bold where it is the best of its column."""
+    """A text of one or more lines in a table, bold if it is the best of its column."""
 
     text: str
     best: bool = False
@@ -54,9 +54,9 @@ class Table:
 
 
 def primary_table(results: StudyResults, group: Group) -> Table:
-    """Return the table behind the verdict: primary quantities side by side, with their changes.
+    """Return the table of the verdict: primary quantities side by side, with their changes.
 
-    Energies and forces come in meV or eV first, then in kcal/mol and, where the study has them, per atom.
+    Energies and forces are in meV or eV, then in kcal/mol and, if the study has them, per atom.
     """
     quantities = [q for q in results.quantities if q.primary]
     columns = [_names(group), _column(("seeds", ""), group, _seeds)]
@@ -75,7 +75,7 @@ def primary_table(results: StudyResults, group: Group) -> Table:
 
 
 def secondary_table(results: StudyResults, group: Group) -> Table:
-    """Return the table of everything else: other errors, costs, when the baseline's error was reached, divergence.
+    """Return the table of all other numbers: errors, costs, times until the baseline's error was reached, divergence.
 
     Quantities that no run has are left out, such as the loss term of another task.
     """

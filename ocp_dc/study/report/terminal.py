@@ -50,7 +50,7 @@ def _print_section(section: Section, console: Console) -> None:
 
 
 def pieces(table: Table, width: int) -> Iterator[Table]:
-    """Yield tables of a table's columns, each within ``width`` characters where one column is; all name the arms."""
+    """Yield a table in pieces that name the arms; each fits into ``width`` characters if its columns do."""
     names, *others = table.columns
     taken: list[Column] = []
     for column in others:

@@ -26,8 +26,8 @@ class Verdict:
 
     Args:
         title: the model and the data set.
-        overall: sentences about the best arm, and whether its lead is significant.
-        arms: sentences about each arm; the baseline has some only where not all of its seeds finished.
+        overall: sentences about the best arm and the significance of its lead.
+        arms: sentences about each arm; the baseline has some only if not all of its seeds finished.
     """
 
     title: str
@@ -38,10 +38,10 @@ class Verdict:
 def build_verdict(results: StudyResults, group: Group) -> Verdict:
     """Return the verdict on one model and data set of a study.
 
-    A change is *beyond the spread* where the paired t-test over the seeds says so at 5 % after the correction for the
-    other comparisons of the table (:func:`ocp_dc.study.report.statistics.correct_p_values`). The best arm is compared
-    with the runner-up without correction, although both are chosen for their errors: the two-sided test of the winner
-    against the runner-up holds its level (Hung and Fithian, Annals of Statistics 47, 758 (2019)).
+    A change is *beyond the spread* if the paired t-test over the seeds is significant at 5 % after the correction for
+    the other comparisons of the table (:func:`ocp_dc.study.report.statistics.correct_p_values`). The best arm is
+    compared with the runner-up without correction, although both are chosen for their errors: the two-sided test of
+    the winner against the runner-up keeps its level (Hung and Fithian, Annals of Statistics 47, 758 (2019)).
     """
     shown = {q.key: display_unit(q, results.records) for q in results.quantities if q.primary}
     arms = {name: text for name, arm in group.arms.items() if (text := describe_arm(arm, group, shown))}
@@ -72,7 +72,7 @@ def _overall(results: StudyResults, group: Group, shown: Mapping[str, DisplayUni
             yield f"{name} is {text} than the baseline."
     ranked = {arm.name for order in rankings.values() for arm in order}
     if not contests:
-        yield f"No ranking: {_alone(ranked)}."
+        yield f"No ranking: {_why_no_ranking(ranked)}."
     if left_out := [f"{name} ({_statuses(arm)})" for name, arm in group.arms.items() if name not in ranked]:
         yield f"Not ranked: {', '.join(left_out)}."
 
@@ -87,19 +87,19 @@ def _leader(
     """Return the arm with the best mean of a quantity, and its changes against the baseline and the runner-up."""
     first, second = order[:2]
     lead = f"{first.name} is {'lowest' if quantity.lower_is_better else 'highest'}"
-    said = [f"{quantity.label}: {lead}, and is the baseline"]
+    texts = [f"{quantity.label}: {lead}, and is the baseline"]
     if first.name != group.baseline:
         other = "the baseline, the runner-up" if second.name == group.baseline else "the baseline"
         comparison = first.against_baseline[quantity.key]
         tests = number_of_tests(group, shown)
-        said = [f"{quantity.label}: {lead}", _against(other, comparison, shown[quantity.key], tests)]
+        texts = [f"{quantity.label}: {lead}", _against(other, comparison, shown[quantity.key], tests)]
     if second.name != group.baseline:
         comparison = compare(first.runs, second.runs, quantity, is_relative(results.records, quantity))
-        said.append(_against(f"the runner-up, {second.name}", comparison, shown[quantity.key], 1))
-    return sentence("; ".join(said))
+        texts.append(_against(f"the runner-up, {second.name}", comparison, shown[quantity.key], 1))
+    return sentence("; ".join(texts))
 
 
-def _alone(ranked: Collection[str]) -> str:
+def _why_no_ranking(ranked: Collection[str]) -> str:
     if not ranked:
         return "each arm that finished diverged with a seed"
     return f"only {join_names(sorted(ranked))} finished with as many seeds and diverged with none"

@@ -19,12 +19,12 @@ from ocp_dc.study.report.terminal import print_content
 def write_report(results: StudyResults, out: Path) -> list[Path]:
     """Write ``table.csv``, ``runs.csv``, ``plots/*.png``, ``report.md`` and ``report.html``; return their paths.
 
-    Everything is made before the first file is written, and each file appears whole or not at all. The files of an
-    earlier report are replaced, and its plots that this one does not have are removed.
+    Everything is made before the first file is written, and each file is written atomically. The files of an earlier
+    report are replaced, and plots that the new report does not have are removed.
 
     Args:
         results: the study, finished or not.
-        out: the folder, made where it does not exist.
+        out: the folder; it is made if it does not exist.
 
     Raises:
         UserError: the study has no runs, saved predictions that cannot be read, or ``out`` is a file.
