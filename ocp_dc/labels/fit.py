@@ -35,7 +35,7 @@ def fit(options: LabelOptions, labels: Iterable[Labels] = ()) -> LabelRescaling:
         The fitted rescaling. Its scale C, in eV, divides the energies and the forces alike.
 
     Raises:
-        UserError: there are no labels, one is not finite, or the scale is fitted to forces and all of them are zero.
+        UserError: there are no labels, a label is not finite, or the scale is fitted to forces and all are zero.
     """
     scale = options.fixed_scale()
     if not needs_data(options):

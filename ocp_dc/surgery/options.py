@@ -77,13 +77,13 @@ class DCOptions:
 
     @property
     def has_swaps(self) -> bool:
-        """Whether the block changes any activation."""
+        """Return whether the block changes any activation."""
         inside = self.resolved_region != "none" and self.resolved_activation != "original"
         return inside or self.elsewhere != "original"
 
     @property
     def has_insertions(self) -> bool:
-        """Whether the block inserts norms or dropout after activations."""
+        """Return whether the block inserts norms or dropout after activations."""
         return self.dropout != 0 or self.insert_norm != "none"
 
     @property
@@ -95,12 +95,12 @@ class DCOptions:
 
     @property
     def is_noop(self) -> bool:
-        """Whether the block changes none of the stock model's layers."""
+        """Return whether the block changes none of the stock model's layers."""
         return not self.has_swaps and self.denormalize == "none" and not self.has_insertions
 
     @property
     def is_stock(self) -> bool:
-        """Whether the block changes nothing: neither the layers nor the options that a subclass adds."""
+        """Return whether the block changes nothing: neither the layers nor the options that a subclass adds."""
         return self.is_noop
 
     @property

@@ -53,14 +53,14 @@ class ForceContract(ABC):
         model = self.build(dc=dc).double().eval()
         assert model.conservative is self.conservative
         if not self.conservative:
-            pytest.skip("forces are predicted beside the energy: there is no gradient to compare with")
+            pytest.skip("the model predicts forces directly: there is no gradient to compare them with")
         self.check_forces(model, self.batch(structures[:1], torch.float64))
 
     @pytest.mark.usefixtures("float64")
     def test_forces_are_the_gradient_after_norms_and_dropout(self, structures: list[Any]) -> None:
         """Forces match in evaluation mode too, with running statistics that differ from the initial ones."""
         if not self.conservative:
-            pytest.skip("forces are predicted beside the energy: there is no gradient to compare with")
+            pytest.skip("the model predicts forces directly: there is no gradient to compare them with")
         block = {
             "activation": "irelu",
             "region": "output",

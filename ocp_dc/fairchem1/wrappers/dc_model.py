@@ -86,7 +86,7 @@ class DCModel(nn.Module):
 
     @property
     def conservative(self) -> bool:
-        """Whether the model predicts forces that are the gradient of its energy."""
+        """Return whether the model predicts forces that are the gradient of its energy."""
         return forces_are_gradients(self)
 
     def check_dc(self) -> None:

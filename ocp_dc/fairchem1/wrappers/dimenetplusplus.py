@@ -70,7 +70,7 @@ class DCDimeNetPlusPlus(DCModel, DimeNetPlusPlusWrap):
 
     @property
     def conservative(self) -> bool:
-        """Whether the model predicts forces that are the gradient of its energy."""
+        """Return whether the model predicts forces that are the gradient of its energy."""
         return super().conservative and self.angle_gradients == "exact"
 
     @property

@@ -31,7 +31,7 @@ class _DirectModel(DCModel):
 
     @property
     def conservative(self) -> bool:
-        """False: the forces are not the gradient of the energy."""
+        """Return False: the forces are not the gradient of the energy."""
         return False
 
     def check_dc(self) -> None:

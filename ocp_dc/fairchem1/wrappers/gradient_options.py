@@ -27,7 +27,7 @@ class GradientOptions(DCOptions):
 
     @property
     def is_stock(self) -> bool:
-        """Whether the block changes neither the layers nor the forces of the stock model."""
+        """Return whether the block changes neither the layers nor the forces of the stock model."""
         return self.is_noop and self.resolved_gradients == "stock"
 
     @property

@@ -60,7 +60,7 @@ class DCHydra(DCModel, HydraModel):
 
     @property
     def conservative(self) -> bool:
-        """Whether the model predicts forces that are the gradient of its energy."""
+        """Return whether the model predicts forces that are the gradient of its energy."""
         return self.why_direct() is None and any(
             isinstance(head, _GRADIENT_HEADS) and head.regress_forces and not getattr(head, "direct_forces", False)
             for head in self.output_heads.values()

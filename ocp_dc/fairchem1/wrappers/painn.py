@@ -55,7 +55,7 @@ class DCPaiNN(DCModel, PaiNN):
 
     @property
     def conservative(self) -> bool:
-        """Whether the model predicts forces that are the gradient of its energy."""
+        """Return whether the model predicts forces that are the gradient of its energy."""
         return super().conservative and self.force_gradients == "exact"
 
     @property
