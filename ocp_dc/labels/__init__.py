@@ -1,4 +1,4 @@
-"""Label rescaling: fit, forward and inverse."""
+"""Label rescaling: options, fit, and conversion in both directions."""
 
 from ocp_dc.labels.fit import Labels, fit, needs_data
 from ocp_dc.labels.options import LabelOptions

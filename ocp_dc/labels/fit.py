@@ -11,7 +11,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.labels.options import LabelOptions
 from ocp_dc.labels.rescaling import LabelRescaling
 
-# The labels of one structure: atomic numbers [N], energy in eV, forces [N_free, 3] in eV/Å of the free atoms only.
+# The labels of one structure: atomic numbers [N], energy in eV, forces [N_free, 3] of the free atoms in eV/Å.
 Labels = tuple[np.ndarray, float, np.ndarray]
 
 
@@ -35,7 +35,7 @@ def fit(options: LabelOptions, labels: Iterable[Labels] = ()) -> LabelRescaling:
         The fitted rescaling. Its scale C, in eV, divides the energies and the forces alike.
 
     Raises:
-        UserError: there are no labels, one is not finite, or the scale is fitted to forces and all of them are zero.
+        UserError: there are no labels, a label is not finite, or the scale is fitted to forces and all are zero.
     """
     scale = options.fixed_scale()
     if not needs_data(options):
@@ -45,7 +45,7 @@ def fit(options: LabelOptions, labels: Iterable[Labels] = ()) -> LabelRescaling:
     structures = 0
     compositions: dict[bytes, tuple[np.ndarray, int, float]] = {}  # atoms per element, structures, sum of energies
     squares, components = 0.0, 0
-    shift = 0.0  # the first energy; sums of differences from it keep their digits under a large common offset
+    shift = 0.0  # the first energy; sums of differences from it are accurate under a large common offset
     for numbers, energy, forces in labels:
         if not np.isfinite(energy) or not np.isfinite(forces).all():
             raise UserError(f"label_rescaling: training sample {structures} has a label that is not finite")

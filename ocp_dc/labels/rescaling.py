@@ -12,15 +12,15 @@ from ocp_dc.core.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class LabelRescaling:
-    """Division of centered energies and of forces by one number C (arXiv 2310.01649, section 3).
+    """Divide centered energies and forces by the same number C (arXiv 2310.01649, section 3).
 
-    With energy E and forces F in physical units, the scaled labels are ``(E - center) / C`` and ``F / C``. The same C
-    for both keeps F = -dE/dx true for the scaled labels. The arithmetic is in float64.
+    With energy E and forces F in physical units, the scaled labels are ``(E - center) / C`` and ``F / C``. With the
+    same C for both, F = -dE/dx holds for the scaled labels too. The arithmetic is in float64.
 
     Args:
         scale: the number C, in eV.
         mean: the part of the center that is the same for every structure, in eV.
-        references: energy per element in eV, float64 ``[Z_max + 1]``, NaN for elements that are not in the training
+        references: energy per element in eV, float64 [Z_max + 1], NaN for elements that are not in the training
             set; None if the center does not depend on the composition.
     """
 
@@ -31,11 +31,11 @@ class LabelRescaling:
     def center(
         self, atomic_numbers: torch.Tensor, batch: torch.Tensor | None = None, structures: int = 1
     ) -> torch.Tensor:
-        """Return the center of each structure's energy in eV, float64 ``[B]``.
+        """Return the center of each structure's energy in eV, float64 [B].
 
         Args:
-            atomic_numbers: ``[N]`` integers of any kind.
-            batch: ``[N]`` the structure of each atom; None for a single structure.
+            atomic_numbers: [N], of any integer dtype.
+            batch: int64 [N], the structure of each atom; None for a single structure.
             structures: the number of structures B.
 
         Raises:
@@ -81,7 +81,7 @@ class LabelRescaling:
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> LabelRescaling:
-        """Return the object whose :meth:`state_dict` was saved."""
+        """Return the rescaling from the result of :meth:`state_dict`."""
         references = None if state["references"] is None else state["references"].double()
         return cls(scale=float(state["scale"]), mean=float(state["mean"]), references=references)
 

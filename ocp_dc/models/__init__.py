@@ -1,1 +1,1 @@
-"""The potentials themselves: numbers, positions and a graph in, energies out."""
+"""Potentials: functions from atomic numbers, positions and a graph to energies."""

@@ -1,6 +1,6 @@
-"""CGCNN (Xie and Grossman, arXiv 1710.10324) as the baselines of OC20 have it (arXiv 2010.09990).
+"""CGCNN (Xie and Grossman, arXiv 1710.10324) as in the OC20 baselines (arXiv 2010.09990).
 
-Names of arguments and parameters are those of the baselines.
+Arguments and parameters have the names that they have in the baselines.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ocp_dc.models.scatter import scatter_mean, scatter_sum
 class CGCNNConv(nn.Module):
     """One convolution: x_i' = softplus(x_i + LN(Σ_j sigmoid(f_ij) softplus(s_ij))), [f_ij, s_ij] = BN(W z_ij + b).
 
-    z_ij holds the features of both atoms and of the edge. Equation 5 of arXiv 1710.10324, with the normalization layers
-    of the OC20 baseline; without them it is softplus of torch_geometric's ``CGConv``.
+    z_ij concatenates the features of both atoms and of the edge. This is equation 5 of arXiv 1710.10324 with the
+    normalization layers of the OC20 baseline; without them it is softplus of torch_geometric's ``CGConv``.
 
     Args:
         node_dim: the number of features of an atom.
@@ -42,7 +42,7 @@ class CGCNNConv(nn.Module):
         """Return the new features [N, node_dim] of the atoms.
 
         Args:
-            x: [N, node_dim].
+            x: [N, node_dim], features of the atoms.
             edges: [E, edge_dim], features of the edges.
             graph: the edges.
         """
@@ -55,8 +55,8 @@ class CGCNNConv(nn.Module):
 class CGCNN(Potential[EdgeGraph]):
     """Convolutions, the mean over the atoms of a structure, and fully connected layers.
 
-    The mean makes the energy intensive: two molecules far apart do not have twice the energy of one. There is no
-    envelope, as in the original: the energy jumps where an atom crosses the cutoff.
+    The mean makes the energy intensive: two molecules far apart do not have twice the energy of one. As in the
+    original, there is no envelope: the energy jumps when an atom crosses the cutoff.
 
     Args:
         features: atomic number -> features of the element, see :class:`ElementTable`.
@@ -64,12 +64,12 @@ class CGCNN(Potential[EdgeGraph]):
         atom_embedding_size: features of an atom.
         num_graph_conv_layers: the number of convolutions.
         fc_feat_size: the width of the fully connected layers.
-        num_fc_layers: their number, without the last one, which gives the energy.
-        cutoff: of the edges, in Å.
-        num_gaussians: features of an edge: its length spread over as many Gaussians.
+        num_fc_layers: the number of fully connected layers, not counting the last one, which returns the energy.
+        cutoff: the longest edge, in Å.
+        num_gaussians: the number of Gaussians that an edge's length is expanded in.
 
     Raises:
-        UserError: a size that is too small.
+        UserError: a size is too small.
     """
 
     def __init__(

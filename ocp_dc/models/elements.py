@@ -1,4 +1,4 @@
-"""The symbols of the elements, for messages."""
+"""Symbols of the elements, for messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input features: properties of elements, and numbers spread over Gaussians."""
+"""Input features: properties of elements, and numbers expanded in Gaussians."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ocp_dc.models.elements import SYMBOLS
 
 
 class ElementTable(nn.Module):
-    """Properties of elements by atomic number; no parameters, and not in the state dict.
+    """Properties of elements by atomic number; has no parameters and no entry in the state dict.
 
     Args:
-        rows: atomic number -> properties, the same number for each element; NaN where a property is not known.
-        unit_range: whether each property is brought to [0, 1] over the elements of which all are known.
+        rows: atomic number -> properties, the same number for each element; NaN for an unknown property.
+        unit_range: whether to scale each property to [0, 1], over the elements whose properties are all known.
     """
 
     rows: Tensor
@@ -40,14 +40,14 @@ class ElementTable(nn.Module):
         return self.rows.shape[1]
 
     def forward(self, numbers: Tensor) -> Tensor:
-        """Return the properties [N, width] of atomic numbers [N]."""
+        """Return the properties [N, width] of the atomic numbers, int64 [N]."""
         return self.rows.index_select(0, numbers)
 
     def check(self, numbers: Tensor) -> None:
         """Refuse elements with an unknown property.
 
         Raises:
-            UserError: there is one; the message names it.
+            UserError: there are such elements; the message names them.
         """
         unknown = numbers[~self.known[numbers]].unique().tolist()
         if unknown:
@@ -59,12 +59,12 @@ class ElementTable(nn.Module):
 
 
 class GaussianBasis(nn.Module):
-    """Numbers spread over Gaussians: exp(-(x - μ)² / 2Δ²), with centers μ at a distance of Δ.
+    """Expand numbers in Gaussians exp(-(x - μ)² / 2Δ²), whose centers μ are Δ apart.
 
     Args:
         start: the first center.
         stop: the last center.
-        count: how many there are, 2 at least.
+        count: the number of Gaussians, at least 2.
     """
 
     offset: Tensor

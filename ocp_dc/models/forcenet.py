@@ -1,4 +1,4 @@
-"""ForceNet (Hu et al., arXiv 2103.01436), with forces from a decoder, as it was, or as the gradient of the energy."""
+"""ForceNet (Hu et al., arXiv 2103.01436), with forces from the original decoder or from the gradient of the energy."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from ocp_dc.models.potential import Potential
 from ocp_dc.models.scatter import scatter_sum
 from ocp_dc.nn import activation
 
-SHORTEST = 1e-3  # of the cutoff: distances less the radii of the atoms are cut off below, as published
+SHORTEST = 1e-3  # of the cutoff: a lower bound on distances minus the radii of the atoms, as published
 EDGE_FEATURES = 3 + 4  # the direction, and the distance in four forms
 
 
 class ForceNet(Potential[EdgeGraph]):
     """Convolutions whose filters depend on both atoms and on the direction of an edge, and a sum over the atoms.
 
-    An element is its nine properties. Directions enter as x, y and z: nothing here is invariant or equivariant under
-    rotation, and only training on rotated structures teaches it. As published, the energy has kinks: where two
-    atoms are as near as their radii, and where an edge ends at the cutoff.
+    Nine properties describe an element. Directions enter as x, y and z: the model is neither invariant nor equivariant
+    under rotation, and can only learn this from rotated structures. As published, the energy has kinks: when the
+    distance of two atoms equals their radii, and when it reaches the cutoff.
 
     Args:
         radii: atomic number -> radius in Å, one number in a list.
-        properties: atomic number -> properties of the element; NaN where one is not known.
+        properties: atomic number -> properties of the element; NaN for an unknown one.
         regress_forces: whether forces are predicted as well.
         direct_forces: whether forces come from a separate decoder, as in the original; if not, they are -dE/dx.
         hidden_channels: features of an atom.
         num_interactions: the number of convolutions.
-        cutoff: of the edges, in Å.
-        num_freqs: over how many Gaussians each input feature is spread.
-        basis: ``gauss``, as in arXiv 2310.01649; the sine and spherical bases of the original are not here.
+        cutoff: the longest edge, in Å.
+        num_freqs: the number of Gaussians that each input feature is expanded in.
+        basis: ``gauss``, as in arXiv 2310.01649; the sine and spherical bases of the original are not implemented.
         depth_mlp_edge: activations in the network of a filter.
         depth_mlp_node: activations in the network after a convolution, each with a BatchNorm before it.
         activation_str: name of the activation.
@@ -45,7 +45,7 @@ class ForceNet(Potential[EdgeGraph]):
         decoder_activation_str: name of the decoder's activation.
 
     Raises:
-        UserError: a size that is too small, or an unknown name.
+        UserError: a size is too small, or a name is unknown.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ForceNet(Potential[EdgeGraph]):
         check_sizes(1, decoder_hidden_channels=decoder_hidden_channels)
         check_sizes(2, num_freqs=num_freqs)
         if basis != "gauss":
-            raise UserError(f"model.basis: got {basis!r}, expected 'gauss': of ForceNet's bases it is the one here")
+            raise UserError(f"model.basis: got {basis!r}, expected 'gauss', the only one of ForceNet's bases here")
 
         self.radii = ElementTable(radii)
         self.basis = GaussianBasis(0.0, 1.0, num_freqs)
@@ -123,10 +123,10 @@ class ForceNet(Potential[EdgeGraph]):
         return self.activation(self.lin(x))
 
     def edge_features(self, numbers: Tensor, vectors: Tensor, distances: Tensor, graph: EdgeGraph) -> Tensor:
-        """Return the features of the edges, [E, EDGE_FEATURES], all of them between 0 and 1.
+        """Return the features of the edges, [E, EDGE_FEATURES], in [0, 1].
 
-        They are the direction, and in units of the cutoff the distance, the distance less the radius of either atom,
-        and less both.
+        They are the shifted direction and, in units of the cutoff, the distance, the distance minus the radius of each
+        atom, and the distance minus both radii.
         """
         radii = self.radii(numbers)  # [N, 1]
         source, target = radii.index_select(0, graph.source), radii.index_select(0, graph.target)

@@ -35,12 +35,12 @@ class Interaction(nn.Module):
         _initialize(self)
 
     def forward(self, x: Tensor, edges: Tensor, weights: Tensor, graph: EdgeGraph) -> Tensor:
-        """Return what is added to the features of the atoms, [N, H].
+        """Return the update that is added to the features of the atoms, [N, H].
 
         Args:
-            x: [N, H].
-            edges: [E, edge_features].
-            weights: [E, 1], which fall to zero at the cutoff.
+            x: [N, H], features of the atoms.
+            edges: [E, edge_features], features of the edges.
+            weights: [E, 1], factors that fall to zero at the cutoff.
             graph: the edges.
         """
         pairs = [self.lin_basis(edges), x.index_select(0, graph.source), x.index_select(0, graph.target)]
@@ -51,7 +51,7 @@ class Interaction(nn.Module):
 
 
 def force_decoder(kind: str, channels: int, activation_str: str) -> nn.Sequential:
-    """Return the network that makes the direct force [N, 3] of each atom from its features [N, channels].
+    """Return the network that predicts direct forces [N, 3] from features of the atoms [N, channels].
 
     Args:
         kind: ``mlp`` or ``linear``.
@@ -74,7 +74,7 @@ def force_decoder(kind: str, channels: int, activation_str: str) -> nn.Sequentia
 
 
 def _mlp(inputs: int, channels: int, depth: int, activation_str: str, *, norms: bool) -> nn.Sequential:
-    """Return a network with ``depth`` activations, each with a BatchNorm before it where ``norms``."""
+    """Return a network with ``depth`` activations, each after a BatchNorm if ``norms`` is true."""
     layers: list[nn.Module] = [nn.Linear(inputs, channels)]
     for _ in range(depth):
         if norms:

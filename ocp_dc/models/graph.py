@@ -1,4 +1,4 @@
-"""The edges of a batch, and checks of the sizes of a model."""
+"""Edges of a batch, and a check of the sizes in a model's arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class EdgeGraph:
     Args:
         source: int64 [E], the atom j of each edge.
         target: int64 [E], the atom i of each edge.
-        offsets: [E, 3], what periodic boundaries add to pos[j] - pos[i], in Å.
+        offsets: [E, 3], added to pos[j] - pos[i] for periodic boundaries, in Å.
         batch: int64 [N], the structure of each atom.
         count: the number of structures, B.
     """
@@ -40,7 +40,7 @@ def check_sizes(smallest: int, **sizes: int) -> None:
         sizes: the model's arguments by name.
 
     Raises:
-        UserError: one is no whole number, or too small.
+        UserError: a size is not a whole number, or is too small.
     """
     for name, size in sizes.items():
         whole_number(f"model.{name}", size, smallest)

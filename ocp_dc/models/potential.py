@@ -14,11 +14,11 @@ Graph = TypeVar("Graph")  # edges for some models, edges and triplets or more fo
 class Potential(nn.Module, ABC, Generic[Graph]):
     """A function of (numbers, positions, graph), whose forces are -dE/dx unless a model says otherwise.
 
-    It knows no data object: a host finds the graph, and defines ``forward`` on its own batches.
+    It depends on no data format: a host finds the graph and defines ``forward`` for its batches.
 
     Attributes:
         regress_forces: whether the model predicts forces as well.
-        direct_forces: whether forces are predicted beside the energy, and not derived from it.
+        direct_forces: whether a separate output predicts forces instead of the gradient of the energy.
     """
 
     regress_forces: bool
@@ -37,7 +37,7 @@ class Potential(nn.Module, ABC, Generic[Graph]):
     def energy_and_forces(self, numbers: Tensor, positions: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
         """Return the energy of each structure, [B, 1], and the forces on the atoms, [N, 3].
 
-        Forces can be differentiated again where gradients are enabled. With BatchNorm in training mode the energy of a
+        Forces can be differentiated again if gradients are enabled. With BatchNorm in training mode the energy of a
         structure depends on the whole batch, and so do its forces.
 
         Args:
@@ -54,4 +54,4 @@ class Potential(nn.Module, ABC, Generic[Graph]):
         return energy, -gradient
 
     def check_elements(self, numbers: Tensor) -> None:
-        """Refuse elements that the model knows nothing of; raises UserError."""
+        """Refuse elements that the model does not support; raises UserError."""

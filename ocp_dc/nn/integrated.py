@@ -1,8 +1,8 @@
-"""Integrated activations: functions whose derivative, of which forces are made, is a common activation.
+"""Integrated activations: functions whose derivative, which enters the forces, is a common activation.
 
-Source: "On Training Derivative-Constrained Neural Networks", arXiv 2310.01649. All are continuous with their first
-derivative; the second jumps at 0, where it takes the value of the left side. The next member of the family, ReLU
-integrated twice, is continuous with its second derivative, and its third jumps.
+Source: "On Training Derivative-Constrained Neural Networks", arXiv 2310.01649. Each function and its first
+derivative are continuous; the second derivative jumps at 0, where it takes the value of the left side. ReLU integrated
+twice has a continuous second derivative, and its third jumps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class IReLU(nn.Module):
 
     Args:
         coefficient: c, positive. 0.5 makes the derivative ReLU itself. ``"unit_moment"`` is sqrt(2/3), for which
-            E[f(x)^2] = 1 where x ~ N(0, 1).
+            E[f(x)^2] = 1 if x ~ N(0, 1).
 
     Derivatives of any order come from torch.autograd; torch.func and forward mode are not supported.
 
@@ -38,7 +38,7 @@ class IReLU(nn.Module):
         self.coefficient = _coefficient(coefficient)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return f(x), with the shape and dtype of ``x``; of integers numbers of the default dtype."""
+        """Return f(x), with the shape and dtype of ``x``; integers are converted to the default dtype."""
         return _SquaredReLU.apply(_floating(x), self.coefficient)
 
     @property
@@ -54,11 +54,11 @@ class IReLU(nn.Module):
 class TwiceIntegratedReLU(nn.Module):
     """ReLU integrated twice: f(x) = c max(0, x)^3, f'(x) = 3c max(0, x)^2, f''(x) = 6c max(0, x).
 
-    For equations of second order, where IReLU's second derivative jumps.
+    It is meant for equations of second order, for which IReLU's second derivative is not continuous.
 
     Args:
         coefficient: c, positive. 1/6 makes the second derivative ReLU itself, and the first IReLU.
-            ``"unit_moment"`` is sqrt(2/15), for which E[f(x)^2] = 1 where x ~ N(0, 1).
+            ``"unit_moment"`` is sqrt(2/15), for which E[f(x)^2] = 1 if x ~ N(0, 1).
 
     Raises:
         UserError: the coefficient is neither a finite positive number nor ``"unit_moment"``.
@@ -99,7 +99,7 @@ class IntegratedLeakyReLU(nn.Module):
         self.coefficient = _coefficient(coefficient)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return f(x), with the shape and dtype of ``x``; of integers numbers of the default dtype."""
+        """Return f(x), with the shape and dtype of ``x``; integers are converted to the default dtype."""
         x = _floating(x)
         return self.coefficient * x * F.leaky_relu(x, self.negative_slope)
 
@@ -133,7 +133,7 @@ class IntegratedELU(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return f(x), with the shape and dtype of ``x``."""
-        # clamped, so that no exponential of a large x turns the unused side's gradient into inf * 0
+        # clamp: otherwise exp of a large x overflows, and the gradient of the unused branch is inf * 0
         negative = x.clamp(max=0)
         return torch.relu(x).square() / 2 + self.alpha * (torch.expm1(negative) - negative)
 
@@ -148,11 +148,11 @@ class IntegratedELU(nn.Module):
 
 
 class _SquaredReLU(torch.autograd.Function):
-    """c max(0, x)^2 with its derivative spelled out: fewer passes, less memory.
+    """c max(0, x)^2 with an explicit derivative, which takes fewer passes and less memory.
 
-    Only x and the incoming gradient are saved, and backward is made of differentiable operations, so that it can be
-    differentiated again. ``forward`` takes ctx itself: with a separate ``setup_context``, which torch.func asks for,
-    the call alone costs three times as much, and then IReLU on a few hundred atoms is no faster than SiLU.
+    Only x and the incoming gradient are saved. Backward consists of differentiable operations, so that it can be
+    differentiated again. ``forward`` takes ctx: the separate ``setup_context`` that torch.func requires makes a call
+    three times as expensive, and IReLU on a few hundred atoms would be no faster than SiLU.
     """
 
     @staticmethod
@@ -165,7 +165,7 @@ class _SquaredReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
         (x,) = ctx.saved_tensors
-        # grad * x where x > 0, else 0. The mask is detached: a step has no derivative, and autograd need not sum zeros
+        # grad * x if x > 0, else 0. The mask is detached: its derivative is zero, and autograd need not add zeros
         grad_x = torch.ops.aten.threshold_backward.default(grad * x, x.detach(), 0)
         return (grad_x if ctx.coefficient == 0.5 else grad_x * (2 * ctx.coefficient)), None
 
@@ -177,7 +177,7 @@ def _floating(x: torch.Tensor) -> torch.Tensor:
 
 
 def _coefficient(value: float | str, power: int = 2) -> float:
-    """Return the number that the coefficient of max(0, x)^power means."""
+    """Return the coefficient of max(0, x)^power as a number."""
     if value == UNIT_MOMENT:
         return unit_moment_coefficient(power)
     if isinstance(value, str) and (hint := nearest(value, [UNIT_MOMENT])):

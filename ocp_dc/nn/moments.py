@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-_REACH = 16  # the normal density is 1e-56 there
+_REACH = 16  # half the width of the interval; the normal density at its ends is 1e-56
 _NODES = 20  # per panel of width 1: smooth integrands are exact to rounding
 
 
@@ -16,10 +16,10 @@ def second_moment(f: Callable[[torch.Tensor], torch.Tensor]) -> float:
     """Return E[f(x)^2] for x ~ N(0, 1).
 
     Composite Gauss-Legendre quadrature on panels of width 1 that end on the integers: a kink at 0, or at any other
-    integer, lies between two panels and costs no accuracy.
+    integer, is on the border of two panels and costs no accuracy.
 
     Args:
-        f: acts elementwise on a float64 tensor of shape [n] on the CPU.
+        f: an elementwise function of a float64 tensor [n] on the CPU.
     """
     nodes, weights = _gauss_legendre(_NODES)
     left = torch.arange(-_REACH, _REACH, dtype=torch.float64, device="cpu")
@@ -34,7 +34,7 @@ def second_moment(f: Callable[[torch.Tensor], torch.Tensor]) -> float:
 def unit_moment_coefficient(power: int = 2) -> float:
     """Return the c with E[f(x)^2] = 1 for f(x) = c max(0, x)^power and x ~ N(0, 1).
 
-    sqrt(2/3) for the square, sqrt(2/15) for the cube.
+    It is sqrt(2/3) for the square and sqrt(2/15) for the cube.
     """
     return 1 / math.sqrt(second_moment(lambda x: torch.relu(x) ** power))
 

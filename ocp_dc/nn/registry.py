@@ -22,7 +22,7 @@ def _elu(alpha: float = 1.0) -> nn.Module:
     return nn.ELU(finite_number("alpha", alpha, positive=True))
 
 
-# name -> (what makes it, the settings that it takes)
+# name -> (the class or function that makes it, the settings that it takes)
 _ACTIVATIONS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
     "elu": (_elu, ("alpha",)),
     "gelu": (nn.GELU, ()),
@@ -53,7 +53,7 @@ def activation(spec: str | Mapping[str, Any]) -> nn.Module:
         spec: a name, or a mapping of the name and its settings: ``{"name": "irelu", "coefficient": 0.25}``.
 
     Raises:
-        UserError: the name is unknown, a setting is one that this activation does not take, or its value is wrong.
+        UserError: the name is unknown, the activation does not take a setting, or a value is not valid.
     """
     block = {"name": spec} if isinstance(spec, str) else spec
     if not isinstance(block, Mapping) or "name" not in block:
@@ -70,9 +70,9 @@ def activation(spec: str | Mapping[str, Any]) -> nn.Module:
 
 
 def same_activation(a: object, b: object) -> bool:
-    """Return whether two activations are the same function: same class, settings and submodules.
+    """Return whether two activations are the same function: the same class, settings and submodules.
 
-    Plain callables are compared by ``==``. Modules with parameters or buffers are the same only if they are one object.
+    Plain callables are compared by ``==``. Modules with parameters or buffers are the same only if they are identical.
     """
     if a is b or not (isinstance(a, nn.Module) and isinstance(b, nn.Module)):
         return bool(a == b)
@@ -83,7 +83,7 @@ def same_activation(a: object, b: object) -> bool:
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:
-    """Return the attributes that make the function: neither what every module has, nor whether it works in place."""
+    """Return the attributes that define the function: all but those of every module and ``inplace``."""
     ignored = {*vars(nn.Module()), "inplace"}
     return {key: value for key, value in vars(module).items() if key not in ignored}
 

@@ -1,4 +1,4 @@
-"""SchNet's activation."""
+"""Shifted softplus, the activation of SchNet."""
 
 from __future__ import annotations
 

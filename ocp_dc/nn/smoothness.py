@@ -1,4 +1,4 @@
-"""How often an activation can be differentiated, for losses that hold derivatives of a network."""
+"""The number of continuous derivatives of an activation, for losses that contain derivatives of a network."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _SMOOTH = (nn.GELU, nn.Mish, nn.SiLU, ShiftedSoftplus, nn.Softplus, nn.Tanh)
 def smoothness(function: nn.Module) -> float | None:
     """Return how many derivatives of an activation are continuous, infinity for a smooth one.
 
-    ReLU has 0, IReLU 1: its second derivative jumps and its third is zero. A residual with derivatives of order k is
-    continuous in weights and coordinates where the activation has k of them.
+    ReLU has 0. IReLU has 1: its second derivative jumps. A residual with derivatives of order k is continuous in
+    weights and coordinates if the activation has k continuous derivatives.
 
     Args:
         function: an activation as :func:`ocp_dc.nn.activation` makes it.
 
     Returns:
-        the number, or None for a function that is not known here.
+        The number, or None for an unknown function.
     """
     if isinstance(function, _SMOOTH):
         return math.inf

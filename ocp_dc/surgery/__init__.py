@@ -1,4 +1,4 @@
-"""Surgery on a network: regions, the swap of activations, norms removed and inserted, dropout, and the report."""
+"""Surgery on a network: swap activations by region, remove and insert norms, insert dropout, and report it."""
 
 from ocp_dc.surgery.apply import apply_surgery
 from ocp_dc.surgery.insert import batch_statistics

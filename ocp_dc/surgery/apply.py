@@ -1,4 +1,4 @@
-"""Apply surgery: swap activations by region, take norms out, insert norms and dropout, and report what was done."""
+"""Apply surgery: swap activations by region, remove norms, insert norms and dropout, and report the changes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from ocp_dc.surgery.sites import Site, describe, find_sites
 def apply_surgery(
     model: nn.Module, options: DCOptions, table: RegionTable, forward: Forward | None = None, path: str = PATH
 ) -> Report:
-    """Change ``model`` in place as the ``dc:`` block asks, and return what was done.
+    """Change ``model`` in place as the ``dc:`` block requests, and return a report of the changes.
 
     Everything is checked before anything is changed. A second call with the same options changes nothing.
 
     Args:
-        model: the model; its parameter names stay, and no random number is drawn.
+        model: the model; its parameter names do not change, and no random number is drawn.
         options: the ``dc:`` block.
-        table: what the named regions mean for this model.
-        forward: calls the model once, on any data, to find the widths of the norms of ``insert_norm``; needed for
-            these only.
-        path: where the block is in the config, for messages.
+        table: the named regions of this model.
+        forward: calls the model once, on any data, to find the widths of the norms of ``insert_norm``; only needed
+            for these.
+        path: the key of the block in the config, for messages.
 
     Raises:
-        UserError: an unknown activation or region, a pattern that matches nothing, norms to remove where there are
-            none and nothing else was asked for, or norms to insert where features have no one width.
+        UserError: an activation or region is unknown, a pattern matches nothing, the block only removes norms and there
+            are none, or a norm is to be inserted at features that have several widths.
     """
     options.check(path)
     sites = find_sites(model, table.activation_types)
@@ -52,7 +52,7 @@ def apply_surgery(
         if wanted == "original":
             kept += chosen
             continue
-        activation(wanted)  # an unknown name is an error also where nothing is chosen
+        activation(wanted)  # an unknown name is an error even if no site is chosen
         for group in _by_object(chosen, sites):
             new = activation(wanted)
             paths = [each for site in group for each in site.paths]
@@ -96,9 +96,9 @@ def apply_surgery(
 def _by_object(chosen: list[Site], sites: list[Site]) -> list[list[Site]]:
     """Group chosen sites that share one module object, so that it counts once and stays one object.
 
-    An object that sites outside the choice hold as well is no longer shared afterwards, and each chosen site counts
-    (DimeNet++ has one activation in every block, of which a region may take the output blocks). A plain function is
-    shared by nature.
+    If sites that are not chosen share the object too, each chosen site gets a separate activation and counts by itself
+    (DimeNet++ has one activation in all blocks, and a region may choose the output blocks only). Plain functions are
+    never grouped.
     """
     total = Counter(id(site.original) for site in sites)
     within = Counter(id(site.original) for site in chosen)

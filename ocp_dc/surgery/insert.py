@@ -1,4 +1,4 @@
-"""Insertion: batch normalization and dropout after activations, with which arXiv 2310.01649 compares."""
+"""Insert batch normalization and dropout after activations, the regularization that arXiv 2310.01649 compares with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Forward = Callable[[nn.Module], object]
 
 
 class _Recorder(nn.Module):
-    """Wrap an activation while widths are found; keep the shape of each output, and an empty tensor like the last."""
+    """Wrap an activation to record the shapes of its outputs, and the dtype and device of the last in ``like``."""
 
     def __init__(self, activation: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
@@ -39,18 +39,17 @@ def make_norms(
 ) -> dict[Site, nn.BatchNorm1d]:
     """Make a BatchNorm1d for each site, as wide as the features that reach it in one forward pass.
 
-    The pass leaves no trace: the model runs in evaluation mode, and its modes and the random states are restored. A
-    site that is reached several times in a pass (DimeNet++ has one activation after all layers of an output block) gets
-    one norm.
+    The model runs in evaluation mode; its modes and the random states are restored afterward. A site that is reached
+    several times in a pass (DimeNet++ has one activation after all layers of an output block) gets one norm.
 
     Args:
-        model: the model before its activations are swapped, which does not change shapes.
+        model: the model before its activations are swapped; a swap does not change shapes.
         sites: the sites.
         forward: calls the model once, on any data.
-        path: where the ``dc:`` block is in the config, for messages.
+        path: the key of the ``dc:`` block in the config, for messages.
 
     Raises:
-        UserError: data of several widths reach a site, or of another shape than [N, features], or none.
+        UserError: the data at a site have several widths or a shape other than [N, width], or no data reach it.
     """
     modes = [(part, part.training) for part in model.modules()]
     devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
@@ -81,16 +80,16 @@ def make_norms(
 def insert(
     sites: Sequence[Site], norms: dict[Site, nn.BatchNorm1d], dropout: float, path: str = PATH
 ) -> list[Insertion]:
-    """Put norms and dropout after the activations that these sites hold now.
+    """Insert norms and dropout after the current activations of these sites.
 
     Args:
-        sites: the sites. Those that share an activation object still share it, and each has its own norm.
-        norms: the norm of each site; empty where none is asked for.
+        sites: the sites. Sites that share an activation object still share it, and each has a separate norm.
+        norms: the norm of each site; empty if no norms are requested.
         dropout: the probability, in [0, 1).
-        path: where the ``dc:`` block is in the config, for messages.
+        path: the key of the ``dc:`` block in the config, for messages.
 
     Returns:
-        what was inserted; sites that hold just that already are left alone.
+        The insertions; a site that already has the same norm and dropout is not changed and not listed.
     """
     done = []
     for site in sites:
@@ -101,14 +100,14 @@ def insert(
             site.owner.norm, site.owner.dropout = norm, dropout
         else:
             site.replace(RegularizedActivation(site.module, norm, dropout, path))
-        what = None if norm is None else f"{type(norm).__name__}({norm.num_features})"
-        done.append(Insertion(site.paths[0], site.paths[1:], after, what, dropout))
+        norm_text = None if norm is None else f"{type(norm).__name__}({norm.num_features})"
+        done.append(Insertion(site.paths[0], site.paths[1:], after, norm_text, dropout))
     return done
 
 
 @contextlib.contextmanager
 def batch_statistics(model: nn.Module) -> Iterator[None]:
-    """Let inserted norms use the statistics of the batch, as in training mode, and keep none of them."""
+    """Let inserted norms use the statistics of the batch, as in training mode, without updating running statistics."""
     norms = [p.norm for p in model.modules() if isinstance(p, RegularizedActivation) and p.norm is not None]
     modes = [norm.training for norm in norms]
     for norm in norms:
@@ -122,7 +121,7 @@ def batch_statistics(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _recording(sites: Sequence[Site]) -> Iterator[dict[Site, _Recorder]]:
-    """Put a recorder into each site for the time of the block; order and names of the children stay."""
+    """Replace each activation by a recorder within the block; order and names of the children do not change."""
     recorders = {site: _Recorder(site.original) for site in sites}
     for site, recorder in recorders.items():
         site.container[site.attribute] = recorder

@@ -1,4 +1,4 @@
-"""Denormalization: take normalization layers out of a model (arXiv 2310.01649)."""
+"""Denormalization: remove normalization layers from a model (arXiv 2310.01649)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ LAYER_NORM_NAMES = frozenset({"LayerNorm"})
 class RemovedNorm(nn.Module):
     """Replace a norm by the identity, which returns its input as a new tensor.
 
-    Every norm returns a new tensor, and some models write into it in place (fairchem's eSCN-MD): with the input itself
-    they would change what they add later.
+    Every norm returns a new tensor, and some models modify it in place (fairchem's eSCN-MD). If it were the input, they
+    would modify features that they still need.
     """
 
     def forward(self, x: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
@@ -33,14 +33,14 @@ class RemovedNorm(nn.Module):
 
 
 class FittedGain(RemovedNorm):
-    """Replace a norm by a multiplication with one constant: at first the root mean square is that of the norm's output.
+    """Replace a norm by a constant factor, fitted so that the root mean square is that of the norm's output.
 
-    Unlike a norm it is linear, so that the units of its input still matter. ``gain`` is a buffer, NaN until
+    Unlike a norm, it is linear, so that the scale of its input still matters. ``gain`` is a buffer, NaN until
     :func:`fitting_gains` fits it.
 
     Args:
-        norm: the norm that it replaces; it is called while fitting, and is no part of the model any more.
-        path: where the ``dc:`` block is in the config, for messages.
+        norm: the norm that it replaces; it is called while fitting, and is not part of the model anymore.
+        path: the key of the ``dc:`` block in the config, for messages.
     """
 
     gain: torch.Tensor
@@ -48,7 +48,7 @@ class FittedGain(RemovedNorm):
     def __init__(self, norm: nn.Module, path: str = PATH) -> None:
         super().__init__()
         self.path = path
-        self.norm = (norm,)  # in a tuple torch does not register it, and none of its parameters stays
+        self.norm = (norm,)  # torch does not register a module in a tuple, so the model loses its parameters
         self.fitting = False
         self.register_buffer("gain", torch.tensor(math.nan))
 
@@ -68,10 +68,10 @@ class FittedGain(RemovedNorm):
 def fitting_gains(model: nn.Module) -> Iterator[list[FittedGain]]:
     """Let each :class:`FittedGain` of ``model`` fit its gain whenever data reach it.
 
-    One pass fits all of them: each is reached after those that change its input.
+    One pass fits all of them, since data reach each gain after the gains that change its input.
 
     Yields:
-        the gains, in the order of the model.
+        The gains, in the order of the model.
     """
     gains = [part for part in model.modules() if isinstance(part, FittedGain)]
     for part in gains:
@@ -94,18 +94,18 @@ def remove_norms(
     fitted_gain: bool = False,
     path: str = PATH,
 ) -> list[Removal]:
-    """Take norms out of ``model``, in place. Those that surgery itself inserted stay.
+    """Remove norms from ``model`` in place, but not those that surgery inserted.
 
     Args:
         model: the model.
         which: ``none``, ``batchnorm``, ``layernorm`` or ``all``.
-        norm_types: class names of the model's own norms, removed by ``all`` only; a LayerNorm inside of one is a part
-            of it, and stays or goes with it.
-        fitted_gain: whether a :class:`FittedGain` replaces each.
-        path: where the ``dc:`` block is in the config, for messages.
+        norm_types: class names of the model's own norms, removed by ``all`` only; a LayerNorm inside one of them
+            is part of it, and is only removed with it.
+        fitted_gain: whether a :class:`FittedGain` replaces each norm.
+        path: the key of the ``dc:`` block in the config, for messages.
 
     Returns:
-        what was removed, in the order of the model; a norm that several modules share is listed once.
+        The removals, in the order of the model; a norm that several modules share is listed once.
     """
     names: frozenset[str] = frozenset()
     if which in ("batchnorm", "all"):
@@ -116,7 +116,7 @@ def remove_norms(
         names |= frozenset(norm_types)
     found: dict[int, tuple[nn.Module, list[str]]] = {}
     places: list[tuple[nn.Module, str, int]] = []
-    inside: tuple[str, ...] = ()  # paths within a norm, which stays or goes as a whole
+    inside: tuple[str, ...] = ()  # paths inside a norm, which is kept or removed as a whole
     for prefix, owner in model.named_modules(remove_duplicate=False):
         if f"{prefix}.".startswith(inside) or isinstance(owner, RegularizedActivation):
             continue

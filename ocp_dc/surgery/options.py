@@ -1,4 +1,4 @@
-"""The ``dc:`` block of a model: the changes that derivative-constrained training asks for."""
+"""The ``dc:`` block of a model: its changes for derivative-constrained training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ocp_dc.core.numbers import finite_number
 from ocp_dc.core.options import option, parse
 
 REGION_NAMES = ("none", "output", "full", "paper")
-# Where the block is in a config, for messages. A host whose configs hold it elsewhere gives its own path.
+# The key of the block in a config, for messages. A host that uses another key passes it as ``path``.
 PATH = "dc"
 
 Options = TypeVar("Options", bound="DCOptions")
@@ -25,22 +25,22 @@ class DCOptions:
     """
 
     activation: str | Mapping[str, Any] | None = option(
-        None, help="name of the activation, or {name: irelu, coefficient: 0.5}; irelu where only a region is given"
+        None, help="name of the activation, or {name: irelu, coefficient: 0.5}; irelu if only a region is given"
     )
     region: str | Sequence[str] | None = option(
         None,
         help="none, output, full, paper, or a list of regular expressions (re.search on module paths); "
-        "paper where only an activation is given",
+        "paper if only an activation is given",
     )
     elsewhere: str | Mapping[str, Any] = option(
         "original", help="the activation outside the region: original, or any activation"
     )
     denormalize: str = option(
-        "none", help="normalization layers to take out", choices=("none", "batchnorm", "layernorm", "all")
+        "none", help="normalization layers to remove", choices=("none", "batchnorm", "layernorm", "all")
     )
     norm_gain: str = option(
         "none",
-        help="what replaces a norm: none, or fitted, one constant per norm that is fitted when a training run starts",
+        help="replacement of a removed norm: none, or fitted, a factor that is fitted when a training run starts",
         choices=("none", "fitted"),
     )
     dropout: float = option(
@@ -52,70 +52,71 @@ class DCOptions:
         choices=("none", "batchnorm"),
     )
     insert_region: str | Sequence[str] | None = option(
-        None, help="where dropout and insert_norm go: output, full, paper, or a list of regular expressions; output"
+        None,
+        help="region of dropout and insert_norm: output (the default), full, paper, or a list of regular expressions",
     )
 
     @classmethod
     def from_block(cls: type[Options], block: Mapping[str, Any] | None, path: str = PATH) -> Options:
-        """Read the block of a config; see :func:`ocp_dc.core.options.parse` for what is refused."""
+        """Return the options of a config's block; see :func:`ocp_dc.core.options.parse` for the errors."""
         return parse(cls, block, path)
 
     @property
     def resolved_activation(self) -> str | Mapping[str, Any]:
-        """The activation of the region: ``original`` where nothing was asked for."""
+        """The activation of the region; ``original`` if no change is requested."""
         if self.activation is not None:
             return self.activation
         return "irelu" if self.region not in (None, "none") else "original"
 
     @property
     def resolved_region(self) -> str | Sequence[str]:
-        """The region that :attr:`resolved_activation` goes to."""
+        """The region in which :attr:`resolved_activation` replaces the activations."""
         if self.region is not None:
             return self.region
         return "paper" if self.activation not in (None, "original") else "none"
 
     @property
     def has_swaps(self) -> bool:
-        """Whether any activation is asked to change."""
+        """Return whether the block changes any activation."""
         inside = self.resolved_region != "none" and self.resolved_activation != "original"
         return inside or self.elsewhere != "original"
 
     @property
     def has_insertions(self) -> bool:
-        """Whether a norm or dropout is asked for after activations."""
+        """Return whether the block inserts norms or dropout after activations."""
         return self.dropout != 0 or self.insert_norm != "none"
 
     @property
     def resolved_insert_region(self) -> str | Sequence[str]:
-        """The region that dropout and norms go to."""
+        """The region in which norms and dropout are inserted."""
         if not self.has_insertions:
             return "none"
         return "output" if self.insert_region is None else self.insert_region
 
     @property
     def is_noop(self) -> bool:
-        """Whether the block leaves the layers of the stock model as they are."""
+        """Return whether the block changes none of the stock model's layers."""
         return not self.has_swaps and self.denormalize == "none" and not self.has_insertions
 
     @property
     def is_stock(self) -> bool:
-        """Whether the block leaves the whole model as it is: its layers, and what a subclass has keys for."""
+        """Return whether the block changes nothing: neither the layers nor the options that a subclass adds."""
         return self.is_noop
 
     @property
     def resolved_extras(self) -> tuple[str, ...]:
-        """What the keys of a subclass choose, with defaults filled in; keys that change no number are left out."""
+        """The values of the keys that a subclass adds, with defaults filled in; without keys that change no result."""
         return ()
 
     def check(self, path: str = PATH) -> None:
         """Refuse combinations that contradict each other.
 
         Args:
-            path: where the block is in the config, for messages.
+            path: the key of the block in the config, for messages.
 
         Raises:
-            UserError: an activation is named for a region of ``none``, a gain where no norms go, a region where nothing
-                is inserted or the other way round, or dropout is no probability below 1.
+            UserError: there is an activation and the region is ``none``, a gain but no norm is removed, an insertion
+                region but no insertion or the reverse, or dropout is not in [0, 1).
         """
         if not 0 <= finite_number(f"{path}.dropout", self.dropout) < 1:
             raise UserError(f"{path}.dropout: got {self.dropout!r}, expected a probability in [0, 1), such as 0.1")

@@ -1,4 +1,4 @@
-"""Regions: which activations of a model a name like ``output`` means. The tables are beside the wrappers."""
+"""Regions: named sets of activations, such as ``output``. Each wrapper defines the table of its model."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ocp_dc.surgery.sites import Site
 
 @dataclasses.dataclass(frozen=True)
 class RegionTable:
-    """What the named regions mean for one model, as regular expressions for ``re.search`` on site paths.
+    """The named regions of one model, as regular expressions for ``re.search`` on site paths.
 
     Args:
         output: the blocks that turn features into energies.
-        paper: the region of the published runs (arXiv 2310.01649); None where the paper does not have the model, and
-            then ``paper`` means ``output``.
-        gates: sites that need a bounded function; no region ever touches them.
+        paper: the region of the published runs (arXiv 2310.01649); None if the model is not in the paper, and then
+            ``paper`` means ``output``.
+        gates: sites that need a bounded or positive function; they are in no region.
         activation_types: class names of the model's own activations, beside those of torch.
         norm_types: class names of the model's own norms, removed by ``denormalize: all``.
-        source: where the table comes from: paper section and upstream file.
+        source: the origin of the table: paper section and upstream file.
     """
 
     output: tuple[str, ...]
@@ -37,7 +37,7 @@ class RegionTable:
 
         Args:
             region: the region.
-            option: where it is in the config, for messages.
+            option: its key in the config, for messages.
 
         Raises:
             UserError: the name is unknown, or an expression does not compile.
@@ -64,17 +64,17 @@ class RegionTable:
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise UserError(f"{option}: {pattern!r} is no regular expression: {error}") from error
+                raise UserError(f"{option}: {pattern!r} is not a valid regular expression: {error}") from error
         return tuple(region)
 
 
 def select(
     sites: Sequence[Site], region: str | Sequence[str], table: RegionTable, option: str = f"{PATH}.region"
 ) -> list[Site]:
-    """Return the sites of a region, gates left out; ``option`` is where it is in the config, for messages.
+    """Return the sites of a region without gates; ``option`` is its key in the config, for messages.
 
     Raises:
-        UserError: a pattern matches no site; the message lists the sites that there are.
+        UserError: a pattern matches no site; the message lists all sites.
     """
     free = [site for site in sites if not is_gate(site, table)]
     chosen: list[Site] = []

@@ -1,4 +1,4 @@
-"""What an insertion puts in the place of an activation: the activation, then a norm and dropout."""
+"""The module that replaces an activation to insert a norm and dropout after it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ocp_dc.surgery.options import PATH
 
 
 class RegularizedActivation(nn.Module):
-    """An activation, then a norm and dropout where they were asked for: ``dropout(norm(activation(x)))``.
+    """An activation, then an optional norm and dropout: ``dropout(norm(activation(x)))``.
 
-    In training mode the norm takes the statistics of the batch and dropout draws a mask at each call; energy and forces
-    of a forward pass are made from the same ones. In evaluation mode the norm takes its running statistics and nothing
-    is dropped.
+    In training mode the norm uses the statistics of the batch, and dropout draws a mask at each call; energy and
+    forces of a forward pass use the same statistics and masks. In evaluation mode the norm uses its running statistics,
+    and nothing is dropped.
 
     Args:
-        activation: the activation that was there: a module, or a plain callable.
-        norm: the norm, None for none.
+        activation: the original activation: a module or a plain callable.
+        norm: the norm; None for no norm.
         dropout: the probability that a feature is set to zero, in [0, 1).
-        path: where the ``dc:`` block is in the config, for messages.
+        path: the key of the ``dc:`` block in the config, for messages.
     """
 
     def __init__(
@@ -40,27 +40,27 @@ class RegularizedActivation(nn.Module):
         self.path = path
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the features, of the shape of ``x``: [N, width] where there is a norm.
+        """Return the features, with the shape of ``x``; with a norm it must be [N, width].
 
         Raises:
-            UserError: a norm is to train on a single row, which has no variance.
+            UserError: a norm in training mode gets a single row, which has no variance.
         """
         x = self.activation(x)
         if self.norm is not None:
             if self.training and len(x) < 2:
                 raise UserError(
                     f"{self.path}.insert_norm: a batch brings {len(x)} row(s) of {self.norm.num_features} features to "
-                    "a BatchNorm1d, which needs two or more to train; where features belong to structures, choose the "
+                    "a BatchNorm1d, which needs two or more to train; if features belong to structures, choose the "
                     "batch size so that no batch, the last one included, holds a single structure"
                 )
             x = self.norm(x)
         return F.dropout(x, self.dropout, self.training)
 
     def holds(self, norm: nn.BatchNorm1d | None, dropout: float) -> bool:
-        """Return whether exactly this was already inserted: a norm of this width, or none, and this dropout."""
+        """Return whether the norm has the width of ``norm``, or both are None, and the dropout is ``dropout``."""
         own, other = (None if n is None else n.num_features for n in (self.norm, norm))
         return own == other and self.dropout == dropout
 
     def extra_repr(self) -> str:
-        """Return what ``repr`` says beside the parts."""
+        """Return the settings for the module's repr."""
         return f"dropout={self.dropout}"

@@ -1,4 +1,4 @@
-"""What surgery did to a model, as data: printed at start and saved with the run."""
+"""The changes that surgery made to a model, as data: printed at the start and saved with the run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Swap:
         path: the dotted path of the site.
         aliases: further paths to the same site or to the same shared object.
         was: the old activation.
-        now: the new one.
-        inside: whether the site is in the region, or elsewhere.
+        now: the new activation.
+        inside: whether the site is in the region.
     """
 
     path: str
@@ -27,7 +27,7 @@ class Swap:
 
 @dataclasses.dataclass(frozen=True)
 class Removal:
-    """One norm that was taken out: its path, further paths to it, what it was, and whether a gain replaces it."""
+    """One norm that was removed: its path, further paths to it, its repr, and whether a gain replaces it."""
 
     path: str
     aliases: tuple[str, ...]
@@ -37,14 +37,14 @@ class Removal:
 
 @dataclasses.dataclass(frozen=True)
 class Insertion:
-    """What was inserted after one activation.
+    """A norm, dropout or both, inserted after one activation.
 
     Args:
         path: the dotted path of the site.
         aliases: further paths to the same site.
         after: the activation.
-        norm: the norm after it, None for none.
-        dropout: the probability of the dropout after both, 0 for none.
+        norm: the norm; None for no norm.
+        dropout: the probability of the dropout after both; 0 for no dropout.
     """
 
     path: str
@@ -56,14 +56,14 @@ class Insertion:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """All changes of one surgery.
+    """All changes that one call of ``apply_surgery`` made.
 
     Args:
-        region: the region as the config names it.
+        region: the region as in the config.
         swaps: the activations that were replaced.
-        removals: the norms that were taken out.
-        unchanged: paths of activations that already were what was asked for.
-        kept: path and kind of the activations that no option asked to change.
+        removals: the norms that were removed.
+        unchanged: paths of activations that already were the requested function.
+        kept: path and kind of the activations that no option changes.
         insertions: the norms and dropouts that were inserted after activations, swapped or not.
     """
 

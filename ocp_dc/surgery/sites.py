@@ -1,4 +1,4 @@
-"""Sites: where a model holds an activation, as a module or as a plain callable in an attribute."""
+"""Sites: attributes of a model's modules whose value is an activation, a module or a plain callable."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ ACTIVATION_TYPES: tuple[type[nn.Module], ...] = (
     ShiftedSoftplus,
     TwiceIntegratedReLU,
 )
-# Activations that several libraries define under one name. Bounded gates (Sigmoid, Softmax) are in
-# neither list, and so out of reach of every region.
+# Activations that several libraries define under the same name. Bounded gates (Sigmoid, Softmax) are in neither list,
+# so that no region contains them.
 ACTIVATION_TYPE_NAMES = ("ShiftedSoftplus", "ShiftedSoftPlus", "ScaledSiLU", "SiQU", "Swish")
 # fmt: off
 ACTIVATION_FUNCTION_NAMES = frozenset((
@@ -48,19 +48,19 @@ ACTIVATION_FUNCTION_NAMES = frozenset((
     "softsign", "ssp", "swish", "tanh",
 ))
 # fmt: on
-# The gates among the functions: out of reach as well, under whatever attribute.
+# Functions that are gates: no region contains them, whatever the attribute is called.
 GATE_FUNCTION_NAMES = frozenset(("hardsigmoid", "log_softmax", "sigmoid", "softmax", "softmin"))
 _ACTIVATION_ATTRIBUTE = re.compile(r"^_?(act|activation|nonlinearity)(_?(fn|func|function))?(_?\d+)?$")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Site:
-    """One attribute of a module that holds an activation.
+    """An attribute of a module whose value is an activation.
 
     Args:
-        owner: the module that holds it.
-        attribute: its name.
-        paths: the dotted paths to it; several where the owner itself is shared, the first one counts.
+        owner: the module.
+        attribute: the name of the attribute.
+        paths: the dotted paths to it; several if the owner is shared. The first one identifies the site.
         original: the activation when the site was found.
     """
 
@@ -71,16 +71,16 @@ class Site:
 
     @property
     def container(self) -> dict[str, Any]:
-        """The dictionary of the owner that holds the activation: one for modules, another for plain callables."""
+        """The owner's dictionary with the activation: ``_modules`` for modules, the attributes for plain callables."""
         return self.owner._modules if self.attribute in self.owner._modules else vars(self.owner)
 
     @property
     def module(self) -> nn.Module | Callable[[torch.Tensor], torch.Tensor]:
-        """The activation that the site holds now."""
+        """The current activation."""
         return self.container[self.attribute]
 
     def replace(self, activation: nn.Module) -> None:
-        """Replace the activation. The order and the names of the owner's children stay."""
+        """Replace the activation. The order and the names of the owner's children do not change."""
         if self.attribute in self.owner._modules:
             self.owner._modules[self.attribute] = activation
         else:
@@ -90,7 +90,7 @@ class Site:
 def find_sites(model: nn.Module, activation_types: Sequence[str] = ()) -> list[Site]:
     """Return every site of ``model``, in the order of the model.
 
-    Where a norm or dropout was inserted after an activation, the site is still the activation, under its old path.
+    If a norm or dropout was inserted after an activation, the site is still the activation, with its old path.
 
     Args:
         model: any module.
@@ -121,7 +121,7 @@ def find_sites(model: nn.Module, activation_types: Sequence[str] = ()) -> list[S
 def describe(activation: nn.Module | Callable[..., Any]) -> str:
     """Return a short name for an activation, for reports: ``ShiftedSoftplus()`` or ``torch.nn.functional.silu``."""
     if isinstance(activation, nn.Module):
-        parts = [describe(child) for child in activation.children()]  # whose repr takes several lines
+        parts = [describe(child) for child in activation.children()]  # the repr would have several lines
         return f"{type(activation).__name__}({', '.join(parts)})" if parts else repr(activation)
     if isinstance(activation, functools.partial):
         return f"partial of {describe(activation.func)}"

@@ -1,4 +1,4 @@
-"""Tests for authors of further wrappers: the contract that every wrapper holds, and tolerances. Needs pytest."""
+"""Tests for authors of further wrappers: the contract that every wrapper must meet, and tolerances. Needs pytest."""
 
 from __future__ import annotations
 

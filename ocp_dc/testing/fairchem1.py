@@ -1,4 +1,4 @@
-"""The contract of wrappers of fairchem 1.x, on its registry and batches."""
+"""The contract of wrappers for fairchem 1.x, with its registry and batches."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ocp_dc.testing.wrapper_contract import WrapperContract
 
 
 class Fairchem1WrapperContract(WrapperContract):
-    """A subclass whose name begins with Test sets names and arguments, and runs with pytest."""
+    """Tests of a wrapper for fairchem 1.x; pytest runs a subclass whose name begins with Test."""
 
     def model_class(self, name: str) -> type[torch.nn.Module]:
         """Return the class that is registered under a name."""
         return model_class(name, "model")
 
     def batch(self, structures: Sequence[Any], dtype: torch.dtype = torch.float32) -> Any:
-        """Return a batch of copies of the structures; its edges are found by the model."""
+        """Return a batch of copies of the structures; the model finds its edges."""
         batch = collate([copy.copy(structure) for structure in structures], otf_graph=True)
         batch.pos, batch.cell = batch.pos.to(dtype), batch.cell.to(dtype)
         return batch

@@ -1,4 +1,4 @@
-"""The part of the contract of wrappers that is about forces: gradients of the energy, and symmetries."""
+"""The contract of wrappers for forces: gradients of the energy, and symmetries."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ocp_dc.testing.tolerances import FINITE_DIFFERENCE, assert_close
 class ForceContract(ABC):
     """Tests of forces against finite differences of the energy, and of energies and forces under symmetries."""
 
-    # whether forces are the gradient of the energy wherever a dc: block asks for something
+    # whether forces are the gradient of the energy if a dc: block changes anything
     conservative: ClassVar[bool] = True
-    # the block with which the layers are the stock model's and forces are the gradient of the energy
+    # a block that keeps the stock model's layers and makes forces the gradient of the energy
     conservative_dc: ClassVar[dict[str, Any] | None] = None
-    # where BatchNorm can go, if not into the region ``output``
+    # keys of the dc: block for BatchNorm, if it does not fit into the region ``output``
     insertion: ClassVar[dict[str, Any]] = {}
-    # why the model is not invariant under rotation, where it is not
+    # the reason if the model is not invariant under rotation
     not_invariant: ClassVar[str | None] = None
     # the dtype in which the model is compared with itself
     precision: ClassVar[torch.dtype] = torch.float64
-    # how far energies and forces may be off, of the largest, where a grid over the sphere makes them; None is rounding
+    # the tolerance, relative to the largest value, of a model that uses a grid over the sphere; None for rounding only
     grid: ClassVar[float | None] = None
 
     @abstractmethod
     def build(self, name: str | None = None, **changes: Any) -> Any:
-        """Build a model, the wrapper where no name is given, from the same random numbers each time."""
+        """Build a model, by default the wrapper, from the same random numbers each time."""
 
     @abstractmethod
     def batch(self, structures: list[Any], dtype: torch.dtype = torch.float32) -> Any:
@@ -37,30 +37,30 @@ class ForceContract(ABC):
 
     @pytest.fixture  # noqa: B027 - most models need nothing
     def float64(self) -> None:
-        """Let the model run in float64; a subclass whose model needs help for that overrides it."""
+        """Let the model run in float64; overridden for models that need changes for that."""
 
     @staticmethod
     def run(model: torch.nn.Module, batch: Any) -> dict[str, torch.Tensor]:
-        """Run with the same random numbers each time: some models draw a frame for each edge, or drop out."""
+        """Run with the same random numbers each time: some models use random frames or dropout."""
         torch.manual_seed(1)
         return model(batch)
 
     @pytest.mark.usefixtures("float64")
     @pytest.mark.parametrize("region", ["none", "output", "paper", "full"])
     def test_forces_are_the_gradient_of_the_energy(self, structures: list[Any], region: str) -> None:
-        """Compared with central differences of the energy, in float64."""
+        """Forces match central differences of the energy, in float64."""
         dc = self.conservative_dc if region == "none" else {"activation": "irelu", "region": region}
         model = self.build(dc=dc).double().eval()
         assert model.conservative is self.conservative
         if not self.conservative:
-            pytest.skip("forces are predicted beside the energy: there is no gradient to compare with")
+            pytest.skip("the model predicts forces directly: there is no gradient to compare them with")
         self.check_forces(model, self.batch(structures[:1], torch.float64))
 
     @pytest.mark.usefixtures("float64")
     def test_forces_are_the_gradient_after_norms_and_dropout(self, structures: list[Any]) -> None:
-        """In evaluation mode, with running statistics other than those at first."""
+        """Forces match in evaluation mode too, with running statistics that differ from the initial ones."""
         if not self.conservative:
-            pytest.skip("forces are predicted beside the energy: there is no gradient to compare with")
+            pytest.skip("the model predicts forces directly: there is no gradient to compare them with")
         block = {
             "activation": "irelu",
             "region": "output",
@@ -101,7 +101,7 @@ class ForceContract(ABC):
 
     @pytest.mark.usefixtures("float64")
     def test_energy_is_invariant(self, structures: list[Any]) -> None:
-        """Under rotation and translation; forces rotate."""
+        """Rotation and translation do not change the energy; forces rotate."""
         if self.not_invariant:
             pytest.skip(self.not_invariant)
         model = self.build(dc={"activation": "irelu", "region": "output"}).to(self.precision).eval()
@@ -115,7 +115,7 @@ class ForceContract(ABC):
 
     @pytest.mark.usefixtures("float64")
     def test_translation_and_order_of_the_atoms(self, structures: list[Any]) -> None:
-        """Energies do not depend on either; forces follow the order."""
+        """Neither changes the energy; forces follow the order of the atoms."""
         model = self.build(dc={"activation": "irelu", "region": "output"}).to(self.precision).eval()
         batch = self.batch(structures[:1], self.precision)
         out = model(batch)

@@ -1,4 +1,4 @@
-"""The contract of every wrapper, as a base class of tests: a subclass gives names, arguments and counts."""
+"""The contract of every wrapper, as a base class of tests; a subclass sets names, arguments and counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IReLU
 from ocp_dc.testing.force_contract import ForceContract
 
-# activations by the names of torch's operations; sigmoid and tanh are gates as well, and not among them
+# torch's names of the operations of activations; without sigmoid and tanh, which are also gates
 ACTIVATION_OPERATIONS = {f"{name}Backward0" for name in ("Silu", "Softplus", "Mish", "Gelu", "Elu", "LeakyRelu")}
 
 
@@ -39,15 +39,15 @@ class WrapperContract(ForceContract):
     stock_name: ClassVar[str]
     # arguments of a small model
     arguments: ClassVar[dict[str, Any]]
-    # the arguments of the stock model where they are not the wrapper's
+    # the arguments of the stock model, if they differ from the wrapper's
     stock_arguments: ClassVar[dict[str, Any] | None] = None
-    # what goes with every dc: block, and asks for nothing by itself
+    # keys to add to every dc: block; alone they change nothing
     dc_always: ClassVar[dict[str, Any]] = {}
-    # region -> how many activations it holds, a shared one counted once
+    # region -> the number of its activations; a shared one counts once
     region_counts: ClassVar[dict[str, int]]
-    # region -> how many sites it leaves alone, for models that share one activation object between sites
+    # region -> the number of sites outside it, for models that share one activation object between sites
     region_kept: ClassVar[dict[str, int] | None] = None
-    # denormalize -> how many norms it takes out
+    # value of denormalize -> the number of norms that it removes
     norms: ClassVar[dict[str, int]] = {"batchnorm": 0, "layernorm": 0, "all": 0}
 
     @abstractmethod
@@ -60,7 +60,7 @@ class WrapperContract(ForceContract):
         return f"dc_{self.stock_name}"
 
     def build(self, name: str | None = None, **changes: Any) -> Any:
-        """Build a model, the wrapper where no name is given, from the same random numbers each time."""
+        """Build a model, by default the wrapper, from the same random numbers each time."""
         if changes.get("dc") is not None:
             changes["dc"] = {**changes["dc"], **self.dc_always}
         others = self.stock_arguments if name == self.stock_name else None
@@ -69,7 +69,7 @@ class WrapperContract(ForceContract):
         return self.model_class(name or self.name)(**{**copy.deepcopy(arguments), **changes})
 
     def kept(self, region: str) -> int:
-        """Return how many sites outside a region are left alone."""
+        """Return the number of sites outside a region, which do not change."""
         if self.region_kept is not None:
             return self.region_kept[region]
         return self.region_counts["full"] - self.region_counts[region]
@@ -99,14 +99,14 @@ class WrapperContract(ForceContract):
             assert parameter.grad is None or torch.equal(parameter.grad, ours[name].grad), name
 
     def test_draws_the_random_numbers_of_the_stock_model(self) -> None:
-        """Arms that differ in activations start from the same weights."""
+        """Models that differ only in activations start from the same weights."""
         stock = self.build(self.stock_name).state_dict()
         swapped = self.build(dc={"activation": "irelu", "region": "full"}).state_dict()
         assert stock.keys() == swapped.keys()
         assert all(torch.equal(value, swapped[name]) for name, value in stock.items())
 
     def test_exchanges_checkpoints_with_the_stock_model(self) -> None:
-        """State dicts load strictly, both ways."""
+        """State dicts load strictly in both directions."""
         stock, wrapper = self.build(self.stock_name), self.build(dc={"activation": "irelu", "region": "output"})
         wrapper.load_state_dict(stock.state_dict(), strict=True)
         stock.load_state_dict(wrapper.state_dict(), strict=True)
@@ -115,7 +115,7 @@ class WrapperContract(ForceContract):
 
     @pytest.mark.parametrize("region", ["output", "paper", "full"])
     def test_region_counts(self, region: str) -> None:
-        """Each named region holds as many activations as the subclass says."""
+        """Each named region has the number of activations that the subclass sets."""
         report = self.build(dc={"activation": "irelu", "region": region}).dc_report
         assert report.swapped == self.region_counts[region]
         assert all(swap.now == repr(IReLU()) for swap in report.swaps)
@@ -128,7 +128,7 @@ class WrapperContract(ForceContract):
         assert report.swapped_elsewhere == self.kept("output")
 
     def test_no_original_activation_runs_in_the_region(self, structures: list[Any]) -> None:
-        """Traced: what runs in a forward pass, and not what the modules claim."""
+        """Traced in a forward pass, which also shows activations that are not modules."""
         model = self.build(dc={"activation": "irelu", "region": "full"})
         seen: set[str] = set()
         for module in model.modules():
@@ -144,7 +144,7 @@ class WrapperContract(ForceContract):
     # ---- insertion ----
 
     def test_insertion_keeps_the_stock_parameters(self, structures: list[Any]) -> None:
-        """Their names and initial values, so that arms differ in what is inserted only; no random number is drawn."""
+        """Names and initial values do not change, and surgery draws no random number."""
         stock = self.build(self.stock_name).state_dict()
         model = self.build(dc={"dropout": 0.2, "insert_norm": "batchnorm", **self.insertion})
         random_state = torch.get_rng_state()
@@ -182,7 +182,7 @@ class WrapperContract(ForceContract):
 
     @pytest.mark.parametrize("which", ["batchnorm", "layernorm", "all"])
     def test_denormalize(self, which: str) -> None:
-        """As many norms are taken out as the subclass says; none at all is an error where nothing else is asked for."""
+        """The number of removed norms is the subclass's; if it is zero and nothing else changes, that is an error."""
         report = self.build(dc={"denormalize": which, "activation": "irelu"}).dc_report
         assert len(report.removals) == self.norms[which]
         if self.norms[which] == 0:

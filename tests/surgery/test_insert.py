@@ -216,7 +216,7 @@ def test_widths_that_no_norm_fits_are_named_and_the_model_stays() -> None:
             r"^dc\.insert_region: unknown region 'outputs'.*'output'\?",
         ),
         ({"dropout": 0.1, "insert_region": ["nowhere"]}, r"^dc\.insert_region: 'nowhere' matches no activation"),
-        ({"dropout": 0.1, "insert_region": ["("]}, r"^dc\.insert_region: '\(' is no regular expression"),
+        ({"dropout": 0.1, "insert_region": ["("]}, r"^dc\.insert_region: '\(' is not a valid regular expression"),
         ({"insert_norm": "batchnorm"}, r"^dc\.insert_norm: .* give apply_surgery\(\) a forward"),
         ({"dropout": 1}, r"^dc\.dropout"),
     ],

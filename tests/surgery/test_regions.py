@@ -63,7 +63,7 @@ def test_a_region_of_the_wrong_kind(region: object) -> None:
 
 
 def test_a_pattern_that_is_no_regular_expression() -> None:
-    with pytest.raises(UserError, match=r"'\(act' is no regular expression: "):
+    with pytest.raises(UserError, match=r"'\(act' is not a valid regular expression: "):
         TABLE.patterns(["act", "(act"])
 
 

@@ -1,4 +1,4 @@
-"""Models that fairchem 1.x no longer has, on its graph code, and registered under their old names."""
+"""Models that fairchem 1.x no longer has, with its graph code and their old registered names."""
 
 from ocp_dc.fairchem1.models.cgcnn import CGCNN
 from ocp_dc.fairchem1.models.forcenet import ForceNet

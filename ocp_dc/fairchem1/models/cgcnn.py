@@ -1,6 +1,6 @@
 """CGCNN on fairchem's graphs, registered as ``cgcnn``; the model is :class:`ocp_dc.models.cgcnn.CGCNN`.
 
-Fairchem dropped it in January 2024. Names of arguments are those that it had there.
+Fairchem removed it in January 2024. The arguments have the same names as there.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ class CGCNN(GraphPotential, cgcnn.CGCNN):
         atom_embedding_size: features of an atom.
         num_graph_conv_layers: the number of convolutions.
         fc_feat_size: the width of the fully connected layers.
-        num_fc_layers: their number, without the last one, which gives the energy.
-        otf_graph: whether edges are found here, or come with the data.
-        cutoff: of the edges, in Å.
-        num_gaussians: features of an edge: its length spread over as many Gaussians.
+        num_fc_layers: the number of fully connected layers, not counting the last one, which returns the energy.
+        otf_graph: whether the model finds the edges; if not, they come with the data.
+        cutoff: the longest edge, in Å.
+        num_gaussians: the number of Gaussians that an edge's length is expanded in.
         embeddings: features of the elements: ``khot``, of CGCNN (H to Fm), or ``qmof``, of the QMOF database.
-        max_neighbors: the most edges that end at one atom.
+        max_neighbors: the largest number of edges that end at one atom.
 
     Raises:
-        UserError: a size that is too small, or unknown embeddings.
+        UserError: a size is too small, or the embeddings are unknown.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """ForceNet on fairchem's graphs, registered as ``forcenet``; the model is :class:`ocp_dc.models.forcenet.ForceNet`.
 
-Fairchem dropped it in January 2024. Names of arguments are those that it had there.
+Fairchem removed it in January 2024. The arguments have the same names as there.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ class ForceNet(GraphPotential, forcenet.ForceNet):
         direct_forces: whether forces come from a separate decoder, as in the original; if not, they are -dE/dx.
         hidden_channels: features of an atom.
         num_interactions: the number of convolutions.
-        cutoff: of the edges, in Å.
-        num_freqs: over how many Gaussians each input feature is spread.
-        basis: ``gauss``, as in arXiv 2310.01649; the sine and spherical bases of the original are not here.
+        cutoff: the longest edge, in Å.
+        num_freqs: the number of Gaussians that each input feature is expanded in.
+        basis: ``gauss``, as in arXiv 2310.01649; the sine and spherical bases of the original are not implemented.
         depth_mlp_edge: activations in the network of a filter.
         depth_mlp_node: activations in the network after a convolution, each with a BatchNorm before it.
         activation_str: name of the activation.
         decoder_hidden_channels: features of an atom from which energy and direct forces are made.
         decoder_type: ``mlp`` or ``linear``, for direct forces only.
         decoder_activation_str: name of the decoder's activation.
-        otf_graph: whether edges are found here, or come with the data.
-        max_neighbors: the most edges that end at one atom.
+        otf_graph: whether the model finds the edges; if not, they come with the data.
+        max_neighbors: the largest number of edges that end at one atom.
 
     Raises:
-        UserError: a size that is too small, or an unknown name.
+        UserError: a size is too small, or a name is unknown.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Potentials of :mod:`ocp_dc.models` on fairchem's batches: edges by its graph code."""
+"""Potentials of :mod:`ocp_dc.models` on fairchem's batches; fairchem's graph code finds the edges."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from ocp_dc.models.potential import Potential
 class GraphPotential(Potential[EdgeGraph], GraphModelMixin):
     """A potential that finds its edges in a batch; a model derives from this class and from the potential itself."""
 
-    generate_graph: Callable[[Any], Any]  # GraphModelMixin's, which is untyped
+    generate_graph: Callable[[Any], Any]  # a method of GraphModelMixin, which is untyped
     cutoff: float
     use_pbc_single = False  # fairchem's way of building the edges of one structure at a time
 
     def set_graph_options(self, use_pbc: bool, otf_graph: bool, max_neighbors: int) -> None:
-        """Set what fairchem's graph code reads of a model.
+        """Set the attributes that fairchem's graph code reads.
 
         Args:
             use_pbc: whether boundaries are periodic.
-            otf_graph: whether edges are found here, or come with the data.
-            max_neighbors: the most edges that end at one atom; the nearest are kept.
+            otf_graph: whether the model finds the edges; if not, they come with the data.
+            max_neighbors: the largest number of edges that end at one atom; the nearest are kept.
         """
         self.use_pbc = use_pbc
         self.otf_graph = otf_graph
         self.max_neighbors = max_neighbors
 
     def forward(self, data: Any) -> dict[str, Tensor]:
-        """Return ``energy`` [B, 1] and, where asked for, ``forces`` [N, 3] of a batch."""
+        """Return ``energy`` [B, 1] and, with ``regress_forces``, ``forces`` [N, 3] of a batch."""
         numbers = data.atomic_numbers.long()
         if not self.regress_forces:
             return {"energy": self.energy(numbers, data.pos, self.graph(data))}
@@ -44,10 +44,10 @@ class GraphPotential(Potential[EdgeGraph], GraphModelMixin):
 
     @torch.no_grad()
     def graph(self, data: Any) -> EdgeGraph:
-        """Find the edges of a batch, as fairchem does; positions must not change in between.
+        """Find the edges of a batch, as fairchem does; it is valid for these positions only.
 
         Raises:
-            UserError: the model knows nothing of an element.
+            UserError: the model does not support an element.
         """
         self.check_elements(data.atomic_numbers.long())
         found = self.generate_graph(data)

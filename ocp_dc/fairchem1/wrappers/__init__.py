@@ -1,4 +1,4 @@
-"""The registered models with a ``dc:`` block: fairchem's own, and two that it dropped."""
+"""The registered models with a ``dc:`` block: those of fairchem, and two that it removed."""
 
 from ocp_dc.fairchem1.wrappers.cgcnn import DCCGCNN
 from ocp_dc.fairchem1.wrappers.dimenetplusplus import DCDimeNetPlusPlus

@@ -16,7 +16,7 @@ class DCCGCNN(DCModel, CGCNN):
 
     dc_regions = RegionTable(
         output=_OUTPUT,
-        paper=_OUTPUT,  # the published runs leave the convolutions' Softplus and Sigmoid alone
+        paper=_OUTPUT,  # the published runs keep the Softplus and Sigmoid of the convolutions
         gates=(r"^convs\.\d+\.gate$",),
         source="arXiv 2310.01649, section 4; ocp_dc/models/cgcnn.py",
     )

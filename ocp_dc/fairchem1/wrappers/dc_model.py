@@ -1,4 +1,4 @@
-"""The base class of all wrappers, which gives a stock model a ``dc:`` block, and their registration with fairchem."""
+"""The base class of all wrappers, which adds a ``dc:`` block to a stock model, and their registration with fairchem."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ocp_dc.fairchem1.wrappers.direct_forces import forces_are_gradients, refuse
 from ocp_dc.fairchem1.wrappers.probe import forward_once
 from ocp_dc.surgery import DCOptions, RegionTable, Report, apply_surgery
 
-PATH = "model.dc"  # where the block is in a config of fairchem's
+PATH = "model.dc"  # the key of the block in a fairchem config
 Wrapper = TypeVar("Wrapper", bound="type[DCModel]")
-# the keys that single wrappers add to the block, and the options that declare each
+# keys that only some wrappers add to the block -> the options that declare them
 _extra_keys: dict[str, type[DCOptions]] = {}
 
 
@@ -27,7 +27,7 @@ class _Signature:
 
     def __get__(self, instance: DCModel | None, owner: type[DCModel]) -> inspect.Signature:
         if instance is not None or owner.__init__ is not DCModel.__init__:
-            raise AttributeError("__signature__")  # then inspect reads that of __init__
+            raise AttributeError("__signature__")  # so that inspect reads the signature of __init__
         dc = inspect.Parameter("dc", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="dict | None")
         return inspect.Signature([*_parameters(owner.stock_class), dc])
 
@@ -35,24 +35,24 @@ class _Signature:
 class DCModel(nn.Module):
     """A stock model with a ``dc:`` block; a wrapper derives from this class and from the stock model, in this order.
 
-    It takes the arguments of the stock model and ``dc``. Without ``dc``, or with one that asks for nothing, it is the
+    It takes the arguments of the stock model and ``dc``. Without ``dc``, or if the block changes nothing, it is the
     stock model: same forward pass, same random numbers drawn.
 
     Args:
         args: positional arguments of the stock model.
-        dc: the ``dc:`` block, None for the stock model.
+        dc: the ``dc:`` block; None for the stock model.
         kwargs: keyword arguments of the stock model.
 
     Attributes:
         registered_name: name in fairchem's registry, set by :func:`register`.
         stock_class: the stock model, set by :func:`register`.
-        dc_regions: the activations of each named region; a property where they depend on the instance.
-        dc_options_class: the options of the block; a subclass of DCOptions declares keys of this model alone.
+        dc_regions: the activations of each named region; a property if they depend on the instance.
+        dc_options_class: the class of the options; a subclass of DCOptions if the model has further keys.
         dc_options: the options of this instance.
-        dc_report: what surgery did, None where nothing was asked for.
+        dc_report: the report of the surgery; None if the block changes no layer.
 
     Raises:
-        UserError: an unknown argument or key, a block that does not go with the model, or surgery that cannot be done.
+        UserError: an argument or key is unknown, the block does not fit the model, or the surgery is not possible.
     """
 
     registered_name: ClassVar[str]
@@ -81,19 +81,19 @@ class DCModel(nn.Module):
 
     @property
     def dc_regions(self) -> RegionTable:
-        """The activations of each named region; a subclass gives a table."""
+        """The activations of each named region; a subclass sets a table."""
         raise NotImplementedError(f"{type(self).__name__} has no table of regions; set dc_regions = RegionTable(...)")
 
     @property
     def conservative(self) -> bool:
-        """Whether the model predicts forces, and they are the gradient of its energy."""
+        """Return whether the model predicts forces that are the gradient of its energy."""
         return forces_are_gradients(self)
 
     def check_dc(self) -> None:
-        """Refuse a block that does not go with the model's arguments; called once, before surgery.
+        """Refuse a block that contradicts the model's arguments; called once, before surgery.
 
         Raises:
-            UserError: the block asks for something, and forces are predicted beside the energy.
+            UserError: the block changes something, and the forces are not derived from the energy.
         """
         if not self.dc_options.is_stock:
             refuse_direct_forces(self)
@@ -103,7 +103,7 @@ class DCModel(nn.Module):
         """Read the ``dc:`` block of this model.
 
         Raises:
-            UserError: a key that is unknown, or means something for other models only, or a value that is not valid.
+            UserError: a key is unknown or only for other models, or a value is not valid.
         """
         if isinstance(block, Mapping):
             own = {field.name for field in dataclasses.fields(cls.dc_options_class)}
@@ -135,7 +135,7 @@ def register(name: str) -> Callable[[Wrapper], Wrapper]:
 
 
 def surgery_report(model: nn.Module) -> Report | None:
-    """Return what surgery did to a model, or None for a stock one."""
+    """Return the report of a model's surgery, or None for a stock model."""
     return getattr(model, "dc_report", None)
 
 

@@ -1,8 +1,8 @@
 """DimeNet++ (Gasteiger et al., arXiv 2011.14115) with a ``dc:`` block: ``dc_dimenetplusplus``.
 
-Fairchem detaches the positions in the angles, so that its forces are not -dE/dx. Wherever the ``dc:`` block asks for
-anything, this wrapper computes the energy from the cosines of the angles: the same function, with
-derivatives of every order, also where three atoms are on a line.
+Fairchem detaches the positions in the angles, so that its forces are not -dE/dx. If the ``dc:`` block changes anything,
+this wrapper computes the energy from the cosines of the angles. It is the same function, and has derivatives of every
+order even if three atoms are on a line.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class DimeNetPlusPlusOptions(GradientOptions):
 
     angle_gradients: str | None = option(
         None,
-        help="models with detached angles only: exact or stock; exact where anything is asked for",
+        help="models with detached angles only: exact or stock; exact if the block changes anything",
         choices=("exact", "stock"),
     )
 
@@ -44,7 +44,7 @@ class TripletGraph:
     Args:
         source: int64 [E], the atom j of each edge.
         target: int64 [E], the atom i of each edge.
-        offsets: [E, 3], what periodic boundaries add to pos[j] - pos[i], in Å.
+        offsets: [E, 3], added to pos[j] - pos[i] for periodic boundaries, in Å.
         kj: int64 [T], the edge k -> j of each triplet.
         ji: int64 [T], the edge j -> i of each triplet.
     """
@@ -58,7 +58,7 @@ class TripletGraph:
 
 @register("dc_dimenetplusplus")
 class DCDimeNetPlusPlus(DCModel, DimeNetPlusPlusWrap):
-    """DimeNet++ with a ``dc:`` block, on cosines; fairchem's forward where the block asks for nothing."""
+    """DimeNet++ with a ``dc:`` block, on cosines; fairchem's forward if the block changes nothing."""
 
     dc_regions = RegionTable(
         # the layers that turn the messages of a block into its share of each atom's energy
@@ -70,12 +70,12 @@ class DCDimeNetPlusPlus(DCModel, DimeNetPlusPlusWrap):
 
     @property
     def conservative(self) -> bool:
-        """Whether the model predicts forces, and they are the gradient of its energy."""
+        """Return whether the model predicts forces that are the gradient of its energy."""
         return super().conservative and self.angle_gradients == "exact"
 
     @property
     def angle_gradients(self) -> str:
-        """``exact``, or ``stock`` where gradients stop at the angles."""
+        """``exact``, or ``stock`` if the angles are detached."""
         return self.dc_options.resolved_gradients
 
     @conditional_grad(torch.enable_grad())
@@ -107,7 +107,7 @@ class DCDimeNetPlusPlus(DCModel, DimeNetPlusPlusWrap):
         directions = vectors / distances[:, None]  # [E, 3]
         if self.angle_gradients == "stock":
             directions = directions.detach()
-        # a product of unit vectors instead of the angle itself, whose derivative is infinite on a line
+        # the cosine instead of the angle, whose derivative is infinite if the atoms are on a line
         cosines = (directions.index_select(0, graph.ji) * directions.index_select(0, graph.kj)).sum(-1)  # [T]
 
         rbf = self.rbf(distances)  # [E, num_radial]
@@ -124,10 +124,10 @@ def spherical_basis(layer: Any, distances: Tensor, cosines: Tensor, kj: Tensor) 
     """Return what torch_geometric's ``SphericalBasisLayer`` computes, from cosines instead of angles.
 
     Args:
-        layer: the layer, which gives sizes, cutoff, envelope and radial functions.
+        layer: the layer with sizes, cutoff, envelope and radial functions.
         distances: [E], in Å.
-        cosines: [T], of the angle of each triplet.
-        kj: int64 [T], the edge whose length goes with each angle.
+        cosines: [T], the cosine of the angle of each triplet.
+        kj: int64 [T], the edge k -> j of each triplet, whose length is used.
 
     Returns:
         [T, num_spherical * num_radial], the radial index varying fastest.
@@ -143,7 +143,7 @@ def zonal_harmonics(cosines: Tensor, count: int) -> Tensor:
     """Return the spherical harmonics Y_l0 = sqrt((2l + 1) / 4π) P_l(cosine) of the orders l < ``count``.
 
     Args:
-        cosines: [T].
+        cosines: [T], in [-1, 1].
         count: the number of orders.
 
     Returns:

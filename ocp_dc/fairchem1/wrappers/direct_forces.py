@@ -1,4 +1,4 @@
-"""Forces that a model predicts beside the energy instead of deriving them from it."""
+"""Direct forces: a model predicts them separately instead of deriving them from the energy."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ class DirectOptions(DCOptions):
     )
 
     allow_direct: bool = option(
-        False, help="models whose forces are not derivatives of the energy only: change their layers all the same"
+        False, help="only for models whose forces are not derivatives of the energy: change their layers anyway"
     )
 
 
 def forces_are_gradients(model: Any) -> bool:
-    """Tell whether a model with fairchem's ``regress_forces``, and ``direct_forces``, takes forces as -dE/dx."""
+    """Return whether a model computes forces as -dE/dx, by its ``regress_forces`` and ``direct_forces``."""
     return bool(getattr(model, "regress_forces", False) and not getattr(model, "direct_forces", False))
 
 
 def refuse_direct_forces(model: Any) -> None:
-    """Refuse direct forces: derivatives cannot be constrained where none are taken.
+    """Refuse direct forces, since they are not derivatives that could be constrained.
 
     Raises:
-        UserError: the model predicts forces beside the energy.
+        UserError: the model predicts direct forces.
     """
     if getattr(model, "direct_forces", False):
         raise UserError(
-            "model.direct_forces: got True together with a dc: block; forces would come from a head of their own and "
+            "model.direct_forces: got True together with a dc: block; forces would come from a separate head and "
             "not be the derivatives of the energy; set direct_forces: false, or leave the dc: block out"
         )
 
 
 def check_direct(options: DirectOptions, reason: str | None, name: str) -> None:
-    """Let a block change a model whose forces are no derivatives only where ``allow_direct`` says so.
+    """Refuse a block that changes a model with direct forces, unless ``allow_direct`` is set.
 
     Args:
         options: the ``dc:`` block.
-        reason: why its forces are no derivatives; None where they are, or where there are none.
+        reason: why its forces are not derivatives of the energy; None if they are, or if it predicts no forces.
         name: the registered name, for messages.
 
     Raises:
-        UserError: there are direct forces and no ``allow_direct``, or the other way round.
+        UserError: the forces are direct and ``allow_direct`` is not set, or the reverse.
     """
     if reason is None and options.allow_direct:
         raise UserError(f"model.dc.allow_direct: {options.not_for_others.format(name=name)}")

@@ -1,7 +1,7 @@
 """SCN, eSCN and EquiformerV2 with a ``dc:`` block: ``dc_scn``, ``dc_escn`` and ``dc_equiformer_v2``.
 
-They predict forces beside the energy, and detach the rotations that align features with edges: no gradient of the
-energy is there to be constrained. A ``dc:`` block needs ``allow_direct: true``, and changes activations and norms only.
+They predict forces directly, and detach the rotations that align features with edges, so that there is no gradient of
+the energy to constrain. A ``dc:`` block needs ``allow_direct: true``, and changes activations and norms only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
 from ocp_dc.fairchem1.wrappers.direct_forces import DirectOptions, check_direct
 from ocp_dc.surgery import RegionTable
 
-# of equiformer_v2/layer_norm.py and esen/nn/layer_norm.py; they scale each degree of the spherical features
+# from equiformer_v2/layer_norm.py and esen/nn/layer_norm.py; they scale each degree of the spherical features
 EQUIVARIANT_NORMS = (
     "EquivariantLayerNormArray",
     "EquivariantLayerNormArraySphericalHarmonics",
@@ -24,14 +24,14 @@ EQUIVARIANT_NORMS = (
 
 
 class _DirectModel(DCModel):
-    """A wrapper whose forces are predicted beside the energy, whatever its arguments say."""
+    """A wrapper of a model that always predicts forces directly."""
 
     dc_options_class = DirectOptions
     dc_options: DirectOptions
 
     @property
     def conservative(self) -> bool:
-        """Whether forces are the gradient of the energy: never."""
+        """Return False: the forces are not the gradient of the energy."""
         return False
 
     def check_dc(self) -> None:
@@ -45,7 +45,7 @@ class DCSCN(_DirectModel, SphericalChannelNetwork):
     """SCN with a ``dc:`` block."""
 
     dc_regions = RegionTable(
-        # one object for the layers before energy and forces, held by the model itself
+        # one object for the layers before energy and forces, an attribute of the model
         output=(r"^act$",),
         source="fairchem/core/models/scn/scn.py",
     )
@@ -66,9 +66,9 @@ class DCEquiformerV2(_DirectModel, EquiformerV2):
     """EquiformerV2 with a ``dc:`` block."""
 
     dc_regions = RegionTable(
-        # The force block is an attention, whose radial network and attention weights count as well. A separable S2
-        # activation has no gate: its scalars and its grid both go through hidden activations. Where use_gate_act is
-        # set, the gates are Sigmoid modules, which no region reaches.
+        # The force block is an attention; its radial network and attention weights are in the region. A separable S2
+        # activation has no gate: its scalars and its grid both go through hidden activations. If use_gate_act is
+        # set, the gates are Sigmoid modules, which are in no region.
         output=(r"^(energy|force)_block\.",),
         activation_types=("SmoothLeakyReLU",),
         norm_types=EQUIVARIANT_NORMS,

@@ -1,7 +1,7 @@
 """eSEN (Fu et al., arXiv 2502.12147) with a ``dc:`` block: ``dc_esen``.
 
-Fairchem has eSEN only as parts of a hydra. This is the hydra of its backbone and its energy-and-force head, built from
-the arguments of the backbone: parameters, checkpoints and paths are those of ``dc_hydra`` with the two.
+Fairchem has eSEN only as parts of a hydra. This wrapper builds the hydra of eSEN's backbone and energy-and-force head
+from the arguments of the backbone. Parameters, checkpoints and paths are those of ``dc_hydra`` with these parts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ocp_dc.core.options import check_keys
 from ocp_dc.fairchem1.wrappers.dc_model import register
 from ocp_dc.fairchem1.wrappers.hydra import DCHydra
 
-# the head takes the forces as a gradient whatever the backbone's direct_forces says
+# the head computes forces as a gradient whatever the backbone's direct_forces is
 _PARAMETERS = [p for p in inspect.signature(eSEN_Backbone).parameters.values() if p.name != "direct_forces"]
 
 

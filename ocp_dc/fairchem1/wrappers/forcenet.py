@@ -14,7 +14,7 @@ class DCForceNet(DCModel, ForceNet):
     dc_regions = RegionTable(
         # lin - activation - energy_mlp turns the features of an atom into its energy
         output=(r"^activation$",),
-        # in the published runs those of the filters' networks and of the networks after the convolutions as well
+        # the published runs also swap those of the filter networks and of the networks after the convolutions
         paper=("",),
         source="arXiv 2310.01649, section 4; ocp_dc/models/forcenet.py",
     )

@@ -1,6 +1,6 @@
 """GemNet-OC (Gasteiger et al., arXiv 2204.02782) with a ``dc:`` block: ``dc_gemnet_oc``.
 
-As in GemNet-dT the activation is SiLU times 1/0.6, and the factor goes with it (see
+As in GemNet-dT, the activation is SiLU times 1/0.6, and a swap replaces the factor too (see
 :mod:`ocp_dc.fairchem1.wrappers.gemnet_t`).
 """
 
@@ -18,7 +18,7 @@ class DCGemNetOC(DCModel, GemNetOC):
     """GemNet-OC with a ``dc:`` block."""
 
     dc_regions = RegionTable(
-        # in each output block the layers before and after the atom embedding is added, then the global ones;
+        # in each output block the layers before and after adding the atom embedding, then the global layers;
         # out_blocks.N.seq_energy_pre is an alias. One expression, since num_output_afteratom may be 0
         output=(r"^(out_blocks\.\d+\.(layers|seq_energy2)|out_mlp_E)\.",),
         gates=(BERNSTEIN,),

@@ -1,8 +1,8 @@
 """GemNet-dT (Gasteiger et al., arXiv 2106.08903) with a ``dc:`` block: ``dc_gemnet_t``.
 
-GemNet's activation is SiLU times 1/0.6, which keeps the variance of a normal input near 1. The factor belongs to that
-activation and goes with it where another one replaces it: what scales the features then are the fitted scale factors,
-which depend on the activations (see :mod:`ocp_dc.fairchem1.train.fit_scales`).
+GemNet's activation is SiLU times 1/0.6, which keeps the variance of a normal input near 1. The factor is part of that
+activation, so that a swap replaces it too. The fitted scale factors then scale the features; they depend on the
+activations (see :mod:`ocp_dc.fairchem1.train.fit_scales`).
 """
 
 from __future__ import annotations

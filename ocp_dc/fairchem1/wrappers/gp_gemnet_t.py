@@ -1,7 +1,7 @@
 """Graph-parallel GemNet-dT with a ``dc:`` block: ``dc_gp_gemnet_t``.
 
-The same network as :mod:`ocp_dc.fairchem1.wrappers.gemnet_t`, its edges spread over the ranks of ``--gp-gpus``. Energy
-gradients need one rank: fairchem's model stops with an AttributeError on several, where only direct forces work.
+The network is :mod:`ocp_dc.fairchem1.wrappers.gemnet_t`, with edges distributed over the ranks of ``--gp-gpus``.
+Energy gradients need one rank: on several, fairchem's model raises an AttributeError, and only direct forces work.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class DCGPGemNetT(DCModel, GraphParallelGemNetT):
     dc_regions = GEMNET_T_REGIONS
 
     def check_dc(self) -> None:
-        """Refuse direct forces, and a graph that is spread over several ranks.
+        """Refuse direct forces, and a graph that is distributed over several ranks.
 
         Raises:
-            UserError: energy and forces cannot be a function and its derivative there.
+            UserError: the forces cannot be the derivatives of the energy.
         """
         super().check_dc()
         if not self.dc_options.is_stock and (ranks := gp_utils.get_gp_world_size()) > 1:

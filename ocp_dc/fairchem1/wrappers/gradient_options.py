@@ -1,4 +1,4 @@
-"""Options of the models whose stock forces are not -dE/dx, and can be made so."""
+"""Options of models whose stock forces are not -dE/dx, but whose wrapper can compute -dE/dx."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class GradientOptions(DCOptions):
 
     @property
     def resolved_gradients(self) -> str:
-        """``exact`` or ``stock``; where the key is absent, ``exact`` if the block asks for anything."""
+        """``exact`` or ``stock``; if the key is absent, ``exact`` if the block changes a layer."""
         return getattr(self, self.gradient_key) or ("stock" if self.is_noop else "exact")
 
     @property
     def is_stock(self) -> bool:
-        """Whether the block leaves both the layers and the forces of the stock model as they are."""
+        """Return whether the block changes neither the layers nor the forces of the stock model."""
         return self.is_noop and self.resolved_gradients == "stock"
 
     @property
     def resolved_extras(self) -> tuple[str, ...]:
-        """How forces are computed."""
+        """The way to compute forces, ``exact`` or ``stock``."""
         return (self.resolved_gradients,)

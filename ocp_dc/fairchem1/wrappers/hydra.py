@@ -1,6 +1,6 @@
 """Fairchem's ``hydra``, a backbone with heads, with a ``dc:`` block: ``dc_hydra``.
 
-Surgery runs over both, on paths such as ``backbone.blocks.0.act`` and ``output_heads.NAME.energy_block.1``.
+Surgery changes both, at paths such as ``backbone.blocks.0.act`` and ``output_heads.NAME.energy_block.1``.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
 from ocp_dc.surgery import RegionTable
 
 _HEADS = r"^output_heads\."
-# the backbones with output blocks; of any other the heads are the output
+# the output region of backbones with output blocks; for other backbones it is the heads
 _OUTPUT: dict[type, tuple[str, ...]] = {
     DimeNetPlusPlusWrapBackbone: (r"^backbone\.output_blocks\.\d+\.act$",),  # its head only sums and differentiates
     GemNetTBackbone: (r"^backbone\.out_blocks\.\d+\.layers\.",),  # its heads too
     GemNetOCBackbone: (r"^backbone\.out_blocks\.\d+\.(layers|seq_energy2)\.", _HEADS),
 }
-# Heads of energies alone, and heads whose forces are the gradient of the energy that they predict. PaiNN's force head
-# is neither: with direct_forces off it differentiates the features.
+# Heads that predict only energies, and heads whose forces are the gradient of their energy. PaiNN's force head is in
+# neither: with direct_forces off, it differentiates the features.
 _ENERGY_HEADS = (EqV2ScalarHead, eSCNEnergyHead, MLP_Energy_Head, PaiNNEnergyHead)
 _GRADIENT_HEADS = (
     DimeNetPlusPlusWrapEnergyAndForceHead,
@@ -41,14 +41,14 @@ _GRADIENT_HEADS = (
 
 @register("dc_hydra")
 class DCHydra(DCModel, HydraModel):
-    """A hydra with a ``dc:`` block: what its regions are, and whether it is conservative, depends on its parts."""
+    """A hydra with a ``dc:`` block; its regions, and whether it is conservative, depend on its parts."""
 
     dc_options_class = DirectOptions
     dc_options: DirectOptions
 
     @property
     def dc_regions(self) -> RegionTable:
-        """The regions: the output blocks of the backbone, where it has any, and the heads."""
+        """The regions; ``output`` is the output blocks of the backbone if it has any, else the heads."""
         found = [output for backbone, output in _OUTPUT.items() if isinstance(self.backbone, backbone)]
         return RegionTable(
             output=found[0] if found else (_HEADS,),
@@ -60,14 +60,14 @@ class DCHydra(DCModel, HydraModel):
 
     @property
     def conservative(self) -> bool:
-        """Whether the model predicts forces, and they are the gradient of its energy."""
+        """Return whether the model predicts forces that are the gradient of its energy."""
         return self.why_direct() is None and any(
             isinstance(head, _GRADIENT_HEADS) and head.regress_forces and not getattr(head, "direct_forces", False)
             for head in self.output_heads.values()
         )
 
     def why_direct(self) -> str | None:
-        """Return why the forces are no derivatives of the energy; None where they are, or where there are none."""
+        """Return why the forces are not derivatives of the energy; None if they are, or if there are none."""
         if isinstance(self.backbone, (eSCNBackbone, EquiformerV2Backbone)):
             return "its backbone detaches the rotations, so that the energy has no gradient"
         if isinstance(self.backbone, DimeNetPlusPlusWrapBackbone):

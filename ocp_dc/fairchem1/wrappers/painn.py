@@ -1,8 +1,8 @@
 """PaiNN (Schütt et al., arXiv 2102.03150) with a ``dc:`` block: ``dc_painn``.
 
-Without ``direct_forces`` fairchem 1.10 takes the derivative of the sum of the last scalar features, and not that of the
-energy, which a network makes of them: its forces are not -dE/dx. Wherever the ``dc:`` block asks for anything, this
-wrapper derives the energy.
+Without ``direct_forces`` fairchem 1.10 differentiates the sum of the last scalar features instead of the energy, which
+a network computes from them: its forces are not -dE/dx. If the ``dc:`` block changes anything, this wrapper
+differentiates the energy.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class PaiNNOptions(GradientOptions):
 
     force_gradients: str | None = option(
         None,
-        help="PaiNN only, whose stock forces are no derivative of its energy: exact or stock; exact where anything is "
-        "asked for",
+        help="PaiNN only, whose stock forces are not derivatives of its energy: exact or stock; exact if the block "
+        "changes anything",
         choices=("exact", "stock"),
     )
 
 
 @register("dc_painn")
 class DCPaiNN(DCModel, PaiNN):
-    """PaiNN with a ``dc:`` block and forces -dE/dx; fairchem's forward where the block asks for nothing."""
+    """PaiNN with a ``dc:`` block and forces -dE/dx; fairchem's forward if the block changes nothing."""
 
     dc_regions = RegionTable(
         output=(r"^out_energy\.",),
@@ -55,20 +55,20 @@ class DCPaiNN(DCModel, PaiNN):
 
     @property
     def conservative(self) -> bool:
-        """Whether the model predicts forces, and they are the gradient of its energy."""
+        """Return whether the model predicts forces that are the gradient of its energy."""
         return super().conservative and self.force_gradients == "exact"
 
     @property
     def force_gradients(self) -> str:
-        """``exact``, or ``stock`` where forces are what fairchem computes."""
+        """``exact``, or ``stock`` if forces are computed as in fairchem."""
         return self.dc_options.resolved_gradients
 
     @conditional_grad(torch.enable_grad())
     def forward(self, data: Any) -> dict[str, Tensor]:
-        """Return ``energy``, [B], and with ``regress_forces`` ``forces``, [N, 3]."""
+        """Return ``energy`` [B] and, with ``regress_forces``, ``forces`` [N, 3]."""
         if self.force_gradients == "stock":
             return super().forward(data)
-        # the features before the energy: the stock forward, which it shares with fairchem's backbone
+        # the features before the energy; fairchem's backbone has the same forward pass up to there
         features = PaiNNBackbone.forward(self, data)["node_embedding"]  # [N, hidden_channels]
         energy = scatter(self.out_energy(features).squeeze(1), data.batch, dim=0)  # [B]
         if not self.regress_forces:

@@ -15,7 +15,7 @@ class DCSchNet(DCModel, SchNetWrap):
     dc_regions = RegionTable(
         # lin1 - act - lin2 turns the features of an atom into its energy
         output=(r"^act$",),
-        # in the published runs the filter networks', the interactions' and the output activation
+        # the published runs swap the activations of the filter networks, of the interactions and of the output
         paper=("",),
         activation_types=("ShiftedSoftplus",),
         source="arXiv 2310.01649, section 4; torch_geometric/nn/models/schnet.py",
