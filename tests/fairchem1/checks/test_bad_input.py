@@ -34,7 +34,7 @@ def set_in(config, path, value):
         ("model.dc", {"activation": "irelo"}, r"unknown activation 'irelo'.*Did you mean 'irelu'"),
         ("model.dc", {"activation": "irelu", "region": "outptu"}, r"unknown region 'outptu'.*Did you mean 'output'"),
         ("model.dc", {"activation": "irelu", "region": ["decoder"]}, r"'decoder' matches no activation"),
-        ("model.dc", {"activation": "irelu", "region": ["(", "act"]}, r"no regular expression"),
+        ("model.dc", {"activation": "irelu", "region": ["(", "act"]}, r"not a valid regular expression"),
         ("model.dc", {"activation": {"name": "irelu", "coefficient": -1}}, r"coefficient"),
         ("model.dc", {"denormalise": "all"}, r"unknown key 'denormalise'.*Did you mean 'denormalize'"),
         ("optim.batchsize", 4, r"unknown key 'batchsize'.*Did you mean 'batch_size'"),
