@@ -98,8 +98,8 @@ def check_gradients(parameters: Iterable[tuple[str, nn.Parameter]], where: RunPo
         raise diverged(f"the gradient of {name}", where)
 
 
-class GradientCheck(Listener):
-    """Stop a training run at a gradient that is not finite; with AMP the gradient scaler skips such steps itself.
+class _FiniteCheck(Listener):
+    """Base class of checks at each step; it holds what their messages name.
 
     Args:
         checkpoint: the path of the checkpoint.
@@ -108,25 +108,23 @@ class GradientCheck(Listener):
 
     def __init__(self, checkpoint: Path, advice: str) -> None:
         self._checkpoint, self._advice = checkpoint, advice
+
+    def _position(self, state: TrainingState) -> RunPosition:
+        return RunPosition(state.step, self._checkpoint, self._advice)
+
+
+class GradientCheck(_FiniteCheck):
+    """Stop a training run at a gradient that is not finite; with AMP the gradient scaler skips such steps itself."""
 
     def step(self, state: TrainingState, losses: Losses) -> None:
         """Check the gradients of the step."""
         if state.scaler is None:
-            where = RunPosition(state.step, self._checkpoint, self._advice)
-            check_gradients(state.model.named_parameters(), where)
+            check_gradients(state.model.named_parameters(), self._position(state))
 
 
-class LossCheck(Listener):
-    """Stop a training run at a loss that is not finite, for hosts that do not check each term themselves.
-
-    Args:
-        checkpoint: the path of the checkpoint.
-        advice: what the user may change.
-    """
-
-    def __init__(self, checkpoint: Path, advice: str) -> None:
-        self._checkpoint, self._advice = checkpoint, advice
+class LossCheck(_FiniteCheck):
+    """Stop a training run at a loss that is not finite, for hosts that do not check each term themselves."""
 
     def step(self, state: TrainingState, losses: Losses) -> None:
         """Check the losses of the step."""
-        check_values(losses, RunPosition(state.step, self._checkpoint, self._advice))
+        check_values(losses, self._position(state))

@@ -111,6 +111,7 @@ def test_the_time_of_a_run_is_logged_at_its_end(caplog):
 
 def test_gains_are_fitted_once_and_agreed_on(caplog):
     """The first rank says 7: its numbers count."""
+    torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 3), FittedGain(nn.LayerNorm(3)))
     with pytest.raises(UserError, match=r"1: its gain is not fitted \(model\.dc\.norm_gain\)"):
         check_fitted(model)
