@@ -104,7 +104,11 @@ class CGCNN(Potential[EdgeGraph]):
         """Refuse elements without features; raises UserError."""
         self.elements.check(numbers)
 
-    def energy(self, numbers: Tensor, positions: Tensor, graph: EdgeGraph) -> Tensor:
+    def build_graph(self, edges: EdgeGraph) -> EdgeGraph:
+        """Return the edges."""
+        return edges
+
+    def energy(self, numbers: Tensor, positions: Tensor, graph: EdgeGraph, *, first_order: bool = False) -> Tensor:
         """Return the energy of each structure, [B, 1]; see :meth:`Potential.energy`."""
         distances = graph.vectors(positions).norm(dim=-1, keepdim=True)  # [E, 1]
         edges = self.distance_expansion(distances)  # [E, num_gaussians]

@@ -103,7 +103,11 @@ class ForceNet(Potential[EdgeGraph]):
         self.radii.check(numbers)
         self.elements.check(numbers)
 
-    def energy(self, numbers: Tensor, positions: Tensor, graph: EdgeGraph) -> Tensor:
+    def build_graph(self, edges: EdgeGraph) -> EdgeGraph:
+        """Return the edges."""
+        return edges
+
+    def energy(self, numbers: Tensor, positions: Tensor, graph: EdgeGraph, *, first_order: bool = False) -> Tensor:
         """Return the energy of each structure, [B, 1]; see :meth:`Potential.energy`."""
         return self.pool(self.atoms(numbers, positions, graph), graph)
 

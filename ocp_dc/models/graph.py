@@ -17,15 +17,22 @@ class EdgeGraph:
         source: int64 [E], the atom j of each edge.
         target: int64 [E], the atom i of each edge.
         offsets: [E, 3], added to pos[j] - pos[i] for periodic boundaries, in Å.
+        images: int64 [E, 3], the offsets in cell vectors; edges between the same atoms differ in them.
         batch: int64 [N], the structure of each atom.
-        count: the number of structures, B.
+        natoms: int64 [B], the number of atoms of each structure.
     """
 
     source: Tensor
     target: Tensor
     offsets: Tensor
+    images: Tensor
     batch: Tensor
-    count: int
+    natoms: Tensor
+
+    @property
+    def count(self) -> int:
+        """The number of structures, B."""
+        return len(self.natoms)
 
     def vectors(self, positions: Tensor) -> Tensor:
         """Return the vector from the target to the source of each edge, [E, 3], in Å."""

@@ -8,13 +8,19 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ocp_dc.models.graph import EdgeGraph
+
 Graph = TypeVar("Graph")  # edges for some models, edges and triplets or more for others
 
 
 class Potential(nn.Module, ABC, Generic[Graph]):
     """A function of (numbers, positions, graph), whose forces are -dE/dx unless a model says otherwise.
 
-    It depends on no data format: a host finds the graph and defines ``forward`` for its batches.
+    It depends on no data format: a host finds the edges and defines ``forward`` for its batches.
+
+    Energies have two forms with the same value. The full form is differentiable by the positions as often as wanted.
+    The first-order form has the first derivative by the positions only, which is all that forces and a loss of forces
+    need, and is faster: a basis B(d) of the distances d is replaced by B + (d - d.detach()) B', with B' in closed form.
 
     Attributes:
         regress_forces: whether the model predicts forces as well.
@@ -25,20 +31,27 @@ class Potential(nn.Module, ABC, Generic[Graph]):
     direct_forces: bool = False
 
     @abstractmethod
-    def energy(self, numbers: Tensor, positions: Tensor, graph: Graph) -> Tensor:
+    def build_graph(self, edges: EdgeGraph) -> Graph:
+        """Return the graph of the model from the edges within its cutoff; call it without gradients."""
+
+    @abstractmethod
+    def energy(self, numbers: Tensor, positions: Tensor, graph: Graph, *, first_order: bool = False) -> Tensor:
         """Return the energy of each structure, [B, 1].
 
         Args:
             numbers: int64 [N], atomic numbers.
             positions: [N, 3], in Å.
             graph: the graph of the batch; it carries no gradient.
+            first_order: use the form without higher derivatives by the positions.
         """
 
     def energy_and_forces(self, numbers: Tensor, positions: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
         """Return the energy of each structure, [B, 1], and the forces on the atoms, [N, 3].
 
-        Forces can be differentiated again if gradients are enabled. With BatchNorm in training mode the energy of a
-        structure depends on the whole batch, and so do its forces.
+        If gradients are enabled, both are differentiable by the parameters. They are differentiable by the positions,
+        as often as wanted, only if ``positions`` requires a gradient; otherwise the first-order form is used, and
+        torch raises an error for such a derivative. With BatchNorm in training mode the energy of a structure depends
+        on the whole batch, and so do its forces.
 
         Args:
             numbers: int64 [N], atomic numbers.
@@ -46,12 +59,13 @@ class Potential(nn.Module, ABC, Generic[Graph]):
             graph: the graph of the batch.
         """
         create_graph = torch.is_grad_enabled()
+        first_order = not positions.requires_grad
         with torch.enable_grad():
-            if not positions.requires_grad:
+            if first_order:
                 positions = positions.detach().requires_grad_()
-            energy = self.energy(numbers, positions, graph)
+            energy = self.energy(numbers, positions, graph, first_order=first_order)
             gradient = torch.autograd.grad(energy.sum(), positions, create_graph=create_graph)[0]
-        return energy, -gradient
+        return (energy if create_graph else energy.detach()), -gradient
 
     def check_elements(self, numbers: Tensor) -> None:
         """Refuse elements that the model does not support; raises UserError."""

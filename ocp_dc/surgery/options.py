@@ -55,10 +55,18 @@ class DCOptions:
         None,
         help="region of dropout and insert_norm: output (the default), full, paper, or a list of regular expressions",
     )
+    accelerate: str | None = option(
+        None,
+        help="the forward pass: auto (the default if the block changes anything), off (the host's own), native "
+        "(ocp_dc's, with the same results to rounding), or compile (native, compiled)",
+        choices=("auto", "off", "native", "compile"),
+    )
 
     @classmethod
     def from_block(cls: type[Options], block: Mapping[str, Any] | None, path: str = PATH) -> Options:
         """Return the options of a config's block; see :func:`ocp_dc.core.options.parse` for the errors."""
+        if isinstance(block, Mapping) and block.get("accelerate") is False:  # YAML reads off as false
+            block = {**block, "accelerate": "off"}
         return parse(cls, block, path)
 
     @property
@@ -102,6 +110,11 @@ class DCOptions:
     def is_stock(self) -> bool:
         """Return whether the block changes nothing: neither the layers nor the options that a subclass adds."""
         return self.is_noop
+
+    @property
+    def resolved_acceleration(self) -> str:
+        """The value of ``accelerate``; if it is absent, ``auto`` if the block changes anything and ``off`` if not."""
+        return self.accelerate or ("off" if self.is_stock else "auto")
 
     @property
     def resolved_extras(self) -> tuple[str, ...]:

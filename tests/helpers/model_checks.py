@@ -18,7 +18,8 @@ def edge_graph(source: Any, target: Any, atoms: int) -> EdgeGraph:
     """One structure with the given edges and no periodic boundaries."""
     source, target = torch.as_tensor(source), torch.as_tensor(target)
     offsets = torch.zeros(len(source), 3, dtype=torch.float64)
-    return EdgeGraph(source, target, offsets, torch.zeros(atoms, dtype=torch.int64), 1)
+    images = torch.zeros(len(source), 3, dtype=torch.int64)
+    return EdgeGraph(source, target, offsets, images, torch.zeros(atoms, dtype=torch.int64), torch.tensor([atoms]))
 
 
 STEPS = 250  # in which four structures are learnt

@@ -38,7 +38,8 @@ def structures() -> tuple[Tensor, Tensor, EdgeGraph]:
     batch = torch.tensor([0, 0, 0, 0, 1, 1, 1])
     numbers, positions = torch.tensor([1, 6, 8, 1, 8, 1, 1]), 2 * torch.randn(7, 3, dtype=torch.float64)
     source, target = torch.where((batch[:, None] == batch) & ~torch.eye(7, dtype=torch.bool))
-    return numbers, positions, EdgeGraph(source, target, torch.zeros(len(source), 3, dtype=torch.float64), batch, 2)
+    offsets, images = torch.zeros(len(source), 3, dtype=torch.float64), torch.zeros(len(source), 3, dtype=torch.int64)
+    return numbers, positions, EdgeGraph(source, target, offsets, images, batch, torch.tensor([4, 3]))
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -93,7 +94,12 @@ class Pairs(Potential[tuple[Tensor, Tensor]]):
         self.regress_forces = True
         self.stiffness = nn.Parameter(torch.tensor(3.0, dtype=torch.float64))
 
-    def energy(self, numbers: Tensor, positions: Tensor, graph: tuple[Tensor, Tensor]) -> Tensor:
+    def build_graph(self, edges: EdgeGraph) -> tuple[Tensor, Tensor]:
+        return edges.source, edges.target
+
+    def energy(
+        self, numbers: Tensor, positions: Tensor, graph: tuple[Tensor, Tensor], *, first_order: bool = False
+    ) -> Tensor:
         source, target = graph
         return (self.stiffness / 4 * (positions[source] - positions[target]).square().sum()).view(1, 1)
 

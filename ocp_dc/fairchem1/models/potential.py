@@ -52,4 +52,4 @@ class GraphPotential(Potential[EdgeGraph], GraphModelMixin):
         self.check_elements(data.atomic_numbers.long())
         found = self.generate_graph(data)
         source, target = found.edge_index
-        return EdgeGraph(source, target, found.offset_distances, data.batch, len(data.natoms))
+        return EdgeGraph(source, target, found.offset_distances, found.cell_offsets, data.batch, data.natoms)

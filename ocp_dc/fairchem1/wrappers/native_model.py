@@ -1,0 +1,48 @@
+"""The base class of wrappers with a native model: a forward pass through :mod:`ocp_dc.models` on fairchem's batches."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from ocp_dc.fairchem1.wrappers.dc_model import DCModel
+from ocp_dc.models.graph import EdgeGraph
+from ocp_dc.models.potential import Potential
+
+
+class NativeModel(DCModel):
+    """A wrapper that computes energies and forces by its native model, unless ``dc.accelerate`` is ``off``.
+
+    A wrapper derives from this class, from the stock model and from the native potential, in this order; parameters
+    and their names are the stock model's.
+    """
+
+    def host_only_reason(self) -> str | None:
+        """Return why the native model cannot compute this model's outputs; None if it can."""
+        return "it predicts direct forces" if getattr(self, "direct_forces", False) else None
+
+    @property
+    def uses_native(self) -> bool:
+        """Return whether the forward pass is the native model's."""
+        return self.dc_options.resolved_acceleration != "off" and self.host_only_reason() is None
+
+    def forward(self, data: Any) -> dict[str, Tensor]:
+        """Return ``energy`` [B, 1] and, with ``regress_forces``, ``forces`` [N, 3] of a batch."""
+        if not self.uses_native:
+            return cast(dict[str, Tensor], super().forward(data))
+        potential = cast(Potential[Any], self)
+        numbers = data.atomic_numbers.long()
+        with torch.no_grad():
+            graph = potential.build_graph(self.find_edges(data))
+        if not self.regress_forces:
+            return {"energy": potential.energy(numbers, data.pos, graph)}
+        energy, forces = potential.energy_and_forces(numbers, data.pos, graph)
+        return {"energy": energy, "forces": forces}
+
+    def find_edges(self, data: Any) -> EdgeGraph:
+        """Return the edges of a batch, as fairchem finds them."""
+        found = self.generate_graph(data)
+        source, target = found.edge_index
+        return EdgeGraph(source, target, found.offset_distances, found.cell_offsets, data.batch, data.natoms)
