@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ocp_dc.fairchem1.models.cgcnn import CGCNN
-from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
+from ocp_dc.fairchem1.wrappers.dc_model import register
+from ocp_dc.fairchem1.wrappers.native_model import NativeModel
+from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.surgery import RegionTable
 
 # after the mean over the atoms: the activation between convolutions and fully connected layers, and those of the latter
@@ -11,7 +15,7 @@ _OUTPUT = (r"^(conv_to_fc|fcs)\.",)
 
 
 @register("dc_cgcnn")
-class DCCGCNN(DCModel, CGCNN):
+class DCCGCNN(NativeModel, CGCNN):
     """CGCNN with a ``dc:`` block."""
 
     dc_regions = RegionTable(
@@ -20,3 +24,7 @@ class DCCGCNN(DCModel, CGCNN):
         gates=(r"^convs\.\d+\.gate$",),
         source="arXiv 2310.01649, section 4; ocp_dc/models/cgcnn.py",
     )
+
+    def find_edges(self, data: Any) -> EdgeGraph:
+        """Return the edges of a batch; raises UserError for an element that the model does not support."""
+        return self.graph(data)

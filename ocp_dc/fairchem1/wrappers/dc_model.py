@@ -20,6 +20,7 @@ PATH = "model.dc"  # the key of the block in a fairchem config
 Wrapper = TypeVar("Wrapper", bound="type[DCModel]")
 # keys that only some wrappers add to the block -> the options that declare them
 _extra_keys: dict[str, type[DCOptions]] = {}
+_native_names: set[str] = set()  # registered names of wrappers with a native model
 
 
 class _Signature:
@@ -49,6 +50,7 @@ class DCModel(nn.Module):
         dc_regions: the activations of each named region; a property if they depend on the instance.
         dc_options_class: the class of the options; a subclass of DCOptions if the model has further keys.
         dc_options: the options of this instance.
+        has_native: whether there is a native model, see :mod:`ocp_dc.fairchem1.wrappers.native_model`.
         dc_report: the report of the surgery; None if the block changes no layer.
 
     Raises:
@@ -57,6 +59,7 @@ class DCModel(nn.Module):
 
     registered_name: ClassVar[str]
     stock_class: ClassVar[Any]
+    has_native: ClassVar[bool] = False
     dc_options_class: ClassVar[type[DCOptions]] = DCOptions
     dc_options: DCOptions
     dc_report: Report | None
@@ -75,6 +78,7 @@ class DCModel(nn.Module):
         self.dc_options = options
         options.check(PATH)
         self.check_dc()
+        self.check_acceleration()
         self.dc_report = None
         if not options.is_noop:
             self.dc_report = apply_surgery(self, options, self.dc_regions, forward_once, PATH)
@@ -97,6 +101,18 @@ class DCModel(nn.Module):
         """
         if not self.dc_options.is_stock:
             refuse_direct_forces(self)
+
+    def check_acceleration(self) -> None:
+        """Refuse ``accelerate: native`` and ``compile`` for a model without a native one.
+
+        Raises:
+            UserError: the model has none; the message names the models that have one.
+        """
+        if (asked := self.dc_options.accelerate) in ("native", "compile"):
+            raise UserError(
+                f"{PATH}.accelerate: got {asked!r}, and {self.registered_name} has no native model; leave the key "
+                f"out, or set it to auto or off. The models with one are {', '.join(sorted(_native_names))}"
+            )
 
     @classmethod
     def read_dc(cls, block: Mapping[str, Any] | None) -> DCOptions:
@@ -125,6 +141,8 @@ def register(name: str) -> Callable[[Wrapper], Wrapper]:
 
     def decorate(wrapper: Wrapper) -> Wrapper:
         wrapper.registered_name = name
+        if wrapper.has_native:
+            _native_names.add(name)
         wrapper.stock_class = next(base for base in wrapper.__mro__ if not issubclass(base, DCModel))
         common = {field.name for field in dataclasses.fields(DCOptions)}
         options = wrapper.dc_options_class

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -18,6 +18,11 @@ class NativeModel(DCModel):
     A wrapper derives from this class, from the stock model and from the native potential, in this order; parameters
     and their names are the stock model's.
     """
+
+    has_native: ClassVar[bool] = True
+
+    def check_acceleration(self) -> None:
+        """Accept every value of ``accelerate``."""
 
     def host_only_reason(self) -> str | None:
         """Return why the native model cannot compute this model's outputs; None if it can."""
