@@ -37,6 +37,20 @@ def test_what_a_block_means(block: dict[str, Any] | None, activation: object, re
 
 
 @pytest.mark.parametrize(
+    ("block", "acceleration"),
+    [
+        (None, "off"),
+        ({"activation": "original"}, "off"),
+        ({"activation": "irelu"}, "auto"),
+        ({"activation": "irelu", "accelerate": False}, "off"),  # YAML reads off as false
+        ({"accelerate": "native"}, "native"),
+    ],
+)
+def test_acceleration(block: dict[str, Any] | None, acceleration: str) -> None:
+    assert DCOptions.from_block(block).resolved_acceleration == acceleration
+
+
+@pytest.mark.parametrize(
     ("block", "swaps", "nothing"),
     [
         ({}, False, True),

@@ -21,7 +21,7 @@ from ocp_dc.fairchem1.wrappers.dc_model import DCModel
 from ocp_dc.surgery import DCOptions
 
 from tests.helpers.every_model import registered
-from tests.helpers.runs import CGCNN, MODEL
+from tests.helpers.runs import CGCNN, MODEL, SCN
 
 ARGUMENTS = {key: value for key, value in MODEL.items() if key != "name"}
 
@@ -150,6 +150,23 @@ def test_two_spellings_of_one_block():
         stock = canonical_dc(read_dc({"name": name, "dc": {**irelu, key: "stock"}}), with_extras=False)
         assert stock == canonical_dc(read_dc({"name": name, "dc": irelu}), with_extras=False)
     assert canonical("dc_scn", {"allow_direct": True}) == canonical("dc_scn", None)
+
+
+@pytest.mark.parametrize("name", ["dc_schnet", "dc_dimenetplusplus", "dc_scn"])
+def test_acceleration_is_no_difference_between_models(name):
+    for block in (None, {"activation": "irelu"}):
+        forms = {
+            canonical_dc(read_dc({"name": name, "dc": {**(block or {}), "accelerate": value}}))
+            for value in ("auto", "off", "native", "compile", False)
+        }
+        assert forms == {canonical_dc(read_dc({"name": name, "dc": block}))}
+
+
+def test_acceleration_of_a_model_without_a_native_one_is_refused():
+    arguments = {key: value for key, value in SCN.items() if key not in ("name", "dc")}
+    message = r"accelerate: got 'native', and dc_scn has no native model.*dc_cgcnn, .*dc_schnet"
+    with pytest.raises(UserError, match=message):
+        registry.get_model_class("dc_scn")(**arguments, dc={"accelerate": "native"})
 
 
 def test_a_block_that_contradicts_itself_and_changes_nothing():
