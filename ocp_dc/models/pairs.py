@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ocp_dc.models.graph import EdgeGraph
-from ocp_dc.models.scatter import scatter_sum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +56,7 @@ def unpaired(edges: EdgeGraph) -> PairGraph:
 
 
 def convolve(x: Tensor, filters: Tensor, graph: PairGraph) -> Tensor:
-    """Return the sum over the edges of each atom of the features of its neighbor times the filter of their pair.
+    """Return the sum over the edges j -> i of each atom i of x_j times the filter of the edge's pair.
 
     Args:
         x: features of atoms, [N, F].
@@ -67,48 +66,53 @@ def convolve(x: Tensor, filters: Tensor, graph: PairGraph) -> Tensor:
     Returns:
         [N, F], differentiable as often as wanted.
     """
-    source = torch.cat([graph.first.source, graph.source])  # [E]
-    target = torch.cat([graph.first.target, graph.target])  # [E]
-    result: Tensor = _Convolution.apply(x, filters, source, target)
+    result: Tensor = _Convolution.apply(x, filters, graph.first.source, graph.first.target, graph.source, graph.target)
     return result
 
 
 class _Convolution(torch.autograd.Function):
-    """Sum over edges e: j -> i of x_j * filters_e; bilinear, so that it saves its inputs only."""
+    """The sums of :func:`convolve`; they are bilinear, so that only the inputs are saved."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, filters: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        ctx.save_for_backward(x, filters, source, target)
-        messages = x.index_select(0, source)  # [E, F]
-        pairs = len(filters)
-        opposite = len(source) - pairs
-        messages = torch.cat([messages[:pairs] * filters, messages[pairs:] * filters[:opposite]])
-        return scatter_sum(messages, target, len(x))
+    def forward(
+        ctx: Any, x: Tensor, filters: Tensor, source: Tensor, target: Tensor, sources: Tensor, targets: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(x, filters, source, target, sources, targets)
+        sums = torch.zeros_like(x).index_add_(0, target, x.index_select(0, source).mul_(filters))
+        return sums.index_add_(0, targets, x.index_select(0, sources).mul_(filters[: len(sources)]))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, filters, source, target = ctx.saved_tensors
-        x_grad = _Convolution.apply(grad, filters, target, source) if ctx.needs_input_grad[0] else None
-        filter_grad = _Correlation.apply(x, grad, len(filters), source, target) if ctx.needs_input_grad[1] else None
-        return x_grad, filter_grad, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, filters, source, target, sources, targets = ctx.saved_tensors
+        x_grad = filter_grad = None
+        if ctx.needs_input_grad[0]:
+            x_grad = _Convolution.apply(grad, filters, target, source, targets, sources)
+        if ctx.needs_input_grad[1]:
+            filter_grad = _Correlation.apply(x, grad, source, target, sources, targets)
+        return x_grad, filter_grad, None, None, None, None
 
 
 class _Correlation(torch.autograd.Function):
-    """x_j * y_i of each edge e: j -> i, added up over the edges of a pair: the gradient by the filters."""
+    """x_j y_i, added up over both edges j -> i of a pair, [P, F]: the gradient of :func:`convolve` by the filters."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, pairs: int, source: Tensor, target: Tensor) -> Tensor:
-        ctx.save_for_backward(x, y, source, target)
-        products = x.index_select(0, source) * y.index_select(0, target)  # [E, F]
-        opposite = len(source) - pairs
-        return torch.cat([products[:opposite] + products[pairs:], products[opposite:pairs]])
+    def forward(
+        ctx: Any, x: Tensor, y: Tensor, source: Tensor, target: Tensor, sources: Tensor, targets: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(x, y, source, target, sources, targets)
+        products = x.index_select(0, source).mul_(y.index_select(0, target))
+        products[: len(sources)].addcmul_(x.index_select(0, sources), y.index_select(0, targets))
+        return products
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
-        x, y, source, target = ctx.saved_tensors
-        x_grad = _Convolution.apply(y, grad, target, source) if ctx.needs_input_grad[0] else None
-        y_grad = _Convolution.apply(x, grad, source, target) if ctx.needs_input_grad[1] else None
-        return x_grad, y_grad, None, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, source, target, sources, targets = ctx.saved_tensors
+        x_grad = y_grad = None
+        if ctx.needs_input_grad[0]:
+            x_grad = _Convolution.apply(y, grad, target, source, targets, sources)
+        if ctx.needs_input_grad[1]:
+            y_grad = _Convolution.apply(x, grad, source, target, sources, targets)
+        return x_grad, y_grad, None, None, None, None
 
 
 def _keys(edges: EdgeGraph) -> Tensor:
