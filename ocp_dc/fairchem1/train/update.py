@@ -53,7 +53,10 @@ def with_fused_step(optim: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class ForeachAverage(ExponentialMovingAverage):
-    """fairchem's moving average of the weights, updated in one call for all parameters; the averages are equal."""
+    """fairchem's moving average of the weights, updated in one call for all parameters.
+
+    The averages are equal to the last bit if the decay is above 0.5, else to rounding.
+    """
 
     shadow_params: list[Tensor]
 
