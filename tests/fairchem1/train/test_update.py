@@ -110,7 +110,7 @@ def test_averages_are_fairchems(decay: float, counts: bool) -> None:
     for _ in range(5):
         with torch.no_grad():
             for weight in weights:
-                weight += torch.randn(weight.shape, generator=generator)
+                weight.add_(torch.randn(weight.shape, generator=generator))
         for average in averages:
             average.update()
     theirs, ours = (average.shadow_params for average in averages)

@@ -88,16 +88,16 @@ def test_late_flags_of_the_loss_name_their_step(trainer: DCTrainer) -> None:
         reader.settle()
 
 
-@pytest.mark.parametrize("checkpoint_every", [1, 4])
+@pytest.mark.parametrize(("bad", "checkpoint_every"), [(3, 1), (4, 1), (5, 4)])
 def test_a_late_run_writes_no_weights_of_a_step_that_diverged(
     tmp_path: Path,
     small_config: Callable[..., dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    bad: int,
     checkpoint_every: int,
 ) -> None:
-    """A NaN in the fourth step, after which a checkpoint is due, or in the fifth, after which none is."""
-    bad = 4 if checkpoint_every == 1 else 5
+    """After the bad step a checkpoint is due, or a validation as well, or nothing until the next step."""
     monkeypatch.setattr(loop, "FlagReader", lambda late: FlagReader(late=True))
     backward = DCTrainer._backward
 
@@ -110,5 +110,6 @@ def test_a_late_run_writes_no_weights_of_a_step_that_diverged(
     assert f"training diverged at step {bad}: the gradient of" in capsys.readouterr().err
     state = run.load()
     assert state["step"] == bad - 1
+    assert run.checkpoint("best_checkpoint.pt").is_file() == (bad > 4)
     assert all(bool(value.isfinite().all()) for value in state["state_dict"].values())
     assert all(bool(value.isfinite().all()) for value in state["ema"]["shadow_params"])
