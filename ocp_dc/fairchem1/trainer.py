@@ -24,6 +24,7 @@ from ocp_dc.fairchem1.train import (
     padded_ranks,
     resume,
     scale_factors,
+    update,
 )
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries, has_boundaries
@@ -37,6 +38,8 @@ from ocp_dc.training import gains, records
 from ocp_dc.training.averages import averaged_weights
 from ocp_dc.training.environment import describe_environment
 from ocp_dc.training.finite_checks import RunPosition
+from ocp_dc.training.flag_reader import FlagReader
+from ocp_dc.training.subnormals import flushed_subnormals
 
 
 @registry.register_trainer("dc")
@@ -154,14 +157,14 @@ class DCTrainer(StateTrainer):
         with loss_and_metrics.output_errors():
             return super()._forward(seen)
 
-    def loss_terms(self, out: dict[str, torch.Tensor], batch: Any) -> dict[str, torch.Tensor]:
+    def loss_terms(self, out: dict[str, torch.Tensor], batch: Any, reader: FlagReader) -> dict[str, torch.Tensor]:
         """Return each weighted term of the loss; see :func:`ocp_dc.fairchem1.train.loss_and_metrics.loss_terms`."""
         setup = loss_and_metrics.LossSetup(self.loss_functions, self.output_targets, self.elementrefs, self.normalizers)
         where = RunPosition(self.state.step, Path(self.config["cmd"]["checkpoint_dir"], "checkpoint.pt"), ADVICE)
-        return loss_and_metrics.loss_terms(setup, out, batch, where)
+        return loss_and_metrics.loss_terms(setup, out, batch, where, reader)
 
     def _compute_loss(self, out: dict[str, torch.Tensor], batch: Any) -> torch.Tensor:
-        return loss_and_metrics.total_loss(self.loss_terms(out, batch))
+        return loss_and_metrics.total_loss(self.loss_terms(out, batch, FlagReader()))
 
     def _compute_metrics(self, out: Any, batch: Any, evaluator: Any, metrics: Any = None) -> dict[str, Any]:
         """Return fairchem's metrics of a batch, added to ``metrics``, in eV and eV/Å."""
@@ -169,6 +172,10 @@ class DCTrainer(StateTrainer):
         values = loss_and_metrics.physical_values(outputs, out, batch, self._denorm_preds, rescaling)
         of_atoms = loss_and_metrics.outputs_of_atoms(outputs)
         return counted_atoms.evaluate(evaluator, *values, batch.natoms, of_atoms, metrics)
+
+    def _backward(self, loss: torch.Tensor) -> None:
+        """Take an optimizer step as fairchem does, but with gradients of the parameters only."""
+        super()._backward(update.ParameterLoss(loss, self.optimizer))
 
     def train(self, disable_eval_tqdm: bool = False) -> None:
         """Train; see :mod:`ocp_dc.fairchem1.train.loop`."""
@@ -180,7 +187,7 @@ class DCTrainer(StateTrainer):
         gains.check_fitted(self._unwrapped_model)
         self._repeated_batch = padded_ranks.repeated_batch(self.val_loader if split == "val" else self.test_loader)
         try:
-            with averaged_weights(self.state):
+            with averaged_weights(self.state), flushed_subnormals():
                 return super().validate(split, disable_tqdm)
         finally:
             self._repeated_batch = None
@@ -213,7 +220,7 @@ class DCTrainer(StateTrainer):
         outputs = self.config["outputs"]
         batches = [data_loader] if isinstance(data_loader, Batch) else data_loader
         prediction.check_model(self._unwrapped_model)
-        with averaged_weights(self.state):
+        with averaged_weights(self.state), flushed_subnormals():
             self.model.eval()
             if not per_image:
                 return self._predict_batch(next(iter(batches)))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ocp_dc.core.errors import DivergenceError
+from ocp_dc.training.flag_reader import FlagReader
 from ocp_dc.training.listeners import Listener, Losses
 
 if TYPE_CHECKING:
@@ -45,27 +46,7 @@ def diverged(what: str, where: RunPosition) -> DivergenceError:
     return DivergenceError(where.step, what, f"{last}. {where.advice}")
 
 
-def all_finite(*tensors: torch.Tensor) -> bool:
-    """Return whether no tensor holds NaN or infinity."""
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
-
-
-def check_term(term: str, where: RunPosition, *tensors: torch.Tensor) -> None:
-    """Check that a loss term and the predictions it is computed from are finite: fairchem's loss replaces NaN by zero.
-
-    Args:
-        term: the name of the term, such as ``forces``.
-        where: the progress of the training run.
-        tensors: the term and the predictions.
-
-    Raises:
-        DivergenceError: a value is NaN or infinite.
-    """
-    if not all_finite(*tensors):
-        raise diverged(f"the {term} loss", where)
-
-
-def check_values(values: Mapping[str, torch.Tensor | float], where: RunPosition) -> None:
+def check_values(values: Mapping[str, Tensor | float], where: RunPosition) -> None:
     """Check that every loss term of a step is finite.
 
     Args:
@@ -79,23 +60,34 @@ def check_values(values: Mapping[str, torch.Tensor | float], where: RunPosition)
         raise diverged(f"the loss {', '.join(bad)}", where)
 
 
-def check_gradients(parameters: Iterable[tuple[str, nn.Parameter]], where: RunPosition) -> None:
-    """Check that the gradients of parameters are finite, with a single synchronization of the device.
+def check_gradients(parameters: Iterable[tuple[str, nn.Parameter]], where: RunPosition, reader: FlagReader) -> None:
+    """Check that the gradients of parameters are finite.
 
     Args:
         parameters: parameters with their names; those without a gradient are skipped.
         where: the progress of the training run.
+        reader: reads the flags.
 
     Raises:
         DivergenceError: a gradient is NaN or infinite; the message names the first such parameter.
     """
-    gradients = {name: parameter.grad for name, parameter in parameters if parameter.grad is not None}
-    if not gradients:
+    pairs = [(name, parameter.grad) for name, parameter in parameters if parameter.grad is not None]
+    if not pairs:
         return
-    finite = torch.stack([torch.isfinite(gradient).all() for gradient in gradients.values()])
-    if not bool(finite.all()):
-        name = list(gradients)[int((~finite).nonzero()[0])]
-        raise diverged(f"the gradient of {name}", where)
+    names, gradients = zip(*pairs, strict=True)
+
+    def fail(finite: Sequence[bool]) -> NoReturn:
+        raise diverged(f"the gradient of {names[finite.index(False)]}", where)
+
+    reader.check(finite_flags(list(gradients)), fail)
+
+
+def finite_flags(tensors: list[Tensor]) -> Tensor:
+    """Return whether each tensor has only finite values, bool [K], by a few kernels for all of them.
+
+    Zero times a finite number is zero, and zero times NaN or infinity is NaN; so nothing overflows.
+    """
+    return torch.stack(torch._foreach_norm(torch._foreach_mul(tensors, 0.0))) == 0
 
 
 class _FiniteCheck(Listener):
@@ -114,12 +106,25 @@ class _FiniteCheck(Listener):
 
 
 class GradientCheck(_FiniteCheck):
-    """Stop a training run at a gradient that is not finite; with AMP the gradient scaler skips such steps itself."""
+    """Stop a training run at a gradient that is not finite; with AMP the gradient scaler skips such steps itself.
+
+    Args:
+        checkpoint: the path of the checkpoint.
+        advice: what the user may change.
+        reader: reads the flags; by default at once.
+    """
+
+    def __init__(self, checkpoint: Path, advice: str, reader: FlagReader | None = None) -> None:
+        super().__init__(checkpoint, advice)
+        self._reader = reader or FlagReader()
+        self._parameters: list[tuple[str, nn.Parameter]] = []
 
     def step(self, state: TrainingState, losses: Losses) -> None:
-        """Check the gradients of the step."""
+        """Check the gradients of the step, and read the flags that are due."""
         if state.scaler is None:
-            check_gradients(state.model.named_parameters(), self._position(state))
+            self._parameters = self._parameters or list(state.model.named_parameters())
+            check_gradients(self._parameters, self._position(state), self._reader)
+        self._reader.end_step()
 
 
 class LossCheck(_FiniteCheck):

@@ -20,7 +20,6 @@ from ocp_dc.fairchem1.infer.inference import check_outputs, load_trainer
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.model_boundaries import has_boundaries
 from ocp_dc.fairchem1.train.transform import free_atoms
-from ocp_dc.training.subnormals import flushed_subnormals
 
 
 def predict_labels(
@@ -71,10 +70,7 @@ def predict_labels(
             columns["natoms"].append(len(sample.pos))
             columns["free"].append(free_atoms(sample).numpy())
             columns["ids"].append("_".join(_plain(sample[key]) for key in ("sid", "fid") if key in sample) or sample.id)
-        with flushed_subnormals():
-            out = trainer.predict(
-                collate(samples, otf_graph=True, use_pbc=periodic), per_image=False, disable_tqdm=True
-            )
+        out = trainer.predict(collate(samples, otf_graph=True, use_pbc=periodic), per_image=False, disable_tqdm=True)
         columns["energy_pred"].append(out["energy"].double().flatten().cpu().numpy())
         columns["forces_pred"].append(out["forces"].double().cpu().numpy())
     return Predictions(

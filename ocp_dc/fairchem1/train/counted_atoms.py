@@ -7,13 +7,17 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
+
+# of fairchem's energy_forces_within_threshold
+ENERGY_THRESHOLD, FORCE_THRESHOLD = 0.02, 0.03  # eV, eV/Å
 
 
 def evaluate(
     evaluator: Any,
-    predictions: dict[str, torch.Tensor],
-    targets: dict[str, torch.Tensor],
-    natoms: torch.Tensor,
+    predictions: dict[str, Tensor],
+    targets: dict[str, Tensor],
+    natoms: Tensor,
     of_atoms: Collection[str],
     metrics: dict[str, Any] | None,
 ) -> dict[str, Any]:
@@ -30,23 +34,37 @@ def evaluate(
         of_atoms: the outputs that have a row for each counted atom.
         metrics: the sums so far, or None.
     """
-    if bool((targets["natoms"] > 0).all()):
-        found: dict[str, Any] = evaluator.eval(predictions, targets, prev_metrics=metrics)
-        return found
+    filled = predictions, targets
+    if not bool((targets["natoms"] > 0).all()):
+        filled = _fill_forces(predictions, natoms), _fill_forces(targets, natoms)
     metrics = metrics or {}
-    filled = [_fill_forces(values, natoms) for values in (predictions, targets)]
+    part = copy.copy(evaluator)
     for target, names in evaluator.target_metrics.items():
-        if target in of_atoms and targets[target].shape[0] == 0:
-            for name in names:
-                metrics.setdefault(name if target in name else f"{target}_{name}", _empty_sums())
-            continue
-        part = copy.copy(evaluator)
-        part.target_metrics = {target: names}
-        metrics = part.eval(*((predictions, targets) if target in of_atoms else filled), prev_metrics=metrics)
-    return metrics or {}
+        values = (predictions, targets) if target in of_atoms else filled
+        for name in names:
+            label = name if target in name or target == "misc" else f"{target}_{name}"
+            if target in of_atoms and targets[target].shape[0] == 0:
+                metrics.setdefault(label, _empty_sums())
+            elif name == "energy_forces_within_threshold":
+                evaluator.update(label, _within_thresholds(*values), metrics)
+            else:
+                part.target_metrics = {target: [name]}
+                metrics = part.eval(*values, prev_metrics=metrics)
+    return metrics
 
 
-def _fill_forces(values: Mapping[str, torch.Tensor], natoms: torch.Tensor) -> dict[str, torch.Tensor]:
+def _within_thresholds(predictions: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return fairchem's fraction of structures within both thresholds, without its loop over the structures."""
+    sizes = targets["natoms"]
+    near = (targets["forces"] - predictions["forces"]).abs() < FORCE_THRESHOLD  # [F, 3] with F counted atoms
+    structure = torch.repeat_interleave(sizes)  # [F]
+    far = torch.zeros_like(sizes).index_add(0, structure, (~near.all(dim=1)).to(sizes.dtype))  # [B]
+    within = ((targets["energy"] - predictions["energy"]).abs().flatten() < ENERGY_THRESHOLD) & (far == 0)
+    total, count = int(within.sum()), len(sizes)
+    return {"metric": total / count, "total": total, "numel": count}
+
+
+def _fill_forces(values: Mapping[str, Tensor], natoms: Tensor) -> dict[str, Tensor]:
     """Return the values, with zero forces for all atoms of structures without counted atoms."""
     counted = values["natoms"]
     sizes = torch.where(counted > 0, counted, natoms.to(counted.device))
@@ -59,7 +77,7 @@ def _fill_forces(values: Mapping[str, torch.Tensor], natoms: torch.Tensor) -> di
     return filled
 
 
-def _empty_sums() -> dict[str, torch.Tensor]:
+def _empty_sums() -> dict[str, Tensor]:
     """Return sums over no atoms, as tensors because Python numbers cannot be divided by 0."""
     zero = torch.zeros((), dtype=torch.float64)
     return {"metric": zero / zero, "total": zero.clone(), "numel": zero.clone()}

@@ -25,6 +25,7 @@ from ocp_dc.fairchem1.train.run_listeners import run_listeners
 from ocp_dc.fairchem1.train.scale_factors import ensure_fitted
 from ocp_dc.training import schedule
 from ocp_dc.training.averages import other_weights
+from ocp_dc.training.flag_reader import FlagReader
 from ocp_dc.training.listeners import Listeners
 from ocp_dc.training.random_states import get_random_states
 from ocp_dc.training.state import TrainingState
@@ -56,10 +57,11 @@ def train(trainer: DCTrainer, disable_eval_progress: bool = False) -> None:
         trainer.state.unused_averages = None
     ensure_fitted(trainer.state.bare_model, warn=True)
     clock = StepClock(trainer.device)
-    listeners = run_listeners(trainer, clock, _total_steps(trainer))
+    reader = FlagReader(late=trainer.device.type == "cuda")
+    listeners = run_listeners(trainer, clock, _total_steps(trainer), reader)
     with checkpoint_named(Path(trainer.config["cmd"]["checkpoint_dir"], "checkpoint.pt")):
         listeners.start(trainer.state)
-        _epochs(trainer, listeners, clock, disable_eval_progress)
+        _epochs(trainer, listeners, reader, clock, disable_eval_progress)
         _evaluate_best(trainer, disable_eval_progress)
 
 
@@ -67,7 +69,9 @@ def _total_steps(trainer: DCTrainer) -> int:
     return int(trainer.config["optim"]["max_epochs"] * len(trainer.train_loader))
 
 
-def _epochs(trainer: DCTrainer, listeners: Listeners, clock: StepClock, disable_eval_progress: bool) -> None:
+def _epochs(
+    trainer: DCTrainer, listeners: Listeners, reader: FlagReader, clock: StepClock, disable_eval_progress: bool
+) -> None:
     """Run the remaining steps, with validations and checkpoints when they are due."""
     state, optim, total = trainer.state, trainer.config["optim"], _total_steps(trainer)
     per_epoch = len(trainer.train_loader)
@@ -79,22 +83,27 @@ def _epochs(trainer: DCTrainer, listeners: Listeners, clock: StepClock, disable_
     bar = tqdm(total=total, initial=state.step, desc="training", unit="step", disable=None)
     # with several ranks Ctrl-C has its default effect
     waiting = deferred_sigint() if distutils.get_world_size() == 1 else contextlib.nullcontext(lambda: False)
+    state.model.train()
     with bar, waiting as interrupted:
         for batch in _batches(trainer.train_loader, trainer.train_sampler, state, total, seed):
-            out, losses = _step(trainer, batch)
+            out, losses = _step(trainer, batch, reader)
             listeners.step(state, losses)
             if state.step % trainer.config["cmd"]["print_every"] == 0:
+                reader.settle()
                 _log_step(state, trainer._compute_metrics(out, batch, trainer.evaluator, {}), trainer.logger)
             schedule.step(state.scheduler)
             if state.step % eval_every == 0:
+                reader.settle()
                 with clock.paused():
                     _validate(trainer, listeners, disable_eval_progress)
+            stops = interrupted()
             # after schedule, validation and best metric, so that the checkpoint includes them
-            if state.step % checkpoint_every == 0 or interrupted() or state.step == total:
+            if state.step % checkpoint_every == 0 or stops or state.step == total:
+                reader.settle()
                 with clock.paused():
                     state.random_states = distutils.gather_objects(get_random_states())
                     trainer.save(checkpoint_file="checkpoint.pt", training_state=True)
-            if interrupted():
+            if stops:
                 raise KeyboardInterrupt(
                     f"stopped after step {state.step} of {total}; the same command with "
                     f"--timestamp-id {trainer.timestamp_id} resumes from there"
@@ -127,13 +136,16 @@ def _batches(loader: Any, sampler: Any, state: TrainingState, total: int, seed: 
             yield batch
 
 
-def _step(trainer: DCTrainer, batch: Any) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def _step(
+    trainer: DCTrainer, batch: Any, reader: FlagReader
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Take an optimizer step, and return the predictions before it and the losses: ``loss``, ``loss_NAME`` of each."""
     scaler = trainer.state.scaler
-    trainer.state.model.train()
+    if not trainer.state.model.training:  # train() visits every module
+        trainer.state.model.train()
     with torch.autocast("cuda", enabled=scaler is not None):
         out = trainer._forward(batch)
-        terms = trainer.loss_terms(out, batch)
+        terms = trainer.loss_terms(out, batch, reader)
         loss = loss_and_metrics.total_loss(terms)
     trainer._backward(loss if scaler is None else scaler.scale(loss))
     return out, {"loss": loss, **{f"loss_{name}": term for name, term in terms.items()}}

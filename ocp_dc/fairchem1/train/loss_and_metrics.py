@@ -9,15 +9,18 @@ import operator
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import torch
+from fairchem.core.modules.loss import DDPLoss
+from torch import Tensor
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.checks.batch_check import check_label
 from ocp_dc.fairchem1.train.transform import free_atoms
 from ocp_dc.labels import LabelRescaling
-from ocp_dc.training.finite_checks import RunPosition, all_finite, check_term, diverged
+from ocp_dc.training.finite_checks import RunPosition, diverged
+from ocp_dc.training.flag_reader import FlagReader
 
 NOT_GIVEN = re.compile(r"Output target: '(.*?)', not found in model outputs: \[(.*?)\]")  # raised by fairchem's trainer
 DEFAULT_METRICS = {
@@ -80,8 +83,8 @@ class LossSetup:
 
 
 def loss_terms(
-    setup: LossSetup, out: Mapping[str, torch.Tensor], batch: Any, where: RunPosition
-) -> dict[str, torch.Tensor]:
+    setup: LossSetup, out: Mapping[str, Tensor], batch: Any, where: RunPosition, reader: FlagReader
+) -> dict[str, Tensor]:
     """Return each weighted term of the loss, on scaled labels, as fairchem's trainer computes it.
 
     Args:
@@ -89,45 +92,61 @@ def loss_terms(
         out: predictions: energy ``[B, 1]``, forces ``[N, 3]``.
         batch: the batch with the labels.
         where: the position of the run, for messages.
+        reader: reads whether the predictions and the terms are finite.
 
     Raises:
         DivergenceError: a prediction or a term is not finite.
         UserError: the data have no label for an output, or a label that is not finite.
     """
-    terms: dict[str, torch.Tensor] = {}
+    terms: dict[str, Tensor] = {}
+    finite = []  # of the predictions and the term of each function
+    free = free_atoms(batch).nonzero().flatten()  # rows instead of a mask: a GPU finds them once, not at each use
     for name, info in setup.functions:
         predicted = out[name]
         target = _label(batch, name).view(predicted.shape)
         if _free_only(setup.outputs, name, "train_on_free_atoms"):
-            free = free_atoms(batch)
             predicted, target = predicted[free], target[free]
         if name in setup.references:
             target = setup.references[name].dereference(target, batch)
         if name in setup.normalizers:
             target = setup.normalizers[name].norm(target)
-        check_term(name, where, predicted)
-        term = info["coefficient"] * info["fn"](predicted, target, natoms=batch.natoms)
+        term = info["coefficient"] * _reduced(info["fn"], predicted, target, batch.natoms)
         if predicted.numel() == 0:  # no free atom in the batch: fairchem divides by 0
             term = predicted.sum()
-        if not all_finite(term):
-            check_label(name, _label(batch, name), batch, setup.outputs[name]["level"] == "atom")
-            raise diverged(f"the {name} loss", where)
+        finite += [predicted.detach().isfinite().all(), term.detach().isfinite()]
         terms[name] = terms[name] + term if name in terms else term
+    reader.check(torch.stack(finite), functools.partial(_fail, setup, batch, where))
     return terms
 
 
-def total_loss(terms: Mapping[str, torch.Tensor]) -> torch.Tensor:
+def _reduced(function: Any, predicted: Tensor, target: Tensor, natoms: Tensor) -> Tensor:
+    """Return a loss of fairchem without its check for NaN, which waits for the device at each call."""
+    if not isinstance(function, DDPLoss):
+        return cast(Tensor, function(predicted, target, natoms=natoms))
+    return cast(Tensor, function._reduction(predicted, function.loss_fn(predicted, target, natoms), natoms))
+
+
+def _fail(setup: LossSetup, batch: Any, where: RunPosition, finite: Sequence[bool]) -> NoReturn:
+    """Raise the error of the first prediction or term that is not finite."""
+    first = finite.index(False)
+    name = setup.functions[first // 2][0]
+    if first % 2 == 1:  # the predictions are finite, so that the label may be the reason
+        check_label(name, _label(batch, name), batch, setup.outputs[name]["level"] == "atom")
+    raise diverged(f"the {name} loss", where)
+
+
+def total_loss(terms: Mapping[str, Tensor]) -> Tensor:
     """Return the sum of the terms of a loss."""
     return functools.reduce(operator.add, terms.values())
 
 
 def physical_values(
     outputs: Mapping[str, Mapping[str, Any]],
-    out: Mapping[str, torch.Tensor],
+    out: Mapping[str, Tensor],
     batch: Any,
-    to_prediction: Callable[[str, torch.Tensor, Any], torch.Tensor],
+    to_prediction: Callable[[str, Tensor, Any], Tensor],
     rescaling: LabelRescaling | None,
-) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return predictions and targets of a batch in eV and eV/Å, as fairchem's evaluator takes them.
 
     Args:
@@ -144,8 +163,8 @@ def physical_values(
     counted = free if _free_only(outputs, "forces", "eval_on_free_atoms") else torch.ones_like(free)
     counts = torch.zeros(structures, dtype=torch.long, device=free.device)
     natoms = counts.index_add(0, batch.batch, counted.long())  # [B]
-    predictions: dict[str, torch.Tensor] = {"natoms": natoms}
-    targets: dict[str, torch.Tensor] = {"natoms": natoms}
+    predictions: dict[str, Tensor] = {"natoms": natoms}
+    targets: dict[str, Tensor] = {"natoms": natoms}
     for name in outputs:
         predicted = to_prediction(name, out[name].detach(), batch)
         target = _label(batch, name).view(predicted.shape)
@@ -162,7 +181,7 @@ def outputs_of_atoms(outputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [name for name, settings in outputs.items() if settings["level"] == "atom"]
 
 
-def _label(batch: Any, name: str) -> torch.Tensor:
+def _label(batch: Any, name: str) -> Tensor:
     if name not in batch:
         raise UserError(
             f"outputs.{name}: the data have no label of this name; they hold {', '.join(sorted(batch.keys()))}. "
@@ -172,7 +191,7 @@ def _label(batch: Any, name: str) -> torch.Tensor:
     return batch[name]
 
 
-def to_physical(rescaling: LabelRescaling, name: str, scaled: torch.Tensor, batch: Any) -> torch.Tensor:
+def to_physical(rescaling: LabelRescaling, name: str, scaled: Tensor, batch: Any) -> Tensor:
     """Return a target or prediction in physical units, float64; targets other than energy and forces are unchanged."""
     if name == "energy":
         centers = rescaling.center(batch.atomic_numbers, batch.batch, batch.natoms.numel())

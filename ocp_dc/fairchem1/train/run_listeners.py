@@ -13,6 +13,7 @@ from ocp_dc.fairchem1.checks import batch_check
 from ocp_dc.fairchem1.train import model_boundaries, resume
 from ocp_dc.training import gains
 from ocp_dc.training.finite_checks import GradientCheck
+from ocp_dc.training.flag_reader import FlagReader
 from ocp_dc.training.initial_weights import initial_weights
 from ocp_dc.training.listeners import AtStart, Listener, Listeners
 from ocp_dc.training.random_states import RandomStates
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
 ADVICE = "Lower optim.lr_initial, set optim.clip_grad_norm, or use a smaller activation coefficient"
 
 
-def run_listeners(trainer: DCTrainer, clock: StepClock, total: int) -> Listeners:
+def run_listeners(trainer: DCTrainer, clock: StepClock, total: int, reader: FlagReader) -> Listeners:
     """Return the listeners of a run.
 
     Args:
         trainer: the trainer, with everything built, and the checkpoint loaded where there is one.
         clock: times the steps.
         total: the steps of the whole run.
+        reader: reads whether gradients are finite.
     """
     checkpoint_dir = Path(trainer.config["cmd"]["checkpoint_dir"])
     log = ValidationLog(Path(trainer.config["cmd"]["results_dir"], "validation.csv"), enabled=trainer.writes_files)
@@ -53,7 +55,7 @@ def run_listeners(trainer: DCTrainer, clock: StepClock, total: int) -> Listeners
             RandomStates(distutils.get_rank(), distutils.get_world_size()),
             AtStart(take_over_files),
             ValidationRows(log, clock),
-            GradientCheck(checkpoint_dir / "checkpoint.pt", ADVICE),
+            GradientCheck(checkpoint_dir / "checkpoint.pt", ADVICE, reader),
             trainer.state.running_means,
             RunTime(total),
             clock,  # last, so that the start of the other listeners is not timed

@@ -9,7 +9,7 @@ from typing import Any
 from fairchem.core.common import distutils
 from fairchem.core.trainers import OCPTrainer
 
-from ocp_dc.fairchem1.train import checkpoints
+from ocp_dc.fairchem1.train import checkpoints, update
 from ocp_dc.training import records, schedule
 from ocp_dc.training.averages import averaged_weights
 from ocp_dc.training.state import TrainingState
@@ -66,12 +66,21 @@ class StateTrainer(OCPTrainer):
         """True if this process writes files: the first rank, outside debug mode."""
         return not self.is_debug and distutils.is_master()
 
+    def load_optimizer(self) -> None:
+        """Build the optimizer, with a fused step if its class has one and the config does not say otherwise."""
+        given = self.config["optim"]
+        self.config["optim"] = update.with_fused_step(given)
+        super().load_optimizer()
+        self.config["optim"] = given
+
     def load_extras(self) -> None:
         """Build clipping, EMA and the schedule, whose length is computed from the epochs and the loader."""
         given = self.config["optim"]
         self.config["optim"] = schedule.with_length(given, self.train_loader)
         super().load_extras()
         self.config["optim"] = given
+        if self.state.ema is not None:
+            self.state.ema = update.ForeachAverage(self.state.model.parameters(), self.state.ema.decay)
         self.state.scheduler = getattr(self.scheduler, "scheduler", None)  # missing for "Null"
         self.state.primary_metric = self.evaluation_metrics["primary_metric"]
 

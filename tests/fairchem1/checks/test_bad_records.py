@@ -21,6 +21,7 @@ from ocp_dc.fairchem1.infer.evaluate import predict_labels
 from ocp_dc.fairchem1.train import loss_and_metrics
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.training.finite_checks import RunPosition
+from ocp_dc.training.flag_reader import FlagReader
 
 from tests.helpers.runs import run_main
 
@@ -134,7 +135,7 @@ def test_a_label_of_any_name_is_bad_data_and_a_prediction_a_divergence(structure
         "prediction": ("training diverged at step 5: the charge loss", DivergenceError),
     }[whose]
     with pytest.raises(error, match=message):
-        loss_and_metrics.loss_terms(setup, out, batch, where)
+        loss_and_metrics.loss_terms(setup, out, batch, where, FlagReader())
 
 
 def written(folder: Path, ethanol: Path, change: Callable[[int, Any], None]) -> Path:

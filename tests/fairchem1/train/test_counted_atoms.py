@@ -26,6 +26,23 @@ def values(energies: list[float], counted: list[int], force: float) -> dict[str,
     return {"energy": torch.tensor(energies)[:, None], "forces": forces, "natoms": torch.tensor(counted)}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_thresholds_are_fairchems(seed):
+    """Structures of several sizes, near the thresholds of energy and forces; in two batches."""
+    evaluator = Evaluator(task="ocp", eval_metrics=METRICS)
+    generator = torch.Generator().manual_seed(seed)
+    found, expected = {}, {}
+    for sizes in ([1, 4, 2, 3, 1, 2], [2, 1, 1]):
+        true = values([0.0] * len(sizes), sizes, 0.0)
+        predicted = values([0.0] * len(sizes), sizes, 0.0)
+        predicted["energy"] += 0.03 * torch.rand(len(sizes), 1, generator=generator)
+        predicted["forces"] -= 0.033 * torch.rand(sum(sizes), 3, generator=generator)
+        expected = evaluator.eval(predicted, true, expected)
+        found = evaluate(evaluator, predicted, true, torch.tensor(sizes), ["forces"], found)
+    assert found == expected
+    assert 0 < found["energy_forces_within_threshold"]["numel"] == 9
+
+
 def test_structures_without_counted_atoms():
     """Three structures of two atoms, the middle one fixed: as many free atoms as structures."""
     evaluator, natoms = Evaluator(task="ocp", eval_metrics=METRICS), torch.tensor([2, 2, 2])
