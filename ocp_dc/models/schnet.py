@@ -46,7 +46,7 @@ class SchNetPotential(Potential[EdgeGraph]):
         for block in self.interactions:
             filters = block.mlp(basis) * envelope[:, None]  # [E, num_filters]
             messages = block.conv.lin1(x).index_select(0, graph.source) * filters
-            x = x + block.lin(block.act(block.conv.lin2(scatter_sum(messages, graph.target, x.shape[0]))))
+            x = x + block.lin(block.act(block.conv.lin2(scatter_sum(messages, graph.target, len(x)))))
         atoms = self.lin2(self.act(self.lin1(x)))  # [N, 1]
         pool = scatter_mean if self.reduce == "mean" else scatter_sum
         return pool(atoms, graph.batch, graph.count)

@@ -33,7 +33,7 @@ def test_a_trace_is_valid_for_other_sizes_and_weights() -> None:
     traced = trace(model, *double(toy_batch((4, 4))))
     model.requires_grad_(False)
     for parameter in model.parameters():
-        parameter += torch.randn_like(parameter)
+        parameter.add_(torch.randn_like(parameter))
     model.requires_grad_(True)
     numbers, positions, graph = double(toy_batch((5, 3, 6, 9)))
     state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
