@@ -49,7 +49,7 @@ class CGCNNConv(nn.Module):
         pairs = [x.index_select(0, graph.target), x.index_select(0, graph.source), edges]
         gates, cores = self.bn1(self.lin1(torch.cat(pairs, dim=1))).chunk(2, dim=1)  # [E, node_dim] each
         messages = self.gate(gates) * self.core(cores)
-        return self.activation(self.ln1(scatter_sum(messages, graph.target, len(x))) + x)
+        return self.activation(self.ln1(scatter_sum(messages, graph.target, x.shape[0])) + x)
 
 
 class CGCNN(Potential[EdgeGraph]):

@@ -32,7 +32,7 @@ class EdgeGraph:
     @property
     def count(self) -> int:
         """The number of structures, B."""
-        return len(self.natoms)
+        return self.natoms.shape[0]  # not len: a traced size must stay symbolic
 
     def vectors(self, positions: Tensor) -> Tensor:
         """Return the vector from the target to the source of each edge, [E, 3], in Å."""

@@ -18,5 +18,5 @@ def scatter_sum(rows: Tensor, index: Tensor, count: int) -> Tensor:
 
 def scatter_mean(rows: Tensor, index: Tensor, count: int) -> Tensor:
     """Return the means [count, K] of rows [M, K] with the same index; see :func:`scatter_sum`."""
-    members = rows.new_zeros(count).scatter_add_(0, index, rows.new_ones(len(rows))).clamp(min=1)
+    members = rows.new_zeros(count).scatter_add_(0, index, rows.new_ones(rows.shape[0])).clamp(min=1)
     return scatter_sum(rows, index, count) / members[:, None].expand(-1, rows.shape[1])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
 from ocp_dc.fairchem1.wrappers.dc_model import DCModel
+from ocp_dc.models.compilation.accelerator import Accelerator
 from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.models.potential import Potential
 
@@ -33,6 +35,11 @@ class NativeModel(DCModel):
         """Return whether the forward pass is the native model's."""
         return self.dc_options.resolved_acceleration != "off" and self.host_only_reason() is None
 
+    @functools.cached_property
+    def accelerator(self) -> Accelerator:
+        """The compiled functions of this model; empty until a training run enables it."""
+        return Accelerator()
+
     def forward(self, data: Any) -> dict[str, Tensor]:
         """Return ``energy`` [B, 1] and, with ``regress_forces``, ``forces`` [N, 3] of a batch."""
         if not self.uses_native:
@@ -43,7 +50,7 @@ class NativeModel(DCModel):
             graph = potential.build_graph(self.find_edges(data))
         if not self.regress_forces:
             return {"energy": potential.energy(numbers, data.pos, graph)}
-        energy, forces = potential.energy_and_forces(numbers, data.pos, graph)
+        energy, forces = self.accelerator.energy_and_forces(potential, numbers, data.pos, graph)
         return {"energy": energy, "forces": forces}
 
     def find_edges(self, data: Any) -> EdgeGraph:

@@ -1,0 +1,98 @@
+"""The decision whether a training run compiles its model.
+
+``dc.accelerate: compile`` compiles where it is possible. ``auto`` also needs a run that is long enough to earn the time
+of the compilation back, which is estimated from the first steps. Predictions, validations without training and
+calculators are never compiled: a function compiled for training serves the validations of the same process.
+"""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ocp_dc.fairchem1.wrappers.native_model import NativeModel
+from ocp_dc.models.compilation import cache
+from ocp_dc.models.compilation.accelerator import cache_key
+from ocp_dc.models.compilation.requirements import machine_reason, model_reason
+from ocp_dc.training.listeners import Listener, Losses
+from ocp_dc.training.state import TrainingState
+
+COLD = 120.0  # seconds to compile a model on two cores; docs/benchmarks.md
+WARM = 15.0  # seconds if the compiled code is in the cache
+SPEEDUP = 1.5  # a compiled step is faster than an eager one by 1.4 to 2.0, depending on the model
+TIMED = 5  # steps, after the first, that are timed for the decision
+
+
+class AccelerationChoice(Listener):
+    """Decide once, and say in one line of the log, whether the steps of a run are compiled.
+
+    Args:
+        total: the steps of the whole run.
+        logs: whether this process writes to the log.
+        now: returns the time in seconds.
+    """
+
+    def __init__(self, total: int, logs: bool, now: Callable[[], float] = time.monotonic) -> None:
+        self._total = total
+        self._logs = logs
+        self._now = now
+        self._times: list[float] | None = None  # ends of the first steps, while they are timed
+
+    def start(self, state: TrainingState) -> None:
+        """Decide all that does not depend on the time of a step."""
+        model = state.bare_model
+        if not isinstance(model, NativeModel) or not model.uses_native:
+            return
+        wish = model.dc_options.resolved_acceleration
+        if wish == "native":
+            return
+        reason = self._reason(model, state)
+        if reason is not None:
+            self._log(
+                wish, f"the model is not compiled: {reason}", logging.WARNING if wish == "compile" else logging.INFO
+            )
+        elif wish == "compile":
+            model.accelerator.enable()
+            self._log(wish, "the first batch compiles the model, which takes a minute or more")
+        else:
+            self._times = []
+
+    def step(self, state: TrainingState, losses: Losses) -> None:
+        """Time the first steps, and decide after the last of them."""
+        if self._times is None:
+            return
+        self._times.append(self._now())
+        if len(self._times) <= TIMED:
+            return
+        seconds = statistics.median(end - start for start, end in zip(self._times, self._times[1:], strict=False))
+        self._times = None
+        self._decide(state.bare_model, self._total - state.step, seconds)
+
+    def _reason(self, model: Any, state: TrainingState) -> str | None:
+        """Return why the model cannot be compiled, or None."""
+        if not model.regress_forces:
+            return "it predicts no forces"
+        if state.scaler is not None:
+            return "optim.amp computes in mixed precision"
+        return model_reason(model) or machine_reason(next(model.parameters()).device)
+
+    def _decide(self, model: Any, steps: int, seconds: float) -> None:
+        warm = not cache.chosen_by_user() and cache.is_warm(cache_key(model))
+        cost = WARM if warm else COLD
+        gain = steps * seconds * (1 - 1 / SPEEDUP)
+        estimate = (
+            f"{steps:,} steps of {seconds:.3g} s remain, compiled ones save about {gain:.0f} s, and the compilation "
+            f"takes about {cost:.0f} s{' from the cache' if warm else ''}"
+        )
+        if gain > cost:
+            model.accelerator.enable()
+            self._log("auto", f"the next batch compiles the model: {estimate}")
+        else:
+            self._log("auto", f"the model is not compiled: {estimate}")
+
+    def _log(self, wish: str, text: str, level: int = logging.INFO) -> None:
+        if self._logs:
+            logging.log(level, f"dc.accelerate: {wish}: {text}")

@@ -1,0 +1,1 @@
+"""Compile the energy and forces of a potential into one function."""
