@@ -3,8 +3,8 @@
     python benchmarks/acceleration.py [--models schnet-dc ...] [--cases stock off native compile] [--batch 20]
 
 Ethanol of the bundled sample, configs of configs/md17, one thread. ``stock`` is fairchem's main with its own trainer,
-model, data set and calculator, and only ocp_dc's fallbacks for compiled packages. Each case is a process of its own; the
-cases take turns. Times are CPU time, in which other load on the machine shows least.
+model, data set and calculator, and only ocp_dc's fallbacks for compiled packages. Each case is a process of its own,
+and the cases take turns. Times are CPU time, in which other load on the machine shows least.
 
 | column | what |
 |---|---|
@@ -41,6 +41,7 @@ MODELS = ("schnet-dc", "gemnet_t-dc", "dimenetplusplus-dc")
 CASES = ("stock", "off", "native", "compile")
 SAID = re.compile(r"accelerat|compil", re.IGNORECASE)  # messages of a run that belong under the table
 TRAIN, VALIDATION = 1000, 100  # structures
+VALIDATIONS = 3  # turns
 
 Values = dict[str, dict[str, float]]  # column -> case -> value
 
@@ -98,9 +99,10 @@ def compare(config: str, args: argparse.Namespace, data: Path, folder: Path) -> 
     overrides = [f"--optim.batch_size={args.batch}"]
     running = start(config, args.cases, data, folder, overrides)
     values: Values = {"start, s": {case: process.ready_seconds for case, process in running.items()}}
-    columns = {"step, ms": (args.repeats, "steps", args.steps), "validation, ms": (3, "validate")}
-    for column, (repeats, *command) in columns.items():
-        values[column] = {case: 1e3 * each for case, each in in_turns(running, repeats, *command).items()}
+    steps = in_turns(running, args.repeats, "steps", args.steps)
+    validations = in_turns(running, VALIDATIONS, "validate")
+    values["step, ms"] = {case: 1e3 * each for case, each in steps.items()}
+    values["validation, ms"] = {case: 1e3 * each for case, each in validations.items()}
     moving = dynamics(config, running, folder, args.md_steps, args.repeats)
     values["MD step, ms"] = {case: 1e3 * each for case, each in moving.items()}
     values["memory, MiB"] = {case: each / MIB for case, each in in_turns(running, 1, "memory").items()}

@@ -43,8 +43,8 @@ class Process:
     """A case in a process of its own, which starts clean and keeps its state between commands.
 
     Args:
-        serve: a function of a module, called in the process with a connection and ``arguments``; it sends the wall-clock
-            seconds that it needed to get ready, then an answer to each command, until the command ``end``.
+        serve: a function of a module, called in the process with a connection and ``arguments``; it sends the
+            wall-clock seconds that it needed to get ready, then an answer to each command, until the command ``end``.
         log: the file for the output of the process.
         arguments: for ``serve``.
     """
@@ -146,6 +146,7 @@ class PeakMemory:
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device) - self._before
         self._profile.stop()
-        events = [event for event in self._profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+        results: Any = self._profile.profiler  # untyped inside
+        events = [event for event in results.kineto_results.events() if event.name() == "[memory]"]
         changes = (event.nbytes() for event in sorted(events, key=lambda event: event.start_ns()))  # negative if freed
         return max(itertools.accumulate(changes), default=0)
