@@ -4,9 +4,9 @@
 
 ``atoms``: one periodic box of ethanol a batch, near the density of the liquid, so that atoms have as many neighbors in
 every box; time per atom, and the exponent of the time over the three largest boxes (1 is linear). ``batch``: ethanols
-of the bundled sample; time per structure. ``ranks``: 20 structures a step, on one rank, and half of them on each of two.
-Times are of the whole training loop, one thread a rank: CPU time with the cases in turns for ``atoms`` and ``batch``,
-wall-clock time for ``ranks``, which need an idle core each.
+of the bundled sample; time per structure. ``ranks``: 20 structures a step on one rank, and 10 on each of two. Times are
+of the whole training loop, one thread a rank: CPU time with the cases in turns for ``atoms`` and ``batch``, wall-clock
+time for ``ranks``, which need an idle core each.
 """
 
 from __future__ import annotations
