@@ -16,7 +16,8 @@ from pathlib import Path
 import ocp_dc.fairchem1  # isort: skip  # before fairchem, which cannot be imported without the hooks
 
 import torch
-from training_step import medians, stepper
+from measure import medians
+from training_step import stepper
 
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path

@@ -6,9 +6,7 @@ Run: ``OMP_NUM_THREADS=1 python benchmarks/training_step.py``. Ethanol of the bu
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import torch
 from fairchem.core.common.registry import registry
 from fairchem.core.datasets import data_list_collater
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset
+from measure import medians
 
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path
@@ -26,7 +25,6 @@ from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.memory_dataset import LmdbInMemoryDataset
 
 BATCH = 32
-REPEATS = 15
 MODEL = {
     "hidden_channels": 128,
     "num_filters": 128,
@@ -52,18 +50,6 @@ def stepper(name: str, batch: Any, arguments: dict[str, Any], flush: bool = True
         optimizer.step()
 
     return step
-
-
-def medians(cases: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Return the median time of each case in ms; the cases take turns, so a busy machine slows all equally."""
-    times: dict[str, list[float]] = {name: [] for name in cases}
-    for repeat in range(REPEATS + 2):
-        for name, case in cases.items():
-            start = time.perf_counter()
-            case()
-            if repeat >= 2:  # after two warm-up rounds
-                times[name].append((time.perf_counter() - start) * 1e3)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def main() -> None:
