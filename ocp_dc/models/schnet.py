@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.core.numbers import finite_number
 from ocp_dc.models.graph import EdgeGraph, check_sizes
-from ocp_dc.models.potential import Potential
 from ocp_dc.models.pairs import PairGraph, convolve, pair_edges, unpaired
+from ocp_dc.models.potential import Potential
 from ocp_dc.models.radial import cosine_envelope, gaussians
 from ocp_dc.models.radial import first_order as first_order_form
 from ocp_dc.models.scatter import scatter_mean, scatter_sum
