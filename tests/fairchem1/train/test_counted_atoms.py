@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ase.io
 import numpy as np
 import pytest
@@ -31,7 +33,8 @@ def test_thresholds_are_fairchems(seed):
     """Structures of several sizes, near the thresholds of energy and forces; in two batches."""
     evaluator = Evaluator(task="ocp", eval_metrics=METRICS)
     generator = torch.Generator().manual_seed(seed)
-    found, expected = {}, {}
+    found: dict[str, Any] = {}
+    expected: dict[str, Any] = {}
     for sizes in ([1, 4, 2, 3, 1, 2], [2, 1, 1]):
         true = values([0.0] * len(sizes), sizes, 0.0)
         predicted = values([0.0] * len(sizes), sizes, 0.0)
