@@ -15,7 +15,7 @@ from ocp_dc.models.potential import Potential
 from ocp_dc.models.radial import cosine_envelope, gaussians
 from ocp_dc.models.radial import first_order as first_order_form
 from ocp_dc.models.scatter import scatter_mean, scatter_sum
-from ocp_dc.nn.derivatives import derivative
+from ocp_dc.nn.derivatives import derivative, value_and_derivative
 from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
 
 READOUTS = {"add": scatter_sum, "mean": scatter_mean, "sum": scatter_sum}
@@ -77,11 +77,11 @@ class SchNetPotential(Potential[PairGraph]):
 
 def _filters(mlp: Any, basis: Tensor, basis_slope: Tensor) -> tuple[Tensor, Tensor]:
     """Return the filters of distances and their derivatives, [P, num_filters] each."""
-    slope = derivative(mlp[1])
-    assert slope is not None
-    hidden = mlp[0](basis)
-    hidden_slope = slope(hidden) * nn.functional.linear(basis_slope, mlp[0].weight)
-    return mlp[2](mlp[1](hidden)), nn.functional.linear(hidden_slope, mlp[2].weight)
+    activation = value_and_derivative(mlp[1])
+    assert activation is not None
+    values, slopes = activation(mlp[0](basis))
+    slopes = slopes * nn.functional.linear(basis_slope, mlp[0].weight)
+    return mlp[2](values), nn.functional.linear(slopes, mlp[2].weight)
 
 
 class SchNet(SchNetPotential):

@@ -28,6 +28,16 @@ def derivative(activation: object) -> Derivative | None:
     return None if found is None else found(activation)
 
 
+def value_and_derivative(activation: object) -> Callable[[Tensor], tuple[Tensor, Tensor]] | None:
+    """Return the function x -> (f(x), f'(x)), or None if f' is not known; see :func:`derivative`."""
+    if type(activation) is nn.Mish:
+        return _mish  # f and f' share an exponential, and are cheaper than torch's mish alone
+    slope = derivative(activation)
+    if slope is None or not callable(activation):
+        return None
+    return lambda x: (activation(x), slope(x))
+
+
 def _elu(module: nn.ELU) -> Derivative:
     # exp of a large x would overflow, and the gradient of the unused branch would be NaN
     return lambda x: torch.where(x > 0, 1.0, module.alpha * torch.exp(x.clamp(max=0)))
@@ -51,11 +61,13 @@ def _leaky_relu(module: nn.LeakyReLU) -> Derivative:
     return lambda x: torch.where(x > 0, torch.ones_like(x), module.negative_slope)
 
 
-def _mish(x: Tensor) -> Tensor:
-    """Return the derivative of x w / (w + 2), w = e^x (e^x + 2), which is x tanh(log(1 + e^x))."""
-    n = torch.exp(x.clamp(max=20))  # at 20, the derivative is 1 to rounding
+def _mish(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return x w / (w + 2) with w = e^x (e^x + 2), which is x tanh(log(1 + e^x)), and its derivative."""
+    n = torch.exp(x.clamp(max=20))  # from 20 on, value and derivative are x and 1 to rounding
     w = n * (n + 2)
-    return (w + 4 * x * (n + n.square()) / (w + 2)) / (w + 2)
+    inverse = 1 / (w + 2)
+    gate = w * inverse
+    return x * gate, gate + x * (4 * (w - n) * inverse.square())
 
 
 def _silu(x: Tensor) -> Tensor:
@@ -72,7 +84,7 @@ _DERIVATIVES: dict[type, Callable[..., Derivative | None]] = {
     nn.ELU: _elu,
     nn.GELU: _gelu,
     nn.LeakyReLU: _leaky_relu,
-    nn.Mish: lambda _: _mish,
+    nn.Mish: lambda _: lambda x: _mish(x)[1],
     nn.ReLU: lambda _: lambda x: (x > 0).to(x.dtype),
     nn.SiLU: lambda _: _silu,
     nn.Softplus: _softplus,

@@ -10,7 +10,7 @@ from fairchem.core.models.schnet import SchNetWrap
 from ocp_dc.fairchem1.wrappers.dc_model import register
 from ocp_dc.fairchem1.wrappers.native_model import NativeModel
 from ocp_dc.models.graph import EdgeGraph
-from ocp_dc.models.schnet import SchNetPotential
+from ocp_dc.models.schnet import READOUTS, SchNetPotential
 from ocp_dc.surgery import RegionTable
 
 
@@ -26,6 +26,12 @@ class DCSchNet(NativeModel, SchNetWrap, SchNetPotential):
         activation_types=("ShiftedSoftplus",),
         source="arXiv 2310.01649, section 4; torch_geometric/nn/models/schnet.py",
     )
+
+    def host_only_reason(self) -> str | None:
+        """Return why the native model cannot compute this model's outputs; None if it can."""
+        if self.reduce not in READOUTS:
+            return f"readout is {self.reduce!r}, and not one of {', '.join(READOUTS)}"
+        return super().host_only_reason()
 
     def find_edges(self, data: Any) -> EdgeGraph:
         """Return the edges of a batch; without periodic boundaries, those of torch_geometric's SchNet."""
