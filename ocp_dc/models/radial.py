@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,11 +29,26 @@ def cosine_envelope(distances: Tensor, cutoff: float) -> tuple[Tensor, Tensor]:
 
 
 def first_order(values: Tensor, slopes: Tensor, distances: Tensor) -> Tensor:
-    """Return values whose first derivative by the distances is ``slopes``, and whose higher ones are zero.
+    """Return ``values`` as a function of the distances whose first derivative is ``slopes``, and the higher ones zero.
 
     Args:
-        values: a function of the detached distances, [P, K].
-        slopes: its derivative, [P, K].
+        values: computed from the detached distances, [P, K].
+        slopes: derivatives of the values by the distances, [P, K].
         distances: [P]; gradients flow to them.
     """
-    return values + (distances - distances.detach())[:, None] * slopes
+    result: Tensor = _FirstOrder.apply(values, slopes, distances)
+    return result
+
+
+class _FirstOrder(torch.autograd.Function):
+    """values + (d - d.detach()) slopes, without the arithmetic: the second term is zero."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, slopes: Tensor, distances: Tensor) -> Tensor:
+        ctx.save_for_backward(slopes)
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, Tensor | None]:
+        (slopes,) = ctx.saved_tensors
+        return grad, None, (grad * slopes).sum(-1) if ctx.needs_input_grad[2] else None

@@ -11,15 +11,18 @@ from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.core.numbers import finite_number
 from ocp_dc.models.graph import EdgeGraph, check_sizes
 from ocp_dc.models.potential import Potential
+from ocp_dc.models.pairs import PairGraph, convolve, pair_edges, unpaired
 from ocp_dc.models.radial import cosine_envelope, gaussians
+from ocp_dc.models.radial import first_order as first_order_form
 from ocp_dc.models.scatter import scatter_mean, scatter_sum
+from ocp_dc.nn.derivatives import derivative
 from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
 
 READOUTS = {"add": scatter_sum, "mean": scatter_mean, "sum": scatter_sum}
 ELEMENTS = 100  # rows of the embedding; row 0 is padding
 
 
-class SchNetPotential(Potential[EdgeGraph]):
+class SchNetPotential(Potential[PairGraph]):
     """The energy of SchNet as a function of its parts, which a subclass builds: ours, or a host's SchNet.
 
     Attributes:
@@ -40,22 +43,45 @@ class SchNetPotential(Potential[EdgeGraph]):
     act: Any
     lin2: Any
 
-    def build_graph(self, edges: EdgeGraph) -> EdgeGraph:
-        """Return the edges."""
-        return edges
+    def build_graph(self, edges: EdgeGraph) -> PairGraph:
+        """Return the pairs of edges; with dropout or a norm in the filter networks, each edge has its own filter."""
+        return pair_edges(edges) if self._filter_slopes_known() else unpaired(edges)
 
-    def energy(self, numbers: Tensor, positions: Tensor, graph: EdgeGraph, *, first_order: bool = False) -> Tensor:
+    def energy(self, numbers: Tensor, positions: Tensor, graph: PairGraph, *, first_order: bool = False) -> Tensor:
         """Return the energy of each structure, [B, 1]; see :meth:`Potential.energy`."""
-        distances = graph.vectors(positions).norm(dim=-1)  # [E]
-        basis = gaussians(distances, self.distance_expansion.offset, self.distance_expansion.coeff)[0]
-        envelope = cosine_envelope(distances, self.cutoff)[0]
+        distances = graph.first.vectors(positions).norm(dim=-1)  # [P]
+        expansion = self.distance_expansion
+        at = distances.detach() if first_order else distances
+        basis, basis_slope = gaussians(at, expansion.offset, expansion.coeff)  # [P, num_gaussians]
+        envelope, envelope_slope = (column[:, None] for column in cosine_envelope(at, self.cutoff))  # [P, 1]
+        forward_mode = first_order and self._filter_slopes_known()
+        if first_order and not forward_mode:
+            basis = first_order_form(basis, basis_slope, distances)
+            envelope = first_order_form(envelope, envelope_slope, distances)
         x = self.embedding(numbers)  # [N, hidden_channels]
         for block in self.interactions:
-            filters = block.mlp(basis) * envelope[:, None]  # [E, num_filters]
-            messages = block.conv.lin1(x).index_select(0, graph.source) * filters
-            x = x + block.lin(block.act(block.conv.lin2(scatter_sum(messages, graph.target, len(x)))))
+            if forward_mode:
+                values, slopes = _filters(block.mlp, basis, basis_slope)  # [P, num_filters]
+                slopes = slopes * envelope + values * envelope_slope
+                filters = first_order_form(values * envelope, slopes, distances)
+            else:
+                filters = block.mlp(basis) * envelope  # [P, num_filters]
+            sums = convolve(block.conv.lin1(x), filters, graph)  # [N, num_filters]
+            x = x + block.lin(block.act(block.conv.lin2(sums)))
         atoms = self.lin2(self.act(self.lin1(x)))  # [N, 1]
-        return READOUTS[self.reduce](atoms, graph.batch, graph.count)
+        return READOUTS[self.reduce](atoms, graph.first.batch, graph.first.count)
+
+    def _filter_slopes_known(self) -> bool:
+        return all(derivative(block.mlp[1]) is not None for block in self.interactions)
+
+
+def _filters(mlp: Any, basis: Tensor, basis_slope: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the filters of distances and their derivatives, [P, num_filters] each."""
+    slope = derivative(mlp[1])
+    assert slope is not None
+    hidden = mlp[0](basis)
+    hidden_slope = slope(hidden) * nn.functional.linear(basis_slope, mlp[0].weight)
+    return mlp[2](mlp[1](hidden)), nn.functional.linear(hidden_slope, mlp[2].weight)
 
 
 class SchNet(SchNetPotential):
