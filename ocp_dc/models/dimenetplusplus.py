@@ -153,8 +153,8 @@ def interaction(block: Any, x: Tensor, rbf: Tensor, radial: Tensor, harmonics: T
     # the sum over k of lin_sbf2(filters) * before, as a product over (k, d)
     messages = before[:, None] * block.lin_sbf2.weight.t().contiguous()  # [N * K, D, C]
     depth = width * filters.shape[1]
-    filters = filters.reshape(atoms, depth, -1).transpose(1, 2)  # [N, M, K * D]
-    sums = torch.bmm(filters, messages.reshape(atoms, depth, -1))  # [N, M, C]
+    filters = filters.reshape(atoms, depth, filters.shape[2]).transpose(1, 2)  # [N, M, K * D]
+    sums = torch.bmm(filters, messages.reshape(atoms, depth, before.shape[1]))  # [N, M, C]
     sums = sums.flatten(0, 1).index_select(0, graph.places)  # [E, C]
     h = from_edge + block.act(block.lin_up(sums))
     for layer in block.layers_before_skip:
