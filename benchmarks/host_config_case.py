@@ -176,7 +176,7 @@ def stock_main(arguments: list[str]) -> None:
 
 
 def fallbacks_alone() -> None:
-    """Install only the fallbacks for compiled packages and the cache of DimeNet++'s basis functions; import fairchem.
+    """Install only the fallbacks for compiled packages and the lazy basis functions of DimeNet++; import fairchem.
 
     ``ocp_dc.fairchem1`` installs every hook when it is imported, so an empty package replaces it meanwhile.
     """
@@ -184,7 +184,7 @@ def fallbacks_alone() -> None:
     package.__path__ = [str(Path(ocp_dc.__file__).with_name("fairchem1"))]
     sys.modules["ocp_dc.fairchem1"] = package
     importlib.import_module("ocp_dc.fallbacks.install").install()
-    importlib.import_module("ocp_dc.fairchem1.host_patches.basis_cache").install()
+    importlib.import_module("ocp_dc.fairchem1.host_patches.lazy_basis").install()
     importlib.import_module("fairchem.core.common.utils").setup_imports()
     importlib.import_module("fairchem.core._cli")
 

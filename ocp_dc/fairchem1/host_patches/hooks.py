@@ -165,10 +165,10 @@ def relaxations() -> None:
 
 
 def basis_functions() -> None:
-    """Cache the basis functions of DimeNet++: deriving them with sympy takes 15 seconds for each model."""
-    from ocp_dc.fairchem1.host_patches import basis_cache
+    """Derive the basis functions of DimeNet++ when stock's forward first needs them: sympy takes 15 seconds."""
+    from ocp_dc.fairchem1.host_patches import lazy_basis
 
-    basis_cache.install()
+    lazy_basis.install()
 
 
 def scale_factor_messages() -> None:

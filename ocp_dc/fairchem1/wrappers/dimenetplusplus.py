@@ -1,14 +1,12 @@
 """DimeNet++ (Gasteiger et al., arXiv 2011.14115) with a ``dc:`` block: ``dc_dimenetplusplus``.
 
-Fairchem detaches the positions in the angles, so that its forces are not -dE/dx. If the ``dc:`` block changes anything,
-this wrapper computes the energy from the cosines of the angles. It is the same function, and has derivatives of every
-order even if three atoms are on a line.
+Fairchem detaches the positions in the angles, so that its forces are not -dE/dx. Exact angles are computed as cosines:
+the energy is the same function, and has derivatives of every order even if three atoms are on a line.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any, ClassVar
 
 import torch
@@ -18,8 +16,12 @@ from torch import Tensor
 from torch_geometric.utils import scatter
 
 from ocp_dc.core.options import option
-from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
+from ocp_dc.fairchem1.wrappers.dc_model import register
 from ocp_dc.fairchem1.wrappers.gradient_options import GradientOptions
+from ocp_dc.fairchem1.wrappers.native_model import NativeModel
+from ocp_dc.models.dimenetplusplus import DimeNetPlusPlusPotential
+from ocp_dc.models.graph import EdgeGraph
+from ocp_dc.models.legendre import zonal_harmonics
 from ocp_dc.surgery import RegionTable
 
 
@@ -37,28 +39,9 @@ class DimeNetPlusPlusOptions(GradientOptions):
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class TripletGraph:
-    """Edges j -> i and triplets k -> j -> i of a batch; carries no gradient.
-
-    Args:
-        source: int64 [E], the atom j of each edge.
-        target: int64 [E], the atom i of each edge.
-        offsets: [E, 3], added to pos[j] - pos[i] for periodic boundaries, in Å.
-        kj: int64 [T], the edge k -> j of each triplet.
-        ji: int64 [T], the edge j -> i of each triplet.
-    """
-
-    source: Tensor
-    target: Tensor
-    offsets: Tensor
-    kj: Tensor
-    ji: Tensor
-
-
 @register("dc_dimenetplusplus")
-class DCDimeNetPlusPlus(DCModel, DimeNetPlusPlusWrap):
-    """DimeNet++ with a ``dc:`` block, on cosines; fairchem's forward if the block changes nothing."""
+class DCDimeNetPlusPlus(NativeModel, DimeNetPlusPlusWrap, DimeNetPlusPlusPotential):
+    """DimeNet++ with a ``dc:`` block; fairchem's forward if the block changes nothing."""
 
     dc_regions = RegionTable(
         # the layers that turn the messages of a block into its share of each atom's energy
@@ -74,50 +57,47 @@ class DCDimeNetPlusPlus(DCModel, DimeNetPlusPlusWrap):
         return super().conservative and self.angle_gradients == "exact"
 
     @property
-    def angle_gradients(self) -> str:
+    def angle_gradients(self) -> str:  # type: ignore[override]
         """``exact``, or ``stock`` if the angles are detached."""
         return self.dc_options.resolved_gradients
 
+    def forward(self, data: Any) -> dict[str, Tensor]:
+        """Return ``energy`` [B, 1], or [1] without ``data.batch``, and with ``regress_forces`` ``forces`` [N, 3]."""
+        outputs = super().forward(data)
+        if self.uses_native and data.batch is None:
+            outputs["energy"] = outputs["energy"][0]
+        return outputs
+
+    def find_edges(self, data: Any) -> EdgeGraph:
+        """Return the edges of a batch, as fairchem finds them; a batch without ``batch`` is one structure."""
+        edges = super().find_edges(data)
+        if data.batch is None:
+            edges = dataclasses.replace(edges, batch=torch.zeros_like(data.atomic_numbers, dtype=torch.int64))
+        return edges
+
     @conditional_grad(torch.enable_grad())
     def _forward(self, data: Any) -> Tensor:
-        if self.dc_options.is_stock:
+        """Return the energies by fairchem's layers, for ``accelerate: off``."""
+        if self.angle_gradients == "stock":
             return super()._forward(data)
-        return self.energy(data.atomic_numbers.long(), data.pos, data.batch, self.triplet_graph(data))
-
-    @torch.no_grad()
-    def triplet_graph(self, data: Any) -> TripletGraph:
-        """Find the edges and triplets of a batch, as fairchem does."""
-        graph = self.generate_graph(data)
-        source, target = graph.edge_index
-        *_, kj, ji = self.triplets(graph.edge_index, graph.cell_offsets, num_nodes=len(data.pos))
-        return TripletGraph(source, target, graph.offset_distances, kj, ji)
-
-    def energy(self, numbers: Tensor, positions: Tensor, batch: Tensor | None, graph: TripletGraph) -> Tensor:
-        """Return the energy of each structure, [B, 1], or [1] without ``batch``.
-
-        Args:
-            numbers: int64 [N], atomic numbers.
-            positions: [N, 3], in Å.
-            batch: int64 [N], the structure of each atom; None for one structure.
-            graph: edges and triplets.
-        """
-        i, j = graph.target, graph.source
-        vectors = positions.index_select(0, j) - positions.index_select(0, i) + graph.offsets  # [E, 3]
+        with torch.no_grad():
+            graph = self.generate_graph(data)
+            i, j = graph.edge_index[1], graph.edge_index[0]
+            *_, kj, ji = self.triplets(graph.edge_index, graph.cell_offsets, num_nodes=len(data.pos))
+        vectors = data.pos.index_select(0, j) - data.pos.index_select(0, i) + graph.offset_distances  # [E, 3]
         distances = vectors.norm(dim=-1)  # [E]
         directions = vectors / distances[:, None]  # [E, 3]
-        if self.angle_gradients == "stock":
-            directions = directions.detach()
         # the cosine instead of the angle, whose derivative is infinite if the atoms are on a line
-        cosines = (directions.index_select(0, graph.ji) * directions.index_select(0, graph.kj)).sum(-1)  # [T]
+        cosines = (directions.index_select(0, ji) * directions.index_select(0, kj)).sum(-1)  # [T]
 
         rbf = self.rbf(distances)  # [E, num_radial]
-        sbf = spherical_basis(self.sbf, distances, cosines, graph.kj)  # [T, num_spherical * num_radial]
-        x = self.emb(numbers, rbf, i, j)  # [E, hidden_channels]
-        atoms = self.output_blocks[0](x, rbf, i, num_nodes=len(positions))  # [N, 1]
+        sbf = spherical_basis(self.sbf, distances, cosines, kj)  # [T, num_spherical * num_radial]
+        x = self.emb(data.atomic_numbers.long(), rbf, i, j)  # [E, hidden_channels]
+        atoms = self.output_blocks[0](x, rbf, i, num_nodes=len(data.pos))  # [N, 1]
         for interaction, output in zip(self.interaction_blocks, self.output_blocks[1:], strict=True):
-            x = interaction(x, rbf, sbf, graph.kj, graph.ji)
-            atoms = atoms + output(x, rbf, i, num_nodes=len(positions))
-        return atoms.sum(dim=0) if batch is None else scatter(atoms, batch, dim=0)
+            x = interaction(x, rbf, sbf, kj, ji)
+            atoms = atoms + output(x, rbf, i, num_nodes=len(data.pos))
+        return atoms.sum(dim=0) if data.batch is None else scatter(atoms, data.batch, dim=0)
 
 
 def spherical_basis(layer: Any, distances: Tensor, cosines: Tensor, kj: Tensor) -> Tensor:
@@ -137,21 +117,3 @@ def spherical_basis(layer: Any, distances: Tensor, cosines: Tensor, kj: Tensor) 
     radial = (radial * layer.envelope(scaled)[:, None]).unflatten(1, (layer.num_spherical, layer.num_radial))
     angular = zonal_harmonics(cosines, layer.num_spherical)  # [T, S]
     return (radial.index_select(0, kj) * angular[:, :, None]).flatten(1)
-
-
-def zonal_harmonics(cosines: Tensor, count: int) -> Tensor:
-    """Return the spherical harmonics Y_l0 = sqrt((2l + 1) / 4π) P_l(cosine) of the orders l < ``count``.
-
-    Args:
-        cosines: [T], in [-1, 1].
-        count: the number of orders.
-
-    Returns:
-        [T, count]; polynomials, so that every derivative is finite.
-    """
-    legendre = [torch.ones_like(cosines), cosines]
-    for order in range(1, count - 1):  # Bonnet's recurrence
-        next_order = (2 * order + 1) * cosines * legendre[order] - order * legendre[order - 1]
-        legendre.append(next_order / (order + 1))
-    factors = [math.sqrt((2 * order + 1) / (4 * math.pi)) for order in range(count)]
-    return torch.stack([factor * value for factor, value in zip(factors, legendre, strict=False)], dim=1)

@@ -14,7 +14,8 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.checks.model_check import check_same_model
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.wrappers import DCDimeNetPlusPlus
-from ocp_dc.fairchem1.wrappers.dimenetplusplus import spherical_basis, zonal_harmonics
+from ocp_dc.fairchem1.wrappers.dimenetplusplus import spherical_basis
+from ocp_dc.models.legendre import zonal_harmonics
 from ocp_dc.testing.fairchem1 import Fairchem1WrapperContract
 from ocp_dc.testing.tolerances import FINITE_DIFFERENCE, assert_close
 
@@ -149,6 +150,7 @@ class TestDCDimeNetPlusPlus(Fairchem1WrapperContract):
 def test_atoms_on_a_line(dc):
     """Forces are the gradient there too, and second derivatives are finite and right."""
     model, batch = make(dc), carbon_dioxide()
+    batch.pos.requires_grad_()
     out = model(batch)
     rows = [torch.autograd.grad(out["forces"][0, axis], batch.pos, retain_graph=True)[0] for axis in range(3)]
     out["forces"].square().sum().backward()
