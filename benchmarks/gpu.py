@@ -187,14 +187,10 @@ def count(args: argparse.Namespace) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as made:
         folder, data = Path(made), Path(made, "data")
-        prepare(sample_path(), data, format="rmd17", units="eV", train=40, val=0, test=0, progress=False)
+        prepare(sample_path(), data, format="rmd17", units="eV", train=40, val=10, test=10, progress=False)
         for config in args.models:
-            blocks = config_blocks(configs_folder() / "md17" / f"{config}.yml")
-            blocks["dataset"] = {"train": {**blocks["dataset"]["train"], "src": str(data / "train")}}
-            blocks["optim"] |= {"batch_size": 10, "max_epochs": 1}
             for case in args.cases:
-                blocks["model"]["dc"]["accelerate"] = case
-                counts = step_counts(folder, blocks)
+                counts = step_counts(config, case, data, folder)
                 for what, found in (("launches", counts.launches), ("syncs", counts.syncs)):
                     numbers = totals(found)
                     rows.append([config, case, what, *map(str, numbers.values()), str(sum(numbers.values()))])

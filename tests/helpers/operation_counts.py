@@ -19,11 +19,10 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ocp_dc.cli import main
 from ocp_dc.fairchem1.train import loop
 from ocp_dc.fairchem1.trainer import DCTrainer
 from ocp_dc.training.listeners import Listener, Listeners
-
-from tests.helpers.runs import run_main
 
 PHASES = ("forward", "forces", "loss", "backward", "optimizer", "rest")
 COLLATE = "collate"  # on the CPU, whatever the device of the model
@@ -117,19 +116,24 @@ def _is_view(func: Any) -> bool:
     return bool(aliases) and all(alias is not None and not alias.is_write for alias in aliases)
 
 
-def step_counts(folder: Path, config: dict[str, Any], steps: int = 3) -> OperationCounts:
-    """Return the counts of the last of ``steps`` training steps of ``ocp-dc main``.
+def step_counts(name: str, accelerate: str, data: Path, folder: Path) -> OperationCounts:
+    """Return the counts of a training step of ``ocp-dc main``, the third, for the first ones also fill caches.
 
     Args:
+        name: a config of configs/md17. Counts depend neither on the size of the batch nor on widths.
+        accelerate: the value of ``dc.accelerate``.
+        data: a folder of ``ocp-dc prepare`` with at least 30 training structures.
         folder: a folder for the run.
-        config: the config of a run with the trainer ``dc`` and at least as many steps.
-        steps: the step that is counted; the first ones also fill caches.
     """
     counts = OperationCounts()
+    run = f"{name}-{accelerate}"
+    arguments = ["--mode", "train", "--cpu", "--config-yml", f"md17/{name}", "--run-dir", str(folder)]
+    arguments += ["--timestamp-id", run, "--print-every", "1000", f"--model.dc.accelerate={accelerate}"]
+    arguments += [f"--dataset.{split}.src={data / split}" for split in ("train", "val", "test")]
+    arguments += ["--optim.batch_size=10", "--optim.max_epochs=1"]
     with pytest.MonkeyPatch.context() as patch, _optimizer_phase(counts), counts:
-        _mark_phases(patch, counts, steps)
-        run = run_main(folder, config)
-    assert run.status == 0
+        _mark_phases(patch, counts, steps=3)
+        assert main(["main", *arguments]) == 0
     return counts
 
 
