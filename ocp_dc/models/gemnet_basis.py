@@ -230,9 +230,10 @@ def _envelope(envelope: Any, x: Tensor) -> ValueAndSlope:
 def _build(choices: Mapping[str, Callable[..., Any]], block: Mapping[str, Any], key: str) -> Any:
     """Build the choice of a block like ``{name: gaussian}``; the other keys are its arguments."""
     options = {option: value for option, value in block.items() if option != "name"}
-    name = str(block.get("name")).lower()
+    given = block.get("name")
+    name = str(given).lower()
     if name not in choices:
         raise UserError(
-            f"model.{key}.name: got {block.get('name')!r}, expected one of {', '.join(choices)}.{nearest(name, choices)}"
+            f"model.{key}.name: got {given!r}, expected one of {', '.join(choices)}.{nearest(name, choices)}"
         )
     return choices[name](**options)
