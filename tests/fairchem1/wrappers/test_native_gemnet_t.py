@@ -47,6 +47,8 @@ class TestNativeGemNetT(NativeContract):
     stock_name = "gemnet_t"
     native_class = GemNetT
     arguments: ClassVar = ARGUMENTS
+    # over 200 steps, against float64: up to 3.0e-4 for this path, 3.7e-4 for fairchem's, and 8.9e-5 between both
+    lockstep_tolerance = 5e-4
 
     def setup_model(self, model: torch.nn.Module) -> None:
         generator = torch.Generator().manual_seed(3)
@@ -103,6 +105,7 @@ class TestUnfitted(NativeContract):
     native_class = GemNetT
     arguments: ClassVar = ARGUMENTS
     steps = 20
+    lockstep_tolerance = 5e-4
 
 
 @pytest.mark.parametrize("name", BASES)
