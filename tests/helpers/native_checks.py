@@ -253,5 +253,5 @@ def worst_error(found: dict[str, Tensor], expected: dict[str, Tensor]) -> tuple[
     """Return the largest error of all tensors, relative to the largest value of its tensor, and the tensor's name."""
     scales = torch.stack([value.abs().max() for value in expected.values()])
     errors = torch.stack([(found[key] - value).abs().max() for key, value in expected.items()])
-    worst, index = (errors / scales.clamp(min=ZERO * float(scales.max()))).max(0)
+    worst, index = (errors / scales.clamp(min=max(ZERO * float(scales.max()), 1e-30))).max(0)
     return list(expected)[int(index)], float(worst)

@@ -1,0 +1,138 @@
+"""The interactions and outputs of GemNet-dT, as functions of their parts: ours, or a host's.
+
+Scale factors multiply weights instead of features, and linear layers with the same input are one product.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ocp_dc.models.gemnet_graph import GemNetGraph
+from ocp_dc.models.scatter import scatter_sum
+
+INV_SQRT_2 = 1 / math.sqrt(2)
+# functions of the lengths of edges, and of their angles to the other edges at the same atom
+TripletBasis = tuple[Tensor, Tensor]
+
+
+def interact(
+    block: Any,
+    h: Tensor,
+    m: Tensor,
+    triplets: TripletBasis,
+    message_gate: Tensor,
+    update_gate: Tensor,
+    graph: GemNetGraph,
+) -> tuple[Tensor, Tensor]:
+    """Return the features of atoms and edges after an interaction.
+
+    Args:
+        block: the interaction.
+        h: [N, emb_size_atom], features of the atoms.
+        m: [2P, emb_size_edge], features of the edges.
+        triplets: [N * K, emb_size_cbf, S] and [N, K * S, K], the functions of lengths and of S degrees of angles.
+        message_gate: [P, emb_size_edge], the factor of the messages.
+        update_gate: [P, emb_size_edge], the factor in the update of the atoms.
+        graph: the graph.
+    """
+    part = block.trip_interaction
+    skip, messages = _dense(m, block.dense_ca, part.dense_ba)
+    messages = part.down_projection(_gated(messages, message_gate))  # [2P, emb_size_trip]
+    from_c, from_a = _dense(
+        _sum_triplets(part, messages, triplets, graph), part.up_projection_ca, part.up_projection_ac
+    )
+    x = torch.add(skip, from_c + _reversed(from_a), alpha=INV_SQRT_2) * INV_SQRT_2
+    for layer in block.layers_before_skip:
+        x = layer(x)
+    m = (m + x) * INV_SQRT_2
+    for layer in block.layers_after_skip:
+        m = layer(m)
+    h = (h + _from_edges(block.atom_update, m, update_gate, graph, len(h))) * INV_SQRT_2
+    node_weight, edge_weight = concat_weights(block.concat_layer, h)
+    x = block.concat_layer.dense._activation(functional.linear(m, edge_weight) + from_atoms(h, node_weight, graph))
+    for layer in block.residual_m:
+        x = layer(x)
+    return h, (m + x) * INV_SQRT_2
+
+
+def _sum_triplets(part: Any, messages: Tensor, triplets: TripletBasis, graph: GemNetGraph) -> Tensor:
+    """Return for each edge c -> a the bilinear form of messages b -> a and the basis, summed over b: [2P, bilinear]."""
+    atoms, width = graph.incoming.shape
+    weight = part.mlp_cbf.weight  # [emb_size_trip, emb_size_cbf, emb_size_bil_trip]
+    padded = messages.index_select(0, graph.incoming.flatten()).view(atoms, width, weight.shape[0])
+    lengths, angles = triplets
+    sums = torch.bmm(angles, padded).view(atoms * width, lengths.shape[2], weight.shape[0])
+    sums = torch.bmm(lengths, sums).flatten(1)  # [N * K, emb_size_cbf * emb_size_trip]
+    scaled = weight.transpose(0, 1).flatten(0, 1) * _factors([part.scale_cbf_sum])
+    return (sums @ scaled).index_select(0, graph.slots)
+
+
+def output(block: Any, m: Tensor, gate: Tensor, graph: GemNetGraph, atoms: int) -> Tensor:
+    """Return the energies of the atoms, [N, 1], from the features of the edges."""
+    return block.out_energy.linear(_from_edges(block, m, gate, graph, atoms))
+
+
+def _from_edges(block: Any, m: Tensor, gate: Tensor, graph: GemNetGraph, atoms: int) -> Tensor:
+    """Return features of the atoms, [N, emb_size_atom], from those of the edges that end at them."""
+    x = scatter_sum(_gated(m, gate), graph.target, atoms)  # [N, emb_size_edge]
+    for layer in block.layers:
+        x = layer(x)
+    return x
+
+
+def from_atoms(h: Tensor, weight: Tensor, graph: GemNetGraph) -> Tensor:
+    """Return the product of a weight [F, 2 * emb_size_atom] and the features of both atoms of each edge, [2P, F]."""
+    of_source, of_target = weight.chunk(2, dim=1)
+    source, target = linear(h, [of_source, of_target])  # [N, F] each; smaller than [2P, F]
+    return source.index_select(0, graph.source) + target.index_select(0, graph.target)
+
+
+def concat_weights(layer: Any, h: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the parts of an edge embedding's weight for the features ``h`` of both atoms and for those of edges."""
+    weight: Tensor = layer.dense.linear.weight  # [F, 2 * emb_size_atom + features of edges]
+    return weight[:, : 2 * h.shape[1]], weight[:, 2 * h.shape[1] :]
+
+
+def gates(rbf: Tensor, layers: Sequence[Any], factors: Sequence[Any]) -> Sequence[Tensor]:
+    """Return for each layer its values, [P, F], times its scale factor; all from one product.
+
+    Args:
+        rbf: [P, emb_size_rbf], a projected basis of the distances.
+        layers: dense layers without activation.
+        factors: the scale factor of each layer's product, or of sums of it.
+    """
+    weight = torch.stack([layer.linear.weight for layer in layers]) * _factors(factors)[:, None, None]
+    return functional.linear(rbf, weight.flatten(0, 1)).chunk(len(layers), dim=1)
+
+
+def _factors(factors: Sequence[Any]) -> Tensor:
+    """Return the values of scale factors; 1 where one is not fitted."""
+    values = torch.stack([factor.scale_factor for factor in factors])
+    return torch.where(values == 0, 1, values)
+
+
+def _gated(m: Tensor, gate: Tensor) -> Tensor:
+    """Return the features [2P, F] of edges times those [P, F] of their pairs."""
+    return (m.unflatten(0, (2, len(gate))) * gate).flatten(0, 1)
+
+
+def _reversed(m: Tensor) -> Tensor:
+    """Return for each edge the features [2P, F] of its reverse."""
+    return m.unflatten(0, (2, len(m) // 2)).flip(0).flatten(0, 1)
+
+
+def linear(x: Tensor, weights: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Return the product of ``x`` and each of several weights, from one product."""
+    return functional.linear(x, torch.cat(list(weights))).split([len(weight) for weight in weights], dim=1)
+
+
+def _dense(x: Tensor, *layers: Any) -> list[Tensor]:
+    """Return the values of several dense layers at the same input, from one product."""
+    products = linear(x, [layer.linear.weight for layer in layers])
+    return [layer._activation(product) for layer, product in zip(layers, products, strict=True)]
