@@ -59,6 +59,8 @@ def trace(potential: Potential[Any], numbers: Tensor, positions: Tensor, graph: 
     from torch._decomp import core_aten_decompositions
     from torch.fx.experimental.proxy_tensor import make_fx
 
+    with torch.no_grad():  # constants that a model computes once and keeps: under the trace they would be symbols
+        potential.energy(numbers, positions.detach(), graph, first_order=True)
     copied = _traceable_copy(potential)
     state = {**dict(copied.named_parameters()), **dict(copied.named_buffers())}
     inputs, shapes = _symbolic([*state.values()], [numbers, positions, *flatten(graph)])

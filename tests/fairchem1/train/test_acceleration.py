@@ -1,0 +1,160 @@
+"""The decision whether a run compiles its model, with a clock and a machine of the test's own."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ocp_dc.fairchem1.train import acceleration
+from ocp_dc.fairchem1.train.acceleration import AccelerationChoice
+from ocp_dc.fairchem1.wrappers import DCSchNet
+from ocp_dc.models.compilation import accelerator as accelerator_module
+from ocp_dc.models.compilation.requirements import machine_reason, model_reason
+
+from tests.helpers.runs import MODEL, run_main
+
+ARGUMENTS = {key: value for key, value in MODEL.items() if key != "name"}
+IRELU = {"activation": "irelu", "region": "output"}
+
+
+@pytest.fixture(autouse=True)
+def able_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine with a compiler, and an empty cache."""
+    monkeypatch.setattr(acceleration, "machine_reason", lambda device: None)
+    monkeypatch.setenv("OCP_DC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+
+
+def state_of(model: torch.nn.Module, **changes: Any) -> Any:
+    return types.SimpleNamespace(bare_model=model, step=0, scaler=None, **changes)
+
+
+def run_steps(model: torch.nn.Module, total: int, seconds: float) -> Any:
+    """Let a choice see the first steps of a run, and return the state."""
+    times: Iterator[float] = iter(seconds * number for number in range(total))
+    choice, state = AccelerationChoice(total, logs=True, now=lambda: next(times)), state_of(model)
+    choice.start(state)
+    for _ in range(10):
+        state.step += 1
+        choice.step(state, {})
+    return state
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "accelerate" in record.getMessage()]
+
+
+def enabled(model: Any) -> bool:
+    return model.accelerator._enabled
+
+
+@pytest.mark.parametrize(
+    ("total", "seconds", "expected"), [(20_000, 0.05, True), (2_000, 0.05, False), (2_000, 0.5, True)]
+)
+def test_auto_compiles_where_the_run_is_long_enough(
+    total: int, seconds: float, expected: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A third of the time is saved, and the compilation takes 120 s: 7,200 steps of 0.05 s, or 720 of 0.5 s."""
+    caplog.set_level("INFO")
+    model = DCSchNet(**ARGUMENTS, dc=IRELU)
+    run_steps(model, total, seconds)
+    assert enabled(model) is expected
+    (line,) = lines(caplog)
+    assert line.startswith(f"dc.accelerate: auto: the {'next batch compiles the' if expected else 'model is not'}")
+    assert f"{total - 6:,} steps of {seconds:.3g} s remain" in line
+
+
+def test_a_warm_cache_makes_shorter_runs_worth_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(acceleration.cache, "is_warm", lambda key: True)
+    model = DCSchNet(**ARGUMENTS, dc=IRELU)
+    run_steps(model, 2_000, 0.05)
+    assert enabled(model)
+    assert lines(caplog)[0].endswith("about 15 s from the cache")
+
+
+@pytest.mark.parametrize("dc", [{**IRELU, "accelerate": "native"}, {**IRELU, "accelerate": "off"}, None])
+def test_nothing_is_decided_where_nothing_is_asked(dc: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    model = DCSchNet(**ARGUMENTS, dc=dc)
+    run_steps(model, 10**6, 1.0)
+    assert not enabled(model)
+    assert lines(caplog) == []
+
+
+def test_compile_starts_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    model = DCSchNet(**ARGUMENTS, dc={**IRELU, "accelerate": "compile"})
+    AccelerationChoice(1, logs=True).start(state_of(model))
+    assert enabled(model)
+    assert lines(caplog) == ["dc.accelerate: compile: the first batch compiles the model, which takes a minute or more"]
+
+
+@pytest.mark.parametrize(
+    ("dc", "reason"),
+    [
+        ({"dropout": 0.1}, "act is a dropout, which draws random numbers"),
+        ({"insert_norm": "batchnorm"}, "act.norm is a BatchNorm1d, which updates running statistics"),
+    ],
+)
+def test_models_that_cannot_be_compiled(dc: Any, reason: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    model = DCSchNet(**ARGUMENTS, dc={**IRELU, **dc, "accelerate": "compile"})
+    run_steps(model, 10**6, 1.0)
+    assert not enabled(model)
+    assert model_reason(model) == reason
+    assert lines(caplog) == [f"dc.accelerate: compile: the model is not compiled: {reason}"]
+    assert caplog.records[-1].levelname == "WARNING"
+
+
+def test_mixed_precision_is_not_compiled(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    model = DCSchNet(**ARGUMENTS, dc=IRELU)
+    state = state_of(model)
+    state.scaler = object()
+    AccelerationChoice(10**6, logs=True).start(state)
+    assert lines(caplog) == ["dc.accelerate: auto: the model is not compiled: optim.amp computes in mixed precision"]
+
+
+def test_an_old_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.4.1+cpu")
+    assert machine_reason(torch.device("cpu")) == "torch is 2.4.1+cpu, and 2.6 or later is needed"
+
+
+def test_a_missing_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpp_builder = pytest.importorskip("torch._inductor.cpp_builder")
+
+    def missing() -> None:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(cpp_builder, "get_cpp_compiler", missing)
+    assert machine_reason(torch.device("cpu")) == "there is no C++ compiler; install g++, or set CXX"
+
+
+def test_a_run_whose_compilation_fails_is_the_eager_run(
+    tmp_path: Path,
+    small_config: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Bit for bit: the attempt draws no random number and leaves no gradient behind."""
+
+    def fails(*arguments: Any) -> None:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(accelerator_module, "CompiledPotential", fails)
+    runs = [
+        run_main(tmp_path, small_config(model={"dc": {**IRELU, "accelerate": wish}})) for wish in ("native", "compile")
+    ]
+    assert [run.status for run in runs] == [0, 0]
+    warnings = [record.getMessage() for record in caplog.records if "no luck" in record.getMessage()]
+    assert len(warnings) == 1
+    one, other = (run.load()["state_dict"] for run in runs)
+    assert all(torch.equal(one[name], other[name]) for name in one)
