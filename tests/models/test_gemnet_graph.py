@@ -28,9 +28,11 @@ EDGES = [
     (0, 0, (-1, 0, 0)),
     (0, 0, (0, 1, -1)),
     (0, 0, (0, -1, 1)),
+    (3, 3, (0, 0, 2)),
+    (3, 3, (0, 0, -2)),
 ]
 # of the images, the earlier cell is kept
-PAIRS = [EDGES[0], EDGES[2], EDGES[5], EDGES[7]]
+PAIRS = [EDGES[0], EDGES[2], EDGES[5], EDGES[7], EDGES[9]]
 
 
 def test_pairs() -> None:
@@ -38,20 +40,20 @@ def test_pairs() -> None:
     found = zip(*(getattr(graph.pairs, name).tolist() for name in ("source", "target", "images")), strict=True)
     assert [(j, i, tuple(images)) for j, i, images in found] == PAIRS
     assert torch.equal(graph.pairs.offsets, 3.0 * graph.pairs.images)
-    assert graph.source.tolist() == [0, 1, 0, 0, 1, 2, 0, 0]
-    assert graph.target.tolist() == [1, 2, 0, 0, 0, 1, 0, 0]
+    assert graph.source.tolist() == [0, 1, 0, 0, 3, 1, 2, 0, 0, 3]
+    assert graph.target.tolist() == [1, 2, 0, 0, 3, 0, 1, 0, 0, 3]
 
 
 def test_triplets_are_all_combinations_of_incoming_edges() -> None:
     graph = gemnet_graph(graph_of(EDGES, 4))
-    assert graph.incoming.shape == graph.is_edge.shape == (4, 5)  # atom 0 has five, atom 3 none
+    assert graph.incoming.shape == graph.is_edge.shape == (4, 5)  # atom 0 has five, atom 2 one
     found = set()
     for row, mask in zip(graph.incoming.tolist(), graph.is_edge.tolist(), strict=True):
         edges = [edge for edge, valid in zip(row, mask, strict=True) if valid]
         found |= set(itertools.permutations(edges, 2))
     targets = graph.target.tolist()
-    assert found == {(e, f) for e, f in itertools.permutations(range(8), 2) if targets[e] == targets[f]}
-    assert torch.equal(graph.incoming.flatten()[graph.slots], torch.arange(8))
+    assert found == {(e, f) for e, f in itertools.permutations(range(10), 2) if targets[e] == targets[f]}
+    assert torch.equal(graph.incoming.flatten()[graph.slots], torch.arange(10))
     assert graph.is_edge.flatten()[graph.slots].all()
 
 
