@@ -172,7 +172,7 @@ def residual(layer: Any, x: Tensor) -> Tensor:
 
 def output(block: Any, x: Tensor, rbf: Tensor, edges: EdgeGraph) -> Tensor:
     """Return a share of each atom's energy, [N, 1], from the features of the edges, [E, hidden_channels]."""
-    atoms = scatter_sum(block.lin_rbf(rbf) * x, edges.target, len(edges.batch))
+    atoms = scatter_sum(block.lin_rbf(rbf) * x, edges.target, edges.batch.shape[0])
     atoms = block.lin_up(atoms)
     for layer in block.lins:
         atoms = block.act(layer(atoms))

@@ -47,7 +47,7 @@ class Interaction(nn.Module):
         filters = self.mlp_edge(torch.cat(pairs, dim=1)) * weights  # [E, H]
         x = self.lin(x)
         messages = x.index_select(0, graph.source) * filters
-        return self.mlp_trans(scatter_sum(messages, graph.target, len(x)) + self.center_W * x)
+        return self.mlp_trans(scatter_sum(messages, graph.target, x.shape[0]) + self.center_W * x)
 
 
 def force_decoder(kind: str, channels: int, activation_str: str) -> nn.Sequential:

@@ -53,7 +53,7 @@ def interact(
     m = (m + x) * INV_SQRT_2
     for layer in block.layers_after_skip:
         m = layer(m)
-    h = (h + _from_edges(block.atom_update, m, update_gate, graph, len(h))) * INV_SQRT_2
+    h = (h + _from_edges(block.atom_update, m, update_gate, graph, h.shape[0])) * INV_SQRT_2
     node_weight, edge_weight = concat_weights(block.concat_layer, h)
     x = block.concat_layer.dense._activation(functional.linear(m, edge_weight) + from_atoms(h, node_weight, graph))
     for layer in block.residual_m:
@@ -119,12 +119,12 @@ def _factors(factors: Sequence[Any]) -> Tensor:
 
 def _gated(m: Tensor, gate: Tensor) -> Tensor:
     """Return the features [2P, F] of edges times those [P, F] of their pairs."""
-    return (m.unflatten(0, (2, len(gate))) * gate).flatten(0, 1)
+    return (m.unflatten(0, (2, gate.shape[0])) * gate).flatten(0, 1)
 
 
 def _reversed(m: Tensor) -> Tensor:
     """Return for each edge the features [2P, F] of its reverse."""
-    return m.unflatten(0, (2, len(m) // 2)).flip(0).flatten(0, 1)
+    return m.unflatten(0, (2, m.shape[0] // 2)).flip(0).flatten(0, 1)
 
 
 def linear(x: Tensor, weights: Sequence[Tensor]) -> Sequence[Tensor]:

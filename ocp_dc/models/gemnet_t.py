@@ -87,10 +87,10 @@ class GemNetTPotential(Potential[GemNetGraph]):
         output_gates = gates(rbf_out, [part.dense_rbf for part in ends], [part.scale_sum for part in ends])
 
         m = self.edge_emb.dense._activation(torch.cat([embedded, embedded]) + from_atoms(h, node_weight, graph))
-        energies = output(ends[0], m, output_gates[0], graph, len(h))  # [N, 1]
+        energies = output(ends[0], m, output_gates[0], graph, h.shape[0])  # [N, 1]
         for i, block in enumerate(self.int_blocks):
             h, m = interact(block, h, m, triplets, message_gates[i], update_gates[i], graph)
-            energies = energies + output(ends[i + 1], m, output_gates[i + 1], graph, len(h))
+            energies = energies + output(ends[i + 1], m, output_gates[i + 1], graph, h.shape[0])
         pool = scatter_sum if self.extensive else scatter_mean
         return pool(energies, graph.pairs.batch, graph.pairs.count)
 

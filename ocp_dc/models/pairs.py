@@ -79,7 +79,7 @@ class _Convolution(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, filters, source, target, sources, targets)
         sums = torch.zeros_like(x).index_add_(0, target, x.index_select(0, source).mul_(filters))
-        return sums.index_add_(0, targets, x.index_select(0, sources).mul_(filters[: len(sources)]))
+        return sums.index_add_(0, targets, x.index_select(0, sources).mul_(filters[: sources.shape[0]]))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -101,7 +101,7 @@ class _Correlation(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, y, source, target, sources, targets)
         products = x.index_select(0, source).mul_(y.index_select(0, target))
-        products[: len(sources)].addcmul_(x.index_select(0, sources), y.index_select(0, targets))
+        products[: sources.shape[0]].addcmul_(x.index_select(0, sources), y.index_select(0, targets))
         return products
 
     @staticmethod
