@@ -7,9 +7,17 @@ activations (see :mod:`ocp_dc.fairchem1.train.fit_scales`).
 
 from __future__ import annotations
 
-from fairchem.core.models.gemnet.gemnet import GemNetT
+import math
+from typing import Any
 
-from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
+from fairchem.core.models.gemnet.gemnet import GemNetT
+from fairchem.core.modules.scaling import ScaleFactor
+
+from ocp_dc.fairchem1.wrappers.dc_model import register
+from ocp_dc.fairchem1.wrappers.native_model import NativeModel
+from ocp_dc.models.gemnet_graph import select_edges
+from ocp_dc.models.gemnet_t import GemNetTPotential
+from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.surgery import RegionTable
 
 # softplus keeps the width of the Bernstein basis (model.rbf: {name: bernstein}) positive
@@ -27,7 +35,22 @@ GEMNET_T_REGIONS = RegionTable(
 
 
 @register("dc_gemnet_t")
-class DCGemNetT(DCModel, GemNetT):
+class DCGemNetT(NativeModel, GemNetT, GemNetTPotential):
     """GemNet-dT with a ``dc:`` block."""
 
     dc_regions = GEMNET_T_REGIONS
+
+    def host_only_reason(self) -> str | None:
+        """Return why fairchem's forward pass is needed, also while a fit observes the scale factors' modules."""
+        factors = (part for part in self.modules() if isinstance(part, ScaleFactor))
+        if any(factor.stats is not None or factor.index_fn is not None for factor in factors):
+            return "a fit of its scale factors is in progress"
+        return super().host_only_reason()
+
+    def find_edges(self, data: Any) -> EdgeGraph:
+        """Return the edges of a batch as fairchem's ``generate_interaction_graph`` selects them."""
+        edges = super().find_edges(data)
+        # edges found for another cutoff may be longer; fairchem expects that of OC20's, which is 6 Å
+        if self.otf_graph or math.isclose(self.cutoff, 6.0, rel_tol=1e-5):
+            return edges
+        return select_edges(edges, edges.vectors(data.pos).norm(dim=-1) <= self.cutoff)

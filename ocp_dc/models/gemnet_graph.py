@@ -1,0 +1,64 @@
+"""GemNet-dT's graph: pairs of atoms, each an edge in both directions, and the edges that end at each atom."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from ocp_dc.models.graph import EdgeGraph
+from ocp_dc.models.triplets import incoming_edges
+
+
+@dataclasses.dataclass(frozen=True)
+class GemNetGraph:
+    """P pairs of atoms and their 2P edges: first each pair as it is, then each pair reversed.
+
+    Edge e and edge e + P are the two directions of a pair. Two edges c -> a and b -> a that end at the same atom make a
+    triplet, so that the triplets of an atom are all combinations of two of its incoming edges.
+
+    Args:
+        pairs: the P pairs; no pair is in it twice.
+        source: int64 [2P], the atom at which each edge begins.
+        target: int64 [2P], the atom at which each edge ends.
+        incoming: int64 [N, K], the edges that end at each atom, padded with any valid edge.
+        is_edge: bool [N, K], false for padding.
+        slots: int64 [2P], the place of each edge in ``incoming``, flattened.
+    """
+
+    pairs: EdgeGraph
+    source: Tensor
+    target: Tensor
+    incoming: Tensor
+    is_edge: Tensor
+    slots: Tensor
+
+
+def gemnet_graph(edges: EdgeGraph) -> GemNetGraph:
+    """Return the graph of the edges: one direction of each is kept, and reversed for the other.
+
+    Kept are j -> i with j < i and, between images of one atom, those from an earlier cell. An edge whose reverse was
+    cut (by a limit on the neighbors of an atom) is so either completed or dropped, as in fairchem.
+    """
+    x, y, z = edges.images.unbind(dim=1)  # [E] each
+    earlier = (x < 0) | ((x == 0) & ((y < 0) | ((y == 0) & (z < 0))))
+    pairs = select_edges(edges, (edges.source < edges.target) | ((edges.source == edges.target) & earlier))
+    source, target = torch.cat([pairs.source, pairs.target]), torch.cat([pairs.target, pairs.source])
+    atoms = torch.arange(len(edges.batch), device=source.device)
+    incoming, is_edge = incoming_edges(atoms, target, len(atoms))
+    slots = torch.empty_like(target)
+    slots[incoming[is_edge]] = is_edge.flatten().nonzero().squeeze(1)
+    return GemNetGraph(pairs, source, target, incoming, is_edge, slots)
+
+
+def select_edges(edges: EdgeGraph, mask: Tensor) -> EdgeGraph:
+    """Return the edges where ``mask``, bool [E], is true."""
+    kept = mask.nonzero().squeeze(1)
+    return dataclasses.replace(
+        edges,
+        source=edges.source[kept],
+        target=edges.target[kept],
+        offsets=edges.offsets[kept],
+        images=edges.images[kept],
+    )
