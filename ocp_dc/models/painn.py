@@ -60,14 +60,10 @@ class PaiNNPotential(Potential[EdgeGraph]):
         directions = vectors / lengths[:, None]
         basis, slopes = radial(self.radial_basis, lengths.detach() if first_order else lengths)  # [P, num_rbf]
         x = self.atom_emb.embeddings(numbers - 1)  # [N, F]
-        vec: Tensor | None = None  # [N, 3, F]
+        vec: Tensor | None = None  # [3, N, F]
         for index, (message, update) in enumerate(zip(self.message_layers, self.update_layers, strict=True)):
-            layer, bias = message.rbf_proj.weight, message.rbf_proj.bias
-            if vec is None:
-                layer, bias = _without_second_third(layer), _without_second_third(bias)
-            filters = functional.linear(basis, layer, bias)  # [P, 3 F], or [P, 2 F]
-            if first_order:
-                filters = first_order_form(filters, functional.linear(slopes, layer), lengths)
+            parts = (0, 2) if vec is None else (0, 1, 2)
+            filters = [_filters(message, part, basis, slopes, lengths, first_order) for part in parts]
             x, vec = _message(message, x, vec, filters, directions, graph)
             x, vec = _update(update, x, vec, last=index + 1 == len(self.update_layers))
             factor = getattr(self, f"upd_out_scalar_scale_{index}").scale_factor
@@ -75,53 +71,54 @@ class PaiNNPotential(Potential[EdgeGraph]):
         return scatter_sum(self.out_energy(x), graph.batch, graph.count)
 
 
+def _filters(layer: Any, part: int, basis: Tensor, slopes: Tensor, lengths: Tensor, first_order: bool) -> Tensor:
+    """Return a third of the filters of a message layer, [P, F]; from the basis and its slopes, [P, num_rbf]."""
+    weight, bias = layer.rbf_proj.weight.chunk(3)[part], layer.rbf_proj.bias.chunk(3)[part]
+    filters = functional.linear(basis, weight, bias)
+    if first_order:
+        filters = first_order_form(filters, functional.linear(slopes, weight), lengths)
+    return filters
+
+
 def _message(
-    layer: Any, x: Tensor, vec: Tensor | None, filters: Tensor, directions: Tensor, pairs: EdgeGraph
+    layer: Any, x: Tensor, vec: Tensor | None, filters: list[Tensor], directions: Tensor, pairs: EdgeGraph
 ) -> tuple[Tensor, Tensor]:
     """Return the scalar and vector features after the messages of all neighbors.
 
     Args:
         layer: the message layer.
         x: [N, F].
-        vec: [N, 3, F]; None for zeros.
-        filters: [P, 3 F]; without the second third if ``vec`` is None.
+        vec: [3, N, F]; None for zeros.
+        filters: [P, F] for scalars, for vectors unless ``vec`` is None, and for directions.
         directions: unit vectors, [P, 3].
         pairs: the pairs.
     """
     width = x.shape[1]
     hidden, last = layer.x_proj[:-1](layer.x_layernorm(x)), layer.x_proj[-1]
-    weight, bias = last.weight, last.bias
+    of_scalars, of_vectors, of_directions = zip(last.weight.chunk(3), last.bias.chunk(3), strict=True)
+    features = functional.linear(hidden, *of_scalars)  # [N, F]
+    x = (x + pair_sums(features[None], filters[0][None], pairs)[0]) * INV_SQRT_2
+    outward = filters[-1] * (directions.T * (1 / math.sqrt(width)))[:, :, None]  # [3, P, F]
+    sums = pair_sums(functional.linear(hidden, *of_directions)[None], outward, pairs, odd=True)
     if vec is None:
-        weight, bias = _without_second_third(weight), _without_second_third(bias)
-    features = functional.linear(hidden, weight, bias)[:, None].split(width, dim=2)  # [N, 1, F] each
-    of_pairs = filters[:, None].split(width, dim=2)  # [P, 1, F] each
-    x = (x + pair_sums(features[0], of_pairs[0], pairs).squeeze(1)) * INV_SQRT_2
-    outward = of_pairs[-1] * (directions * (1 / math.sqrt(width)))[:, :, None]  # [P, 3, F]
-    from_scalars = pair_sums(features[-1], outward, pairs, odd=True)
-    if vec is None:
-        return x, from_scalars
-    neighbors = vec * (features[1] * (1 / math.sqrt(3 * width)))  # [N, 3, F]
-    return x, vec + pair_sums(neighbors, of_pairs[1], pairs) + from_scalars
+        return x, sums
+    neighbors = vec * (functional.linear(hidden, *of_vectors) * (1 / math.sqrt(3 * width)))  # [3, N, F]
+    return x, vec + sums + pair_sums(neighbors, filters[1][None], pairs)
 
 
 def _update(layer: Any, x: Tensor, vec: Tensor, *, last: bool) -> tuple[Tensor, Tensor]:
     """Return the scalar and vector features of each atom after they are mixed; ``vec`` as it was in the last layer."""
     width = x.shape[1]
-    first, second = layer.vec_proj(vec).split(width, dim=-1)  # [N, 3, F] each
-    product = (first * second).sum(1) * (1 / math.sqrt(width))
-    norm = torch.sqrt(second.square().sum(1) + 1e-8)  # differentiable at zero
+    first, second = layer.vec_proj(vec).split(width, dim=-1)  # [3, N, F] each
+    product = (first * second).sum(0) * (1 / math.sqrt(width))
+    norm = torch.sqrt(second.square().sum(0) + 1e-8)  # differentiable at zero
     hidden, linear = layer.xvec_proj[:-1](torch.cat([x, norm], dim=1)), layer.xvec_proj[-1]
     if last:
         add, factor = functional.linear(hidden, linear.weight[: 2 * width], linear.bias[: 2 * width]).chunk(2, dim=1)
     else:
         add, factor, gate = linear(hidden).chunk(3, dim=1)  # [N, F] each
-        vec = vec + gate[:, None] * first
+        vec = vec + gate * first
     return x + (add + factor * product) * INV_SQRT_2, vec
-
-
-def _without_second_third(rows: Tensor) -> Tensor:
-    first, _, third = rows.chunk(3)
-    return torch.cat([first, third])
 
 
 class PaiNN(PaiNNPotential):

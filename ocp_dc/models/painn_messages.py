@@ -1,4 +1,8 @@
-"""PaiNN's sums over neighbors: both directions of a pair of atoms share one filter, up to its sign."""
+"""PaiNN's sums over neighbors: both directions of a pair of atoms share one filter, up to its sign.
+
+The components of vectors are computed one after the other and in place: on a CPU, the memory of a tensor [P, F] stays
+in the cache and is used again, when that of [P, 3, F] is requested from the system each time.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +18,23 @@ def pair_sums(x: Tensor, filters: Tensor, pairs: EdgeGraph, *, odd: bool = False
     """Return the sum over the neighbors of each atom of their features times the filter of the pair.
 
     Args:
-        x: features of atoms, [N, C, F].
-        filters: [P, D, F]; C and D are equal, or one of them is 1.
+        x: features of atoms, [C, N, F].
+        filters: [D, P, F]; C and D are equal, or one of them is 1.
         pairs: P pairs j -> i, each of which is also taken as i -> j.
         odd: whether the filter of i -> j is minus that of j -> i, and not the same.
 
     Returns:
-        [N, max(C, D), F], differentiable as often as wanted.
+        [max(C, D), N, F], differentiable as often as wanted.
     """
-    sign, components = (-1 if odd else 1), max(x.shape[1], filters.shape[1])
-    result: Tensor = _Sums.apply(x, filters, pairs.source, pairs.target, sign, components)
+    components = max(len(x), len(filters))
+    result: Tensor = _Sums.apply(x, filters, pairs.source, pairs.target, -1 if odd else 1, components)
     return result
 
 
 class _Sums(torch.autograd.Function):
     """Sum over pairs of x_j * filter at i and of sign * x_i * filter at j; bilinear, so that it saves its inputs only.
 
-    Products with more components than wanted, 3 instead of 1, are summed over them.
+    ``components`` is 1 or the larger number of those of the factors; products with more are summed over them.
     """
 
     @staticmethod
@@ -39,51 +43,64 @@ class _Sums(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, filters, source, target)
         ctx.sign = sign
-        forward = _product(_rows(x, source), filters, components)  # [P, components, F]
-        backward = _product(_rows(x, target), filters, components)
-        result = forward.new_zeros(len(x), components * x.shape[2])
-        result.index_add_(0, target, forward.flatten(1))
-        result.index_add_(0, source, backward.flatten(1), alpha=sign)
-        return result.view(-1, components, x.shape[2])
+        result = x.new_zeros(components, *x.shape[1:])
+        products = max(len(x), len(filters))
+        for start, end, alpha in ((source, target, 1), (target, source, sign)):
+            rows = x[0].index_select(0, start)  # [P, F]
+            for n in range(products):
+                if n and len(x) > 1:
+                    rows = x[n].index_select(0, start)
+                product = rows * filters[n if len(filters) > 1 else 0]
+                result[n if components > 1 else 0].index_add_(0, end, product, alpha=alpha)
+        return result
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, filters, source, target = ctx.saved_tensors
-        x_grad = filter_grad = None
-        if ctx.needs_input_grad[0]:
-            x_grad = _Sums.apply(grad, filters, target, source, ctx.sign, x.shape[1])
-        if ctx.needs_input_grad[1]:
-            filter_grad = _Products.apply(x, grad, source, target, ctx.sign, filters.shape[1])
-        return x_grad, filter_grad, None, None, None, None
+        return *_Gradients.apply(x, filters, grad, source, target, ctx.sign), None, None, None, None
 
 
-class _Products(torch.autograd.Function):
-    """x_j * y_i + sign * x_i * y_j of each pair j -> i: the gradient of _Sums by the filters."""
+class _Gradients(torch.autograd.Function):
+    """The gradients of _Sums by x and by the filters, from one look-up of the gradient ``grad`` of the sums.
+
+    Both are bilinear too: x * grad for the filters, and filters * grad for x.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor, source: Tensor, target: Tensor, sign: int, components: int) -> Tensor:
-        ctx.save_for_backward(x, y, source, target)
+    def forward(
+        ctx: Any, x: Tensor, filters: Tensor, grad: Tensor, source: Tensor, target: Tensor, sign: int
+    ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(x, filters, grad, source, target)
         ctx.sign = sign
-        forward = _product(_rows(x, source), _rows(y, target), components)  # [P, components, F]
-        return forward.add_(_product(_rows(x, target), _rows(y, source), components), alpha=sign)
+        ctx.set_materialize_grads(False)
+        x_grad, filter_grad = torch.zeros_like(x), torch.zeros_like(filters)
+        products = max(len(x), len(filters))
+        for start, end, alpha in ((source, target, 1), (target, source, sign)):
+            rows, grads = x[0].index_select(0, start), grad[0].index_select(0, end)  # [P, F] each
+            for n in range(products):
+                if n and len(x) > 1:
+                    rows = x[n].index_select(0, start)
+                if n and len(grad) > 1:
+                    grads = grad[n].index_select(0, end)
+                filter_grad[n if len(filters) > 1 else 0].addcmul_(rows, grads, value=alpha)
+                product = grads * filters[n if len(filters) > 1 else 0]
+                x_grad[n if len(x) > 1 else 0].index_add_(0, start, product, alpha=alpha)
+        return x_grad, filter_grad
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, y, source, target = ctx.saved_tensors
-        x_grad = y_grad = None
-        if ctx.needs_input_grad[0]:
-            x_grad = _Sums.apply(y, grad, target, source, ctx.sign, x.shape[1])
-        if ctx.needs_input_grad[1]:
-            y_grad = _Sums.apply(x, grad, source, target, ctx.sign, y.shape[1])
-        return x_grad, y_grad, None, None, None, None
-
-
-def _rows(x: Tensor, index: Tensor) -> Tensor:
-    """Return x[index], [P, C, F]; an index_select of a matrix is twice as fast as one of three dimensions."""
-    return x.flatten(1).index_select(0, index).view(-1, *x.shape[1:])
-
-
-def _product(rows: Tensor, factors: Tensor, components: int) -> Tensor:
-    """Return rows * factors, [P, components, F]; ``rows`` may be overwritten."""
-    product = rows.mul_(factors) if rows.shape[1] >= factors.shape[1] else rows * factors
-    return product.sum(1, keepdim=True) if product.shape[1] > components else product
+    def backward(ctx: Any, by_x: Tensor | None, by_filters: Tensor | None) -> tuple[Tensor | None, ...]:
+        x, filters, grad, source, target = ctx.saved_tensors
+        indices = (source, target, ctx.sign)
+        x_grad = filter_grad = grad_grad = None
+        if by_x is not None and by_filters is not None:
+            x_grad, filter_grad = _Gradients.apply(by_x, by_filters, grad, *indices)
+            grad_grad = _Sums.apply(by_x, filters, *indices, len(grad)) + _Sums.apply(
+                x, by_filters, *indices, len(grad)
+            )
+        elif by_filters is not None:  # x does not depend on what was differentiated
+            x_grad = _Sums.apply(grad, by_filters, target, source, ctx.sign, len(x))
+            grad_grad = _Sums.apply(x, by_filters, *indices, len(grad))
+        elif by_x is not None:
+            _, filter_grad = _Gradients.apply(by_x, filters, grad, *indices)
+            grad_grad = _Sums.apply(by_x, filters, *indices, len(grad))
+        return x_grad, filter_grad, grad_grad, None, None, None
