@@ -97,13 +97,14 @@ def _message(
     hidden, last = layer.x_proj[:-1](layer.x_layernorm(x)), layer.x_proj[-1]
     of_scalars, of_vectors, of_directions = zip(last.weight.chunk(3), last.bias.chunk(3), strict=True)
     features = functional.linear(hidden, *of_scalars)  # [N, F]
-    x = (x + pair_sums(features[None], filters[0][None], pairs)[0]) * INV_SQRT_2
-    outward = filters[-1] * (directions.T * (1 / math.sqrt(width)))[:, :, None]  # [3, P, F]
+    x = (x + pair_sums(features[None], filters[:1], pairs)[0]) * INV_SQRT_2
+    units = (directions * (1 / math.sqrt(width))).split(1, dim=1)  # [P, 1] each
+    outward = [filters[-1] * component for component in units]  # [P, F] each
     sums = pair_sums(functional.linear(hidden, *of_directions)[None], outward, pairs, odd=True)
     if vec is None:
         return x, sums
     neighbors = vec * (functional.linear(hidden, *of_vectors) * (1 / math.sqrt(3 * width)))  # [3, N, F]
-    return x, vec + sums + pair_sums(neighbors, filters[1][None], pairs)
+    return x, vec + sums + pair_sums(neighbors, filters[1:2], pairs)
 
 
 def _update(layer: Any, x: Tensor, vec: Tensor, *, last: bool) -> tuple[Tensor, Tensor]:

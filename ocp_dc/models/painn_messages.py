@@ -1,11 +1,12 @@
 """PaiNN's sums over neighbors: both directions of a pair of atoms share one filter, up to its sign.
 
-The components of vectors are computed one after the other and in place: on a CPU, the memory of a tensor [P, F] stays
-in the cache and is used again, when that of [P, 3, F] is requested from the system each time.
+The components of vectors are computed one after the other in the same memory: on a CPU, tensors [P, F] that are used
+again cost a third of new ones, and of one tensor [3, P, F].
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,12 +15,12 @@ from torch import Tensor
 from ocp_dc.models.graph import EdgeGraph
 
 
-def pair_sums(x: Tensor, filters: Tensor, pairs: EdgeGraph, *, odd: bool = False) -> Tensor:
+def pair_sums(x: Tensor, filters: Sequence[Tensor], pairs: EdgeGraph, *, odd: bool = False) -> Tensor:
     """Return the sum over the neighbors of each atom of their features times the filter of the pair.
 
     Args:
         x: features of atoms, [C, N, F].
-        filters: [D, P, F]; C and D are equal, or one of them is 1.
+        filters: D filters, [P, F] each; C and D are equal, or one of them is 1.
         pairs: P pairs j -> i, each of which is also taken as i -> j.
         odd: whether the filter of i -> j is minus that of j -> i, and not the same.
 
@@ -27,7 +28,7 @@ def pair_sums(x: Tensor, filters: Tensor, pairs: EdgeGraph, *, odd: bool = False
         [max(C, D), N, F], differentiable as often as wanted.
     """
     components = max(len(x), len(filters))
-    result: Tensor = _Sums.apply(x, filters, pairs.source, pairs.target, -1 if odd else 1, components)
+    result: Tensor = _Sums.apply(x, pairs.source, pairs.target, -1 if odd else 1, components, *filters)
     return result
 
 
@@ -39,68 +40,67 @@ class _Sums(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, filters: Tensor, source: Tensor, target: Tensor, sign: int, components: int
+        ctx: Any, x: Tensor, source: Tensor, target: Tensor, sign: int, components: int, *filters: Tensor
     ) -> Tensor:
-        ctx.save_for_backward(x, filters, source, target)
+        ctx.save_for_backward(x, source, target, *filters)
         ctx.sign = sign
         result = x.new_zeros(components, *x.shape[1:])
-        products = max(len(x), len(filters))
+        rows = product = None
         for start, end, alpha in ((source, target, 1), (target, source, sign)):
-            rows = x[0].index_select(0, start)  # [P, F]
-            for n in range(products):
-                if n and len(x) > 1:
-                    rows = x[n].index_select(0, start)
-                product = rows * filters[n if len(filters) > 1 else 0]
-                result[n if components > 1 else 0].index_add_(0, end, product, alpha=alpha)
+            for n in range(max(len(x), len(filters))):
+                if n < len(x):
+                    rows = _rows(x[n], start, rows)  # [P, F]
+                product = torch.mul(rows, filters[min(n, len(filters) - 1)], out=product)
+                result[min(n, components - 1)].index_add_(0, end, product, alpha=alpha)
         return result
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, filters, source, target = ctx.saved_tensors
-        return *_Gradients.apply(x, filters, grad, source, target, ctx.sign), None, None, None, None
+        x, source, target, *filters = ctx.saved_tensors
+        x_grad, *filter_grads = _Gradients.apply(x, grad, source, target, ctx.sign, *filters)
+        return x_grad, None, None, None, None, *filter_grads
 
 
 class _Gradients(torch.autograd.Function):
-    """The gradients of _Sums by x and by the filters, from one look-up of the gradient ``grad`` of the sums.
+    """The gradients of _Sums by x and by each filter, from one look-up of the gradient ``grad`` of the sums.
 
-    Both are bilinear too: x * grad for the filters, and filters * grad for x.
+    Both are bilinear too: filters * grad for x, and x * grad for the filters.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, filters: Tensor, grad: Tensor, source: Tensor, target: Tensor, sign: int
-    ) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(x, filters, grad, source, target)
+        ctx: Any, x: Tensor, grad: Tensor, source: Tensor, target: Tensor, sign: int, *filters: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(x, grad, source, target, *filters)
         ctx.sign = sign
         ctx.set_materialize_grads(False)
-        x_grad, filter_grad = torch.zeros_like(x), torch.zeros_like(filters)
-        products = max(len(x), len(filters))
+        x_grad, filter_grads = torch.zeros_like(x), [torch.zeros_like(each) for each in filters]
+        rows = grads = product = None
         for start, end, alpha in ((source, target, 1), (target, source, sign)):
-            rows, grads = x[0].index_select(0, start), grad[0].index_select(0, end)  # [P, F] each
-            for n in range(products):
-                if n and len(x) > 1:
-                    rows = x[n].index_select(0, start)
-                if n and len(grad) > 1:
-                    grads = grad[n].index_select(0, end)
-                filter_grad[n if len(filters) > 1 else 0].addcmul_(rows, grads, value=alpha)
-                product = grads * filters[n if len(filters) > 1 else 0]
-                x_grad[n if len(x) > 1 else 0].index_add_(0, start, product, alpha=alpha)
-        return x_grad, filter_grad
+            for n in range(max(len(x), len(filters))):
+                if n < len(x):
+                    rows = _rows(x[n], start, rows)  # [P, F]
+                if n < len(grad):
+                    grads = _rows(grad[n], end, grads)  # [P, F]
+                of_filter = min(n, len(filters) - 1)
+                filter_grads[of_filter].addcmul_(rows, grads, value=alpha)
+                product = torch.mul(grads, filters[of_filter], out=product)
+                x_grad[min(n, len(x) - 1)].index_add_(0, start, product, alpha=alpha)
+        return x_grad, *filter_grads
 
     @staticmethod
-    def backward(ctx: Any, by_x: Tensor | None, by_filters: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, filters, grad, source, target = ctx.saved_tensors
-        indices = (source, target, ctx.sign)
-        x_grad = filter_grad = grad_grad = None
-        if by_x is not None and by_filters is not None:
-            x_grad, filter_grad = _Gradients.apply(by_x, by_filters, grad, *indices)
-            grad_grad = _Sums.apply(by_x, filters, *indices, len(grad)) + _Sums.apply(
-                x, by_filters, *indices, len(grad)
-            )
-        elif by_filters is not None:  # x does not depend on what was differentiated
-            x_grad = _Sums.apply(grad, by_filters, target, source, ctx.sign, len(x))
-            grad_grad = _Sums.apply(x, by_filters, *indices, len(grad))
-        elif by_x is not None:
-            _, filter_grad = _Gradients.apply(by_x, filters, grad, *indices)
-            grad_grad = _Sums.apply(by_x, filters, *indices, len(grad))
-        return x_grad, filter_grad, grad_grad, None, None, None
+    def backward(ctx: Any, by_x: Tensor | None, *by_filters: Tensor | None) -> tuple[Tensor | None, ...]:
+        x, grad, source, target, *filters = ctx.saved_tensors
+        pairs = (source, target, ctx.sign)
+        along = [torch.zeros_like(f) if b is None else b for f, b in zip(filters, by_filters, strict=True)]
+        grad_grad = _Sums.apply(x, *pairs, len(grad), *along)
+        if by_x is None:  # the first layer: x does not depend on the positions
+            x_grad = _Sums.apply(grad, target, source, ctx.sign, len(x), *along)
+            return x_grad, grad_grad, None, None, None, *(None for _ in filters)
+        grad_grad = grad_grad + _Sums.apply(by_x, *pairs, len(grad), *filters)
+        x_grad, *filter_grads = _Gradients.apply(by_x, grad, *pairs, *along)
+        return x_grad, grad_grad, None, None, None, *filter_grads
+
+
+def _rows(x: Tensor, index: Tensor, memory: Tensor | None) -> Tensor:
+    return torch.index_select(x, 0, index, out=memory) if memory is not None else x.index_select(0, index)
