@@ -1,7 +1,7 @@
 """PaiNN's sums over neighbors: both directions of a pair of atoms share one filter, up to its sign.
 
 The components of vectors are computed one after the other in the same memory: on a CPU, tensors [P, F] that are used
-again cost a third of new ones, and of one tensor [3, P, F].
+again cost a fraction of new ones, whose pages the system has to provide first.
 """
 
 from __future__ import annotations
