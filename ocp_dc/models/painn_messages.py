@@ -45,7 +45,8 @@ class _Sums(torch.autograd.Function):
         ctx.save_for_backward(x, source, target, *filters)
         ctx.sign = sign
         result = x.new_zeros(components, *x.shape[1:])
-        rows = product = None
+        rows: Any = None
+        product: Any = None
         for start, end, alpha in ((source, target, 1), (target, source, sign)):
             for n in range(max(len(x), len(filters))):
                 if n < len(x):
@@ -75,7 +76,9 @@ class _Gradients(torch.autograd.Function):
         ctx.sign = sign
         ctx.set_materialize_grads(False)
         x_grad, filter_grads = torch.zeros_like(x), [torch.zeros_like(each) for each in filters]
-        rows = grads = product = None
+        rows: Any = None
+        grads: Any = None
+        product: Any = None
         for start, end, alpha in ((source, target, 1), (target, source, sign)):
             for n in range(max(len(x), len(filters))):
                 if n < len(x):
