@@ -36,20 +36,25 @@ class GemNetGraph:
 
 
 def gemnet_graph(edges: EdgeGraph) -> GemNetGraph:
-    """Return the graph of the edges: one direction of each is kept, and reversed for the other.
-
-    Kept are j -> i with j < i and, between images of one atom, those from an earlier cell. An edge whose reverse was
-    cut (by a limit on the neighbors of an atom) is so either completed or dropped, as in fairchem.
-    """
-    x, y, z = edges.images.unbind(dim=1)  # [E] each
-    earlier = (x < 0) | ((x == 0) & ((y < 0) | ((y == 0) & (z < 0))))
-    pairs = select_edges(edges, (edges.source < edges.target) | ((edges.source == edges.target) & earlier))
+    """Return the graph of the pairs of atoms that :func:`symmetric_pairs` keeps, in both directions."""
+    pairs = symmetric_pairs(edges)
     source, target = torch.cat([pairs.source, pairs.target]), torch.cat([pairs.target, pairs.source])
     atoms = torch.arange(len(edges.batch), device=source.device)
     incoming, is_edge = incoming_edges(atoms, target, len(atoms))
     slots = torch.empty_like(target)
     slots[incoming[is_edge]] = is_edge.flatten().nonzero().squeeze(1)
     return GemNetGraph(pairs, source, target, incoming, is_edge, slots)
+
+
+def symmetric_pairs(edges: EdgeGraph) -> EdgeGraph:
+    """Return one direction of each pair of atoms, to be reversed for the other.
+
+    Kept are j -> i with j < i and, between images of one atom, those from an earlier cell. An edge whose reverse was
+    cut (by a limit on the neighbors of an atom) is so either completed or dropped, as in fairchem.
+    """
+    x, y, z = edges.images.unbind(dim=1)  # [E] each
+    earlier = (x < 0) | ((x == 0) & ((y < 0) | ((y == 0) & (z < 0))))
+    return select_edges(edges, (edges.source < edges.target) | ((edges.source == edges.target) & earlier))
 
 
 def select_edges(edges: EdgeGraph, mask: Tensor) -> EdgeGraph:

@@ -17,9 +17,11 @@ from torch import Tensor
 from torch_geometric.utils import scatter
 
 from ocp_dc.core.options import option
-from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
-from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
+from ocp_dc.fairchem1.wrappers.dc_model import register
+from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN, fits_scale_factors
 from ocp_dc.fairchem1.wrappers.gradient_options import GradientOptions
+from ocp_dc.fairchem1.wrappers.native_model import NativeModel
+from ocp_dc.models.painn import PaiNNPotential
 from ocp_dc.surgery import RegionTable
 
 
@@ -41,7 +43,7 @@ class PaiNNOptions(GradientOptions):
 
 
 @register("dc_painn")
-class DCPaiNN(DCModel, PaiNN):
+class DCPaiNN(NativeModel, PaiNN, PaiNNPotential):
     """PaiNN with a ``dc:`` block and forces -dE/dx; fairchem's forward if the block changes nothing."""
 
     dc_regions = RegionTable(
@@ -63,11 +65,23 @@ class DCPaiNN(DCModel, PaiNN):
         """``exact``, or ``stock`` if forces are computed as in fairchem."""
         return self.dc_options.resolved_gradients
 
-    @conditional_grad(torch.enable_grad())
+    def host_only_reason(self) -> str | None:
+        """Return why fairchem's forward pass is needed, also while a fit observes the scale factors' modules."""
+        if self.force_gradients == "stock":
+            return "its forces are fairchem's, which are not derivatives of its energy"
+        if fits_scale_factors(self):
+            return "a fit of its scale factors is in progress"
+        return super().host_only_reason()
+
     def forward(self, data: Any) -> dict[str, Tensor]:
         """Return ``energy`` [B] and, with ``regress_forces``, ``forces`` [N, 3]."""
-        if self.force_gradients == "stock":
-            return super().forward(data)
+        if self.force_gradients == "exact" and not self.uses_native:
+            return self._host_forward(data)
+        outputs = super().forward(data)
+        return {**outputs, "energy": outputs["energy"].view(-1)}
+
+    @conditional_grad(torch.enable_grad())
+    def _host_forward(self, data: Any) -> dict[str, Tensor]:
         # the features before the energy; fairchem's backbone has the same forward pass up to there
         features = PaiNNBackbone.forward(self, data)["node_embedding"]  # [N, hidden_channels]
         energy = scatter(self.out_energy(features).squeeze(1), data.batch, dim=0)  # [B]
