@@ -7,6 +7,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from ocp_dc.fairchem1.graphs.edges import find_edges
+from ocp_dc.fairchem1.graphs.search import EdgeSearch
 from ocp_dc.fairchem1.wrappers.dc_model import DCModel
 from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.models.potential import Potential
@@ -41,8 +43,11 @@ class NativeModel(DCModel):
         energy, forces = potential.energy_and_forces(numbers, data.pos, graph)
         return {"energy": energy, "forces": forces}
 
+    @property
+    def edge_search(self) -> EdgeSearch | None:
+        """How the edges of a batch are found; None if they are stored in the data."""
+        return EdgeSearch.of(self) if self.otf_graph else None
+
     def find_edges(self, data: Any) -> EdgeGraph:
-        """Return the edges of a batch, as fairchem finds them."""
-        found = self.generate_graph(data)
-        source, target = found.edge_index
-        return EdgeGraph(source, target, found.offset_distances, found.cell_offsets, data.batch, data.natoms)
+        """Return the edges of a batch, the same as fairchem's."""
+        return find_edges(self, data)
