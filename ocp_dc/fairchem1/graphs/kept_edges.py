@@ -49,12 +49,15 @@ class EdgeKeeper:
     Args:
         search: the settings of the search.
         most_bytes: the bound.
+
+    Attributes:
+        nbytes: the memory of all edges so far.
     """
 
     def __init__(self, search: EdgeSearch, most_bytes: int = MOST_BYTES) -> None:
         self.search = search
         self._most_bytes = most_bytes
-        self._bytes = 0
+        self.nbytes = 0
         self._is_full = False
 
     def attach(self, sample: Any) -> None:
@@ -64,14 +67,14 @@ class EdgeKeeper:
         kept = _keep(sample, self.search)
         if kept is None:
             return
-        if self._bytes + kept.nbytes > self._most_bytes:
+        if self.nbytes + kept.nbytes > self._most_bytes:
             self._is_full = True
             logging.info(
-                f"edges are kept for the samples read so far ({self._bytes / 2**20:.0f} MiB of at most "
+                f"edges are kept for the samples read so far ({self.nbytes / 2**20:.0f} MiB of at most "
                 f"{self._most_bytes / 2**20:.0f} MiB); those of batches with others are found at each step"
             )
             return
-        self._bytes += kept.nbytes
+        self.nbytes += kept.nbytes
         vars(sample)[NAME] = kept
 
 

@@ -177,7 +177,7 @@ def test_single_atom_and_no_edges():
 
 def test_a_periodic_structure_without_a_cell_is_refused():
     data = Batch.from_data_list([Data(pos=torch.rand(2, 3), natoms=2, cell=torch.zeros(1, 3, 3))])
-    with pytest.raises(UserError, match="structure 0 of a batch: got the cell .* expected cell vectors with a volume"):
+    with pytest.raises(UserError, match=r"structure 0 of a batch: got the cell .* expected cell vectors with a volume"):
         rows(data, EdgeSearch(3.0, 50, True))
 
 
