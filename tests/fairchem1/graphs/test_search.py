@@ -81,6 +81,22 @@ def test_equals_fairchem_bit_for_bit(pbc, skewed, grid, strict):
     assert cut > 0 or not any(pbc)
 
 
+@pytest.mark.parametrize("factor", [1 - 1e-7, 1.0, 1 + 1e-7])
+@pytest.mark.parametrize("pbc", [[True] * 3, [False] * 3])
+def test_equals_fairchem_at_the_cutoff(pbc, factor):
+    generator = torch.Generator().manual_seed(11)
+    at_cutoff = 0
+    for _ in range(20):
+        data = Batch.from_data_list([structure(generator, pbc, skewed=True, grid=False)])
+        _, squared = EdgeSearch(6.0, 0, True).within_cutoff(data)
+        if len(squared):
+            search = EdgeSearch(math.sqrt(squared[len(squared) // 2].item()) * factor, MANY, True)
+            ours = rows(data, search)
+            assert torch.equal(ours, stock_rows(data, search))
+            at_cutoff += ours.shape[1] > rows(data, EdgeSearch(search.cutoff * (1 - 1e-5), MANY, True)).shape[1]
+    assert at_cutoff > 5 or factor < 1
+
+
 def test_float64_positions_with_a_float32_cell():
     generator = torch.Generator().manual_seed(3)
     data = Batch.from_data_list([structure(generator, [True] * 3, skewed=True, grid=True) for _ in range(3)])
