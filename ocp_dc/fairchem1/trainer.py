@@ -27,6 +27,7 @@ from ocp_dc.fairchem1.train import (
     update,
 )
 from ocp_dc.fairchem1.train.collate import collate
+from ocp_dc.fairchem1.train.memory_dataset import keep_edges
 from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries, has_boundaries
 from ocp_dc.fairchem1.train.resolved_config import check_sources, resolve_config
 from ocp_dc.fairchem1.train.run_listeners import ADVICE
@@ -101,6 +102,7 @@ class DCTrainer(StateTrainer):
         """
         loader = super().get_dataloader(dataset, sampler, workers)
         model, built = self.config["model"], self._unwrapped_model
+        keep_edges(dataset, built)
         options = {
             "otf_graph": model.get("otf_graph", "backbone" in model),
             # with periodic boundaries fairchem finds missing edges itself

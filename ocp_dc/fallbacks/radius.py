@@ -58,7 +58,7 @@ def radius_graph(
         near &= source != target
     source, target, squared = source[near], target[near], squared[near]  # [E]
     if max_num_neighbors is not None:
-        kept = _nearest(target, squared, len(x), max_num_neighbors)
+        kept = nearest(target, squared, len(x), max_num_neighbors)
         source, target = source[kept], target[kept]
     return torch.stack([source, target] if flow == "source_to_target" else [target, source])
 
@@ -82,8 +82,18 @@ def _pairs(n: int, batch: Tensor | None, device: torch.device) -> tuple[Tensor, 
     return torch.arange(len(target), device=device) + offset[target], target
 
 
-def _nearest(target: Tensor, squared: Tensor, n: int, limit: int) -> Tensor | slice:
-    """Return the edges that remain if each target keeps its ``limit`` nearest; edges are sorted by target, source."""
+def nearest(target: Tensor, squared: Tensor, n: int, limit: int) -> Tensor | slice:
+    """Return the edges that remain if each target keeps its ``limit`` nearest, and of equal distances the first ones.
+
+    Args:
+        target: int64 [E], ascending.
+        squared: [E], the squared distances.
+        n: the number of points, N.
+        limit: how many edges each target keeps.
+
+    Returns:
+        An index into the edges that keeps their order.
+    """
     degree = torch.bincount(target, minlength=n)  # [N]
     if not len(target) or int(degree.max()) <= limit:
         return slice(None)

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
+from ocp_dc.fairchem1.graphs.edges import find_edges
+from ocp_dc.fairchem1.graphs.search import EdgeSearch
 from ocp_dc.fairchem1.wrappers.dc_model import DCModel
 from ocp_dc.models.compilation.accelerator import Accelerator
 from ocp_dc.models.graph import EdgeGraph
@@ -53,8 +55,11 @@ class NativeModel(DCModel):
         energy, forces = self.accelerator.energy_and_forces(potential, numbers, data.pos, graph)
         return {"energy": energy, "forces": forces}
 
+    @property
+    def edge_search(self) -> EdgeSearch | None:
+        """How the edges of a batch are found; None if they are stored in the data."""
+        return EdgeSearch.of(self) if self.otf_graph else None
+
     def find_edges(self, data: Any) -> EdgeGraph:
-        """Return the edges of a batch, as fairchem finds them."""
-        found = self.generate_graph(data)
-        source, target = found.edge_index
-        return EdgeGraph(source, target, found.offset_distances, found.cell_offsets, data.batch, data.natoms)
+        """Return the edges of a batch, the same as fairchem's."""
+        return find_edges(self, data)

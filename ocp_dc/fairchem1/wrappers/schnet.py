@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from fairchem.core.models.schnet import SchNetWrap
 
+from ocp_dc.fairchem1.graphs.search import EdgeSearch
 from ocp_dc.fairchem1.wrappers.dc_model import register
 from ocp_dc.fairchem1.wrappers.native_model import NativeModel
-from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.models.schnet import READOUTS, SchNetPotential
 from ocp_dc.surgery import RegionTable
 
@@ -33,10 +30,9 @@ class DCSchNet(NativeModel, SchNetWrap, SchNetPotential):
             return f"readout is {self.reduce!r}, and not one of {', '.join(READOUTS)}"
         return super().host_only_reason()
 
-    def find_edges(self, data: Any) -> EdgeGraph:
-        """Return the edges of a batch; without periodic boundaries, those of torch_geometric's SchNet."""
+    @property
+    def edge_search(self) -> EdgeSearch | None:
+        """How the edges of a batch are found; without periodic boundaries, as torch_geometric's SchNet finds them."""
         if self.use_pbc:
-            return super().find_edges(data)
-        (source, target), _ = self.interaction_graph(data.pos, data.batch)
-        offsets = torch.zeros(len(source), 3, dtype=data.pos.dtype, device=source.device)
-        return EdgeGraph(source, target, offsets, torch.zeros_like(offsets, dtype=torch.int64), data.batch, data.natoms)
+            return super().edge_search
+        return EdgeSearch(self.cutoff, self.interaction_graph.max_num_neighbors, periodic=False)
