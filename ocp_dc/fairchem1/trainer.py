@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 from pathlib import Path
@@ -26,9 +25,8 @@ from ocp_dc.fairchem1.train import (
     scale_factors,
     update,
 )
-from ocp_dc.fairchem1.train.collate import collate
-from ocp_dc.fairchem1.train.memory_dataset import keep_edges
-from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries, has_boundaries
+from ocp_dc.fairchem1.train.loader import make_loader
+from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries
 from ocp_dc.fairchem1.train.resolved_config import check_sources, resolve_config
 from ocp_dc.fairchem1.train.run_listeners import ADVICE
 from ocp_dc.fairchem1.train.state_trainer import StateTrainer
@@ -95,27 +93,10 @@ class DCTrainer(StateTrainer):
             attach_rescaling(self.relax_dataset, None)  # relaxed structures are compared in physical units
 
     def get_dataloader(self, dataset: Any, sampler: Any, workers: int | None = None) -> DataLoader:
-        """Return fairchem's loader, with its own generator and a faster collater.
-
-        The loader draws from its generator whenever an iterator is created. With the global generator, a resumed run
-        would make one more draw than an uninterrupted one, and dropout would differ.
-        """
-        loader = super().get_dataloader(dataset, sampler, workers)
-        model, built = self.config["model"], self._unwrapped_model
-        keep_edges(dataset, built)
-        options = {
-            "otf_graph": model.get("otf_graph", "backbone" in model),
-            # with periodic boundaries fairchem finds missing edges itself
-            "needs_edges": not (getattr(built, "otf_graph", True) or getattr(built, "use_pbc", True)),
-        }
-        return DataLoader(
-            dataset,
-            collate_fn=functools.partial(collate, use_pbc=has_boundaries(built), **options),
-            num_workers=loader.num_workers,
-            pin_memory=self.device.type == "cuda",
-            batch_sampler=sampler,
-            generator=torch.Generator().manual_seed(self.config["cmd"]["seed"] or 0),
-        )
+        """Return fairchem's loader, with its own generator and a faster collater."""
+        stock = super().get_dataloader(dataset, sampler, workers)
+        seed = self.config["cmd"]["seed"] or 0
+        return make_loader(stock, self.config["model"], self._unwrapped_model, self.device, seed)
 
     def load_references_and_normalizers(self) -> None:
         """Build fairchem's references and normalizers; without training data they come from the checkpoint."""

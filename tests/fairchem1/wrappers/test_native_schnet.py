@@ -26,8 +26,8 @@ class TestNativeSchNet(NativeContract):
         "cutoff": 5.0,
     }
 
-    def compare(self, name, periodic, dc, **changes):
-        """Compare both paths in float64, with the same random numbers."""
+    def compare(self, name, periodic, dc, rattle=0.0, **changes):
+        """Compare both paths in float64, with the same random numbers; ``rattle`` (Å) displaces the atoms."""
         models = [
             self.build("dc_schnet", periodic, **changes, dc={**dc, "accelerate": path}).double()
             for path in ("native", "off")
@@ -37,7 +37,9 @@ class TestNativeSchNet(NativeContract):
         with in_float64():
             for model in models:
                 torch.manual_seed(5)
-                results.append(outputs_and_gradients(model, batch_of(structures(name))))
+                batch = batch_of(structures(name))
+                batch.pos += rattle * torch.randn(batch.pos.shape)
+                results.append(outputs_and_gradients(model, batch))
         assert_same(*results)
         return models
 
@@ -64,7 +66,8 @@ class TestNativeSchNet(NativeContract):
 
     def test_limited_neighbors(self):
         """Edges without an opposite: fairchem keeps the nearest 50 neighbors of each atom."""
-        model, _ = self.compare("slabs", True, {"activation": "irelu"}, cutoff=6.0)
+        # rattled, because fairchem sorts neighbors by distances with errors of single precision
+        model, _ = self.compare("slabs", True, {"activation": "irelu"}, rattle=0.05, cutoff=6.0)
         with torch.no_grad():
             graph = model.build_graph(model.find_edges(batch_of(structures("slabs"), torch.float32)))
         assert 0 < len(graph.source) < len(graph.first.source)
