@@ -18,6 +18,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.checks.model_check import canonical_dc, read_dc
 from ocp_dc.fairchem1.wrappers import DCCGCNN, DCDimeNetPlusPlus, DCeSEN, DCPaiNN, DCSchNet
 from ocp_dc.fairchem1.wrappers.dc_model import DCModel
+from ocp_dc.fairchem1.wrappers.native_model import NativeModel
 from ocp_dc.surgery import DCOptions
 
 from tests.helpers.every_model import registered
@@ -47,7 +48,7 @@ def test_what_tools_see(name):
 def test_the_stock_classes():
     assert DCSchNet.stock_class is SchNetWrap
     assert DCeSEN.stock_class is HydraModel
-    assert DCPaiNN.__mro__[1] is DCModel
+    assert DCPaiNN.__mro__[1:3] == (NativeModel, DCModel)
 
 
 class OwnArguments(DCSchNet):
