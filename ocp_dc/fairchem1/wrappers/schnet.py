@@ -10,6 +10,8 @@ from ocp_dc.fairchem1.wrappers.native_model import NativeModel
 from ocp_dc.models.schnet import READOUTS, SchNetPotential
 from ocp_dc.surgery import RegionTable
 
+MOST_NEIGHBORS = 32  # the default of torch_geometric's SchNet, which fairchem does not change
+
 
 @register("dc_schnet")
 class DCSchNet(NativeModel, SchNetWrap, SchNetPotential):
@@ -35,4 +37,4 @@ class DCSchNet(NativeModel, SchNetWrap, SchNetPotential):
         """How the edges of a batch are found; without periodic boundaries, as torch_geometric's SchNet finds them."""
         if self.use_pbc:
             return super().edge_search
-        return EdgeSearch(self.cutoff, self.interaction_graph.max_num_neighbors, periodic=False)
+        return EdgeSearch(self.cutoff, MOST_NEIGHBORS, periodic=False)
