@@ -166,12 +166,15 @@ def measure(args: argparse.Namespace) -> None:
     for kind in args.structures:
         for count in args.batches:
             structures = STRUCTURES[kind](count)
-            batch = to_batch(structures, args.device)
             print(f"\n{kind}: {count} structures of about {len(structures[0])} atoms\n", flush=True)
             rows = []
             for config in args.models:
                 built = models(config, args.cases, structures, args.device)
-                makers = {case: functools.partial(stepper, model, batch) for case, model in built.items()}
+                # a batch each: off makes the positions of its batch require a gradient, which asks native for more
+                makers = {
+                    case: functools.partial(stepper, model, to_batch(structures, args.device))
+                    for case, model in built.items()
+                }
                 rows += [[config, *row] for row in compare(makers, device, args.steps, args.repeats)]
             if kind == "ethanol" and importlib.util.find_spec("nequip"):
                 peer = {"compile": functools.partial(nequip_step, structures, args.device)}

@@ -20,6 +20,7 @@ from ocp_dc.models.legendre import zonal_harmonics, zonal_harmonics_and_slopes
 from ocp_dc.models.potential import Potential
 from ocp_dc.models.scatter import scatter_sum
 from ocp_dc.models.spherical_bessel import radial_constants, spherical_bessel
+from ocp_dc.nn.activate import activate
 
 
 class DimeNetPlusPlusPotential(Potential[TripletGraph]):
@@ -116,12 +117,12 @@ class DimeNetPlusPlusPotential(Potential[TripletGraph]):
         """Return the first features of the edges, [E, hidden_channels]."""
         layer = self.emb
         atoms = layer.emb(numbers)  # [N, H]
-        radial = layer.act(layer.lin_rbf(rbf))  # [E, H]
+        radial = activate(layer.act, layer.lin_rbf(rbf))  # [E, H]
         # lin of [x_i, x_j, radial], with the products of the atoms taken before their features are copied to the edges
         target, source, edge = layer.lin.weight.chunk(3, dim=1)  # [H, H] each
         x = torch.addmm(layer.lin.bias, radial, edge.t())
         x = x + (atoms @ target.t()).index_select(0, edges.target) + (atoms @ source.t()).index_select(0, edges.source)
-        return layer.act(x)
+        return activate(layer.act, x)
 
 
 def to_first_order(distances: Tensor, values: Tensor, slopes: Tensor) -> Tensor:
@@ -142,9 +143,10 @@ def interaction(block: Any, x: Tensor, rbf: Tensor, radial: Tensor, harmonics: T
         graph: edges and triplets.
     """
     (atoms, width), orders = graph.incoming.shape, radial.shape[1]
-    from_edge = block.act(block.lin_ji(x))
-    before = block.act(block.lin_kj(x)) * block.lin_rbf2(block.lin_rbf1(rbf))
-    before = block.act(block.lin_down(before))  # [E, C], C = int_emb_size
+    from_edge = activate(block.act, block.lin_ji(x))
+    gate = rbf @ (block.lin_rbf2.weight @ block.lin_rbf1.weight).t()  # [E, H]
+    before = activate(block.act, block.lin_kj(x)) * gate
+    before = activate(block.act, block.lin_down(before))  # [E, C], C = int_emb_size
     before = before.index_select(0, graph.incoming.flatten())  # [N * K, C]
     # lin_sbf1 of radial times harmonics: Σ_l Y_l Σ_n W_(b,ln) radial_(ln), D = basis_emb_size
     weights = block.lin_sbf1.weight.unflatten(1, (orders, -1)).permute(1, 2, 0)  # [S, R, D]
@@ -156,10 +158,10 @@ def interaction(block: Any, x: Tensor, rbf: Tensor, radial: Tensor, harmonics: T
     filters = filters.reshape(atoms, depth, filters.shape[2]).transpose(1, 2)  # [N, M, K * D]
     sums = torch.bmm(filters, messages.reshape(atoms, depth, before.shape[1]))  # [N, M, C]
     sums = sums.flatten(0, 1).index_select(0, graph.places)  # [E, C]
-    h = from_edge + block.act(block.lin_up(sums))
+    h = from_edge + activate(block.act, block.lin_up(sums))
     for layer in block.layers_before_skip:
         h = residual(layer, h)
-    h = block.act(block.lin(h)) + x
+    h = activate(block.act, block.lin(h)) + x
     for layer in block.layers_after_skip:
         h = residual(layer, h)
     return h
@@ -167,7 +169,7 @@ def interaction(block: Any, x: Tensor, rbf: Tensor, radial: Tensor, harmonics: T
 
 def residual(layer: Any, x: Tensor) -> Tensor:
     """Return the features after two layers and a residual connection."""
-    return x + layer.act(layer.lin2(layer.act(layer.lin1(x))))
+    return x + activate(layer.act, layer.lin2(activate(layer.act, layer.lin1(x))))
 
 
 def output(block: Any, x: Tensor, rbf: Tensor, edges: EdgeGraph) -> Tensor:
@@ -175,7 +177,7 @@ def output(block: Any, x: Tensor, rbf: Tensor, edges: EdgeGraph) -> Tensor:
     atoms = scatter_sum(block.lin_rbf(rbf) * x, edges.target, edges.batch.shape[0])
     atoms = block.lin_up(atoms)
     for layer in block.lins:
-        atoms = block.act(layer(atoms))
+        atoms = activate(block.act, layer(atoms))
     return block.lin(atoms)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ocp_dc.models.graph import EdgeGraph
-from ocp_dc.models.triplets import incoming_edges
+from ocp_dc.models.triplets import padded_groups
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +39,7 @@ def gemnet_graph(edges: EdgeGraph) -> GemNetGraph:
     """Return the graph of the pairs of atoms that :func:`symmetric_pairs` keeps, in both directions."""
     pairs = symmetric_pairs(edges)
     source, target = torch.cat([pairs.source, pairs.target]), torch.cat([pairs.target, pairs.source])
-    atoms = torch.arange(len(edges.batch), device=source.device)
-    incoming, is_edge = incoming_edges(atoms, target, len(atoms))
-    slots = torch.empty_like(target)
-    slots[incoming[is_edge]] = is_edge.flatten().nonzero().squeeze(1)
+    incoming, is_edge, slots = padded_groups(target, len(edges.batch))
     return GemNetGraph(pairs, source, target, incoming, is_edge, slots)
 
 

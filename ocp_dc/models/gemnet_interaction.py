@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from ocp_dc.models.gemnet_graph import GemNetGraph
 from ocp_dc.models.scatter import scatter_sum
+from ocp_dc.nn.activate import activate
 
 INV_SQRT_2 = 1 / math.sqrt(2)
 # functions of the lengths of edges, and of their angles to the other edges at the same atom
@@ -43,21 +44,22 @@ def interact(
     """
     part = block.trip_interaction
     skip, messages = _dense(m, block.dense_ca, part.dense_ba)
-    messages = part.down_projection(_gated(messages, message_gate))  # [2P, emb_size_trip]
+    messages = dense(part.down_projection, _gated(messages, message_gate))  # [2P, emb_size_trip]
     from_c, from_a = _dense(
         _sum_triplets(part, messages, triplets, graph), part.up_projection_ca, part.up_projection_ac
     )
     x = torch.add(skip, from_c + _reversed(from_a), alpha=INV_SQRT_2) * INV_SQRT_2
     for layer in block.layers_before_skip:
-        x = layer(x)
+        x = residual(layer, x)
     m = (m + x) * INV_SQRT_2
     for layer in block.layers_after_skip:
-        m = layer(m)
+        m = residual(layer, m)
     h = (h + _from_edges(block.atom_update, m, update_gate, graph, h.shape[0])) * INV_SQRT_2
     node_weight, edge_weight = concat_weights(block.concat_layer, h)
-    x = block.concat_layer.dense._activation(functional.linear(m, edge_weight) + from_atoms(h, node_weight, graph))
+    x = functional.linear(m, edge_weight) + from_atoms(h, node_weight, graph)
+    x = activate(block.concat_layer.dense._activation, x)
     for layer in block.residual_m:
-        x = layer(x)
+        x = residual(layer, x)
     return h, (m + x) * INV_SQRT_2
 
 
@@ -127,6 +129,17 @@ def _reversed(m: Tensor) -> Tensor:
     return m.unflatten(0, (2, m.shape[0] // 2)).flip(0).flatten(0, 1)
 
 
+def residual(layer: Any, x: Tensor) -> Tensor:
+    """Return (x + f(x)) / √2, where f is two dense layers."""
+    first, second = layer.dense_mlp
+    return (x + dense(second, dense(first, x))) * INV_SQRT_2
+
+
+def dense(layer: Any, x: Tensor) -> Tensor:
+    """Return the value of a dense layer."""
+    return activate(layer._activation, layer.linear(x))
+
+
 def linear(x: Tensor, weights: Sequence[Tensor]) -> Sequence[Tensor]:
     """Return the product of ``x`` and each of several weights, from one product."""
     return functional.linear(x, torch.cat(list(weights))).split([len(weight) for weight in weights], dim=1)
@@ -135,4 +148,4 @@ def linear(x: Tensor, weights: Sequence[Tensor]) -> Sequence[Tensor]:
 def _dense(x: Tensor, *layers: Any) -> list[Tensor]:
     """Return the values of several dense layers at the same input, from one product."""
     products = linear(x, [layer.linear.weight for layer in layers])
-    return [layer._activation(product) for layer, product in zip(layers, products, strict=True)]
+    return [activate(layer._activation, product) for layer, product in zip(layers, products, strict=True)]

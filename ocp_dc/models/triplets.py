@@ -1,4 +1,4 @@
-"""Triplets of a batch as padded rows of edges, so that their sums are matrix products."""
+"""The edges of each atom as padded rows, so that sums over triplets are matrix products."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import torch
 from torch import Tensor
 
 
-def incoming_edges(nodes: Tensor, target: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the edges that end at each of some atoms, padded to the largest number K of them.
+def padded_groups(atoms: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the edges of each atom, padded to the largest number K of them.
 
     Args:
-        nodes: int64 [M], atoms, such as the sources of the edges.
-        target: int64 [E], the atom at which each edge ends.
+        atoms: int64 [E], the atom of each edge.
         count: the number of atoms, N.
 
     Returns:
-        int64 [M, K], the edges in their order, with an arbitrary valid edge in the padding; bool [M, K], true for edges
-        and false for padding.
+        int64 [N, K], the edges in their order, with an arbitrary edge in the padding; bool [N, K], false for padding;
+        int64 [E], the place of each edge in the first, flattened.
     """
-    order = torch.argsort(target, stable=True)  # [E], edges by the atom at which they end
-    degrees = torch.bincount(target, minlength=count)  # [N]
+    order = torch.argsort(atoms, stable=True)  # [E], edges by atom
+    degrees = torch.bincount(atoms, minlength=count)  # [N]
     starts = degrees.cumsum(0) - degrees  # [N], the first position in order of each atom
-    largest = int(degrees.max()) if len(target) else 0
-    slots = torch.arange(largest, device=target.device)  # [K]
-    mask = slots < degrees.index_select(0, nodes)[:, None]  # [M, K]
-    positions = (starts.index_select(0, nodes)[:, None] + slots).clamp(max=max(len(target) - 1, 0))
-    return order[positions], mask
+    largest = int(degrees.max()) if len(atoms) else 0
+    slots = torch.arange(largest, device=atoms.device)  # [K]
+    groups = order[(starts[:, None] + slots).clamp(max=max(len(atoms) - 1, 0))]  # [N, K]
+    ranks = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))  # [E]
+    places = atoms * largest + ranks - starts[atoms]
+    return groups, slots < degrees[:, None], places
