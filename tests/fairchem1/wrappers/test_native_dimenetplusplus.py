@@ -26,7 +26,7 @@ ARGUMENTS = {
 class DimeNetPlusPlusContract(NativeContract):
     stock_name = "dimenetplusplus"
     native_class = DimeNetPlusPlus
-    lockstep_tolerance = 1e-3  # torch_geometric's Bessel functions lose digits in float32; ours compute in float64
+    lockstep_tolerance = 2.5e-4  # measured: native and off differ by 8e-5, and each from float64 by as much
 
     def setup_model(self, model: Any) -> None:
         """Fill the last layers, which start at zero, without a draw from the generator that the models share.
