@@ -83,6 +83,8 @@ def models(config: str, cases: list[str], structures: list[Atoms], device: str) 
     for case in cases:
         built[case] = wrapper(**arguments | {"dc": {**block["dc"], "accelerate": case}}).to(device)
         built[case].load_state_dict(first.state_dict())
+        if case == "compile":
+            built[case].accelerator.enable()  # which a training run does at its start
     return built
 
 
