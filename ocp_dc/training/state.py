@@ -41,7 +41,7 @@ class Resume:
 class TrainingState:
     """The values that change during a training run.
 
-    The entries of :meth:`state_dict` are those of the first version, and ``compiled``. Checkpoints of every version, and
+    The entries of :meth:`state_dict` are those of the first version and ``compiled``. Checkpoints of every version, and
     of fairchem itself, can be loaded.
 
     Args:

@@ -64,8 +64,8 @@ class Accelerator:
             self._misses += 1
             if self._misses > MISSES and len(self._functions) < MOST_FUNCTIONS:
                 self._misses = 0
-                function = self._compile(potential, *batch)
-                if function is not None and (found := function(*batch)) is not None:
+                compiled = self._compile(potential, *batch)
+                if compiled is not None and (found := compiled(*batch)) is not None:
                     return found  # as in a run that compiled before this batch
         return potential.energy_and_forces(*batch)
 

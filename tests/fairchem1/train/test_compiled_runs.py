@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from ocp_dc.core import caches
 from ocp_dc.fairchem1.train import acceleration
@@ -146,3 +149,19 @@ def test_a_damaged_library_is_compiled_again(
     resumed = resume(tmp_path, config_of(small_config, "auto"), stopped)
     assert COMPILED in caplog.text
     assert difference(resumed, whole) == 0
+
+
+@pytest.mark.slow
+def test_two_ranks(tmp_path: Path, small_config: Config, whole: Run) -> None:
+    """Each compiles, from the same cache or its own; the weights are those of the native run to rounding."""
+    runs = []
+    for wish in ("native", "compile"):
+        path = tmp_path / f"{wish}.yml"
+        path.write_text(yaml.safe_dump(config_of(small_config, wish)))
+        command = [sys.executable, "-m", "ocp_dc", "main", "--mode", "train", "--config-yml", str(path), "--cpu"]
+        command += ["--num-gpus", "2", "--run-dir", str(tmp_path), "--timestamp-id", wish]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert (COMPILED in done.stderr + done.stdout) is (wish == "compile")
+        runs.append(Run(0, tmp_path, wish))
+    assert 0 < difference(*runs) < 1e-5
