@@ -41,8 +41,8 @@ class Resume:
 class TrainingState:
     """The values that change during a training run.
 
-    The entries of :meth:`state_dict` have been the same since the first version; checkpoints of every version, and of
-    fairchem itself, can be loaded.
+    The entries of :meth:`state_dict` are those of the first version and ``compiled``. Checkpoints of every version, and
+    of fairchem itself, can be loaded.
 
     Args:
         model: the network, in DistributedDataParallel if there are several ranks; empty until the host has built it.
@@ -60,6 +60,8 @@ class TrainingState:
         best_metric: its best value so far; None before the first validation.
         evaluations_since_best: the number of validations since then.
         running_means: the running means of the losses.
+        compiled: whether ``dc.accelerate: auto`` compiles the model; None until it is decided. The decision depends on
+            the time of a step, and a resumed run keeps it.
     """
 
     model: nn.Module = dataclasses.field(default_factory=nn.Module)
@@ -76,6 +78,7 @@ class TrainingState:
     best_metric: float | None = None
     evaluations_since_best: int = 0
     running_means: RunningMeans = dataclasses.field(default_factory=RunningMeans)
+    compiled: bool | None = None
 
     @property
     def bare_model(self) -> nn.Module:
@@ -130,6 +133,7 @@ class TrainingState:
             "evaluations_since_best": self.evaluations_since_best,
             "loss_sums": self.running_means.state_dict(),
             "random_states": self.random_states,
+            "compiled": self.compiled,
         }
 
     def load_state_dict(self, saved: Mapping[str, Any], resume: Resume | None = None) -> None:
@@ -188,6 +192,7 @@ class TrainingState:
             else:
                 schedule.move_to(self.scheduler, self.step)
         self.random_states = saved.get("random_states")
+        self.compiled = saved.get("compiled")
         # earlier versions stored a single sum, of the total loss
         self.running_means.load_state_dict(saved.get("loss_sums", {"loss": saved.get("loss_sum", (0.0, 0))}))
 

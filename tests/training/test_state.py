@@ -15,10 +15,10 @@ from ocp_dc.training import schedule
 from ocp_dc.training.averages import averaged_weights, other_weights, trainable
 from ocp_dc.training.state import Resume, TrainingState
 
-# those of checkpoints of version 0.1.0, but for what a host adds
+# those of checkpoints of version 0.1.0 and the last one, but for what a host adds
 ENTRIES = {
     *("state_dict", "amp", "label_rescaling", "epoch", "step", "optimizer", "scheduler", "ema", "best_val_metric"),
-    *("primary_metric", "evaluations_since_best", "loss_sums", "random_states"),
+    *("primary_metric", "evaluations_since_best", "loss_sums", "random_states", "compiled"),
 }
 
 

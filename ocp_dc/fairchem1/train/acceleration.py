@@ -3,6 +3,10 @@
 ``dc.accelerate: compile`` compiles where it is possible. ``auto`` also needs a run that is long enough to earn the time
 of the compilation back, which is estimated from the first steps. Predictions, validations without training and
 calculators are never compiled: a function compiled for training serves the validations of the same process.
+
+The checkpoints of a run hold the decision of ``auto``, and a resumed run keeps it. Its numbers are those of the
+uninterrupted run, bit for bit, if both run the same compiled code: on one machine while the code is in the cache, with
+batches that one function covers. Otherwise, and with a checkpoint from before the decision, they agree to rounding.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from torch import nn
+
 from ocp_dc.fairchem1.wrappers.native_model import NativeModel
 from ocp_dc.models.compilation import cache
 from ocp_dc.models.compilation.accelerator import cache_key
@@ -20,8 +26,7 @@ from ocp_dc.models.compilation.requirements import machine_reason, model_reason
 from ocp_dc.training.listeners import Listener, Losses
 from ocp_dc.training.state import TrainingState
 
-COLD = 120.0  # seconds to compile a model on two cores; docs/benchmarks.md
-WARM = 15.0  # seconds if the compiled code is in the cache
+COLD, WARM = 0.8, 0.2  # seconds for each parameter, on two cores; WARM if the compiled code is in the cache
 SPEEDUP = 1.5  # a compiled step is faster than an eager one by 1.4 to 2.0, depending on the model
 TIMED = 5  # steps, after the first, that are timed for the decision
 
@@ -32,12 +37,20 @@ class AccelerationChoice(Listener):
     Args:
         total: the steps of the whole run.
         logs: whether this process writes to the log.
+        agree: returns the values of the first rank on every rank.
         now: returns the time in seconds.
     """
 
-    def __init__(self, total: int, logs: bool, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        total: int,
+        logs: bool,
+        agree: Callable[[list[float]], list[float]] = list,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._total = total
         self._logs = logs
+        self._agree = agree
         self._now = now
         self._times: list[float] | None = None  # ends of the first steps, while they are timed
 
@@ -51,14 +64,16 @@ class AccelerationChoice(Listener):
             return
         reason = self._reason(model, state)
         if reason is not None:
-            self._log(
-                wish, f"the model is not compiled: {reason}", logging.WARNING if wish == "compile" else logging.INFO
-            )
-        elif wish == "compile":
+            expected = wish == "compile" or state.compiled
+            self._log(wish, f"the model is not compiled: {reason}", logging.WARNING if expected else logging.INFO)
+        elif wish == "compile" or state.compiled:
             model.accelerator.enable()
-            self._log(wish, "the first batch compiles the model, which takes a minute or more")
-        else:
+            why = "" if wish == "compile" else ", as before the checkpoint"
+            self._log(wish, f"the first batch compiles the model, which takes a minute or more{why}")
+        elif state.compiled is None:
             self._times = []
+        else:
+            self._log(wish, "the model is not compiled, as before the checkpoint")
 
     def step(self, state: TrainingState, losses: Losses) -> None:
         """Time the first steps, and decide after the last of them."""
@@ -69,7 +84,7 @@ class AccelerationChoice(Listener):
             return
         seconds = statistics.median(end - start for start, end in zip(self._times, self._times[1:], strict=False))
         self._times = None
-        self._decide(state.bare_model, self._total - state.step, seconds)
+        self._decide(state, self._agree([seconds])[0])
 
     def _reason(self, model: Any, state: TrainingState) -> str | None:
         """Return why the model cannot be compiled, or None."""
@@ -79,15 +94,18 @@ class AccelerationChoice(Listener):
             return "optim.amp computes in mixed precision"
         return model_reason(model) or machine_reason(next(model.parameters()).device)
 
-    def _decide(self, model: Any, steps: int, seconds: float) -> None:
+    def _decide(self, state: TrainingState, seconds: float) -> None:
+        model: Any = state.bare_model
+        steps = self._total - state.step
         warm = not cache.chosen_by_user() and cache.is_warm(cache_key(model))
-        cost = WARM if warm else COLD
+        cost = compile_seconds(model, warm)
         gain = steps * seconds * (1 - 1 / SPEEDUP)
         estimate = (
             f"{steps:,} steps of {seconds:.3g} s remain, compiled ones save about {gain:.0f} s, and the compilation "
             f"takes about {cost:.0f} s{' from the cache' if warm else ''}"
         )
-        if gain > cost:
+        state.compiled = self._agree([gain > cost])[0] > 0  # the cache of another rank may be cold
+        if state.compiled:
             model.accelerator.enable()
             self._log("auto", f"the next batch compiles the model: {estimate}")
         else:
@@ -96,3 +114,13 @@ class AccelerationChoice(Listener):
     def _log(self, wish: str, text: str, level: int = logging.INFO) -> None:
         if self._logs:
             logging.log(level, f"dc.accelerate: {wish}: {text}")
+
+
+def compile_seconds(model: nn.Module, warm: bool) -> float:
+    """Return an estimate of the time to compile a model, which grows with the number of its layers.
+
+    Args:
+        model: the model.
+        warm: whether the compiled code is in the cache.
+    """
+    return (WARM if warm else COLD) * sum(1 for _ in model.parameters())

@@ -58,7 +58,7 @@ def run_listeners(trainer: DCTrainer, clock: StepClock, total: int, reader: Flag
             ValidationRows(log, clock),
             GradientCheck(checkpoint_dir / "checkpoint.pt", ADVICE, reader),
             trainer.state.running_means,
-            AccelerationChoice(total, logs=distutils.is_master()),
+            AccelerationChoice(total, logs=distutils.is_master(), agree=_agree_on(trainer.device)),
             RunTime(total),
             clock,  # last, so that the start of the other listeners is not timed
         ]

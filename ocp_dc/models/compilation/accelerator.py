@@ -64,11 +64,13 @@ class Accelerator:
             self._misses += 1
             if self._misses > MISSES and len(self._functions) < MOST_FUNCTIONS:
                 self._misses = 0
-                self._compile(potential, *batch)
+                compiled = self._compile(potential, *batch)
+                if compiled is not None and (found := compiled(*batch)) is not None:
+                    return found  # as in a run that compiled before this batch
         return potential.energy_and_forces(*batch)
 
-    def _compile(self, potential: Potential[Any], *batch: Any) -> None:
-        """Compile, and compare with the eager potential; after an error log a warning, and use the eager one.
+    def _compile(self, potential: Potential[Any], *batch: Any) -> CompiledPotential | None:
+        """Compile, and compare with the eager potential; after an error log a warning, and return None.
 
         If the code was in the cache, its files may be damaged: it is compiled once more, from the start.
         """
@@ -92,7 +94,8 @@ class Accelerator:
                     f"dc.accelerate: compiled in {time.monotonic() - start:.0f} s; energies, forces and gradients of "
                     "the first batch agree with those of the model that is not compiled"
                 )
-                return
+                return function
+        return None
 
 
 def cache_key(potential: Potential[Any]) -> str:

@@ -24,20 +24,22 @@ IRELU = {"activation": "irelu", "region": "output"}
 
 @pytest.fixture(autouse=True)
 def able_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine with a compiler, and an empty cache."""
+    """A machine with a compiler, where a compilation takes two minutes, and an empty cache."""
     monkeypatch.setattr(acceleration, "machine_reason", lambda device: None)
+    monkeypatch.setattr(acceleration, "compile_seconds", lambda model, warm: 15.0 if warm else 120.0)
     monkeypatch.setenv("OCP_DC_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
 
 
-def state_of(model: torch.nn.Module, **changes: Any) -> Any:
-    return types.SimpleNamespace(bare_model=model, step=0, scaler=None, **changes)
+def state_of(model: torch.nn.Module, compiled: bool | None = None) -> Any:
+    return types.SimpleNamespace(bare_model=model, step=0, scaler=None, compiled=compiled)
 
 
-def run_steps(model: torch.nn.Module, total: int, seconds: float) -> Any:
+def run_steps(model: torch.nn.Module, total: int, seconds: float, **options: Any) -> Any:
     """Let a choice see the first steps of a run, and return the state."""
     times: Iterator[float] = iter(seconds * number for number in range(total))
-    choice, state = AccelerationChoice(total, logs=True, now=lambda: next(times)), state_of(model)
+    compiled = options.pop("compiled", None)
+    choice, state = AccelerationChoice(total, logs=True, now=lambda: next(times), **options), state_of(model, compiled)
     choice.start(state)
     for _ in range(10):
         state.step += 1
@@ -62,8 +64,9 @@ def test_auto_compiles_where_the_run_is_long_enough(
     """A third of the time is saved, and the compilation takes 120 s: 7,200 steps of 0.05 s, or 720 of 0.5 s."""
     caplog.set_level("INFO")
     model = DCSchNet(**ARGUMENTS, dc=IRELU)
-    run_steps(model, total, seconds)
+    state = run_steps(model, total, seconds)
     assert enabled(model) is expected
+    assert state.compiled is expected
     (line,) = lines(caplog)
     assert line.startswith(f"dc.accelerate: auto: the {'next batch compiles the' if expected else 'model is not'}")
     assert f"{total - 6:,} steps of {seconds:.3g} s remain" in line
@@ -78,6 +81,32 @@ def test_a_warm_cache_makes_shorter_runs_worth_it(
     run_steps(model, 2_000, 0.05)
     assert enabled(model)
     assert lines(caplog)[0].endswith("about 15 s from the cache")
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_resumed_run_keeps_the_decision(compiled: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever its own steps would decide."""
+    caplog.set_level("INFO")
+    model = DCSchNet(**ARGUMENTS, dc=IRELU)
+    state = run_steps(model, 10 if compiled else 10**6, 1.0, compiled=compiled)
+    assert enabled(model) is compiled
+    assert state.compiled is compiled
+    (line,) = lines(caplog)
+    assert line.endswith("as before the checkpoint")
+
+
+@pytest.mark.parametrize("first_rank", [0.0, 1.0])
+def test_the_first_rank_decides_for_all(first_rank: float) -> None:
+    model = DCSchNet(**ARGUMENTS, dc=IRELU)
+    state = run_steps(model, 20_000, 0.05, agree=lambda values: [first_rank])
+    assert enabled(model) is state.compiled is bool(first_rank)
+
+
+def test_larger_models_take_longer_to_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    small, large = (DCSchNet(**{**ARGUMENTS, "num_interactions": count}) for count in (1, 3))
+    assert acceleration.compile_seconds(small, True) < acceleration.compile_seconds(small, False)
+    assert acceleration.compile_seconds(small, False) < acceleration.compile_seconds(large, False)
 
 
 @pytest.mark.parametrize("dc", [{**IRELU, "accelerate": "native"}, {**IRELU, "accelerate": "off"}, None])
