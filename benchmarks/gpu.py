@@ -75,7 +75,7 @@ def models(config: str, cases: list[str], structures: list[Atoms], device: str) 
     block = config_blocks(configs_folder() / "md17" / f"{config}.yml")["model"]
     arguments = {**block, "use_pbc": bool(structures[0].pbc.any())}
     wrapper = registry.get_model_class(arguments.pop("name"))
-    built: dict[str, torch.nn.Module] = {}
+    built: dict[str, Any] = {}
     torch.manual_seed(0)
     first = wrapper(**arguments | {"dc": {**block["dc"], "accelerate": "off"}}).to(device)
     if scale_factors.scale_factors(first):

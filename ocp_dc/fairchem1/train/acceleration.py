@@ -27,6 +27,7 @@ from ocp_dc.training.listeners import Listener, Losses
 from ocp_dc.training.state import TrainingState
 
 COLD, WARM = 0.8, 0.2  # seconds for each parameter, on two cores; WARM if the compiled code is in the cache
+SHORTEST = 1500  # remaining steps; below, auto never compiles, whatever the state of the cache
 SPEEDUP = 1.5  # a compiled step is faster than an eager one by 1.4 to 2.0, depending on the model
 TIMED = 5  # steps, after the first, that are timed for the decision
 
@@ -70,6 +71,8 @@ class AccelerationChoice(Listener):
             model.accelerator.enable()
             why = "" if wish == "compile" else ", as before the checkpoint"
             self._log(wish, f"the first batch compiles the model, which takes a minute or more{why}")
+        elif state.compiled is None and self._total - state.step < SHORTEST:
+            self._log(wish, f"the model is not compiled: the run has fewer than {SHORTEST:,} steps")
         elif state.compiled is None:
             self._times = []
         else:

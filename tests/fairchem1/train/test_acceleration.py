@@ -83,6 +83,18 @@ def test_a_warm_cache_makes_shorter_runs_worth_it(
     assert lines(caplog)[0].endswith("about 15 s from the cache")
 
 
+def test_short_runs_are_not_compiled_even_from_the_cache(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as the demo's: their results depend on no cache."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(acceleration.cache, "is_warm", lambda key: True)
+    model = DCSchNet(**ARGUMENTS, dc=IRELU)
+    run_steps(model, 1_000, 1.0)
+    assert not enabled(model)
+    assert lines(caplog) == ["dc.accelerate: auto: the model is not compiled: the run has fewer than 1,500 steps"]
+
+
 @pytest.mark.parametrize("compiled", [True, False])
 def test_a_resumed_run_keeps_the_decision(compiled: bool, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever its own steps would decide."""
