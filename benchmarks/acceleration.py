@@ -40,7 +40,7 @@ from ocp_dc.data.sample import sample_path
 MODELS = ("schnet-dc", "gemnet_t-dc", "dimenetplusplus-dc")
 CASES = ("stock", "off", "native", "compile")
 SAID = re.compile(r"accelerat|compil", re.IGNORECASE)  # messages of a run that belong under the table
-TRAIN, VALIDATION = 1000, 100  # structures
+TRAIN, VALIDATION = 200, 100  # structures; few, so that most steps are after the first epoch, which finds the edges
 VALIDATIONS = 3  # turns
 
 Values = dict[str, dict[str, float]]  # column -> case -> value
