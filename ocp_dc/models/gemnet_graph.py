@@ -51,16 +51,4 @@ def symmetric_pairs(edges: EdgeGraph) -> EdgeGraph:
     """
     x, y, z = edges.images.unbind(dim=1)  # [E] each
     earlier = (x < 0) | ((x == 0) & ((y < 0) | ((y == 0) & (z < 0))))
-    return select_edges(edges, (edges.source < edges.target) | ((edges.source == edges.target) & earlier))
-
-
-def select_edges(edges: EdgeGraph, mask: Tensor) -> EdgeGraph:
-    """Return the edges where ``mask``, bool [E], is true."""
-    kept = mask.nonzero().squeeze(1)
-    return dataclasses.replace(
-        edges,
-        source=edges.source[kept],
-        target=edges.target[kept],
-        offsets=edges.offsets[kept],
-        images=edges.images[kept],
-    )
+    return edges.select((edges.source < edges.target) | ((edges.source == edges.target) & earlier))

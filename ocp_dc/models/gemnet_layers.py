@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.models.elements import SYMBOLS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +110,14 @@ class AtomEmbedding(nn.Module):
         super().__init__()
         self.embeddings = nn.Embedding(num_elements, emb_size)
         nn.init.uniform_(self.embeddings.weight, -math.sqrt(3), math.sqrt(3))
+
+    def check(self, numbers: Tensor) -> None:
+        """Refuse elements beyond the largest atomic number; raises UserError."""
+        known = self.embeddings.num_embeddings
+        unknown = numbers[numbers > known].unique().tolist()
+        if unknown:
+            names = ", ".join(SYMBOLS[number] for number in unknown)
+            raise UserError(f"the model has no features for {names}; raise model.num_elements, which is {known}")
 
 
 class EdgeEmbedding(nn.Module):

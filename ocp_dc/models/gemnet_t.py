@@ -13,8 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ocp_dc.core.errors import UserError
-from ocp_dc.models.elements import SYMBOLS
 from ocp_dc.models.gemnet_basis import CircularBasis, RadialBasis, circular, expand, radial
 from ocp_dc.models.gemnet_graph import GemNetGraph, gemnet_graph
 from ocp_dc.models.gemnet_interaction import (
@@ -216,8 +214,4 @@ class GemNetT(GemNetTPotential):
 
     def check_elements(self, numbers: Tensor) -> None:
         """Refuse elements beyond the largest atomic number; raises UserError."""
-        known = self.atom_emb.embeddings.num_embeddings
-        unknown = numbers[numbers > known].unique().tolist()
-        if unknown:
-            names = ", ".join(SYMBOLS[number] for number in unknown)
-            raise UserError(f"the model has no features for {names}; raise model.num_elements, which is {known}")
+        self.atom_emb.check(numbers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import torch
 from torch import Tensor
 
 from ocp_dc.core.numbers import whole_number
@@ -37,6 +38,22 @@ class EdgeGraph:
     def vectors(self, positions: Tensor) -> Tensor:
         """Return the vector from the target to the source of each edge, [E, 3], in Å."""
         return positions.index_select(0, self.source) - positions.index_select(0, self.target) + self.offsets
+
+    def select(self, rows: Tensor) -> EdgeGraph:
+        """Return some of the edges.
+
+        Args:
+            rows: bool [E], true for the edges to keep, or int64, their numbers in the wanted order.
+        """
+        if rows.dtype == torch.bool:
+            rows = rows.nonzero().squeeze(1)  # once: each index by a mask waits for the device
+        return dataclasses.replace(
+            self,
+            source=self.source[rows],
+            target=self.target[rows],
+            offsets=self.offsets[rows],
+            images=self.images[rows],
+        )
 
 
 def check_sizes(smallest: int, **sizes: int) -> None:

@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import finite_number
-from ocp_dc.models.elements import SYMBOLS
 from ocp_dc.models.gemnet_basis import RadialBasis, radial
 from ocp_dc.models.gemnet_graph import symmetric_pairs
 from ocp_dc.models.gemnet_layers import AtomEmbedding, ScaledSiLU, ScaleFactor
@@ -177,11 +176,7 @@ class PaiNN(PaiNNPotential):
 
     def check_elements(self, numbers: Tensor) -> None:
         """Refuse elements beyond the largest atomic number; raises UserError."""
-        known = self.atom_emb.embeddings.num_embeddings
-        unknown = numbers[numbers > known].unique().tolist()
-        if unknown:
-            names = ", ".join(SYMBOLS[number] for number in unknown)
-            raise UserError(f"the model has no features for {names}; raise model.num_elements, which is {known}")
+        self.atom_emb.check(numbers)
 
 
 class _Message(nn.Module):

@@ -47,7 +47,7 @@ def pair_edges(edges: EdgeGraph) -> PairGraph:
     matched[:-1] = opposite[1:]  # opposite edges follow the edges that they match
     pairs, singles, others = order[matched], order[~(matched | opposite)], order[opposite]
     rows = torch.cat([pairs, singles])
-    return PairGraph(_select(edges, rows), edges.source[others], edges.target[others])
+    return PairGraph(edges.select(rows), edges.source[others], edges.target[others])
 
 
 def unpaired(edges: EdgeGraph) -> PairGraph:
@@ -125,13 +125,3 @@ def _keys(edges: EdgeGraph) -> Tensor:
     low, high = torch.minimum(source, target), torch.maximum(source, target)
     image = torch.where(forward, image, -image) + middle * (width * width + width + 1)  # from 0 on
     return (low * len(edges.batch) + high) * width**3 + image
-
-
-def _select(edges: EdgeGraph, rows: Tensor) -> EdgeGraph:
-    return dataclasses.replace(
-        edges,
-        source=edges.source[rows],
-        target=edges.target[rows],
-        offsets=edges.offsets[rows],
-        images=edges.images[rows],
-    )

@@ -6,7 +6,7 @@ import itertools
 
 import torch
 
-from ocp_dc.models.gemnet_graph import gemnet_graph, select_edges
+from ocp_dc.models.gemnet_graph import gemnet_graph
 from ocp_dc.models.graph import EdgeGraph
 
 
@@ -65,7 +65,7 @@ def test_no_edges() -> None:
 
 def test_selected_edges() -> None:
     edges = graph_of(EDGES, 4)
-    chosen = select_edges(edges, edges.source == 1)
+    chosen = edges.select(edges.source == 1)
     assert chosen.target.tolist() == [0, 2]
     assert chosen.images.tolist() == [[0, 0, 0], [0, 1, 0]]
     assert torch.equal(chosen.offsets, 3.0 * chosen.images)

@@ -16,7 +16,6 @@ from torch import nn
 
 from ocp_dc.fairchem1.wrappers.dc_model import register
 from ocp_dc.fairchem1.wrappers.native_model import NativeModel
-from ocp_dc.models.gemnet_graph import select_edges
 from ocp_dc.models.gemnet_t import GemNetTPotential
 from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.surgery import RegionTable
@@ -59,4 +58,4 @@ class DCGemNetT(NativeModel, GemNetT, GemNetTPotential):
         # edges found for another cutoff may be longer; fairchem expects that of OC20's, which is 6 Å
         if self.otf_graph or math.isclose(self.cutoff, 6.0, rel_tol=1e-5):
             return edges
-        return select_edges(edges, edges.vectors(data.pos).norm(dim=-1) <= self.cutoff)
+        return edges.select(edges.vectors(data.pos).norm(dim=-1) <= self.cutoff)
