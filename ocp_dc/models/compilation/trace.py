@@ -76,9 +76,10 @@ def trace(potential: Potential[Any], numbers: Tensor, positions: Tensor, graph: 
             gradient = torch.autograd.grad(energy.sum(), positions, create_graph=True)[0]
         return energy, -gradient
 
+    # They make an alias of ``detach``, which autograd applies to the tensors that it saves; it would cut the
+    # differentiation by the parameters. The models themselves detach functions of the positions only.
     decompositions = dict(core_aten_decompositions().items())
     module = make_fx(energy_and_forces, tracing_mode="symbolic", decomposition_table=decompositions)(*inputs)
-    _erase_detach(module)
     _check_sizes(inputs[count:], shapes)
     return Trace(module, inputs, tuple(state), shapes)
 
@@ -136,20 +137,6 @@ def _symbolic(weights: list[Tensor], batch: list[Tensor]) -> tuple[list[Tensor],
             sizes[1] = DimDynamic.STATIC
         found.append(without_data(tensor.clone(memory_format=torch.contiguous_format), sizes))
     return fixed + found, shapes
-
-
-def _erase_detach(module: GraphModule) -> None:
-    """Remove ``detach`` from a trace.
-
-    Autograd detaches the tensors that it saves. In a trace these nodes would cut the differentiation by the
-    parameters. The models themselves detach functions of the positions only, which have no such derivative.
-    """
-    for node in list(module.graph.nodes):
-        if node.target is torch.ops.aten.detach.default:
-            node.replace_all_uses_with(node.args[0])
-            module.graph.erase_node(node)
-    module.graph.eliminate_dead_code()
-    module.recompile()
 
 
 def _check_sizes(batch: list[Tensor], shapes: Any) -> None:
