@@ -3,13 +3,14 @@
 Every aten operation that computes something counts as a launch; views and allocations do not. An operation whose output
 is read by the host, or whose shape depends on values, counts as a synchronization. Both are close to the truth and not
 equal to it: some operations launch more than one kernel, and copies of labels to the device are invisible on a CPU.
+Each call of a kernel that torch's inductor generated counts as a launch too.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ COLLATE = "collate"  # on the CPU, whatever the device of the model
 
 # no kernel: allocations, and views that the schema does not mark
 FREE = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "_unsafe_view", "_reshape_alias"}
+FREE |= {"_record_function_enter_new", "_record_function_exit"}  # names for the profiler
 # the host waits for a value: the result itself, or the shape of the result
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "_unique", "_unique2", "unique_dim", "unique_consecutive"}
 WAITING |= {"bincount", "equal", "repeat_interleave"}
+GENERATED = "generated kernel"  # one of torch's inductor
 # on tensors of the CPU these make no aten operation
 HOST_READS = {"tolist", "numpy", "cpu", "__array__"}
 
@@ -116,7 +119,32 @@ def _is_view(func: Any) -> bool:
     return bool(aliases) and all(alias is not None and not alias.is_write for alias in aliases)
 
 
-def step_counts(name: str, accelerate: str, data: Path, folder: Path) -> OperationCounts:
+@contextlib.contextmanager
+def _generated_kernels(counts: OperationCounts) -> Iterator[None]:
+    """Count the calls of kernels that are generated and loaded within the block."""
+    from torch._inductor.async_compile import AsyncCompile
+    from torch._inductor.codecache import LambdaFuture
+
+    def counted(kernel: Any) -> Any:
+        def call(*args: Any) -> Any:
+            if counts.phase is not None:
+                counts.add(counts.launches, GENERATED)
+            return kernel(*args)
+
+        return call
+
+    load = AsyncCompile.cpp_pybinding
+
+    def counted_load(self: Any, argtypes: list[str], source_code: str) -> Any:
+        kernel = load(self, argtypes, source_code)
+        return LambdaFuture(lambda: counted(kernel.result() if hasattr(kernel, "result") else kernel))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AsyncCompile, "cpp_pybinding", counted_load)
+        yield
+
+
+def step_counts(name: str, accelerate: str, data: Path, folder: Path, overrides: Sequence[str] = ()) -> OperationCounts:
     """Return the counts of a training step of ``ocp-dc main``, the third, for the first ones also fill caches.
 
     Args:
@@ -124,14 +152,15 @@ def step_counts(name: str, accelerate: str, data: Path, folder: Path) -> Operati
         accelerate: the value of ``dc.accelerate``.
         data: a folder of ``ocp-dc prepare`` with at least 30 training structures.
         folder: a folder for the run.
+        overrides: further arguments, such as ``--model.num_interactions=2``.
     """
     counts = OperationCounts()
     run = f"{name}-{accelerate}"
     arguments = ["--mode", "train", "--cpu", "--config-yml", f"md17/{name}", "--run-dir", str(folder)]
     arguments += ["--timestamp-id", run, "--print-every", "1000", f"--model.dc.accelerate={accelerate}"]
     arguments += [f"--dataset.{split}.src={data / split}" for split in ("train", "val", "test")]
-    arguments += ["--optim.batch_size=10", "--optim.max_epochs=1"]
-    with pytest.MonkeyPatch.context() as patch, _optimizer_phase(counts), counts:
+    arguments += ["--optim.batch_size=10", "--optim.max_epochs=1", *overrides]
+    with pytest.MonkeyPatch.context() as patch, _optimizer_phase(counts), _generated_kernels(counts), counts:
         _mark_phases(patch, counts, steps=3)
         assert main(["main", *arguments]) == 0
     return counts
