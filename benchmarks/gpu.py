@@ -14,8 +14,10 @@ Without a GPU this prints the kernel launches and host synchronizations of a ste
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import importlib.util
+import io
 import logging
 import statistics
 import sys
@@ -195,7 +197,8 @@ def count(args: argparse.Namespace) -> None:
         prepare(sample_path(), data, format="rmd17", units="eV", train=40, val=10, test=10, progress=False)
         for config in args.models:
             for case in args.cases:
-                counts = step_counts(config, case, data, folder)
+                with contextlib.redirect_stderr(io.StringIO()):  # progress bars
+                    counts = step_counts(config, case, data, folder)
                 for what, found in (("launches", counts.launches), ("syncs", counts.syncs)):
                     numbers = totals(found)
                     rows.append([config, case, what, *map(str, numbers.values()), str(sum(numbers.values()))])
