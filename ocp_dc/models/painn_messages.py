@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ocp_dc.models.graph import EdgeGraph
+from ocp_dc.nn.traced import is_traced
 
 
 def pair_sums(x: Tensor, filters: Sequence[Tensor], pairs: EdgeGraph, *, odd: bool = False) -> Tensor:
@@ -27,9 +28,23 @@ def pair_sums(x: Tensor, filters: Sequence[Tensor], pairs: EdgeGraph, *, odd: bo
     Returns:
         [max(C, D), N, F], differentiable as often as wanted.
     """
+    if is_traced():
+        return _plain_sums(x, filters, pairs, -1 if odd else 1)
     components = max(len(x), len(filters))
     result: Tensor = _Sums.apply(x, pairs.source, pairs.target, -1 if odd else 1, components, *filters)
     return result
+
+
+def _plain_sums(x: Tensor, filters: Sequence[Tensor], pairs: EdgeGraph, sign: int) -> Tensor:
+    sums = []
+    for n in range(max(x.shape[0], len(filters))):
+        rows, filters_of_pairs = x[min(n, x.shape[0] - 1)], filters[min(n, len(filters) - 1)]  # [N, F], [P, F]
+        forward = rows.index_select(0, pairs.source) * filters_of_pairs
+        backward = rows.index_select(0, pairs.target) * filters_of_pairs * sign
+        sums.append(
+            torch.zeros_like(rows).index_add(0, pairs.target, forward).index_add(0, pairs.source, backward)
+        )  # [N, F]
+    return torch.stack(sums)
 
 
 class _Sums(torch.autograd.Function):

@@ -56,7 +56,7 @@ def trace(potential: Potential[Any], numbers: Tensor, positions: Tensor, graph: 
     Raises:
         BakedSizeError: a size of the batch is a number in the trace, such as after ``len(tensor)``.
     """
-    from torch._decomp import core_aten_decompositions
+    from torch._decomp import core_aten_decompositions, get_decompositions
     from torch.fx.experimental.proxy_tensor import make_fx
 
     with torch.no_grad():  # constants that a model computes once and keeps: under the trace they would be symbols
@@ -79,6 +79,8 @@ def trace(potential: Potential[Any], numbers: Tensor, positions: Tensor, graph: 
     # They make an alias of ``detach``, which autograd applies to the tensors that it saves; it would cut the
     # differentiation by the parameters. The models themselves detach functions of the positions only.
     decompositions = dict(core_aten_decompositions().items())
+    # Its derivative uses the means and deviations that it returns, which torch treats as constants.
+    decompositions |= get_decompositions([torch.ops.aten.native_layer_norm])
     module = make_fx(energy_and_forces, tracing_mode="symbolic", decomposition_table=decompositions)(*inputs)
     _check_sizes(inputs[count:], shapes)
     return Trace(module, inputs, tuple(state), shapes)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ocp_dc.models.compilation.flatten import flatten, rebuild
 from ocp_dc.models.compilation.trace import BakedSizeError, trace
 from ocp_dc.models.gemnet_t import GemNetT
+from ocp_dc.models.painn import PaiNN
+from ocp_dc.nn import IReLU
 from ocp_dc.testing.tolerances import assert_close
 
 from tests.helpers.toy_potential import Toy, ToyGraph, toy_batch
@@ -27,10 +29,15 @@ def test_graphs_are_flattened_and_rebuilt() -> None:
         flatten([1][0])
 
 
-def test_a_trace_is_valid_for_other_sizes_and_weights() -> None:
+@pytest.mark.parametrize(
+    "activation",
+    [None, nn.Sequential(nn.LayerNorm(8), IReLU()), nn.Sequential(nn.GroupNorm(2, 8), nn.Mish())],
+    ids=["plain", "LayerNorm", "GroupNorm"],
+)
+def test_a_trace_is_valid_for_other_sizes_and_weights(activation: nn.Module | None) -> None:
     """Also for sizes that happen to be equal in the traced batch: 8 atoms of 8 features, in 2 molecules."""
     torch.manual_seed(0)
-    model = Toy().double()
+    model = Toy(activation).double()
     traced = trace(model, *double(toy_batch((4, 4))))
     model.requires_grad_(False)
     for parameter in model.parameters():
@@ -51,6 +58,27 @@ def test_a_trace_is_valid_for_other_sizes_and_weights() -> None:
     ):
         assert_close(one, other)
     assert not [node for node in traced.module.graph.nodes if node.target is torch.ops.aten.detach.default]
+
+
+def test_a_trace_of_painn() -> None:
+    """Its sums over pairs are plain operations in a trace, which can be differentiated once more."""
+    torch.manual_seed(0)
+    model = PaiNN(hidden_channels=6, num_layers=2, num_rbf=4, cutoff=9.0).double()
+    numbers, positions, graph = double(toy_batch((4, 5)))
+    batch = (numbers, positions, model.build_graph(graph.edges))
+    traced = trace(model, *batch)
+    state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    found = traced.module(*(state[name] for name in traced.names), *batch[:2], *flatten(batch[2]))
+    expected = model.energy_and_forces(*batch)
+    parameters = [value for name, value in model.named_parameters() if "scale" not in name]
+    gradients = [
+        torch.autograd.grad(energy.square().sum() + forces.square().sum(), parameters, allow_unused=True)
+        for energy, forces in (found, expected)
+    ]
+    for one, other in zip((*found, *gradients[0]), (*expected, *gradients[1]), strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert_close(one, other)
 
 
 def double(batch: tuple[Tensor, Tensor, ToyGraph]) -> tuple[Tensor, Tensor, ToyGraph]:
