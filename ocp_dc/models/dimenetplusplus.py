@@ -1,7 +1,7 @@
 """DimeNet++ (Gasteiger et al., arXiv 2011.14115), with arguments and parameters named as in fairchem 1.10.
 
-The sum over triplets k -> j -> i is a product of matrices for each atom j, over its incoming edges k -> j and the size
-of the reduced basis. No tensor has a row of features for each triplet.
+The sum over triplets k -> j -> i is a product of matrices for each atom j, over its incoming edges k -> j. No tensor
+has a row of features for each triplet. All blocks share one product of the parts of the spherical basis.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ocp_dc.core.errors import UserError
 from ocp_dc.models import dimenetplusplus_layers as layers
 from ocp_dc.models.dimenetplusplus_graph import TripletGraph, triplet_graph
+from ocp_dc.models.dimenetplusplus_interaction import interaction, of_basis, output, triplet_filters
 from ocp_dc.models.envelopes import envelope_slope, polynomial_envelope
 from ocp_dc.models.graph import EdgeGraph, check_sizes
 from ocp_dc.models.legendre import zonal_harmonics, zonal_harmonics_and_slopes
@@ -57,12 +58,13 @@ class DimeNetPlusPlusPotential(Potential[TripletGraph]):
         radial = self.spherical_radial_basis(distances, first_order)  # [E, S, R]
         radial = radial.index_select(0, graph.incoming.flatten())  # [N * K, S, R]
         harmonics = self.harmonics(directions, graph, first_order)  # [N * K, S, M]
+        filters = triplet_filters(self.interaction_blocks, radial, harmonics, graph)  # [N, K, M * D] each
 
         x = self.embedding(numbers, rbf, edges)  # [E, hidden_channels]
         atoms = output(self.output_blocks[0], x, rbf, edges)  # [N, 1]
-        for block, output_block in zip(self.interaction_blocks, self.output_blocks[1:], strict=True):
-            x = interaction(block, x, rbf, radial, harmonics, graph)
-            atoms = atoms + output(output_block, x, rbf, edges)
+        for i, block in enumerate(self.interaction_blocks):
+            x = interaction(block, x, rbf, filters[i], graph)
+            atoms = atoms + output(self.output_blocks[i + 1], x, rbf, edges)
         return scatter_sum(atoms, edges.batch, edges.count)
 
     def radial_basis(self, distances: Tensor, first_order: bool) -> Tensor:
@@ -117,7 +119,7 @@ class DimeNetPlusPlusPotential(Potential[TripletGraph]):
         """Return the first features of the edges, [E, hidden_channels]."""
         layer = self.emb
         atoms = layer.emb(numbers)  # [N, H]
-        radial = activate(layer.act, layer.lin_rbf(rbf))  # [E, H]
+        radial = activate(layer.act, of_basis(rbf, layer.lin_rbf.weight) + layer.lin_rbf.bias)  # [E, H]
         # lin of [x_i, x_j, radial], with the products of the atoms taken before their features are copied to the edges
         target, source, edge = layer.lin.weight.chunk(3, dim=1)  # [H, H] each
         x = torch.addmm(layer.lin.bias, radial, edge.t())
@@ -129,56 +131,6 @@ def to_first_order(distances: Tensor, values: Tensor, slopes: Tensor) -> Tensor:
     """Return values [E, ...] with the given derivatives by the distances [E], and none of higher order."""
     zeros = (distances - distances.detach()).reshape(-1, *(1,) * (values.dim() - 1))
     return values + zeros * slopes
-
-
-def interaction(block: Any, x: Tensor, rbf: Tensor, radial: Tensor, harmonics: Tensor, graph: TripletGraph) -> Tensor:
-    """Return the new features of the edges, [E, hidden_channels].
-
-    Args:
-        block: the layers.
-        x: [E, hidden_channels], the features of the edges.
-        rbf: [E, num_radial], the radial basis.
-        radial: [N * K, S, R], the radial part of the spherical basis, for the incoming edges of each atom.
-        harmonics: [N * K, S, M], the angular part.
-        graph: edges and triplets.
-    """
-    (atoms, width), orders = graph.incoming.shape, radial.shape[1]
-    from_edge = activate(block.act, block.lin_ji(x))
-    gate = rbf @ (block.lin_rbf2.weight @ block.lin_rbf1.weight).t()  # [E, H]
-    before = activate(block.act, block.lin_kj(x)) * gate
-    before = activate(block.act, block.lin_down(before))  # [E, C], C = int_emb_size
-    before = before.index_select(0, graph.incoming.flatten())  # [N * K, C]
-    # lin_sbf1 of radial times harmonics: Σ_l Y_l Σ_n W_(b,ln) radial_(ln), D = basis_emb_size
-    weights = block.lin_sbf1.weight.unflatten(1, (orders, -1)).permute(1, 2, 0)  # [S, R, D]
-    filters = torch.bmm(radial.transpose(0, 1), weights).permute(1, 2, 0)  # [N * K, D, S]
-    filters = torch.bmm(filters, harmonics)  # [N * K, D, M]
-    # the sum over k of lin_sbf2(filters) * before, as a product over (k, d)
-    messages = before[:, None] * block.lin_sbf2.weight.t().contiguous()  # [N * K, D, C]
-    depth = width * filters.shape[1]
-    filters = filters.reshape(atoms, depth, filters.shape[2]).transpose(1, 2)  # [N, M, K * D]
-    sums = torch.bmm(filters, messages.reshape(atoms, depth, before.shape[1]))  # [N, M, C]
-    sums = sums.flatten(0, 1).index_select(0, graph.places)  # [E, C]
-    h = from_edge + activate(block.act, block.lin_up(sums))
-    for layer in block.layers_before_skip:
-        h = residual(layer, h)
-    h = activate(block.act, block.lin(h)) + x
-    for layer in block.layers_after_skip:
-        h = residual(layer, h)
-    return h
-
-
-def residual(layer: Any, x: Tensor) -> Tensor:
-    """Return the features after two layers and a residual connection."""
-    return x + activate(layer.act, layer.lin2(activate(layer.act, layer.lin1(x))))
-
-
-def output(block: Any, x: Tensor, rbf: Tensor, edges: EdgeGraph) -> Tensor:
-    """Return a share of each atom's energy, [N, 1], from the features of the edges, [E, hidden_channels]."""
-    atoms = scatter_sum(block.lin_rbf(rbf) * x, edges.target, edges.batch.shape[0])
-    atoms = block.lin_up(atoms)
-    for layer in block.lins:
-        atoms = activate(block.act, layer(atoms))
-    return block.lin(atoms)
 
 
 class DimeNetPlusPlus(DimeNetPlusPlusPotential):

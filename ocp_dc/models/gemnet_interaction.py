@@ -18,15 +18,13 @@ from ocp_dc.models.scatter import scatter_sum
 from ocp_dc.nn.activate import activate
 
 INV_SQRT_2 = 1 / math.sqrt(2)
-# functions of the lengths of edges, and of their angles to the other edges at the same atom
-TripletBasis = tuple[Tensor, Tensor]
 
 
 def interact(
     block: Any,
     h: Tensor,
     m: Tensor,
-    triplets: TripletBasis,
+    triplets: Tensor,
     message_gate: Tensor,
     update_gate: Tensor,
     graph: GemNetGraph,
@@ -37,7 +35,7 @@ def interact(
         block: the interaction.
         h: [N, emb_size_atom], features of the atoms.
         m: [2P, emb_size_edge], features of the edges.
-        triplets: [N * K, emb_size_cbf, S] and [N, K * S, K], the functions of lengths and of S degrees of angles.
+        triplets: [N, K, K * emb_size_cbf], the basis of the triplets.
         message_gate: [P, emb_size_edge], the factor of the messages.
         update_gate: [P, emb_size_edge], the factor in the update of the atoms.
         graph: the graph.
@@ -63,15 +61,14 @@ def interact(
     return h, (m + x) * INV_SQRT_2
 
 
-def _sum_triplets(part: Any, messages: Tensor, triplets: TripletBasis, graph: GemNetGraph) -> Tensor:
+def _sum_triplets(part: Any, messages: Tensor, triplets: Tensor, graph: GemNetGraph) -> Tensor:
     """Return for each edge c -> a the bilinear form of messages b -> a and the basis, summed over b: [2P, bilinear]."""
     atoms, width = graph.incoming.shape
     weight = part.mlp_cbf.weight  # [emb_size_trip, emb_size_cbf, emb_size_bil_trip]
     padded = messages.index_select(0, graph.incoming.flatten()).view(atoms, width, weight.shape[0])
-    lengths, angles = triplets
-    sums = torch.bmm(angles, padded).view(atoms * width, lengths.shape[2], weight.shape[0])
-    sums = torch.bmm(lengths, sums).flatten(1)  # [N * K, emb_size_cbf * emb_size_trip]
+    sums = torch.bmm(triplets.transpose(1, 2), padded)  # [N, K * emb_size_cbf, emb_size_trip]
     scaled = weight.transpose(0, 1).flatten(0, 1) * _factors([part.scale_cbf_sum])
+    sums = sums.view(atoms * width, scaled.shape[0])  # [N * K, emb_size_cbf * emb_size_trip]
     return (sums @ scaled).index_select(0, graph.slots)
 
 

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from ocp_dc.models.gemnet_basis import CircularBasis, RadialBasis, circular, expand, radial
 from ocp_dc.models.gemnet_graph import GemNetGraph, gemnet_graph
 from ocp_dc.models.gemnet_interaction import (
-    TripletBasis,
     concat_weights,
     from_atoms,
     gates,
@@ -92,9 +91,7 @@ class GemNetTPotential(Potential[GemNetGraph]):
         pool = scatter_sum if self.extensive else scatter_mean
         return pool(energies, graph.pairs.batch, graph.pairs.count)
 
-    def _triplet_basis(
-        self, lengths: Tensor, directions: Tensor, graph: GemNetGraph, first_order: bool
-    ) -> TripletBasis:
+    def _triplet_basis(self, lengths: Tensor, directions: Tensor, graph: GemNetGraph, first_order: bool) -> Tensor:
         """Return the basis of the triplets c -> a <- b, for all pairs of edges that end at the same atom.
 
         Args:
@@ -104,8 +101,8 @@ class GemNetTPotential(Potential[GemNetGraph]):
             first_order: see :meth:`energy`.
 
         Returns:
-            The projected functions of the length of c -> a, [N * K, emb_size_cbf, num_spherical], and the functions of
-            the angle to b -> a, [N, K * num_spherical, K], which are zero for b = c and in the padding.
+            [N, K, K * emb_size_cbf], for each edge b -> a the functions of all edges c -> a, which are zero for b = c
+            and in the padding.
         """
         atoms, width = graph.incoming.shape
         places = graph.incoming.flatten()
@@ -117,9 +114,10 @@ class GemNetTPotential(Potential[GemNetGraph]):
         angular = angular * others[:, :, None, :]  # [N, K, num_spherical, K]
         rbf = expand(functools.partial(radial, self.cbf_basis3.radial_basis), lengths, -1, first_order)
         weight = self.mlp_cbf3.weight  # [num_spherical, num_radial, emb_size_cbf]
-        projected = rbf @ weight.permute(1, 2, 0).flatten(1)  # [P, emb_size_cbf * num_spherical]
-        of_edges = torch.cat([projected, projected]).index_select(0, places)  # [N * K, emb_size_cbf * num_spherical]
-        return of_edges.view(atoms * width, weight.shape[2], count), angular.flatten(1, 2)
+        projected = rbf @ weight.transpose(0, 1).flatten(1)  # [P, num_spherical * emb_size_cbf]
+        of_edges = torch.cat([projected, projected]).index_select(0, places)  # [N * K, num_spherical * emb_size_cbf]
+        products = torch.bmm(angular.flatten(0, 1).transpose(1, 2), of_edges.unflatten(1, (count, -1)))
+        return products.unflatten(0, (atoms, width)).transpose(1, 2).flatten(2)  # from [N * K, K, emb_size_cbf]
 
 
 class GemNetT(GemNetTPotential):
