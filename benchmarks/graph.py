@@ -71,8 +71,7 @@ def report(name: str, atoms: Atoms, count: int, max_neighbors: int) -> None:
     model: Any = Model(bool(atoms.pbc.any()), max_neighbors)
     plain, kept = samples(atoms, count), samples(atoms, count)
     keeper = EdgeKeeper(model.edge_search)
-    for sample in kept:
-        keeper.attach(sample)
+    keeper.attach(kept)
     batch, kept_batch = collate(plain, otf_graph=True), collate(kept, otf_graph=True)
     stock = model.generate_graph(batch)
     for edges in (find_edges(model, batch), find_edges(model, kept_batch)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from pathlib import Path
@@ -136,14 +137,19 @@ class DCTrainer(StateTrainer):
         """Return the predictions for a batch, after adapting its periodic boundaries to the model."""
         batch_check.check_batch(self._unwrapped_model, batch)
         seen = adapt_boundaries(self._unwrapped_model, batch)
-        batch.to(self.device)  # in place: the loss reads labels from it
+        if batch.pos.device != self.device:
+            batch.to(self.device)  # in place: the loss reads labels from it
         with loss_and_metrics.output_errors():
             return super()._forward(seen)
+
+    @functools.cached_property
+    def _checkpoint_path(self) -> Path:
+        return Path(self.config["cmd"]["checkpoint_dir"], "checkpoint.pt")
 
     def loss_terms(self, out: dict[str, torch.Tensor], batch: Any, reader: FlagReader) -> dict[str, torch.Tensor]:
         """Return each weighted term of the loss; see :func:`ocp_dc.fairchem1.train.loss_and_metrics.loss_terms`."""
         setup = loss_and_metrics.LossSetup(self.loss_functions, self.output_targets, self.elementrefs, self.normalizers)
-        where = RunPosition(self.state.step, Path(self.config["cmd"]["checkpoint_dir"], "checkpoint.pt"), ADVICE)
+        where = RunPosition(self.state.step, self._checkpoint_path, ADVICE)
         return loss_and_metrics.loss_terms(setup, out, batch, where, reader)
 
     def _compute_loss(self, out: dict[str, torch.Tensor], batch: Any) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,21 @@ from ocp_dc.labels import LabelRescaling
 # the modules in which models of fairchem 1.10 keep their learned features of each element: SchNet, DimeNet++, GemNet
 # and PaiNN, models of spherical harmonics
 EMBEDDINGS = ("embedding", "emb.emb", "atom_emb.embeddings", "backbone.embedding")
+_largest: weakref.WeakKeyDictionary[nn.Module, int | None] = weakref.WeakKeyDictionary()
 SEARCH_LIMIT = 2000  # the largest split that is read before the first step if no dataset.json lists its elements
 
 
 def largest_atomic_number(model: nn.Module) -> int | None:
-    """Return the largest atomic number that a model has features for, or None if it learns no such features."""
+    """Return the largest atomic number that a model has features for, or None if it learns no such features.
+
+    The modules of a model are searched once, as this is asked for each batch.
+    """
+    if model not in _largest:
+        _largest[model] = _search_embeddings(model)
+    return _largest[model]
+
+
+def _search_embeddings(model: nn.Module) -> int | None:
     largest = []
     for name, module in model.named_modules():
         if not isinstance(module, nn.Embedding):

@@ -8,7 +8,6 @@ was adapted to the boundaries of a model.
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric.data import Data
 
 from ocp_dc.fairchem1.graphs.search import Edges, EdgeSearch
 
@@ -60,22 +60,22 @@ class EdgeKeeper:
         self.nbytes = 0
         self._is_full = False
 
-    def attach(self, sample: Any) -> None:
-        """Attach the edges of a sample, unless the bound is met, which is logged once."""
-        if self._is_full:
+    def attach(self, samples: Sequence[Any]) -> None:
+        """Attach the edges of samples, which are found together, up to the bound; meeting it is logged once."""
+        if self._is_full or not samples:
             return
-        kept = _keep(sample, self.search)
-        if kept is None:
-            return
-        if self.nbytes + kept.nbytes > self._most_bytes:
-            self._is_full = True
-            logging.info(
-                f"edges are kept for the samples read so far ({self.nbytes / 2**20:.0f} MiB of at most "
-                f"{self._most_bytes / 2**20:.0f} MiB); those of batches with others are found at each step"
-            )
-            return
-        self.nbytes += kept.nbytes
-        vars(sample)[NAME] = kept
+        for sample, kept in zip(samples, _find(samples, self.search), strict=True):
+            if kept is None:
+                continue
+            if self.nbytes + kept.nbytes > self._most_bytes:
+                self._is_full = True
+                logging.info(
+                    f"edges are kept for the samples read so far ({self.nbytes / 2**20:.0f} MiB of at most "
+                    f"{self._most_bytes / 2**20:.0f} MiB); those of batches with others are found at each step"
+                )
+                return
+            self.nbytes += kept.nbytes
+            vars(sample)[NAME] = kept
 
 
 def collate_edges(samples: Sequence[Any]) -> KeptEdges | None:
@@ -109,25 +109,43 @@ def kept_edges(data: Any, search: EdgeSearch) -> Edges | None:
     return Edges(source, target, torch.stack(images, dim=1) if images else None)
 
 
-def _keep(sample: Any, search: EdgeSearch) -> KeptEdges | None:
-    """Find the edges of a sample; None if they depend on its batch.
+def _find(samples: Sequence[Any], search: EdgeSearch) -> list[KeptEdges | None]:
+    """Find the edges of each sample, by one search if they can share a batch; None if they depend on the batch."""
+    geometries = [_geometry(sample, search) for sample in samples]
+    alike = len({tuple(tensor.dtype for tensor in geometry) for geometry in geometries}) == 1
+    batches = [geometries] if alike else [[geometry] for geometry in geometries]
+    return [kept for batch in batches for kept in _find_in_batch(batch, search)]
+
+
+def _find_in_batch(geometries: Sequence[tuple[Tensor, ...]], search: EdgeSearch) -> list[KeptEdges | None]:
+    """Find the edges of samples, given their geometries, by one search.
 
     fairchem drops the farthest of too many neighbors by an unstable sort of all of a batch, so which of several at the
-    same distance remain depends on the other structures.
+    same distance remain depends on the other structures: such a sample keeps none.
     """
-    single = copy.copy(sample)
-    single.natoms = torch.tensor([len(sample.pos)])
-    every, squared = search.within_cutoff(single)
-    index = search.limit(every, squared, len(sample.pos))
+    atoms = torch.tensor([len(geometry[0]) for geometry in geometries])  # [B]
+    values = (torch.cat(tensors) for tensors in zip(*geometries, strict=True))
+    batch = Data(natoms=atoms, **dict(zip(("pos", "cell", "pbc"), values, strict=False)))
+    every, squared = search.within_cutoff(batch)
+    index = search.limit(every, squared, len(batch.pos))
+    structure = torch.repeat_interleave(atoms)  # [N]
+    dependent = torch.zeros(len(atoms), dtype=torch.bool)  # [B]
     if isinstance(index, Tensor) and search.periodic and search.strict:
-        longest = squared.new_zeros(len(sample.pos))
+        longest = squared.new_zeros(len(batch.pos))
         longest = longest.scatter_reduce(0, every.target[index], squared[index], "amax")  # [N]
-        if (squared[~index] <= longest[every.target[~index]]).any():
-            return None
+        dropped = every.target[~index]
+        dependent[structure[dropped[squared[~index] <= longest[dropped]]]] = True
     edges = every.select(index)
     images = () if edges.images is None else edges.images.unbind(1)
-    rows = torch.stack([edges.source, edges.target, *images]).int()
-    return KeptEdges(search, tuple(tensor.clone() for tensor in _geometry(sample, search)), rows)
+    of_edge = structure[edges.target]  # [E]
+    start = (atoms.cumsum(0) - atoms)[of_edge]  # [E]
+    rows = torch.stack([edges.source - start, edges.target - start, *images]).int()  # [2 or 5, E]
+    split = rows.split(torch.bincount(of_edge, minlength=len(atoms)).tolist(), dim=1)
+    return [
+        # copies: the samples may be moved, and a part of a tensor holds the memory of all of it
+        None if depends else KeptEdges(search, tuple(tensor.clone() for tensor in geometry), part.clone())
+        for geometry, part, depends in zip(geometries, split, dependent.tolist(), strict=True)
+    ]
 
 
 def _geometry(data: Any, search: EdgeSearch) -> tuple[Tensor, ...]:

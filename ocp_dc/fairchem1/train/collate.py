@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import itertools
 from typing import Any
 
 import torch
@@ -39,7 +41,7 @@ def collate(samples: list[Data], otf_graph: bool = False, needs_edges: bool = Fa
             "otf_graph: true, or prepare the data with --edges CUTOFF"
         )
     samples = unify_samples(samples, use_pbc)
-    plain = otf_graph and _is_plain(samples)
+    plain = otf_graph and _is_plain(samples[0])  # and so are the others, whose values have the same types
     batch = _concatenate(samples) if plain else data_list_collater(samples, otf_graph=otf_graph)
     attach_edges(batch, samples)
     return batch
@@ -47,31 +49,47 @@ def collate(samples: list[Data], otf_graph: bool = False, needs_edges: bool = Fa
 
 def _concatenate(samples: list[Data]) -> Batch:
     """Return the batch of structures that have the same keys, values of the same types, and no indices."""
-    batch = Batch(_base_cls=Data)
+    batch = copy.copy(_empty_batch())
     batch.stores_as(samples[0])
-    stores = [sample._store for sample in samples]
+    mappings = [_values(sample) for sample in samples]
     slices: dict[str, Any] = {}
     increments: dict[str, Any] = {}
+    ends: dict[tuple[int, ...], torch.Tensor] = {}  # [B + 1] for each tuple of sizes, which many keys share
     nothing = torch.zeros(len(samples), dtype=torch.long)
-    for key, first in stores[0].items():
-        values = [store[key] for store in stores]
+    ones = (1,) * len(samples)
+    for key, first in mappings[0].items():
+        values = [mapping[key] for mapping in mappings]
+        sizes, increments[key] = ones, nothing
         if torch.is_tensor(first):
             if first.dim() == 0:
-                values = [value.unsqueeze(0) for value in values]
-            batch._store[key] = torch.cat(values)  # [sum of rows, ...]
-            sizes = torch.tensor([0, *(len(value) for value in values)])
-            slices[key], increments[key] = sizes.cumsum(0), nothing
+                batch._store[key] = torch.stack(values)  # [B]
+            else:
+                batch._store[key] = torch.cat(values)  # [sum of rows, ...]
+                sizes = tuple(value.size(0) for value in values)
+        elif isinstance(first, (int, float)):
+            batch._store[key] = torch.tensor(values)
         else:
-            numeric = isinstance(first, (int, float))
-            batch._store[key] = torch.tensor(values) if numeric else values
-            slices[key] = torch.arange(len(samples) + 1)
-            increments[key] = nothing if numeric else None
-    nodes = torch.tensor([len(store["pos"]) for store in stores])
-    batch.batch = torch.repeat_interleave(torch.arange(len(samples)), nodes)  # [N]
+            batch._store[key], increments[key] = values, None
+        if sizes not in ends:
+            ends[sizes] = torch.tensor([0, *itertools.accumulate(sizes)])
+        slices[key] = ends[sizes]
+    nodes = torch.tensor([mapping["pos"].size(0) for mapping in mappings])
+    batch.batch = torch.repeat_interleave(nodes)  # [N]
     batch.ptr = torch.cat([nodes.new_zeros(1), nodes.cumsum(0)])
     batch._num_graphs = len(samples)
     batch._slice_dict, batch._inc_dict = slices, increments
     return batch
+
+
+@functools.cache
+def _empty_batch() -> Batch:
+    """Return a batch to be copied, which is faster than to build one: PyG builds the class each time."""
+    return Batch(_base_cls=Data)
+
+
+def _values(sample: Data) -> dict[str, Any]:
+    """Return the values of a sample by key, without the slow views of PyG."""
+    return sample._store._mapping
 
 
 def unify_samples(samples: list[Data], use_pbc: bool = True) -> list[Data]:
@@ -86,7 +104,7 @@ def unify_samples(samples: list[Data], use_pbc: bool = True) -> list[Data]:
         samples: the structures.
         use_pbc: whether the model has periodic boundaries.
     """
-    types = [{key: _value_type(value) for key, value in sample._store.items()} for sample in samples]
+    types = [{key: _value_type(value) for key, value in _values(sample).items()} for sample in samples]
     if all(sample_types == types[0] for sample_types in types):
         return samples
     filled = [_fill_missing(copy.copy(sample), set().union(*types), use_pbc) for sample in samples]
@@ -119,20 +137,16 @@ def _fill_missing(sample: Data, keys: set[str], use_pbc: bool) -> Data:
 def _value_type(value: Any) -> Any:
     """Return a key that is equal for values that can be collated into one tensor or list."""
     if isinstance(value, torch.Tensor):
-        return value.dim()
+        return (value.layout, value.dim())
     return float if isinstance(value, (int, float)) else type(value)
 
 
-def _is_plain(samples: list[Data]) -> bool:
+def _is_plain(sample: Data) -> bool:
     """Return whether all values are dense tensors, numbers or text, and none holds indices of atoms or edges."""
-    keys = list(samples[0]._store.keys())
-    if "pos" not in keys or any("index" in key or "face" in key or "batch" in key or key == "ptr" for key in keys):
+    values = _values(sample)
+    if "pos" not in values or any("index" in key or "face" in key or "batch" in key or key == "ptr" for key in values):
         return False
     return all(
-        list(sample._store.keys()) == keys and all(_is_plain_value(value) for value in sample._store.values())
-        for sample in samples
+        not value.is_sparse if isinstance(value, torch.Tensor) else isinstance(value, (int, float, str))
+        for value in values.values()
     )
-
-
-def _is_plain_value(value: Any) -> bool:
-    return not value.is_sparse if isinstance(value, torch.Tensor) else isinstance(value, (int, float, str))

@@ -104,7 +104,7 @@ def loss_terms(
     for name, info in setup.functions:
         predicted = out[name]
         target = _label(batch, name).view(predicted.shape)
-        if _free_only(setup.outputs, name, "train_on_free_atoms"):
+        if len(free) < len(batch.pos) and _free_only(setup.outputs, name, "train_on_free_atoms"):
             predicted, target = predicted[free], target[free]
         if name in setup.references:
             target = setup.references[name].dereference(target, batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from fairchem.core.common.registry import registry
@@ -38,7 +39,7 @@ class LmdbInMemoryDataset(LmdbDataset):
         return {**self.__dict__, "_stored": {}, "_transformed": {}, "_keeper": self._new_keeper()}
 
     def keep_edges(self, search: EdgeSearch | None) -> None:
-        """Find the edges of each sample once, at its next use; None to keep no edges."""
+        """Find the edges of each sample once, at its next use, together with its batch; None to keep no edges."""
         self._transformed.clear()
         self._keeper = None if search is None else EdgeKeeper(search)
 
@@ -47,19 +48,24 @@ class LmdbInMemoryDataset(LmdbDataset):
 
     def __getitem__(self, index: int) -> Data:
         """Return a sample after transforms and key mapping."""
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Data]:
+        """Return samples after transforms and key mapping; a data loader reads a whole batch so."""
         if self._applied is not self.transforms:  # the trainer has since attached the fitted label rescaling
             self._transformed.clear()
             self._keeper = self._new_keeper()
             self._applied = self.transforms
-        index = int(index)
-        if index not in self._transformed:
-            data = self.transforms(copy.copy(self._read_raw(index)))
-            if self.key_mapping is not None:
-                data = rename_keys(data, self.key_mapping)
-            if self._keeper is not None:
-                self._keeper.attach(data)
-            self._transformed[index] = data
-        return self._transformed[index]
+        indices = [int(index) for index in indices]
+        fresh = {index: self._transform(index) for index in indices if index not in self._transformed}
+        if self._keeper is not None:
+            self._keeper.attach(list(fresh.values()))
+        self._transformed |= fresh
+        return [self._transformed[index] for index in indices]
+
+    def _transform(self, index: int) -> Data:
+        data = self.transforms(copy.copy(self._read_raw(index)))
+        return data if self.key_mapping is None else rename_keys(data, self.key_mapping)
 
     def _read_raw(self, index: int) -> Data:
         if index not in self._stored:

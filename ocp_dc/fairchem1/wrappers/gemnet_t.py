@@ -11,8 +11,6 @@ import math
 from typing import Any
 
 from fairchem.core.models.gemnet.gemnet import GemNetT
-from fairchem.core.modules.scaling import ScaleFactor
-from torch import nn
 
 from ocp_dc.fairchem1.wrappers.dc_model import register
 from ocp_dc.fairchem1.wrappers.native_model import NativeModel
@@ -34,23 +32,11 @@ GEMNET_T_REGIONS = RegionTable(
 )
 
 
-def fits_scale_factors(model: nn.Module) -> bool:
-    """Return whether a fit observes the scale factors of a model, which needs their modules to be called."""
-    factors = (part for part in model.modules() if isinstance(part, ScaleFactor))
-    return any(factor.stats is not None or factor.index_fn is not None for factor in factors)
-
-
 @register("dc_gemnet_t")
 class DCGemNetT(NativeModel, GemNetT, GemNetTPotential):
     """GemNet-dT with a ``dc:`` block."""
 
     dc_regions = GEMNET_T_REGIONS
-
-    def host_only_reason(self) -> str | None:
-        """Return why fairchem's forward pass is needed, also while a fit observes the scale factors' modules."""
-        if fits_scale_factors(self):
-            return "a fit of its scale factors is in progress"
-        return super().host_only_reason()
 
     def find_edges(self, data: Any) -> EdgeGraph:
         """Return the edges of a batch as fairchem's ``generate_interaction_graph`` selects them."""

@@ -6,6 +6,7 @@ import functools
 from typing import Any, ClassVar, cast
 
 import torch
+from fairchem.core.modules.scaling import ScaleFactor
 from torch import Tensor
 
 from ocp_dc.fairchem1.graphs.edges import find_edges
@@ -29,13 +30,22 @@ class NativeModel(DCModel):
         """Accept every value of ``accelerate``."""
 
     def host_only_reason(self) -> str | None:
-        """Return why the native model cannot compute this model's outputs; None if it can."""
+        """Return why the native model cannot compute this model's outputs; None if it can.
+
+        A fit of scale factors observes what passes through their modules, which only fairchem's forward pass calls.
+        """
+        if any(factor.stats is not None or factor.index_fn is not None for factor in self._scale_factors):
+            return "a fit of its scale factors is in progress"
         return "it predicts direct forces" if getattr(self, "direct_forces", False) else None
 
     @property
     def uses_native(self) -> bool:
         """Return whether the forward pass is the native model's."""
         return self.dc_options.resolved_acceleration != "off" and self.host_only_reason() is None
+
+    @functools.cached_property
+    def _scale_factors(self) -> list[ScaleFactor]:
+        return [part for part in self.modules() if isinstance(part, ScaleFactor)]
 
     @functools.cached_property
     def accelerator(self) -> Accelerator:

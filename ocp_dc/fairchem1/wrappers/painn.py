@@ -18,7 +18,7 @@ from torch_geometric.utils import scatter
 
 from ocp_dc.core.options import option
 from ocp_dc.fairchem1.wrappers.dc_model import register
-from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN, fits_scale_factors
+from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
 from ocp_dc.fairchem1.wrappers.gradient_options import GradientOptions
 from ocp_dc.fairchem1.wrappers.native_model import NativeModel
 from ocp_dc.models.painn import PaiNNPotential
@@ -66,11 +66,9 @@ class DCPaiNN(NativeModel, PaiNN, PaiNNPotential):
         return self.dc_options.resolved_gradients
 
     def host_only_reason(self) -> str | None:
-        """Return why fairchem's forward pass is needed, also while a fit observes the scale factors' modules."""
+        """Return why fairchem's forward pass is needed, which is the only one with its stock forces."""
         if self.force_gradients == "stock":
             return "its forces are fairchem's, which are not derivatives of its energy"
-        if fits_scale_factors(self):
-            return "a fit of its scale factors is in progress"
         return super().host_only_reason()
 
     def forward(self, data: Any) -> dict[str, Tensor]:

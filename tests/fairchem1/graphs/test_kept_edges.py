@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import pickle
+from functools import partial
 
 import pytest
 import torch
+from torch.utils.data import DataLoader, Subset
 from torch_geometric.data import Data
 
 from ocp_dc.fairchem1.graphs.kept_edges import NAME, EdgeKeeper, kept_edges
@@ -28,8 +30,8 @@ def samples(search: EdgeSearch = SEARCH, sizes: tuple[int, ...] = (5, 1, 8)) -> 
             pos=torch.rand(atoms, 3, generator=generator) @ cell, cell=cell[None], natoms=atoms, sid=atoms,
             pbc=torch.tensor([[True, True, False]]), atomic_numbers=torch.ones(atoms),
         )  # fmt: skip
-        EdgeKeeper(search).attach(data)
         made.append(data)
+    EdgeKeeper(search).attach(made)
     return made
 
 
@@ -43,7 +45,10 @@ def assert_found(batch, search):
     assert kept.images is None or torch.equal(kept.images, found.images)
 
 
-@pytest.mark.parametrize("search", [SEARCH, EdgeSearch(3.0, 50, True, strict=False), EdgeSearch(3.0, 3, False)])
+SEARCHES = [SEARCH, EdgeSearch(3.0, 50, True, strict=False), EdgeSearch(3.0, 3, True, False), EdgeSearch(3.0, 3, False)]
+
+
+@pytest.mark.parametrize("search", SEARCHES)
 def test_equal_to_a_search(search):
     batch = collate(samples(search), otf_graph=True)
     assert NAME not in batch  # invisible to PyG and fairchem
@@ -111,23 +116,59 @@ def test_a_batch_with_a_sample_without_edges_has_none():
 
 def test_a_choice_among_equal_distances_is_not_kept():
     single = Data(pos=torch.zeros(1, 3), cell=3 * torch.eye(3)[None], natoms=1, pbc=torch.ones(1, 3).bool())
-    EdgeKeeper(EdgeSearch(3.5, 5, True)).attach(single)  # five of six images at 3 Å
+    EdgeKeeper(EdgeSearch(3.5, 5, True)).attach([single])  # five of six images at 3 Å
     assert NAME not in vars(single)
-    EdgeKeeper(EdgeSearch(3.5, 6, True)).attach(single)
+    EdgeKeeper(EdgeSearch(3.5, 6, True)).attach([single])
     assert vars(single)[NAME].rows.shape == (5, 6)
 
 
-def test_bound_on_memory(caplog):
-    made = samples()
+@pytest.mark.parametrize("search", SEARCHES)
+def test_found_together_as_found_alone(search):
+    sizes = (5, 1, 8, 3, 5)
+    together, alone = samples(search, sizes), samples(search, sizes)
+    for sample in alone:
+        del vars(sample)[NAME]
+        EdgeKeeper(search).attach([sample])
+    for left, right in zip(together, alone, strict=True):
+        first, second = vars(left)[NAME], vars(right)[NAME]
+        assert torch.equal(first.rows, second.rows)
+        assert first.rows.dtype is torch.int32
+        assert all(torch.equal(*pair) for pair in zip(first.geometry, second.geometry, strict=True))
+        assert first.rows.untyped_storage().nbytes() == first.rows.nbytes  # not a view of those of all samples
+
+
+def test_only_the_sample_with_a_choice_is_not_kept():
+    cubic = {"pos": torch.zeros(1, 3), "natoms": 1, "pbc": torch.ones(1, 3).bool()}
+    made = [Data(**cubic, cell=size * torch.eye(3)[None]) for size in (3.6, 3.0, 3.6, 3.45)]
+    EdgeKeeper(EdgeSearch(3.5, 5, True)).attach(made)
+    assert [NAME in vars(sample) for sample in made] == [True, False, True, False]
+
+
+def test_samples_that_cannot_share_a_batch():
+    made = [sample for _ in range(3) for sample in samples(sizes=(5,))]
+    made[1].pos = made[1].pos.double()
+    del made[2].pbc
+    for sample in made:
+        del vars(sample)[NAME]
+    EdgeKeeper(SEARCH).attach(made)
+    for sample in made:
+        assert_found(collate([sample], otf_graph=True), SEARCH)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_bound_on_memory(caplog, together):
+    made = samples(sizes=(5, 5, 5, 1))
     size = vars(made[0])[NAME].nbytes
-    keeper = EdgeKeeper(SEARCH, most_bytes=int(1.5 * size))
+    for sample in made:
+        del vars(sample)[NAME]
+        sample.pos = made[0].pos[: len(sample.pos)]
+        sample.cell = made[0].cell
+    keeper = EdgeKeeper(SEARCH, most_bytes=int(1.9 * size))
     with caplog.at_level(logging.INFO):
-        for _ in range(4):
-            fresh = samples()[0]
-            del vars(fresh)[NAME]
-            keeper.attach(fresh)
-            made.append(fresh)
-    assert [NAME in vars(each) for each in made[-4:]] == [True, False, False, False]
+        for part in [made] if together else [[sample] for sample in made]:
+            keeper.attach(part)
+    assert [NAME in vars(each) for each in made] == [True, False, False, False]  # also not a later, smaller one
+    assert keeper.nbytes == size
     assert caplog.text.count("edges are kept for the samples read so far") == 1
 
 
@@ -149,6 +190,36 @@ def test_data_set_keeps_the_edges_of_native_models(memory, native, monkeypatch):
     monkeypatch.setattr(EdgeSearch, "within_cutoff", lambda *_: pytest.fail("searched again"))
     again = native(collate([memory[index] for index in range(4)], otf_graph=True))
     assert torch.equal(again["forces"], expected["forces"])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_finds_the_edges_of_a_batch_by_one_search(memory, native, monkeypatch, workers):
+    keep_edges(memory, native)
+    searches = []
+    search = EdgeSearch.within_cutoff
+
+    def counted(settings, batch):
+        searches.append(len(batch.natoms))
+        return search(settings, batch)
+
+    monkeypatch.setattr(EdgeSearch, "within_cutoff", counted)
+    loader = DataLoader(
+        Subset(memory, range(8)), batch_size=4, collate_fn=partial(collate, otf_graph=True), num_workers=workers,
+        multiprocessing_context="fork" if workers else None,
+    )  # fmt: skip
+    batches = list(loader)
+    assert searches == ([] if workers else [4, 4])  # a worker finds them itself
+    for batch in batches:
+        assert_found(batch, native.edge_search)
+
+
+def test_samples_read_together_are_those_read_alone(memory, native):
+    keep_edges(memory, native)
+    first = memory[3]
+    again = memory.__getitems__([2, 3, 2])
+    assert again[1] is first
+    assert again[0] is again[2] is memory[2]
+    assert NAME in vars(again[0])
 
 
 def test_stock_models_keep_no_edges(memory):

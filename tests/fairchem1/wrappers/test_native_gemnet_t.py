@@ -84,6 +84,10 @@ class TestNativeGemNetT(NativeContract):
         with factor.fit_context_():
             assert ours.host_only_reason() == "a fit of its scale factors is in progress"
         assert ours.host_only_reason() is None
+        copied = copy.deepcopy(ours)  # whose factors are its own
+        with next(part for part in copied.modules() if isinstance(part, ScaleFactor)).fit_context_():
+            assert not copied.uses_native
+            assert ours.uses_native
 
     def test_direct_forces_take_the_host_path(self) -> None:
         model = self.build("dc_gemnet_t", False, direct_forces=True, dc={"accelerate": "native"})
