@@ -37,6 +37,7 @@ class Toy(Potential[ToyGraph]):
         self.out = nn.Linear(WIDTH, 1)
         self.register_buffer("centers", torch.linspace(0, 4, WIDTH))
         self.unused = nn.Parameter(torch.zeros(2))
+        self.factor = nn.Parameter(torch.tensor(0.0), requires_grad=False)  # 0 means 1, as GemNet's scale factors
 
     def build_graph(self, edges: EdgeGraph) -> ToyGraph:
         return ToyGraph(edges, torch.linspace(0.5, 1.5, len(edges.source), dtype=edges.offsets.dtype))
@@ -53,6 +54,7 @@ class Toy(Potential[ToyGraph]):
         x = self.embedding(numbers)  # [N, WIDTH]
         messages = self.filter(basis) * x.index_select(0, edges.source) * graph.weights[:, None]
         x = self.act(x + scatter_sum(messages, edges.target, x.shape[0]))
+        x = x * torch.where(self.factor == 0, 1, self.factor)
         return scatter_sum(self.out(x), edges.batch, edges.count)
 
 

@@ -58,9 +58,13 @@ class AccelerationChoice(Listener):
     def start(self, state: TrainingState) -> None:
         """Decide all that does not depend on the time of a step."""
         model = state.bare_model
-        if not isinstance(model, NativeModel) or not model.uses_native:
+        if not isinstance(model, NativeModel) or model.dc_options.resolved_acceleration == "off":
             return
         wish = model.dc_options.resolved_acceleration
+        if (reason := model.host_only_reason()) is not None:
+            level = logging.INFO if wish == "auto" else logging.WARNING
+            self._log(wish, f"fairchem's forward pass computes the model: {reason}", level)
+            return
         if wish == "native":
             return
         reason = self._reason(model, state)
@@ -94,7 +98,7 @@ class AccelerationChoice(Listener):
         if not model.regress_forces:
             return "it predicts no forces"
         if state.scaler is not None:
-            return "optim.amp computes in mixed precision"
+            return "--amp computes in mixed precision"
         return model_reason(model) or machine_reason(next(model.parameters()).device)
 
     def _decide(self, state: TrainingState, seconds: float) -> None:

@@ -12,11 +12,11 @@ import torch
 
 from ocp_dc.fairchem1.train import acceleration
 from ocp_dc.fairchem1.train.acceleration import AccelerationChoice
-from ocp_dc.fairchem1.wrappers import DCSchNet
+from ocp_dc.fairchem1.wrappers import DCGemNetT, DCSchNet
 from ocp_dc.models.compilation import accelerator as accelerator_module
 from ocp_dc.models.compilation.requirements import machine_reason, model_reason
 
-from tests.helpers.runs import MODEL, run_main
+from tests.helpers.runs import GEMNET, MODEL, Run, run_main
 
 ARGUMENTS = {key: value for key, value in MODEL.items() if key != "name"}
 IRELU = {"activation": "irelu", "region": "output"}
@@ -48,7 +48,7 @@ def run_steps(model: torch.nn.Module, total: int, seconds: float, **options: Any
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if "accelerate" in record.getMessage()]
+    return [record.getMessage() for record in caplog.records if record.getMessage().startswith("dc.accelerate")]
 
 
 def enabled(model: Any) -> bool:
@@ -155,13 +155,44 @@ def test_models_that_cannot_be_compiled(dc: Any, reason: str, caplog: pytest.Log
     assert caplog.records[-1].levelname == "WARNING"
 
 
+@pytest.mark.parametrize(("wish", "level"), [("native", "WARNING"), ("compile", "WARNING"), ("auto", "INFO")])
+def test_models_that_only_fairchem_computes(wish: str, level: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    arguments = {key: value for key, value in GEMNET.items() if key != "name"}
+    run_steps(DCGemNetT(**arguments, direct_forces=True, dc={"accelerate": wish}), 10**6, 1.0)
+    assert lines(caplog) == [
+        f"dc.accelerate: {wish}: fairchem's forward pass computes the model: it predicts direct forces"
+    ]
+    assert caplog.records[-1].levelname == level
+
+
+def test_a_model_without_forces_is_not_compiled(caplog: pytest.LogCaptureFixture) -> None:
+    model = DCSchNet(**ARGUMENTS, regress_forces=False, dc={"accelerate": "compile"})
+    run_steps(model, 10**6, 1.0)
+    assert not enabled(model)
+    assert lines(caplog) == ["dc.accelerate: compile: the model is not compiled: it predicts no forces"]
+
+
+def test_a_run_with_direct_forces_is_fairchems(
+    tmp_path: Path, small_config: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bit for bit, with a warning."""
+    config = small_config(optim={"max_epochs": 1})
+    models = [{**GEMNET, "direct_forces": True, "dc": {"accelerate": wish}} for wish in ("off", "compile")]
+    runs = [run_main(tmp_path, {**config, "model": model}) for model in models]
+    assert [run.status for run in runs] == [0, 0]
+    (line,) = lines(caplog)
+    assert line.endswith("it predicts direct forces")
+    assert_same_weights(*runs)
+
+
 def test_mixed_precision_is_not_compiled(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     model = DCSchNet(**ARGUMENTS, dc=IRELU)
     state = state_of(model)
     state.scaler = object()
     AccelerationChoice(10**6, logs=True).start(state)
-    assert lines(caplog) == ["dc.accelerate: auto: the model is not compiled: optim.amp computes in mixed precision"]
+    assert lines(caplog) == ["dc.accelerate: auto: the model is not compiled: --amp computes in mixed precision"]
 
 
 def test_an_old_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,5 +228,9 @@ def test_a_run_whose_compilation_fails_is_the_eager_run(
     assert [run.status for run in runs] == [0, 0]
     warnings = [record.getMessage() for record in caplog.records if "no luck" in record.getMessage()]
     assert len(warnings) == 1
+    assert_same_weights(*runs)
+
+
+def assert_same_weights(*runs: Run) -> None:
     one, other = (run.load()["state_dict"] for run in runs)
     assert all(torch.equal(one[name], other[name]) for name in one)

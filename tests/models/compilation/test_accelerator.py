@@ -15,6 +15,7 @@ from torch import Tensor
 from ocp_dc.models.compilation import accelerator as module
 from ocp_dc.models.compilation import compiled as compiled_module
 from ocp_dc.models.compilation.accelerator import Accelerator, cache_key
+from ocp_dc.models.gemnet_t import GemNetT
 
 from tests.helpers.toy_potential import Toy, toy_batch
 
@@ -35,11 +36,12 @@ def calls(compiled: Compiled, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def results(function: Callable[..., tuple[Tensor, Tensor]], model: Toy, batch: Any) -> list[Tensor]:
+def results(function: Callable[..., tuple[Tensor, Tensor]], model: torch.nn.Module, batch: Any) -> list[Tensor]:
     """Energy, forces, and the gradients of a loss of both."""
     energy, forces = function(*batch)
     loss = energy.square().mean() + 3 * forces.square().mean()
-    return [energy, forces, *torch.autograd.grad(loss, [p for p in model.parameters() if p is not model.unused])]
+    parameters = [value for name, value in model.named_parameters() if value.requires_grad and name != "unused"]
+    return [energy, forces, *torch.autograd.grad(loss, parameters)]
 
 
 def assert_same(found: list[Tensor], expected: list[Tensor]) -> None:
@@ -68,6 +70,41 @@ def test_in_lockstep_while_the_weights_change(compiled: Compiled, calls: list[st
         optimizer.step()
     assert not torch.equal(live.out.weight, before["out.weight"])
     live.load_state_dict(before)
+
+
+def test_a_factor_that_is_set_after_the_compilation_counts(compiled: Compiled, calls: list[str]) -> None:
+    model, accelerator = compiled
+    batch = toy_batch(OTHER_SIZES)
+    before = model.energy_and_forces(*batch)[0]
+    for value in (0.7, 1.3, 0.0):
+        model.factor.data.fill_(value)
+        expected = results(model.energy_and_forces, model, batch)
+        calls.clear()
+        assert_same(results(lambda *b: accelerator.energy_and_forces(model, *b), model, batch), expected)
+        assert calls == []
+        assert torch.equal(expected[0], before) is (value == 0.0)
+
+
+def test_scale_factors_of_gemnet_that_are_set_after_the_compilation_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trace stands for the compiled function: torch compiles 70 kernels for it, which takes minutes."""
+    import torch._inductor
+
+    monkeypatch.setattr(torch._inductor, "compile", lambda module, inputs: module)
+    torch.manual_seed(0)
+    model, accelerator = GemNetT(2, 4, 1, 6, 6, 4, 4, 4, 4, 0, 0, 0, 0), Accelerator()
+    numbers, positions, graph = toy_batch((5, 6))
+    batch = (numbers, positions, model.build_graph(graph.edges))
+    accelerator.enable()
+    accelerator.energy_and_forces(model, *batch)
+    assert accelerator.is_compiled
+    before = model.energy_and_forces(*batch)[0]
+    for name, factor in model.named_parameters():
+        if name.endswith("scale_factor"):
+            factor.data.fill_(0.7)
+    expected = results(model.energy_and_forces, model, batch)
+    monkeypatch.setattr(GemNetT, "energy_and_forces", lambda *_: pytest.fail("computed eagerly"))
+    assert_same(results(lambda *b: accelerator.energy_and_forces(model, *b), model, batch), expected)
+    assert (expected[0] - before).abs().max() > 0.1 * before.abs().max()
 
 
 def test_without_gradients_the_compiled_function_is_used_too(compiled: Compiled, calls: list[str]) -> None:

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from ocp_dc.models.compilation.flatten import flatten, rebuild
 from ocp_dc.models.compilation.trace import BakedSizeError, trace
-from ocp_dc.models.gemnet_t import GemNetT
 from ocp_dc.models.painn import PaiNN
 from ocp_dc.nn import IReLU
 from ocp_dc.testing.tolerances import assert_close
@@ -85,25 +84,6 @@ def double(batch: tuple[Tensor, Tensor, ToyGraph]) -> tuple[Tensor, Tensor, ToyG
     numbers, positions, graph = batch
     tensors = [tensor.double() if tensor.is_floating_point() else tensor for tensor in flatten(graph)]
     return numbers, positions.double(), rebuild(graph, tensors)
-
-
-def test_scale_factors_of_gemnet_are_inputs() -> None:
-    """A factor that is fitted or loaded after the trace counts."""
-    torch.manual_seed(0)
-    model = GemNetT(3, 4, 1, 6, 6, 4, 4, 4, 4, 1, 1, 1, 1).double()
-    numbers, positions, graph = double(toy_batch((4, 5)))
-    batch = (numbers.clamp(min=1), positions, model.build_graph(graph.edges))
-    traced = trace(model, *batch)
-    before = model.energy_and_forces(*batch)[0]
-    for name, factor in model.named_parameters():
-        if name.endswith("scale_factor"):
-            factor.data.fill_(0.7)
-    state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    energy, forces = traced.module(*(state[name] for name in traced.names), *batch[:2], *flatten(batch[2]))
-    expected = model.energy_and_forces(*batch)
-    assert_close(energy, expected[0])
-    assert_close(forces, expected[1])
-    assert (energy - before).abs().max() > 1e-3 * before.abs().max()
 
 
 def test_a_size_as_a_number_is_refused() -> None:
