@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,52 +18,15 @@ from ocp_dc.models.gemnet_interaction import (
     from_atoms,
     from_edges,
     gated,
-    gates,
     residual,
     reverse,
     scale_factors,
 )
 from ocp_dc.models.gemnet_oc_bases import Bases
+from ocp_dc.models.gemnet_oc_gates import Gates
 from ocp_dc.models.gemnet_oc_graph import GemNetOCGraph
 from ocp_dc.models.scatter import scatter_sum
 from ocp_dc.nn.activate import activate
-
-
-@dataclasses.dataclass(frozen=True)
-class Gates:
-    """The factors of features in each block, from functions of distances; empty where there is no interaction.
-
-    Args:
-        triplets: [P, emb_size_edge], of messages from edges to edges.
-        quadruplets: [P, emb_size_edge], of messages by inner edges.
-        inputs: [Q * K, emb_size_quad_in], of the same, for each inner edge.
-        to_edges: [E, emb_size_atom], of messages from atoms to edges.
-        to_atoms: [P, emb_size_edge], of messages from edges to atoms.
-        updates: [P, emb_size_edge], in the update of the atoms.
-    """
-
-    triplets: Sequence[Tensor]
-    quadruplets: Sequence[Tensor]
-    inputs: Sequence[Tensor]
-    to_edges: Sequence[Tensor]
-    to_atoms: Sequence[Tensor]
-    updates: Sequence[Tensor]
-
-
-def gates_of(blocks: Any, kind: str, rbf: Tensor | None, layer: str = "mlp_rbf", factor: str = "scale_rbf") -> Any:
-    """Return the factors of one kind of interaction in each block; none if ``rbf`` is None.
-
-    Args:
-        blocks: the interaction blocks.
-        kind: the attribute with the interaction.
-        rbf: projected functions of distances.
-        layer: the attribute with the layer that makes factors of them.
-        factor: the attribute with its scale factor.
-    """
-    if rbf is None:
-        return ()
-    parts = [getattr(block, kind) for block in blocks]
-    return gates(rbf, [getattr(part, layer) for part in parts], [getattr(part, factor) for part in parts])
 
 
 def interact(
