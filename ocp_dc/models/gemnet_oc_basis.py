@@ -86,8 +86,7 @@ def harmonic_lengths(embedding: Any, rbf: Tensor, rows: Tensor, angular: Tensor)
         angular: [M, S * S], :func:`associated_legendre` of the angle cab.
     """
     count = math.isqrt(angular.shape[1])
-    wave = torch.tensor([order if order >= 0 else count - 1 - order for _, order in _orders(count)])
-    selection = torch.nn.functional.one_hot(wave, 2 * count - 1).to(angular)  # [S * S, 2 S - 1]
+    selection = _wave_selection(count, angular.dtype, angular.device)
     return (projected(embedding, rbf).index_select(0, rows) * angular[:, None]) @ selection
 
 
@@ -138,6 +137,13 @@ def waves(count: int, angles: Tensor) -> ValueAndSlope:
 def outer_functions(gaussians: Any, count: int, cosines: Tensor, first_order: bool) -> Tensor:
     """Return Gaussians, or Legendre polynomials if ``gaussians`` is None, of cosines [..., K], as [..., S, K]."""
     return expand(functools.partial(cosine_functions, gaussians, count), cosines, -2, first_order)
+
+
+@functools.cache
+def _wave_selection(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return for each spherical harmonic its wave, [S * S, 2 S - 1] with one 1 in each row; kept on the device."""
+    waves = [order if order >= 0 else count - 1 - order for _, order in _orders(count)]
+    return torch.eye(2 * count - 1, dtype=dtype)[waves].to(device)
 
 
 def _orders(count: int) -> list[tuple[int, int]]:
