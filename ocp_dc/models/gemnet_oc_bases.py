@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ocp_dc.models.gemnet_basis import circular, expand
-from ocp_dc.models.gemnet_interaction import TripletBasis, scale_factors
+from ocp_dc.models.gemnet_interaction import scale_factors
 from ocp_dc.models.gemnet_oc_basis import (
     associated_legendre,
     dihedral_angle,
@@ -24,6 +24,11 @@ from ocp_dc.models.gemnet_oc_basis import (
 )
 from ocp_dc.models.gemnet_oc_graph import GemNetOCGraph, MixedTriplets, Quadruplets
 from ocp_dc.models.graph import EdgeGraph
+
+# for G groups of K outputs and L inputs, projected functions of the lengths of the outputs, [G * K, emb_size, S], and
+# functions of the angles between outputs and inputs, [G, K * S, L]; a product of both for each of several blocks is
+# faster than their product once, [G, K * emb_size, L], if groups are large
+TripletBasis = tuple[Tensor, Tensor]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from ocp_dc.models.gemnet_interaction import (
     INV_SQRT_2,
-    TripletBasis,
     concat_weights,
     dense,
     dense_layers,
@@ -22,7 +21,7 @@ from ocp_dc.models.gemnet_interaction import (
     reverse,
     scale_factors,
 )
-from ocp_dc.models.gemnet_oc_bases import Bases
+from ocp_dc.models.gemnet_oc_bases import Bases, TripletBasis
 from ocp_dc.models.gemnet_oc_gates import Gates
 from ocp_dc.models.gemnet_oc_graph import GemNetOCGraph
 from ocp_dc.models.scatter import scatter_sum

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.models.compilation.flatten import flatten
+from ocp_dc.models.compilation.trace import trace
 from ocp_dc.models.gemnet_oc import GemNetOC
 from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.testing.tolerances import FINITE_DIFFERENCE
@@ -94,6 +96,25 @@ def test_a_scale_factor_of_1_is_an_unfitted_one() -> None:
         value.data.fill_(1.5)
         assert not torch.equal(model.energy(numbers, positions, graph), unfitted), name
         value.data.fill_(1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quad_interaction", [True, False])
+def test_a_trace_is_valid_for_other_sizes(quad_interaction: bool) -> None:
+    model = make(quad_interaction=quad_interaction)
+    numbers, positions, edges = structures(4, 5)
+    traced = trace(model, numbers, positions, model.build_graph(edges))
+    numbers, positions, edges = structures(6, 3, 4)
+    graph = model.build_graph(edges)
+    state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    found = traced.module(*(state[name] for name in traced.names), numbers, positions, *flatten(graph))
+    expected = model.energy_and_forces(numbers, positions, graph)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-11)
+    parameters = [value for value in model.parameters() if value.requires_grad]
+    gradients = [
+        torch.autograd.grad(energy.sum() + forces.square().sum(), parameters) for energy, forces in (found, expected)
+    ]
+    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-11)
 
 
 def test_refused_arguments() -> None:
