@@ -168,7 +168,11 @@ def circular(basis: Any, num_spherical: int, cosines: Tensor) -> ValueAndSlope:
     Returns:
         [..., S, K] each.
     """
-    gaussians = basis.cosφ_basis
+    return cosine_functions(basis.cosφ_basis, num_spherical, cosines)
+
+
+def cosine_functions(gaussians: Any, num_spherical: int, cosines: Tensor) -> ValueAndSlope:
+    """Return :func:`circular` of ``gaussians``, or of Legendre polynomials if it has no centers."""
     if hasattr(gaussians, "offset"):
         value, slope = _functions(gaussians, cosines[..., None])
         return value.transpose(-1, -2), slope.transpose(-1, -2)

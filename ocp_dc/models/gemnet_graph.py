@@ -35,20 +35,25 @@ class GemNetGraph:
     slots: Tensor
 
 
-def gemnet_graph(edges: EdgeGraph) -> GemNetGraph:
+def gemnet_graph(edges: EdgeGraph, *, later: bool = False) -> GemNetGraph:
     """Return the graph of the pairs of atoms that :func:`symmetric_pairs` keeps, in both directions."""
-    pairs = symmetric_pairs(edges)
+    pairs = symmetric_pairs(edges, later=later)
     source, target = torch.cat([pairs.source, pairs.target]), torch.cat([pairs.target, pairs.source])
     incoming, is_edge, slots = padded_groups(target, len(edges.batch))
     return GemNetGraph(pairs, source, target, incoming, is_edge, slots)
 
 
-def symmetric_pairs(edges: EdgeGraph) -> EdgeGraph:
+def symmetric_pairs(edges: EdgeGraph, *, later: bool = False) -> EdgeGraph:
     """Return one direction of each pair of atoms, to be reversed for the other.
 
     Kept are j -> i with j < i and, between images of one atom, those from an earlier cell. An edge whose reverse was
     cut (by a limit on the neighbors of an atom) is so either completed or dropped, as in fairchem.
+
+    Args:
+        edges: the edges.
+        later: whether those from a later cell are kept instead, as in fairchem's GemNet-OC.
     """
-    x, y, z = edges.images.unbind(dim=1)  # [E] each
+    images = -edges.images if later else edges.images
+    x, y, z = images.unbind(dim=1)  # [E] each
     earlier = (x < 0) | ((x == 0) & ((y < 0) | ((y == 0) & (z < 0))))
     return edges.select((edges.source < edges.target) | ((edges.source == edges.target) & earlier))

@@ -41,18 +41,18 @@ def interact(
         graph: the graph.
     """
     part = block.trip_interaction
-    skip, messages = _dense(m, block.dense_ca, part.dense_ba)
-    messages = dense(part.down_projection, _gated(messages, message_gate))  # [2P, emb_size_trip]
-    from_c, from_a = _dense(
+    skip, messages = dense_layers(m, block.dense_ca, part.dense_ba)
+    messages = dense(part.down_projection, gated(messages, message_gate))  # [2P, emb_size_trip]
+    from_c, from_a = dense_layers(
         _sum_triplets(part, messages, triplets, graph), part.up_projection_ca, part.up_projection_ac
     )
-    x = torch.add(skip, from_c + _reversed(from_a), alpha=INV_SQRT_2) * INV_SQRT_2
+    x = torch.add(skip, from_c + reverse(from_a), alpha=INV_SQRT_2) * INV_SQRT_2
     for layer in block.layers_before_skip:
         x = residual(layer, x)
     m = (m + x) * INV_SQRT_2
     for layer in block.layers_after_skip:
         m = residual(layer, m)
-    h = (h + _from_edges(block.atom_update, m, update_gate, graph, h.shape[0])) * INV_SQRT_2
+    h = (h + from_edges(block.atom_update, m, update_gate, graph, h.shape[0])) * INV_SQRT_2
     node_weight, edge_weight = concat_weights(block.concat_layer, h)
     x = functional.linear(m, edge_weight) + from_atoms(h, node_weight, graph)
     x = activate(block.concat_layer.dense._activation, x)
@@ -67,19 +67,19 @@ def _sum_triplets(part: Any, messages: Tensor, triplets: Tensor, graph: GemNetGr
     weight = part.mlp_cbf.weight  # [emb_size_trip, emb_size_cbf, emb_size_bil_trip]
     padded = messages.index_select(0, graph.incoming.flatten()).view(atoms, width, weight.shape[0])
     sums = torch.bmm(triplets.transpose(1, 2), padded)  # [N, K * emb_size_cbf, emb_size_trip]
-    scaled = weight.transpose(0, 1).flatten(0, 1) * _factors([part.scale_cbf_sum])
+    scaled = weight.transpose(0, 1).flatten(0, 1) * scale_factors([part.scale_cbf_sum])
     sums = sums.view(atoms * width, scaled.shape[0])  # [N * K, emb_size_cbf * emb_size_trip]
     return (sums @ scaled).index_select(0, graph.slots)
 
 
 def output(block: Any, m: Tensor, gate: Tensor, graph: GemNetGraph, atoms: int) -> Tensor:
     """Return the energies of the atoms, [N, 1], from the features of the edges."""
-    return block.out_energy.linear(_from_edges(block, m, gate, graph, atoms))
+    return block.out_energy.linear(from_edges(block, m, gate, graph, atoms))
 
 
-def _from_edges(block: Any, m: Tensor, gate: Tensor, graph: GemNetGraph, atoms: int) -> Tensor:
+def from_edges(block: Any, m: Tensor, gate: Tensor, graph: GemNetGraph, atoms: int) -> Tensor:
     """Return features of the atoms, [N, emb_size_atom], from those of the edges that end at them."""
-    x = scatter_sum(_gated(m, gate), graph.target, atoms)  # [N, emb_size_edge]
+    x = scatter_sum(gated(m, gate), graph.target, atoms)  # [N, emb_size_edge]
     for layer in block.layers:
         x = layer(x)
     return x
@@ -106,22 +106,22 @@ def gates(rbf: Tensor, layers: Sequence[Any], factors: Sequence[Any]) -> Sequenc
         layers: dense layers without activation.
         factors: the scale factor of each layer's product, or of sums of it.
     """
-    weight = torch.stack([layer.linear.weight for layer in layers]) * _factors(factors)[:, None, None]
+    weight = torch.stack([layer.linear.weight for layer in layers]) * scale_factors(factors)[:, None, None]
     return functional.linear(rbf, weight.flatten(0, 1)).chunk(len(layers), dim=1)
 
 
-def _factors(factors: Sequence[Any]) -> Tensor:
+def scale_factors(factors: Sequence[Any]) -> Tensor:
     """Return the values of scale factors; 1 where one is not fitted."""
     values = torch.stack([factor.scale_factor for factor in factors])
     return torch.where(values == 0, 1, values)
 
 
-def _gated(m: Tensor, gate: Tensor) -> Tensor:
+def gated(m: Tensor, gate: Tensor) -> Tensor:
     """Return the features [2P, F] of edges times those [P, F] of their pairs."""
     return (m.unflatten(0, (2, gate.shape[0])) * gate).flatten(0, 1)
 
 
-def _reversed(m: Tensor) -> Tensor:
+def reverse(m: Tensor) -> Tensor:
     """Return for each edge the features [2P, F] of its reverse."""
     return m.unflatten(0, (2, m.shape[0] // 2)).flip(0).flatten(0, 1)
 
@@ -142,7 +142,7 @@ def linear(x: Tensor, weights: Sequence[Tensor]) -> Sequence[Tensor]:
     return functional.linear(x, torch.cat(list(weights))).split([len(weight) for weight in weights], dim=1)
 
 
-def _dense(x: Tensor, *layers: Any) -> list[Tensor]:
+def dense_layers(x: Tensor, *layers: Any) -> list[Tensor]:
     """Return the values of several dense layers at the same input, from one product."""
     products = linear(x, [layer.linear.weight for layer in layers])
     return [activate(layer._activation, product) for layer, product in zip(layers, products, strict=True)]

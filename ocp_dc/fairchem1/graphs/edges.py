@@ -26,9 +26,7 @@ def find_edges(model: NativeModel, data: Any) -> EdgeGraph:
     """
     search = model.edge_search
     if search is None:
-        stored = model.generate_graph(data)
-        source, target = stored.edge_index
-        return EdgeGraph(source, target, stored.offset_distances, stored.cell_offsets, data.batch, data.natoms)
+        return stored_edges(model.generate_graph(data), data)
     edges = kept_edges(data, search)
     if edges is None:
         edges = search.find(data)
@@ -39,3 +37,9 @@ def find_edges(model: NativeModel, data: Any) -> EdgeGraph:
         images = edges.images
         offsets = image_offsets(images, data.cell, data.batch.index_select(0, edges.source)).to(data.pos.dtype)
     return EdgeGraph(edges.source, edges.target, offsets, images, data.batch, data.natoms)
+
+
+def stored_edges(stored: Any, data: Any) -> EdgeGraph:
+    """Return the edges that fairchem's ``generate_graph`` returned for a batch."""
+    source, target = stored.edge_index
+    return EdgeGraph(source, target, stored.offset_distances, stored.cell_offsets, data.batch, data.natoms)

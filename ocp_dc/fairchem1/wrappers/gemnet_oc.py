@@ -6,15 +6,28 @@ As in GemNet-dT, the activation is SiLU times 1/0.6, and a swap replaces the fac
 
 from __future__ import annotations
 
-from fairchem.core.models.gemnet_oc.gemnet_oc import GemNetOC
+import math
+from typing import Any
 
-from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
+import torch
+from fairchem.core.common.utils import get_max_neighbors_mask
+from fairchem.core.models.gemnet_oc.gemnet_oc import GemNetOC
+from torch import Tensor
+
+from ocp_dc.fairchem1.graphs.edges import stored_edges
+from ocp_dc.fairchem1.graphs.search import EdgeSearch
+from ocp_dc.fairchem1.wrappers.dc_model import register
 from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
+from ocp_dc.fairchem1.wrappers.native_model import NativeModel
+from ocp_dc.models.gemnet_oc import GemNetOCPotential
+from ocp_dc.models.gemnet_oc_graph import GemNetOCEdges
 from ocp_dc.surgery import RegionTable
+
+STORED = (6.0, 50)  # the cutoff in Å, and the most neighbors, for which fairchem expects edges that are in the data
 
 
 @register("dc_gemnet_oc")
-class DCGemNetOC(DCModel, GemNetOC):
+class DCGemNetOC(NativeModel, GemNetOC, GemNetOCPotential):
     """GemNet-OC with a ``dc:`` block."""
 
     dc_regions = RegionTable(
@@ -25,3 +38,95 @@ class DCGemNetOC(DCModel, GemNetOC):
         activation_types=("ScaledSiLU",),
         source="not in arXiv 2310.01649; fairchem/core/models/gemnet_oc/layers/atom_update_block.py",
     )
+
+    def init_basis_functions(
+        self,
+        num_radial: int,
+        num_spherical: int,
+        rbf: Any,
+        rbf_spherical: Any,
+        envelope: Any,
+        cbf: Any,
+        sbf: Any,
+        scale_basis: bool,
+    ) -> None:
+        """Build the bases as fairchem, and keep the name of that of quadruplets."""
+        super().init_basis_functions(num_radial, num_spherical, rbf, rbf_spherical, envelope, cbf, sbf, scale_basis)
+        self.sbf_name = sbf["name"].lower()
+
+    def host_only_reason(self) -> str | None:
+        """Return why fairchem's forward pass is needed; None if it is not."""
+        if self.force_scaler.enabled:
+            return "scale_backprop_forces repeats the derivative of the energy until it is finite"
+        return super().host_only_reason()
+
+    def forward(self, data: Any) -> dict[str, Tensor]:
+        """Return ``energy`` [B] and, with ``regress_forces``, ``forces`` [N, 3]."""
+        outputs = super().forward(data)
+        return {**outputs, "energy": outputs["energy"].view(-1)}
+
+    @property
+    def edge_search(self) -> EdgeSearch | None:
+        """How the edges of the largest graph are found; None if they are stored in the data."""
+        cutoff, most = self._largest
+        if not (self.otf_graph or cutoff > STORED[0] or most > STORED[1]):
+            return None
+        return EdgeSearch(cutoff, most, bool(self.use_pbc), bool(self.enforce_max_neighbors_strictly))
+
+    def find_edges(self, data: Any) -> GemNetOCEdges:
+        """Return the edges of a batch, and those of each graph, as fairchem selects them."""
+        if self.edge_search is None:
+            stored = self.generate_graph(data, cutoff=self._largest[0], max_neighbors=self._largest[1])
+            edges, found = stored_edges(stored, data), STORED
+        else:
+            edges, found = super().find_edges(data), self._largest
+        lengths = edges.vectors(data.pos.detach()).norm(dim=-1)  # [E]
+        rows = torch.arange(len(lengths), device=lengths.device)
+        rows = self._select(edges.target, lengths, rows, self._largest, found)
+        edges, lengths, found = edges.select(rows), lengths[rows], self._largest
+        every = torch.arange(len(lengths), device=lengths.device)
+        main, mixed, inner = (
+            self._select(edges.target, lengths, every, limits, found)
+            for limits in (
+                (self.cutoff, self.max_neighbors),
+                (self.cutoff_aeaint, self.max_neighbors_aeaint),
+                (self.cutoff_qint, self.max_neighbors_qint),
+            )
+        )
+        if self.quad_interaction:
+            is_tag = torch.isin(data.tags, self.qint_tags.to(data.tags.device))
+            inner = inner[is_tag[edges.source[inner]] | is_tag[edges.target[inner]]]
+        return GemNetOCEdges(**vars(edges), main=main, mixed=mixed, inner=inner)
+
+    @property
+    def _largest(self) -> tuple[float, int]:
+        """The cutoff, in Å, and the most neighbors of the largest graph."""
+        if self.atom_edge_interaction or self.edge_atom_interaction or self.atom_interaction:
+            return self.cutoff_aint, self.max_neighbors_aint
+        return self.cutoff, self.max_neighbors
+
+    def _select(
+        self, targets: Tensor, lengths: Tensor, rows: Tensor, limits: tuple[float, int], found: tuple[float, int]
+    ) -> Tensor:
+        """Return the rows of edges within a cutoff, and at most a number of neighbors of each atom.
+
+        Args:
+            targets: int64 [E], in ascending order.
+            lengths: [E], in Å.
+            rows: the edges to select from.
+            limits: the cutoff, in Å, and the most neighbors.
+            found: those for which the edges were found.
+        """
+        (cutoff, most), (found_cutoff, found_most) = limits, found
+        if not math.isclose(cutoff, found_cutoff, rel_tol=1e-5, abs_tol=1e-8):
+            rows = rows[lengths[rows] <= cutoff]
+        if most == found_most or not len(rows):
+            return rows
+        mask, _ = get_max_neighbors_mask(
+            natoms=targets.max().view(1) + 1,  # as one structure: fairchem only counts edges by structure
+            index=targets[rows],
+            atom_distance=lengths[rows].to(torch.get_default_dtype()),  # the only one that it takes
+            max_num_neighbors_threshold=most,
+            enforce_max_strictly=self.enforce_max_neighbors_strictly,
+        )
+        return rows[mask]

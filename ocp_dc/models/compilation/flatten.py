@@ -13,7 +13,7 @@ def flatten(graph: Any) -> list[Tensor]:
     """Return the tensors of a graph, in the order of its fields.
 
     Args:
-        graph: a tensor, or a dataclass of tensors and of further such dataclasses.
+        graph: a tensor, or a dataclass of tensors, of further such dataclasses, and of None.
 
     Raises:
         TypeError: the graph holds anything else.
@@ -29,6 +29,8 @@ def rebuild(graph: Any, tensors: Iterable[Tensor]) -> Any:
 def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
+    elif value is None:
+        return
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             yield from _tensors(getattr(value, field.name))
@@ -39,6 +41,8 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 def _rebuild(value: Any, tensors: Iterator[Tensor]) -> Any:
     if isinstance(value, Tensor):
         return next(tensors)
+    if value is None:
+        return None
     return type(value)(
         **{field.name: _rebuild(getattr(value, field.name), tensors) for field in dataclasses.fields(value)}
     )

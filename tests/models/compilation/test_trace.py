@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -26,6 +28,13 @@ def test_graphs_are_flattened_and_rebuilt() -> None:
     assert torch.equal(other.edges.natoms, graph.edges.natoms + 1)
     with pytest.raises(TypeError, match="a graph holds int, expected tensors"):
         flatten([1][0])
+
+
+def test_a_part_that_a_graph_lacks_is_no_input() -> None:
+    graph = dataclasses.replace(toy_batch((3, 2))[2], weights=None)
+    tensors = flatten(graph)
+    assert len(tensors) == 6
+    assert rebuild(graph, tensors) == graph
 
 
 @pytest.mark.parametrize(
