@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ocp_dc.core.errors import UserError
 from ocp_dc.models import dimenetplusplus_layers as layers
 from ocp_dc.models.dimenetplusplus_graph import TripletGraph, triplet_graph
-from ocp_dc.models.dimenetplusplus_interaction import interaction, of_basis, output, triplet_filters
+from ocp_dc.models.dimenetplusplus_interaction import interaction, output, output_gates, triplet_filters
 from ocp_dc.models.envelopes import envelope_slope, polynomial_envelope
 from ocp_dc.models.graph import EdgeGraph, check_sizes
 from ocp_dc.models.legendre import zonal_harmonics, zonal_harmonics_and_slopes
@@ -61,10 +61,11 @@ class DimeNetPlusPlusPotential(Potential[TripletGraph]):
         filters = triplet_filters(self.interaction_blocks, radial, harmonics, graph)  # [N, K, M * D] each
 
         x = self.embedding(numbers, rbf, edges)  # [E, hidden_channels]
-        atoms = output(self.output_blocks[0], x, rbf, edges)  # [N, 1]
+        gates = output_gates(self.output_blocks, rbf)
+        atoms = output(self.output_blocks[0], x, gates[0], edges)  # [N, 1]
         for i, block in enumerate(self.interaction_blocks):
             x = interaction(block, x, rbf, filters[i], graph)
-            atoms = atoms + output(self.output_blocks[i + 1], x, rbf, edges)
+            atoms = atoms + output(self.output_blocks[i + 1], x, gates[i + 1], edges)
         return scatter_sum(atoms, edges.batch, edges.count)
 
     def radial_basis(self, distances: Tensor, first_order: bool) -> Tensor:
@@ -119,7 +120,8 @@ class DimeNetPlusPlusPotential(Potential[TripletGraph]):
         """Return the first features of the edges, [E, hidden_channels]."""
         layer = self.emb
         atoms = layer.emb(numbers)  # [N, H]
-        radial = activate(layer.act, of_basis(rbf, layer.lin_rbf.weight) + layer.lin_rbf.bias)  # [E, H]
+        radial = torch.addmm(layer.lin_rbf.bias, rbf, layer.lin_rbf.weight.t().contiguous())  # see output_gates
+        radial = activate(layer.act, radial)  # [E, H]
         # lin of [x_i, x_j, radial], with the products of the atoms taken before their features are copied to the edges
         target, source, edge = layer.lin.weight.chunk(3, dim=1)  # [H, H] each
         x = torch.addmm(layer.lin.bias, radial, edge.t())

@@ -67,8 +67,9 @@ def _sum_triplets(part: Any, messages: Tensor, triplets: Tensor, graph: GemNetGr
     weight = part.mlp_cbf.weight  # [emb_size_trip, emb_size_cbf, emb_size_bil_trip]
     padded = messages.index_select(0, graph.incoming.flatten()).view(atoms, width, weight.shape[0])
     sums = torch.bmm(triplets.transpose(1, 2), padded)  # [N, K * emb_size_cbf, emb_size_trip]
+    # in two steps, without which inductor's backward pass copies the rows number by number
+    sums = sums.unflatten(1, (width, weight.shape[1])).flatten(2).flatten(0, 1)  # [N * K, emb_size_cbf * emb_size_trip]
     scaled = weight.transpose(0, 1).flatten(0, 1) * scale_factors([part.scale_cbf_sum])
-    sums = sums.view(atoms * width, scaled.shape[0])  # [N * K, emb_size_cbf * emb_size_trip]
     return (sums @ scaled).index_select(0, graph.slots)
 
 
