@@ -14,6 +14,7 @@ from ocp_dc.models.scatter import scatter_sum
 from ocp_dc.nn import IReLU
 
 WIDTH = 8
+SIZES = (8, 9, 7, 10)  # of a batch to compile with; torch treats products of fewer than 32 rows in another way
 
 
 @dataclasses.dataclass(frozen=True)

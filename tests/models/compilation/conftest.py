@@ -13,9 +13,7 @@ from ocp_dc.models.compilation import cache
 from ocp_dc.models.compilation.accelerator import Accelerator
 from ocp_dc.models.compilation.requirements import machine_reason
 
-from tests.helpers.toy_potential import Toy, toy_batch
-
-SIZES = (8, 9, 7, 10)  # torch compiles products of fewer than 32 rows and columns in another way
+from tests.helpers.toy_potential import SIZES, Toy, toy_batch
 
 
 @pytest.fixture(scope="session")

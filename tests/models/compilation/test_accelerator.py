@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +20,10 @@ from ocp_dc.models.compilation import compiled as compiled_module
 from ocp_dc.models.compilation.accelerator import Accelerator, cache_key
 from ocp_dc.models.gemnet_t import GemNetT
 
-from tests.helpers.toy_potential import Toy, toy_batch
+from tests.helpers.toy_potential import SIZES, Toy, toy_batch
 
 Compiled = tuple[Toy, Accelerator]
+ROOT = Path(__file__).parents[3]
 OTHER_SIZES = (9, 3, 6, 6, 12, 12)
 
 
@@ -188,6 +192,49 @@ def test_copies_pickles_and_checkpoints_hold_no_function(compiled: Compiled, cal
         other.accelerator.energy_and_forces(other, *toy_batch(OTHER_SIZES))
     assert calls == ["eager", "eager"]
     assert accelerator.is_compiled
+
+
+OTHER_PROCESS = """
+import logging, sys, torch
+from ocp_dc.models.compilation.accelerator import Accelerator
+from tests.helpers.toy_potential import SIZES, Toy, toy_batch
+logging.basicConfig(level="INFO")
+torch.manual_seed(0)
+model, accelerator = Toy(), Accelerator()
+accelerator.enable()
+accelerator.energy_and_forces(model, *toy_batch({sizes}))
+Toy.energy_and_forces = None  # the eager one
+torch.save([value.detach() for value in accelerator.energy_and_forces(model, *toy_batch({others}))], sys.argv[1])
+"""
+
+
+def in_another_process(path: Path) -> tuple[str, list[Tensor]]:
+    """Compile there; return the log, and the energy and forces of another batch."""
+    script = OTHER_PROCESS.format(sizes=SIZES, others=OTHER_SIZES)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], cwd=ROOT, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stderr, torch.load(path)
+
+
+@pytest.mark.slow
+def test_a_damaged_library_is_compiled_again(compiled: Compiled, compiled_cache: Path, tmp_path: Path) -> None:
+    """In other processes, for the libraries of this one stay loaded: from the cache, and after damage to it."""
+    libraries = {path: path.stat().st_size for path in compiled_cache.rglob("*.so")}
+    expected = [value.detach() for value in compiled[1].energy_and_forces(compiled[0], *toy_batch(OTHER_SIZES))]
+    log, found = in_another_process(tmp_path / "cached.pt")
+    assert "compiled in" in log
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+    assert {path: path.stat().st_size for path in compiled_cache.rglob("*.so")} == libraries
+    damaged = {path: path.read_bytes()[: size // 2] for path, size in libraries.items()}
+    for path, content in damaged.items():
+        path.unlink()  # it is mapped into this process
+        path.write_bytes(content)
+    log, found = in_another_process(tmp_path / "damaged.pt")
+    assert "compiled in" in log
+    assert_same(found, expected)
+    assert not [path for path, content in damaged.items() if path.exists() and path.read_bytes() == content]
 
 
 def test_random_numbers_are_not_touched(compiled_cache: Any, monkeypatch: pytest.MonkeyPatch) -> None:
