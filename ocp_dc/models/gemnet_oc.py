@@ -79,7 +79,8 @@ class GemNetOCPotential(Potential[GemNetOCGraph]):
             h, m = interact(block, i, h, m, bases, gates, graph)
             outputs.append(output(self.out_blocks[i + 1], h, m, gates.outputs[i + 1], graph))
         features = self.out_mlp_E(torch.cat(outputs, dim=1))
-        energies = self.out_energy(features)  # [N, 1]
+        with torch.autocast(features.device.type, enabled=False):  # as fairchem: energies in full precision
+            energies = self.out_energy(features.to(self.out_energy.linear.weight.dtype))  # [N, 1]
         pool = scatter_sum if self.extensive else scatter_mean
         return pool(energies, graph.main.pairs.batch, graph.main.pairs.count)
 

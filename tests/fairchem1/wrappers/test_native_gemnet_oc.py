@@ -46,7 +46,10 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "few neighbors, with ties": (
         "small cell",
-        {"max_neighbors": 7, "max_neighbors_qint": 3, "enforce_max_neighbors_strictly": False},
+        {
+            **{"max_neighbors": 7, "max_neighbors_qint": 3, "max_neighbors_aeaint": 5, "cutoff_qint": 3.5},
+            "enforce_max_neighbors_strictly": False,
+        },
     ),
     "few neighbors, without atoms": ("triclinic cell", {**NONE, "quad_interaction": True, "max_neighbors": 7}),
     "quadruplets in a metal": ("displaced slabs", {"cutoff_qint": 3.0}),
