@@ -108,8 +108,10 @@ class DimeNetPlusPlusPotential(Potential[TripletGraph]):
             directions = directions.detach()
         incoming = directions.index_select(0, graph.incoming.flatten()).unflatten(0, graph.incoming.shape)
         outgoing = directions.index_select(0, graph.outgoing.flatten()).unflatten(0, graph.outgoing.shape)
-        cosines = torch.bmm(incoming, outgoing.transpose(1, 2)).flatten(0, 1)  # [N * K, M]
-        mask = graph.triplets.flatten(0, 1)[:, None]
+        cosines = torch.bmm(incoming, outgoing.transpose(1, 2))  # [N, K, M]
+        # expanded, for traces to know that the sizes are equal
+        mask = graph.triplets.expand(cosines.shape).flatten(0, 1)[:, None]
+        cosines = cosines.flatten(0, 1)  # [N * K, M]
         if not first_order:
             return zonal_harmonics(cosines, self.sbf.num_spherical) * mask
         values, slopes = zonal_harmonics_and_slopes(cosines.detach(), self.sbf.num_spherical)

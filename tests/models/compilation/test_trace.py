@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ocp_dc.models.compilation.flatten import flatten, rebuild
 from ocp_dc.models.compilation.trace import BakedSizeError, trace
+from ocp_dc.models.dimenetplusplus import DimeNetPlusPlus
 from ocp_dc.models.painn import PaiNN
 from ocp_dc.nn import IReLU
 from ocp_dc.testing.tolerances import assert_close
@@ -66,6 +67,19 @@ def test_a_trace_is_valid_for_other_sizes_and_weights(activation: nn.Module | No
     ):
         assert_close(one, other)
     assert not [node for node in traced.module.graph.nodes if node.target is torch.ops.aten.detach.default]
+
+
+def test_sizes_that_are_equal_get_one_symbol() -> None:
+    """Otherwise the conditions on the backward pass name a tensor that it does not have, and its code is never reused."""
+    torch.manual_seed(0)
+    model = DimeNetPlusPlus(True, 8, 1, 4, 4, 8, 3, 3, cutoff=9.0)
+    numbers, positions, graph = toy_batch((4, 5))
+    batch = (numbers, positions, model.build_graph(graph.edges))
+    traced = trace(model, *batch)
+    triplets = traced.inputs[len(traced.names) :][2:]  # the tensors of the graph
+    sizes = [[traced.shapes.replace(size.node.expr) for size in tensor.shape] for tensor in triplets[6:9]]
+    incoming, outgoing, pairs = sizes
+    assert pairs == [*incoming, outgoing[1]]
 
 
 def test_a_trace_of_painn() -> None:
