@@ -37,7 +37,7 @@ from training_cases import serve_dynamics, serve_training, training_arguments
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path
 
-MODELS = ("schnet-dc", "gemnet_t-dc", "dimenetplusplus-dc")
+MODELS = ("schnet-dc", "gemnet_t-dc", "dimenetplusplus-dc", "gemnet_oc-dc")
 CASES = ("stock", "off", "native", "compile")
 SAID = re.compile(r"accelerat|compil", re.IGNORECASE)  # messages of a run that belong under the table
 TRAIN, VALIDATION = 200, 100  # structures; few, so that most steps are after the first epoch, which finds the edges

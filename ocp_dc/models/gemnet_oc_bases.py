@@ -139,7 +139,8 @@ def _with_quadruplets(
     """Add the bases of quadruplets c -> a <- b <- d, by inner edges b -> a."""
     lengths, inner = _geometry(quadruplets.inner, positions)
     inner = inner[:, None].expand(-1, quadruplets.outer.shape[1], -1)  # [Q, K, 3]
-    c, d = (main.units.index_select(0, edges.flatten()).view_as(inner) for edges in _ends(quadruplets))
+    places = (quadruplets.outer, quadruplets.inputs)
+    c, d = (main.units.index_select(0, edges.flatten()).view_as(inner) for edges in places)
     cosines = (d * inner).sum(-1)  # [Q, K]
     basis, embedding = model.cbf_basis_qint, model.mlp_cbf_qint
     angular = expand(functools.partial(circular, basis, embedding.num_spherical), cosines, -2, first_order)
@@ -166,10 +167,6 @@ def _with_quadruplets(
     dihedral = dihedral * quadruplets.is_quadruplet[:, :, None]  # [Q, K, S or 2 S - 1, K]
     pair = _scaled(factors, basis, "scale_sbf"), dihedral.flatten(1, 2)
     return dataclasses.replace(bases, quadruplets=pair, inputs=inputs)
-
-
-def _ends(quadruplets: Quadruplets) -> tuple[Tensor, Tensor]:
-    return quadruplets.outer, quadruplets.inputs
 
 
 def _geometry(edges: EdgeGraph, positions: Tensor) -> tuple[Tensor, Tensor]:

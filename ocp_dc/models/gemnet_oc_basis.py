@@ -71,9 +71,9 @@ def outer_lengths(embedding: Any, rbf: Tensor, rows: Tensor, angular: Tensor) ->
     """
     weight = embedding.weight  # [R, S * S, emb_size]
     count, size = angular.shape[1], weight.shape[2]
-    ordered = weight.reshape(-1, size, count, count).transpose(1, 2).flatten(1)  # [R, S * emb_size * S]
-    factors = (rbf @ ordered).index_select(0, rows).view(-1, count, size * count)
-    return torch.bmm(angular[:, None], factors).view(-1, size, count)
+    ordered = weight.reshape(-1, size, count, count).transpose(1, 2).reshape(-1, size * count)  # [R * S, emb_size * S]
+    products = rbf.index_select(0, rows)[:, :, None] * angular[:, None]  # [M, R, S]; projected, rows are larger
+    return (products.flatten(1) @ ordered).view(-1, size, count)
 
 
 def harmonic_lengths(embedding: Any, rbf: Tensor, rows: Tensor, angular: Tensor) -> Tensor:

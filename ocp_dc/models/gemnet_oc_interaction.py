@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -82,16 +83,14 @@ def _messages(
     incoming, slots = graph.main.incoming, graph.main.slots
     inputs = _padded(dense(trip.down_projection, gated(messages, factors.triplets[i])), incoming)
     sums = _bilinear(trip.mlp_cbf, trip.scale_cbf_sum, inputs, bases.triplets).index_select(0, slots)
-    to_edge, to_reverse = dense_layers(sums, trip.up_projection_ca, trip.up_projection_ac)
-    atoms = [h]
+    edges, atoms = [(trip, sums)], [h]
     if to_atoms is not None:
         down = dense(to_atoms.down_projection, gated(more.pop(0), factors.to_atoms[i]))
         sums = _contracted(bases.to_atoms, _padded(down, incoming), to_atoms.mlp_cbf.bilinear, to_atoms.scale_cbf_sum)
         atoms.append(dense(to_atoms.up_projection_ca, sums))
     if quad is not None:
         sums = _from_quadruplets(quad, more.pop(0), factors.quadruplets[i], factors.inputs[i], bases, graph)
-        one, other = dense_layers(sums, quad.up_projection_ca, quad.up_projection_ac)
-        to_edge, to_reverse = to_edge + one, to_reverse + other
+        edges.append((quad, sums))
     if to_edges is not None:
         assert graph.mixed is not None
         assert bases.to_edges is not None
@@ -99,16 +98,16 @@ def _messages(
         values = dense(to_edges.dense_ba, h).index_select(0, others.edges.source) * factors.to_edges[i]
         inputs = _padded(dense(to_edges.down_projection, values), others.incoming)
         sums = _bilinear(to_edges.mlp_cbf, to_edges.scale_cbf_sum, inputs, bases.to_edges).index_select(0, slots)
-        one, other = dense_layers(sums, to_edges.up_projection_ca, to_edges.up_projection_ac)
-        to_edge, to_reverse = to_edge + one, to_reverse + other
+        edges.append((to_edges, sums))
     if pairs is not None:
         assert graph.atoms is not None
         sources = graph.atoms.edges.source.index_select(0, graph.atoms.incoming.flatten())
         inputs = _padded(dense(pairs.down_projection, h), sources.view_as(graph.atoms.incoming))
         atoms.append(dense(pairs.up_projection, _contracted(bases.atoms, inputs, pairs.bilinear, pairs.scale_rbf_sum)))
-    scale = 1 / math.sqrt(2 + (quad is not None) + (to_edges is not None))
-    x = torch.add(skip, to_edge + reverse(to_reverse), alpha=INV_SQRT_2) * scale
-    return x, sum(atoms[1:], atoms[0]) * (1 / math.sqrt(len(atoms)))
+    received = [dense_layers(sums, part.up_projection_ca, part.up_projection_ac) for part, sums in edges]
+    of_edge, of_reverse = (_total(values) for values in zip(*received, strict=True))
+    x = torch.add(skip, of_edge + reverse(of_reverse), alpha=INV_SQRT_2) * (1 / math.sqrt(1 + len(edges)))
+    return x, _total(atoms) * (1 / math.sqrt(len(atoms)))
 
 
 def _from_quadruplets(
@@ -123,6 +122,10 @@ def _from_quadruplets(
     inputs = inputs * inputs_gate.view_as(inputs)  # [Q, K, emb_size_quad_in]
     sums = _bilinear(part.mlp_sbf, part.scale_sbf_sum, inputs, bases.quadruplets)  # [Q * K, emb_size_quad_out]
     return scatter_sum(sums, quadruplets.outer.flatten(), messages.shape[0])
+
+
+def _total(values: Sequence[Tensor]) -> Tensor:
+    return sum(values[1:], values[0])
 
 
 def _padded(features: Tensor, places: Tensor) -> Tensor:
