@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -70,15 +71,15 @@ def test_a_trace_is_valid_for_other_sizes_and_weights(activation: nn.Module | No
 
 
 def test_sizes_that_are_equal_get_one_symbol() -> None:
-    """Otherwise the conditions on the backward pass name a tensor that it does not have, and its code is never reused."""
+    """Otherwise the conditions on the backward pass name a tensor that it lacks, and its code is never reused."""
     torch.manual_seed(0)
     model = DimeNetPlusPlus(True, 8, 1, 4, 4, 8, 3, 3, cutoff=9.0)
     numbers, positions, graph = toy_batch((4, 5))
     batch = (numbers, positions, model.build_graph(graph.edges))
     traced = trace(model, *batch)
     triplets = traced.inputs[len(traced.names) :][2:]  # the tensors of the graph
-    sizes = [[traced.shapes.replace(size.node.expr) for size in tensor.shape] for tensor in triplets[6:9]]
-    incoming, outgoing, pairs = sizes
+    shapes: list[Any] = [tensor.shape for tensor in triplets[6:9]]
+    incoming, outgoing, pairs = ([traced.shapes.replace(size.node.expr) for size in shape] for shape in shapes)
     assert pairs == [*incoming, outgoing[1]]
 
 
