@@ -227,7 +227,7 @@ def test_a_damaged_library_is_compiled_again(compiled: Compiled, compiled_cache:
     assert "compiled in" in log
     assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
     assert {path: path.stat().st_size for path in compiled_cache.rglob("*.so")} == libraries
-    damaged = {path: path.read_bytes()[: size // 2] for path, size in libraries.items()}
+    damaged = {path: path.read_bytes()[:100] for path in libraries}  # half of a small library may still work
     for path, content in damaged.items():
         path.unlink()  # it is mapped into this process
         path.write_bytes(content)
