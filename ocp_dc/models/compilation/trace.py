@@ -18,6 +18,7 @@ from torch.fx import GraphModule
 from ocp_dc.models.compilation.flatten import flatten, rebuild
 from ocp_dc.models.potential import Potential
 from ocp_dc.nn import IReLU
+from ocp_dc.nn.traced import tracing
 
 
 class BakedSizeError(RuntimeError):
@@ -81,7 +82,8 @@ def trace(potential: Potential[Any], numbers: Tensor, positions: Tensor, graph: 
     decompositions = dict(core_aten_decompositions().items())
     # Its derivative uses the means and deviations that it returns, which torch treats as constants.
     decompositions |= get_decompositions([torch.ops.aten.native_layer_norm])
-    module = make_fx(energy_and_forces, tracing_mode="symbolic", decomposition_table=decompositions)(*inputs)
+    with tracing():
+        module = make_fx(energy_and_forces, tracing_mode="symbolic", decomposition_table=decompositions)(*inputs)
     _check_sizes(inputs[count:], shapes)
     return Trace(module, inputs, tuple(state), shapes)
 
