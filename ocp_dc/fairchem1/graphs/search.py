@@ -99,14 +99,7 @@ class EdgeSearch:
         degrees = torch.bincount(edges.target, minlength=1)
         if self.max_neighbors <= 0 or int(degrees.max()) <= self.max_neighbors:
             return slice(None)
-        mask, _ = get_max_neighbors_mask(
-            natoms=degrees.new_full((1,), atoms),  # as one structure: fairchem only counts edges by structure
-            index=edges.target,
-            atom_distance=squared.to(torch.get_default_dtype()),  # the only one that it takes
-            max_num_neighbors_threshold=self.max_neighbors,
-            enforce_max_strictly=self.strict,
-        )
-        return mask
+        return nearest_neighbors(edges.target, squared, self.max_neighbors, self.strict)
 
     def _open_edges(self, positions: Tensor, natoms: Tensor) -> tuple[Edges, Tensor]:
         if base.radius_graph is not radius_graph:  # a compiled one, which may keep others of too many neighbors
@@ -119,6 +112,26 @@ class EdgeSearch:
         squared = _squared(positions.index_select(0, source) - positions.index_select(0, target))  # [P]
         near = squared <= self.cutoff * self.cutoff
         return Edges(source, target, None).select(near), squared[near]
+
+
+def nearest_neighbors(targets: Tensor, distances: Tensor, most: int, strict: bool) -> Tensor:
+    """Return which edges fairchem keeps where the number of neighbors is limited, bool [E].
+
+    Args:
+        targets: int64 [E], in ascending order; at least one.
+        distances: [E], lengths or squared lengths.
+        most: how many of the nearest neighbors of each atom are kept.
+        strict: whether ``most`` also holds among neighbors whose distances differ by less than 0.01.
+    """
+    mask: Tensor
+    mask, _ = get_max_neighbors_mask(
+        natoms=targets[-1:] + 1,  # as one structure: fairchem only counts edges by structure
+        index=targets,
+        atom_distance=distances.to(torch.get_default_dtype()),  # the only one that it takes
+        max_num_neighbors_threshold=most,
+        enforce_max_strictly=strict,
+    )
+    return mask
 
 
 def image_offsets(images: Tensor, cell: Tensor, structure: Tensor) -> Tensor:

@@ -10,12 +10,11 @@ import math
 from typing import Any
 
 import torch
-from fairchem.core.common.utils import get_max_neighbors_mask
 from fairchem.core.models.gemnet_oc.gemnet_oc import GemNetOC
 from torch import Tensor
 
 from ocp_dc.fairchem1.graphs.edges import stored_edges
-from ocp_dc.fairchem1.graphs.search import EdgeSearch
+from ocp_dc.fairchem1.graphs.search import EdgeSearch, nearest_neighbors
 from ocp_dc.fairchem1.wrappers.dc_model import register
 from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
 from ocp_dc.fairchem1.wrappers.native_model import NativeModel
@@ -122,11 +121,5 @@ class DCGemNetOC(NativeModel, GemNetOC, GemNetOCPotential):
             rows = rows[lengths[rows] <= cutoff]
         if most == found_most or not len(rows):
             return rows
-        mask, _ = get_max_neighbors_mask(
-            natoms=targets.max().view(1) + 1,  # as one structure: fairchem only counts edges by structure
-            index=targets[rows],
-            atom_distance=lengths[rows].to(torch.get_default_dtype()),  # the only one that it takes
-            max_num_neighbors_threshold=most,
-            enforce_max_strictly=self.enforce_max_neighbors_strictly,
-        )
-        return rows[mask]
+        strict = bool(self.enforce_max_neighbors_strictly)
+        return rows[nearest_neighbors(targets[rows], lengths[rows], most, strict)]

@@ -14,12 +14,10 @@ import pytest
 import torch
 import yaml
 
-from ocp_dc.core import caches
 from ocp_dc.fairchem1.train import acceleration
 from ocp_dc.fairchem1.trainer import DCTrainer
-from ocp_dc.models.compilation import cache
-from ocp_dc.models.compilation.requirements import machine_reason
 
+from tests.helpers.compile_cache import compile_cache
 from tests.helpers.runs import Run, run_main
 
 Config = Callable[..., dict[str, Any]]
@@ -29,14 +27,10 @@ COMPILED = "agree with those of the model that is not compiled"
 @pytest.fixture(scope="module", autouse=True)
 def compiled_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One cache for the module, whose first run fills it; ``auto`` finds every compilation worth its time."""
-    if (reason := machine_reason(torch.device("cpu"))) is not None:
-        pytest.skip(reason)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(caches.VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        patch.delenv(cache.VARIABLE, raising=False)
+    with compile_cache(tmp_path_factory.mktemp("cache")) as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(acceleration, "compile_seconds", lambda model, warm: 0.0)
         patch.setattr(acceleration, "SHORTEST", 0)
-        yield caches.cache_folder(cache.NAME)
+        yield folder
 
 
 def config_of(small_config: Config, wish: str) -> dict[str, Any]:

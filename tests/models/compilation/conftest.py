@@ -8,23 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from ocp_dc.core import caches
-from ocp_dc.models.compilation import cache
 from ocp_dc.models.compilation.accelerator import Accelerator
-from ocp_dc.models.compilation.requirements import machine_reason
 
+from tests.helpers.compile_cache import compile_cache
 from tests.helpers.toy_potential import SIZES, Toy, toy_batch
 
 
 @pytest.fixture(scope="session")
 def compiled_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache of compiled functions for the tests, in place of the user's."""
-    if (reason := machine_reason(torch.device("cpu"))) is not None:
-        pytest.skip(reason)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(caches.VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        patch.delenv(cache.VARIABLE, raising=False)
-        yield caches.cache_folder(cache.NAME)
+    with compile_cache(tmp_path_factory.mktemp("cache")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
