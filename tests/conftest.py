@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,23 @@ from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path, slab_sample_path
 
 torch.set_num_threads(1)  # the tests run in several processes
+
+
+def _host() -> str:
+    """Return the first number of the version of fairchem-core, or an empty text."""
+    try:
+        return version("fairchem-core").partition(".")[0]
+    except PackageNotFoundError:
+        return ""
+
+
+# Each host has its environment: tests/fairchem2 runs in that of fairchem 2, everything else in that of fairchem 1.10.
+if _host() == "2":
+    collect_ignore = [
+        str(path) for path in Path(__file__).parent.iterdir() if path.name not in ("fairchem2", "helpers")
+    ]
+else:
+    collect_ignore = ["fairchem2"]
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import ocp_dc
-from ocp_dc.packaging import LINE, PTH
+from ocp_dc.packaging import HYDRA_CODE, HYDRA_PLUGIN, LINE, PTH
 
 ROOT = Path(ocp_dc.__file__).parents[1]
 # Where the name that is imported is not the name of the distribution.
@@ -43,20 +43,22 @@ def build(source: Path, kind: str) -> Path:
 
 
 @pytest.mark.slow
-def test_a_wheel_has_the_configs_and_the_pth_file(source):
+def test_a_wheel_has_the_configs_and_the_files_that_attach_it(source):
     with zipfile.ZipFile(build(source, "build_wheel")) as wheel:
         assert wheel.read(PTH).decode() == LINE
-        for path in (ROOT / "configs").rglob("*.yml"):
+        assert wheel.read(HYDRA_PLUGIN).decode() == HYDRA_CODE
+        for path in (ROOT / "configs").rglob("*.y*ml"):
             name = f"ocp_dc/{path.relative_to(ROOT).as_posix()}"
             assert wheel.read(name) == path.read_bytes(), name
         tops = {Path(name).parts[0] for name in wheel.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"ocp_dc", PTH}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"ocp_dc", "hydra_plugins", PTH}
 
 
 @pytest.mark.slow
-def test_an_editable_install_has_the_pth_file_and_no_copy_of_the_configs(source):
+def test_an_editable_install_has_these_files_and_no_copy_of_the_configs(source):
     with zipfile.ZipFile(build(source, "build_editable")) as wheel:
         assert wheel.read(PTH).decode() == LINE
+        assert wheel.read(HYDRA_PLUGIN).decode() == HYDRA_CODE
         assert not any(name.startswith("ocp_dc/") for name in wheel.namelist())
         assert PTH in wheel.read(next(n for n in wheel.namelist() if n.endswith("RECORD"))).decode()
         links = [name for name in wheel.namelist() if name.endswith(".pth")]
