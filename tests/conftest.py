@@ -26,7 +26,9 @@ def _host() -> str:
 # in that of fairchem 1.10.
 if _host() == "2":
     collect_ignore = [
-        str(path) for path in Path(__file__).parent.iterdir() if path.name not in ("fairchem2", "helpers", "test_hosts.py")
+        str(path)
+        for path in Path(__file__).parent.iterdir()
+        if path.name not in ("fairchem2", "helpers", "test_hosts.py")
     ]
 else:
     collect_ignore = ["fairchem2"]
