@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     add = _adder(
-        commands, "prepare", _prepare, "turn structures with energies and forces into LMDBs that fairchem reads"
+        commands, "prepare", _prepare, "turn structures with energies and forces into a data set that fairchem reads"
     )
     add(
         "src",
@@ -89,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--val", type=int, required=True, metavar="N", help="number of validation structures")
     add("--test", type=int, required=True, metavar="N", help="number of test structures")
     add("--seed", type=int, default=0, metavar="S", help="seed of the random split (default: 0)")
-    add("--edges", type=float, metavar="CUTOFF", help="store the edges up to this length in Å (default: none)")
+    add("--to", choices=("oc20", "aselmdb"), help="for fairchem 1, or for fairchem 2 (default: as is installed)")
+    add("--edges", type=float, metavar="CUTOFF", help="with oc20: store the edges up to this length in Å")
     add("--max-neighbors", type=int, metavar="N", help="with --edges: edges to store of each atom (default: 50)")
 
     add = _adder(
@@ -183,6 +184,7 @@ def _prepare(args: argparse.Namespace) -> int:
         val=args.val,
         test=args.test,
         seed=args.seed,
+        to=args.to,
         edges=args.edges,
         max_neighbors=args.max_neighbors,
     )
