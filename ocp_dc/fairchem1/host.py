@@ -19,7 +19,7 @@ class Fairchem1:
     """fairchem-core 1.10."""
 
     name = "fairchem1"
-    data_format = "lmdb"
+    data_format = "oc20"
     configs = "md17"
     studies = StudyRuns()
 

@@ -15,8 +15,8 @@ from torch import nn
 from ocp_dc.core.digests import DIGEST, content_digest
 from ocp_dc.core.errors import UserError, nearest
 from ocp_dc.core.files import read_json
-from ocp_dc.fairchem1.checks.model_check import canonical_dc, read_dc
-from ocp_dc.surgery import DCOptions
+from ocp_dc.fairchem1.checks.model_check import read_dc
+from ocp_dc.surgery import DCOptions, canonical_dc
 
 COMMAND = "`ocp-dc fit-scales CONFIG --out FILE.json`"
 COMMENT = "comment"  # the only entry of a scale file that fairchem does not read as a factor
