@@ -61,11 +61,24 @@ def read_inference_checkpoint(path: str | Path, trust_modules: Iterable[str] = (
         UserError: the file does not exist, is not an inference checkpoint, is damaged, or has weights that are not
             finite.
     """
+    return to_inference_checkpoint(read_stored(path), f"checkpoint {path}", trust_modules)
+
+
+def read_stored(path: str | Path) -> Any:
+    """Return the content of a checkpoint of any version of fairchem, with stand-ins for the classes of fairchem 2.
+
+    Raises:
+        UserError: the file does not exist, is damaged, or is of another kind.
+    """
     path = Path(path)
-    where = f"checkpoint {path}"
     if path.is_dir():
-        raise UserError(f"{where}: is a folder, expected a file such as {path / 'inference_ckpt.pt'}")
-    parts = _parts(load_torch(path, stand_ins=STAND_INS), where)
+        raise UserError(f"checkpoint {path}: is a folder, expected a file such as {path / 'inference_ckpt.pt'}")
+    return load_torch(path, stand_ins=STAND_INS)
+
+
+def to_inference_checkpoint(content: Any, where: str, trust_modules: Iterable[str] = ()) -> InferenceCheckpoint:
+    """Return a checkpoint of what :func:`read_stored` returned; see :func:`read_inference_checkpoint` for the rest."""
+    parts = _parts(content, where)
     model_config = plain_config(parts["model_config"], f"{where}: its model_config")
     tasks_config = plain_config(parts["tasks_config"], f"{where}: its tasks_config")
     if not isinstance(model_config, dict) or not isinstance(model_config.get("_target_"), str):
