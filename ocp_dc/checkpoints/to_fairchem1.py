@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ocp_dc import __version__
-from ocp_dc.convert.saved_potential import SavedPotential
+from ocp_dc.checkpoints.saved_potential import SavedPotential
 from ocp_dc.labels import LabelRescaling
 from ocp_dc.labels.fairchem1_form import stock_normalizers, stock_references
 

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ocp_dc.convert.models import ConvertibleModel, of_fairchem2
-from ocp_dc.convert.saved_potential import SavedPotential, Scaling, build_potential, check_weights
-from ocp_dc.convert.to_fairchem2 import HEAD, POTENTIAL
+from ocp_dc.checkpoints.inference_checkpoint import InferenceCheckpoint
+from ocp_dc.checkpoints.models import ConvertibleModel, of_fairchem2
+from ocp_dc.checkpoints.saved_potential import SavedPotential, Scaling, build_potential, check_weights
+from ocp_dc.checkpoints.to_fairchem2 import HEAD, POTENTIAL
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem2.infer.checkpoint import InferenceCheckpoint
 
 # arguments of every native backbone that are not arguments of a potential
 GRAPH = ("use_pbc", "max_neighbors")

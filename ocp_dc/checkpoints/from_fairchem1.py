@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ocp_dc.convert.models import ConvertibleModel, of_fairchem1
-from ocp_dc.convert.saved_potential import SavedPotential, Scaling, build_potential, check_weights
+from ocp_dc.checkpoints.models import ConvertibleModel, of_fairchem1
+from ocp_dc.checkpoints.saved_potential import SavedPotential, Scaling, build_potential, check_weights
 from ocp_dc.core.errors import UserError
 from ocp_dc.labels import LabelRescaling
 from ocp_dc.surgery import DCOptions

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-from ocp_dc.convert import from_fairchem1, from_fairchem2
-from ocp_dc.convert.to_fairchem1 import fairchem1_checkpoint
-from ocp_dc.convert.to_fairchem2 import inference_checkpoint
+from ocp_dc.checkpoints import from_fairchem1, from_fairchem2
+from ocp_dc.checkpoints.inference_checkpoint import read_stored, to_inference_checkpoint, write_inference_checkpoint
+from ocp_dc.checkpoints.stored_objects import StoredCheckpoint
+from ocp_dc.checkpoints.to_fairchem1 import fairchem1_checkpoint
+from ocp_dc.checkpoints.to_fairchem2 import inference_checkpoint
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import replacing
-from ocp_dc.fairchem2.infer.checkpoint import read_stored, to_inference_checkpoint, write_inference_checkpoint
-from ocp_dc.fairchem2.infer.stored_objects import StoredCheckpoint
 from ocp_dc.training.model_size import bounded_by_checkpoint
 
 

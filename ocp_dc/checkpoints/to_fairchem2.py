@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ocp_dc.convert.saved_potential import SavedPotential, Scaling
-from ocp_dc.fairchem2.infer.checkpoint import COUNT, PREFIX, InferenceCheckpoint
+from ocp_dc.checkpoints.inference_checkpoint import COUNT, PREFIX, InferenceCheckpoint
+from ocp_dc.checkpoints.saved_potential import SavedPotential, Scaling
 
 MODEL = "ocp_dc.fairchem2.dc_model.DCHydraModel"
 HEAD = "ocp_dc.fairchem2.heads.GradientHead"

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ocp_dc.convert.models import ConvertibleModel
-from ocp_dc.convert.probe import forward_once
+from ocp_dc.checkpoints.models import ConvertibleModel
+from ocp_dc.checkpoints.probe import forward_once
 from ocp_dc.core.errors import UserError
 from ocp_dc.models.potential import Potential
 from ocp_dc.surgery import DCOptions, apply_surgery
