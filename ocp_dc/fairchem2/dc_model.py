@@ -113,7 +113,7 @@ class DCHydraModel(HydraModel):
         """Choose the forward pass of a native backbone; raises UserError if there is no native one."""
         options = self.dc_options
         if hasattr(self.backbone, "set_acceleration"):
-            self.backbone.set_acceleration(options.resolved_acceleration)
+            self.backbone.set_acceleration(options)
         elif options.accelerate in ("native", "compile"):
             raise UserError(
                 f"{PATH}.accelerate: got {options.accelerate!r}, and {type(self.backbone).__name__} is not native; "
