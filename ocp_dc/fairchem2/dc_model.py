@@ -107,7 +107,10 @@ class DCHydraModel(HydraModel):
         """
         if self.backbone_changed:
             keep_surgery(self.backbone, settings)
+        before = self.backbone
         super().prepare_for_inference(data, settings)
+        if self.backbone is not before:  # a new backbone of merged experts, which lacks what tasks asked of the old one
+            self.backbone.regress_config = before.regress_config
 
     def _accelerate(self) -> None:
         """Choose the forward pass of a native backbone; raises UserError if there is no native one."""
