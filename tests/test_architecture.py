@@ -20,7 +20,7 @@ LONGEST = 260
 # What each layer may import of ocp_dc, beside itself, and of what is not in the standard library.
 CORE = ("ocp_dc.core", "ocp_dc.__version__")
 BELOW = (*CORE, "ocp_dc.nn", "ocp_dc.surgery", "ocp_dc.labels")
-MIDDLE = (*BELOW, "ocp_dc.models", "ocp_dc.data", "ocp_dc.training")
+MIDDLE = (*BELOW, "ocp_dc.models", "ocp_dc.data", "ocp_dc.training", "ocp_dc.graphs")
 OURS = {
     "core": ("ocp_dc.__version__",),
     "nn": CORE,
@@ -28,9 +28,10 @@ OURS = {
     "labels": CORE,
     "models": BELOW,
     "data": BELOW,
-    "training": BELOW,
+    "training": (*BELOW, "ocp_dc.models"),
+    "graphs": (*CORE, "ocp_dc.models", "ocp_dc.data"),
     "plotting": CORE,
-    "fallbacks": CORE,
+    "fallbacks": (*CORE, "ocp_dc.graphs"),
     "evaluation": (*MIDDLE, "ocp_dc.plotting"),
     "fairchem1": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.fallbacks"),
     "fairchem2": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation"),
@@ -46,6 +47,7 @@ THIRD_PARTY = {
     "models": {"torch"},
     "testing": {"torch", "pytest"},
     "training": {"torch", "numpy", "yaml"},
+    "graphs": {"torch", "numpy", "vesin"},
     "plotting": {"matplotlib", "numpy"},
     "fallbacks": {"torch", "torch_geometric", "scipy"},
 }

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ocp_dc.models.gemnet_basis import CircularBasis, RadialBasis, circular, expand, radial
+from ocp_dc.models.gemnet_basis import BERNSTEIN, CircularBasis, RadialBasis, circular, expand, radial
 from ocp_dc.models.gemnet_graph import GemNetGraph, gemnet_graph
 from ocp_dc.models.gemnet_interaction import (
     concat_weights,
@@ -35,6 +35,18 @@ from ocp_dc.models.gemnet_layers import (
 from ocp_dc.models.graph import EdgeGraph, check_sizes
 from ocp_dc.models.potential import Potential
 from ocp_dc.models.scatter import scatter_mean, scatter_sum
+from ocp_dc.surgery import RegionTable
+
+# the dense and the residual layers between the atoms' features and their energies; out_blocks.N.seq_energy is an alias
+_OUTPUT = (r"^out_blocks\.\d+\.layers\.",)
+
+GEMNET_T_REGIONS = RegionTable(
+    output=_OUTPUT,
+    paper=_OUTPUT,
+    gates=(BERNSTEIN,),
+    activation_types=("ScaledSiLU", "SiQU"),
+    source="arXiv 2310.01649, section 4; fairchem/core/models/gemnet/layers/atom_update_block.py",
+)
 
 
 class GemNetTPotential(Potential[GemNetGraph]):

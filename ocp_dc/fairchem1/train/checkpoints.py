@@ -11,10 +11,10 @@ from torch import nn
 
 from ocp_dc import __version__
 from ocp_dc.core.files import replacing
-from ocp_dc.fairchem1.checks.checkpoint_check import check_parts, check_values
 from ocp_dc.fairchem1.checks.model_arguments import check_saved_arguments
 from ocp_dc.fairchem1.checks.trust import check_config
 from ocp_dc.labels import LabelRescaling
+from ocp_dc.training.checkpoint_check import check_parts, check_values
 from ocp_dc.training.plain import as_plain_data
 from ocp_dc.training.plain_content import check_tree
 from ocp_dc.training.safe_torch import load_torch

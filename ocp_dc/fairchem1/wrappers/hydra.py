@@ -17,7 +17,7 @@ from fairchem.core.models.painn.painn import PaiNNEnergyHead
 
 from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
 from ocp_dc.fairchem1.wrappers.direct_models import EQUIVARIANT_NORMS
-from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
+from ocp_dc.models.gemnet_basis import BERNSTEIN
 from ocp_dc.surgery import RegionTable
 from ocp_dc.surgery.direct_forces import DirectOptions, check_direct
 

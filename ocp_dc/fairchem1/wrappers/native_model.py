@@ -10,7 +10,7 @@ from fairchem.core.modules.scaling import ScaleFactor
 from torch import Tensor
 
 from ocp_dc.fairchem1.graphs.edges import find_edges
-from ocp_dc.fairchem1.graphs.search import EdgeSearch
+from ocp_dc.fairchem1.graphs.search import HostEdgeSearch
 from ocp_dc.fairchem1.wrappers.dc_model import DCModel
 from ocp_dc.models.compilation.accelerator import Accelerator
 from ocp_dc.models.graph import EdgeGraph
@@ -66,9 +66,9 @@ class NativeModel(DCModel):
         return {"energy": energy, "forces": forces}
 
     @property
-    def edge_search(self) -> EdgeSearch | None:
+    def edge_search(self) -> HostEdgeSearch | None:
         """How the edges of a batch are found; None if they are stored in the data."""
-        return EdgeSearch.of(self) if self.otf_graph else None
+        return HostEdgeSearch.of(self) if self.otf_graph else None
 
     def find_edges(self, data: Any) -> EdgeGraph:
         """Return the edges of a batch, the same as fairchem's."""

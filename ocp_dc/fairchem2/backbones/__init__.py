@@ -1,1 +1,1 @@
-"""Backbones for fairchem 2, by dotted path: ``backbone.model`` of a config."""
+"""The potentials of :mod:`ocp_dc.models` as backbones of fairchem 2."""
