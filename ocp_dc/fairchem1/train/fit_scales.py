@@ -9,10 +9,8 @@ section 6). fairchem's modules/scaling/fit.py does this interactively.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import itertools
 import logging
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,21 +33,8 @@ from ocp_dc.fairchem1.trainer import DCTrainer
 from ocp_dc.models.scale_factors import COMMENT
 from ocp_dc.surgery import batch_statistics, fitting_gains
 from ocp_dc.training.plain import as_plain_data
+from ocp_dc.training.scale_fit import FittedFactor, fitted_factor
 from ocp_dc.training.subnormals import flushed_subnormals
-
-
-class UnfittableError(UserError):
-    """Error for features without a finite, positive variance: they vanish or overflow before a scale factor."""
-
-
-@dataclasses.dataclass(frozen=True)
-class FittedFactor:
-    """A fitted factor: its name and value, and the variances before it (squared features, mean over channels)."""
-
-    name: str
-    value: float
-    variance: float
-    reference: float
 
 
 def fit_config(
@@ -126,13 +111,6 @@ def fit(model: nn.Module, batches: Sequence[Any]) -> list[FittedFactor]:
         stock.regress_forces = regress_forces
 
 
-def factor_table(fitted: Sequence[FittedFactor]) -> str:
-    """Return a table, as text, of the factors and the variances that they match."""
-    width = max(len(each.name) for each in fitted)
-    rows = [f"{each.name:{width}}  {each.value:8.4f}  {each.variance:9.3e}  {each.reference:9.3e}" for each in fitted]
-    return "\n".join([f"{'scale factor':{width}}  {'value':>8}  {'variance':>9}  {'reference':>9}", *rows])
-
-
 def make_trainer(config: dict[str, Any], cpu: bool) -> DCTrainer:
     """Return a trainer that has only a model and a training set, and writes no files."""
     train = {key: value for key, value in config["dataset"]["train"].items() if key != "transforms"}
@@ -162,14 +140,9 @@ def _fit_one(name: str, factor: ScaleFactor, model: nn.Module, batches: Sequence
         assert factor.stats is not None  # within its fit_context_
         variance = factor.stats["variance_out"] / factor.stats["n_samples"]
         reference = factor.stats["variance_in"] / factor.stats["n_samples"]
-        if not all(math.isfinite(v) and v > 0 for v in (variance, reference)):
-            raise UnfittableError(
-                f"scale factor {name}: the features there have variance {variance:g} and their reference {reference:g};"
-                " with these activations they vanish or overflow before it; use a smaller region or another "
-                "coefficient"
-            )
-        _, _, value = factor.fit_()
-    return FittedFactor(name, float(value), variance, reference)
+        fitted = fitted_factor(name, variance, reference)
+        factor.set_(fitted.value)
+    return fitted
 
 
 @torch.no_grad()
