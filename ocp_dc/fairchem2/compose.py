@@ -83,7 +83,10 @@ def config_errors(path: Path) -> Iterator[None]:
 def without_fits() -> Iterator[list[dict[str, Any]]]:
     """Put placeholders where labels would be fitted to data; the list receives the arguments of each fit."""
     asked: list[dict[str, Any]] = []
-    placeholders: dict[str, Any] = {"dc_scale": 1.0, "dc_mean": [0.0], "dc_references": [0.0]}
+    placeholders: dict[str, Any] = {
+        "dc_scale": 1.0,
+        **{name: OmegaConf.create([0.0]) for name in ("dc_mean", "dc_references")},
+    }
 
     def placeholder(name: str) -> Any:
         def resolve(folder: str, center: str = "none", scale: float | str = 1.0) -> Any:

@@ -46,4 +46,9 @@ HOST_NAMES = (
     HostName("fairchem.core.models.uma.nn.execution_backends:ExecutionBackend", "the kernels that call every layer"),
     HostName("fairchem.core.models.uma.nn.execution_backends:ExecutionMode.GENERAL", "the name of these kernels"),
     HostName("fairchem.core.models.uma.nn.execution_backends:get_execution_backend", "makes these kernels"),
+    # the data: ocp_dc/fairchem2/labels/dataset.py
+    HostName("fairchem.core.datasets.ase_datasets:AseDBDataset.get_atoms", "overridden, so that labels are checked"),
+    HostName("fairchem.core.datasets.atomic_data:AtomicData.from_ase", "called, and the energy added in float64"),
+    HostName("fairchem.core.units.mlip_unit.mlip_unit:mt_collater_adapter", "makes the collater that ours calls"),
+    HostName("fairchem.core.units.mlip_unit.mlip_unit:DEFAULT_EXCLUDE_KEYS", "its default, passed on"),
 )
