@@ -37,6 +37,14 @@ HOST_NAMES = (
     HostName("fairchem.core.models.uma.escn_moe:eSCNMDMoeBackbone.num_experts", "says whether experts can be merged"),
     HostName("fairchem.core.models.uma.escn_moe:DatasetSpecificMoEWrapper.head", "the head itself"),
     HostName("fairchem.core.models.uma.escn_moe:DatasetSpecificSingleHeadWrapper.head", "the head itself"),
+    # checkpoints: ocp_dc/checkpoints and ocp_dc/fairchem2/infer
+    HostName(
+        "fairchem.core.units.mlip_unit.api.inference:MLIPInferenceCheckpoint",
+        "the class in a checkpoint; its name and its fields are read and written",
+    ),
+    HostName(
+        "fairchem.core.units.mlip_unit.api.inference:guess_inference_settings", "turns the name of settings into them"
+    ),
     # inference: ocp_dc/fairchem2/inference_guard.py
     HostName(
         "fairchem.core.units.mlip_unit.api.inference:MergeMoleConsistencyError",
