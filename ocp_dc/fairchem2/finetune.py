@@ -36,7 +36,7 @@ def dc_finetuning_model(
 ) -> DCHydraModel:
     """Return a model that starts from the averaged weights of a checkpoint; the checkpoint is read as data.
 
-    It takes the place of fairchem's ``initialize_finetuning_model``. The checkpoints of the run hold the whole model: to
+    It takes the place of fairchem's ``initialize_finetuning_model``. Checkpoints of the run hold the whole model: to
     resume or to predict, the first checkpoint is not needed.
 
     Args:
