@@ -7,6 +7,7 @@ and resumed runs get the config with plain numbers, and import this package by t
 
 from __future__ import annotations
 
+from ocp_dc.fairchem2.labels.resolvers import register_resolvers
 from ocp_dc.fairchem2.versions import installed_version, is_supported
 
 
@@ -21,4 +22,5 @@ def register() -> type | None:
         return None
     from ocp_dc.fairchem2.search_path import ShippedConfigs
 
+    register_resolvers()
     return ShippedConfigs
