@@ -1,13 +1,19 @@
-# Each target builds .venv when it is missing or older than what it is built from.
+# Each target builds the environments that it needs when they are missing or older than what they are built from: .venv
+# for fairchem 1.10, and .venv-fairchem2 for fairchem 2, since one environment cannot hold both.
 PYTHON ?= python3
+HOST ?= fairchem1
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEVELOP := $(VENV)/.develop
+VENV2 := .venv-fairchem2
+BIN2 := $(VENV2)/bin
+RUNTIME2 := $(VENV2)/.runtime
+DEVELOP2 := $(VENV2)/.develop
 THREADS := $(shell nproc 2>/dev/null || echo 2)
 MARKDOWN := *.md docs/*.md docs/models docs/api patches/README.md .github
 
-.PHONY: demo test quick coverage check types format docs wheel studies lock clean
+.PHONY: demo demo-fairchem1 demo-fairchem2 test test-fairchem1 test-fairchem2 quick coverage check types format docs wheel studies lock clean
 
 # a subset of the tests that touches every layer, in less than a minute: for the inner loop
 QUICK := tests/test_architecture.py tests/test_readme.py tests/test_docs.py tests/test_cli.py \
@@ -19,11 +25,22 @@ QUICK := tests/test_architecture.py tests/test_readme.py tests/test_docs.py test
 	tests/pinn/physics/tasks/test_task_registry.py tests/pinn/test_pinn_config.py \
 	tests/study/test_spec.py tests/study/report/test_statistics.py tests/study/report/test_verdict.py
 
-demo: $(RUNTIME)
+demo: demo-$(HOST)
+
+demo-fairchem1: $(RUNTIME)
 	$(BIN)/ocp-dc demo
 
-test: $(DEVELOP)
+demo-fairchem2: $(RUNTIME2)
+	$(BIN2)/ocp-dc demo --out demo-fairchem2
+
+# the tests of both hosts, each in its environment
+test: test-fairchem1 test-fairchem2
+
+test-fairchem1: $(DEVELOP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile
+
+test-fairchem2: $(DEVELOP2)
+	OMP_NUM_THREADS=1 $(BIN2)/python -m pytest -n $(THREADS) --dist loadfile
 
 quick: $(DEVELOP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(THREADS) --dist loadfile -m "not slow" $(QUICK)
@@ -75,8 +92,21 @@ $(DEVELOP): $(RUNTIME) requirements/dev.txt
 	$(BIN)/python -m pip install -q --no-deps -r requirements/dev.txt
 	touch $@
 
+$(RUNTIME2): requirements/torch.txt requirements/fairchem2.txt setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || \
+		{ echo "fairchem 2 needs Python 3.11 to 3.14; say which as: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV2)
+	$(BIN2)/python -m pip install -q -r requirements/torch.txt
+	$(BIN2)/python -m pip install -q --no-deps -r requirements/fairchem2.txt
+	$(BIN2)/python -m pip install -q --no-deps --no-build-isolation -e .
+	touch $@
+
+$(DEVELOP2): $(RUNTIME2) requirements/fairchem2-dev.txt
+	$(BIN2)/python -m pip install -q --no-deps -r requirements/fairchem2-dev.txt
+	touch $@
+
 lock:
 	sh requirements/lock.sh
 
 clean:
-	rm -rf $(VENV) build dist site htmlcov .coverage* coverage.xml *.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV2) build dist site htmlcov .coverage* coverage.xml *.egg-info .mypy_cache .ruff_cache .hypothesis

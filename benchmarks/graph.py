@@ -24,7 +24,7 @@ from torch_geometric.data import Data
 
 from ocp_dc.fairchem1.graphs.edges import find_edges
 from ocp_dc.fairchem1.graphs.kept_edges import EdgeKeeper
-from ocp_dc.fairchem1.graphs.search import EdgeSearch
+from ocp_dc.fairchem1.graphs.search import HostEdgeSearch
 from ocp_dc.fairchem1.train.collate import collate
 
 CUTOFF = 6.0  # Å
@@ -40,7 +40,7 @@ class Model(GraphModelMixin):
     def __init__(self, use_pbc: bool, max_neighbors: int) -> None:
         self.use_pbc = use_pbc
         self.max_neighbors = max_neighbors
-        self.edge_search = EdgeSearch.of(self)
+        self.edge_search = HostEdgeSearch.of(self)
 
 
 def samples(atoms: Atoms, count: int) -> list[Data]:

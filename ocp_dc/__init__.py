@@ -16,13 +16,14 @@ def calculator(checkpoint: str | Path, cpu: bool = False, trust_modules: Sequenc
     """Return an ASE calculator of a trained checkpoint, with energies in eV (float64) and forces in eV/Å.
 
     Args:
-        checkpoint: a ``best_checkpoint.pt`` or ``checkpoint.pt``; it is read as data.
+        checkpoint: a ``best_checkpoint.pt`` or ``checkpoint.pt`` of fairchem 1.10, or a ``best_inference_ckpt.pt`` of
+            fairchem 2; it is read as data.
         cpu: use the CPU even if there is a GPU.
         trust_modules: dotted names of modules whose code the checkpoint may name, besides fairchem's and ocp_dc's.
 
     Raises:
-        ocp_dc.core.errors.UserError: the file is missing, damaged or hostile.
+        ocp_dc.core.errors.UserError: the file is missing, damaged, hostile, or of a host that is not installed.
     """
-    from ocp_dc.fairchem1.infer.calculator import DCCalculator  # fairchem takes seconds to import
+    from ocp_dc.hosts import host_for  # fairchem takes seconds to import
 
-    return DCCalculator(checkpoint, cpu=cpu, trust_modules=trust_modules)
+    return host_for(checkpoint).calculator(checkpoint, cpu=cpu, trust_modules=trust_modules)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ocp_dc import __version__
+from ocp_dc.checkpoints.command import add_convert
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.failures import exit_status
 from ocp_dc.core.files import is_cut_off
@@ -39,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     command = arguments[1:] if arguments[:1] == [DEBUG] else arguments
     if command[:1] == ["main"]:  # fairchem parses these itself, and has another --debug
-        from ocp_dc.fairchem1.main import main as fairchem_main
+        from ocp_dc.hosts import installed_host
 
-        fairchem_main(command[1:])
+        installed_host().main(command[1:])
         return 0
     args, rest = _parser().parse_known_args([each for each in arguments if each != DEBUG])
     if rest and not args.takes_overrides:
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     add = _adder(
-        commands, "prepare", _prepare, "turn structures with energies and forces into LMDBs that fairchem reads"
+        commands, "prepare", _prepare, "turn structures with energies and forces into a data set that fairchem reads"
     )
     add(
         "src",
@@ -89,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--val", type=int, required=True, metavar="N", help="number of validation structures")
     add("--test", type=int, required=True, metavar="N", help="number of test structures")
     add("--seed", type=int, default=0, metavar="S", help="seed of the random split (default: 0)")
-    add("--edges", type=float, metavar="CUTOFF", help="store the edges up to this length in Å (default: none)")
+    add("--to", choices=("oc20", "aselmdb"), help="for fairchem 1, or for fairchem 2 (default: as is installed)")
+    add("--edges", type=float, metavar="CUTOFF", help="with oc20: store the edges up to this length in Å")
     add("--max-neighbors", type=int, metavar="N", help="with --edges: edges to store of each atom (default: 50)")
 
     add = _adder(
@@ -111,9 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--batches", type=int, default=16, metavar="N", help="training batches to fit on (default: 16)")
     add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
 
-    add = _adder(commands, "evaluate", _evaluate, "errors of a checkpoint on an LMDB: table, CSV, JSON, parity plots")
-    add("checkpoint", type=Path, help="such as checkpoints/ID/best_checkpoint.pt")
-    add("lmdb", type=Path, help="an LMDB file or a folder of them, with labels in eV and eV/Å")
+    add = _adder(
+        commands, "evaluate", _evaluate, "errors of a checkpoint on a data set: table, CSV, JSON, parity plots"
+    )
+    add("checkpoint", type=Path, help="such as checkpoints/ID/best_checkpoint.pt, results/best_inference_ckpt.pt")
+    add("data", type=Path, help="an LMDB (fairchem 1.10) or aselmdb (fairchem 2) file or folder, in eV and eV/Å")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for evaluation.json, the tables and the plots")
     add("--batch-size", type=int, default=32, metavar="N", help="structures per evaluation (default: 32)")
     add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
@@ -138,8 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     add = _adder(actions, "report", _study_report, "print and write the report of a study, finished or not")
     add("out", type=Path, help="the study's folder")
 
+    add_convert(commands, _adder)
     add_pinn(commands, _adder)
-
     add = _adder(
         commands, "demo", _demo, "train SchNet on the bundled sample, stock and derivative-constrained, and compare"
     )
@@ -181,6 +185,7 @@ def _prepare(args: argparse.Namespace) -> int:
         val=args.val,
         test=args.test,
         seed=args.seed,
+        to=args.to,
         edges=args.edges,
         max_neighbors=args.max_neighbors,
     )
@@ -190,18 +195,17 @@ def _prepare(args: argparse.Namespace) -> int:
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    from ocp_dc.fairchem1.infer.inspect_model import inspect_config
+    from ocp_dc.hosts import installed_host
 
-    print(inspect_config(args.config, args.overrides, args.recipes))
+    print(installed_host().inspect(args.config, args.overrides, args.recipes))
     return 0
 
 
 def _fit_scales(args: argparse.Namespace) -> int:
-    from ocp_dc.fairchem1.train.fit_scales import factor_table, fit_config
+    from ocp_dc.hosts import installed_host
 
     out = args.out or Path(f"{Path(args.config).stem}-scales.json")
-    fitted = fit_config(args.config, out, args.overrides, recipes=args.recipes, batches=args.batches, cpu=args.cpu)
-    print(factor_table(fitted))
+    print(installed_host().fit_scales(args.config, out, args.overrides, args.recipes, args.batches, args.cpu))
     print(f"written to {out}; train with --model.scale_file={out}")
     return 0
 
@@ -209,18 +213,18 @@ def _fit_scales(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     from ocp_dc.evaluation.report import write_report
     from ocp_dc.evaluation.tables import print_errors
-    from ocp_dc.fairchem1.infer.evaluate import predict_labels
+    from ocp_dc.hosts import host_for
 
     before = args.out / "evaluation.json"
     if before.exists() and not args.overwrite and not is_cut_off(before):
         raise UserError(f"{args.out}: holds an evaluation already; name another folder, or give --overwrite")
-    predictions = predict_labels(
-        args.checkpoint, args.lmdb, batch_size=args.batch_size, cpu=args.cpu, trust_modules=args.trust_module
+    predictions = host_for(args.checkpoint).predict_labels(
+        args.checkpoint, args.data, batch_size=args.batch_size, cpu=args.cpu, trust_modules=args.trust_module
     )
     metrics = write_report(
-        predictions, args.out, title=f"{args.checkpoint.name} on {args.lmdb}", overwrite=args.overwrite
+        predictions, args.out, title=f"{args.checkpoint.name} on {args.data}", overwrite=args.overwrite
     )
-    print_errors(metrics, title=f"{args.checkpoint} on {args.lmdb}")
+    print_errors(metrics, title=f"{args.checkpoint} on {args.data}")
     print(f"written to {args.out}")
     return 0
 

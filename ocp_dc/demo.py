@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from tqdm import tqdm
 
-from ocp_dc.core.config_names import configs_folder
+from ocp_dc.core.config_names import find_config
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path
+from ocp_dc.hosts import Host, installed_host
 
 RUNS = {"stock": "schnet-stock", "derivative-constrained": "schnet-dc"}
 TRAIN, VAL, TEST = 800, 100, 500
@@ -40,18 +41,19 @@ def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
     whole_number("--epochs", epochs)
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out}: exists; remove it, or name another folder with --out")
+    host = installed_host()
     data = out / "data"
     print("The bundled sample: ethanol at 500 K, energies and forces of GFN2-xTB")
-    prepare(sample_path(), data, format="rmd17", units="eV", train=TRAIN, val=VAL, test=TEST)
+    prepare(sample_path(), data, format="rmd17", units="eV", train=TRAIN, val=VAL, test=TEST, to=host.data_format)
     print(f"Training SchNet, {' and '.join(RUNS)}, side by side: {epochs} epochs each through fairchem's main")
-    _train_all(data, out, epochs, seed)
+    _train_all(host, data, out, epochs, seed)
     for config in RUNS.values():
-        checkpoint = out / "checkpoints" / config / "best_checkpoint.pt"
+        checkpoint = host.run_files(out, config).best_checkpoint
         _run(_command("evaluate", str(checkpoint), str(data / "test"), "--out", str(out / "evaluation" / config)))
     results = {
         title: [read_evaluation(out / "evaluation" / config / "evaluation.json")] for title, config in RUNS.items()
     }
-    logs = {title: out / "results" / config / "validation.csv" for title, config in RUNS.items()}
+    logs = {title: host.run_files(out, config).validation for title, config in RUNS.items()}
     learning_curves(logs, out / "learning_curves.png", title="SchNet on ethanol (GFN2-xTB, 500 K)")
     write_csv(out / "comparison.csv", comparison_rows(results))
     Console().print(comparison_table(results, title=f"Test errors after {epochs} epochs on {TRAIN} structures"))
@@ -60,21 +62,17 @@ def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
 
 
 def config_path(name: str) -> Path:
-    """Return the path of an MD17 config that ships with the package."""
-    return configs_folder() / "md17" / f"{name}.yml"
+    """Return the path of a config of the installed host, for small molecules, that ships with the package."""
+    return find_config(f"{installed_host().configs}/{name}", "a config")
 
 
-def _train_all(data: Path, out: Path, epochs: int, seed: int) -> None:
+def _train_all(host: Host, data: Path, out: Path, epochs: int, seed: int) -> None:
     """Train all runs at the same time, each in its own process with its share of the cores; show one progress bar."""
-    sources = [f"--dataset.{split}.src={data / split}" for split in ("train", "val", "test")]
     threads = max(1, (os.cpu_count() or 1) // len(RUNS))
     processes = {}
     for config in RUNS.values():
-        command = _command(
-            *("main", "--mode", "train", "--config-yml", str(config_path(config)), "--cpu", "--run-dir", str(out)),
-            *("--timestamp-id", config, "--seed", str(seed), "--print-every", "40"),
-            *(*sources, f"--optim.max_epochs={epochs}"),
-        )
+        arguments = host.training_arguments(config_path(config), data, out, config, epochs, seed)
+        command = _command("main", *arguments)
         with (out / f"{config}.log").open("w") as log:
             environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
             processes[config] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
@@ -83,7 +81,7 @@ def _train_all(data: Path, out: Path, epochs: int, seed: int) -> None:
             running = True
             while running:
                 running = any(process.poll() is None for process in processes.values())
-                done = sum(_epochs_done(out, config) for config in processes)
+                done = sum(_epochs_done(host.run_files(out, config).validation) for config in processes)
                 if done > bar.n:
                     bar.update(done - bar.n)
                 time.sleep(0.5)
@@ -95,9 +93,8 @@ def _train_all(data: Path, out: Path, epochs: int, seed: int) -> None:
             raise UserError(f"the training run {config} ended with status {process.returncode}; see {out / config}.log")
 
 
-def _epochs_done(out: Path, config: str) -> int:
+def _epochs_done(log: Path) -> int:
     """Return the number of validations so far, one per epoch."""
-    log = out / "results" / config / "validation.csv"
     return max(0, len(log.read_text().splitlines()) - 1) if log.is_file() else 0
 
 

@@ -20,7 +20,7 @@ LONGEST = 260
 # What each layer may import of ocp_dc, beside itself, and of what is not in the standard library.
 CORE = ("ocp_dc.core", "ocp_dc.__version__")
 BELOW = (*CORE, "ocp_dc.nn", "ocp_dc.surgery", "ocp_dc.labels")
-MIDDLE = (*BELOW, "ocp_dc.models", "ocp_dc.data", "ocp_dc.training")
+MIDDLE = (*BELOW, "ocp_dc.models", "ocp_dc.data", "ocp_dc.training", "ocp_dc.graphs")
 OURS = {
     "core": ("ocp_dc.__version__",),
     "nn": CORE,
@@ -28,15 +28,18 @@ OURS = {
     "labels": CORE,
     "models": BELOW,
     "data": BELOW,
-    "training": BELOW,
+    "training": (*BELOW, "ocp_dc.models"),
+    "graphs": (*CORE, "ocp_dc.models", "ocp_dc.data"),
+    "checkpoints": MIDDLE,
     "plotting": CORE,
-    "fallbacks": CORE,
+    "fallbacks": (*CORE, "ocp_dc.graphs"),
     "evaluation": (*MIDDLE, "ocp_dc.plotting"),
-    "fairchem1": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.fallbacks"),
-    "fairchem2": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation"),
+    "hosts.py": (*CORE, "ocp_dc.training", "ocp_dc.evaluation"),
+    "fairchem1": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.fallbacks"),
+    "fairchem2": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.checkpoints"),
     "pinn": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation"),
     "testing": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.fairchem1"),
-    "study": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.fairchem1", "ocp_dc.fairchem2", "ocp_dc.pinn"),
+    "study": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.pinn"),
 }
 THIRD_PARTY = {
     "core": {"numpy", "platformdirs", "yaml"},
@@ -46,6 +49,8 @@ THIRD_PARTY = {
     "models": {"torch"},
     "testing": {"torch", "pytest"},
     "training": {"torch", "numpy", "yaml"},
+    "graphs": {"torch", "numpy", "vesin"},
+    "checkpoints": {"torch"},
     "plotting": {"matplotlib", "numpy"},
     "fallbacks": {"torch", "torch_geometric", "scipy"},
 }
@@ -91,6 +96,12 @@ def test_only_the_hosts_import_fairchem() -> None:
     importers = {path for path in FILES if any(within(name, ("fairchem",)) for name in imports_of(path))}
     assert importers
     assert importers <= {*files_of("fairchem1"), *files_of("fairchem2")}
+
+
+def test_nothing_above_the_hosts_imports_one_of_them() -> None:
+    hosts = ("ocp_dc.fairchem1", "ocp_dc.fairchem2")
+    importers = {relative(path) for path in FILES if any(within(name, hosts) for name in imports_of(path))}
+    assert {name for name in importers if not name.startswith(("fairchem1/", "fairchem2/"))} == {"testing/fairchem1.py"}
 
 
 @pytest.mark.parametrize("layer", sorted(OURS))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from ase.neighborlist import primitive_neighbor_list
-from torch_geometric.data import Data
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import is_finite, whole_number
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
 
 SHORTEST = 0.5  # Å; the bond of H2 has 0.74
 

@@ -26,6 +26,7 @@ class Frame:
         tags: OC20's tags: 0 subsurface, 1 surface, 2 adsorbate [N], int64.
         sid: the number of the system or trajectory that the frame belongs to; None where the source has none.
         fid: its number in that trajectory.
+        stress: [6] in eV/Å³ in Voigt order, positive under tension, as in ase; None where the source has none.
     """
 
     numbers: NDArray[np.int64]
@@ -38,6 +39,7 @@ class Frame:
     tags: NDArray[np.int64]
     sid: int | None = None
     fid: int = 0
+    stress: NDArray[np.float64] | None = None
 
     @property
     def natoms(self) -> int:

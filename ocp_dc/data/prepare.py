@@ -1,17 +1,15 @@
-"""Conversion of labeled structures to LMDBs for training."""
+"""Conversion of labeled structures to the data sets that fairchem reads."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch_geometric.data import Data
 from tqdm import tqdm
 
 from ocp_dc import __version__
@@ -19,12 +17,12 @@ from ocp_dc.core.digests import file_digest
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.core.files import replacing_folder, write_json
 from ocp_dc.core.units import energy_in_ev, length_in_angstrom
-from ocp_dc.data.edges import add_edges, check_edges
-from ocp_dc.data.frames import FrameSource, check_frame
-from ocp_dc.data.oc20_lmdb.lmdb_io import to_data, write_lmdb
+from ocp_dc.data.edges import check_edges
+from ocp_dc.data.frames import Frame, FrameSource, check_frame
+from ocp_dc.data.layouts import WRITERS, default_layout
+from ocp_dc.data.optional_pyg import needs_pyg
 from ocp_dc.data.output_folder import new_folder
 from ocp_dc.data.plausibility import data_warnings
-from ocp_dc.data.readers import md17_download
 from ocp_dc.data.readers.label_keys import LabelKeys
 from ocp_dc.data.readers.npz import LAYOUTS, NpzSource
 from ocp_dc.data.splits import random_split
@@ -33,6 +31,7 @@ from ocp_dc.data.summary import Summary
 logger = logging.getLogger(__name__)  # prints to the error stream unless the caller configures logging
 
 FORMATS = (*LAYOUTS, "ase")
+DOWNLOAD = "download:"
 
 
 def prepare(
@@ -48,11 +47,12 @@ def prepare(
     val: int,
     test: int,
     seed: int = 0,
+    to: str | None = None,
     edges: float | None = None,
     max_neighbors: int | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Write ``out/{train,val,test}/data.lmdb`` (eV, Å; each with a metadata.npz), dataset.json and split.npz.
+    """Write a folder for each of train, val and test (eV, Å; each with a metadata.npz), dataset.json and split.npz.
 
     The files are written to a temporary folder next to ``out``, which is renamed at the end: a failure leaves no
     ``out``.
@@ -73,7 +73,9 @@ def prepare(
         val: number of validation structures; 0 creates no such folder.
         test: number of test structures; 0 creates no such folder.
         seed: seed of the split.
-        edges: cutoff in Å of the edges to store; None stores no edges, and models compute them
+        to: ``oc20`` for the LMDBs ``data.lmdb`` of fairchem 1, ``aselmdb`` for the ``data.aselmdb`` of fairchem 2; None
+            is what the installed fairchem reads, and ``oc20`` where there is none.
+        edges: cutoff in Å of the edges to store in an LMDB; None stores no edges, and models compute them
             (``otf_graph: true``).
         max_neighbors: how many of the nearest neighbors of each atom to store with ``edges``; None is 50.
         progress: show a progress bar.
@@ -87,11 +89,16 @@ def prepare(
     out = new_folder(out)
     if format not in FORMATS:
         raise unknown_name("format", format, FORMATS)
-    store_edges: Callable[[Data], Data] = _identity
+    layout = default_layout() if to is None else to
+    if layout not in WRITERS:
+        raise unknown_name("layout (--to)", layout, WRITERS)
     if edges is not None:
+        if layout != "oc20":
+            raise UserError(
+                f"edges: got {edges!r} with --to {layout}, which stores none; leave it out, or use --to oc20"
+            )
         max_neighbors = 50 if max_neighbors is None else max_neighbors
         check_edges(edges, max_neighbors)
-        store_edges = partial(add_edges, cutoff=edges, max_neighbors=max_neighbors)
     elif max_neighbors is not None:
         raise UserError(
             f"max_neighbors: got {max_neighbors!r} without edges, which has no effect; give edges as well "
@@ -116,6 +123,7 @@ def prepare(
             "source_count": len(source),
             "counts": {name: len(indices) for name, indices in split._asdict().items()},
             "seed": seed,
+            **({} if layout == "oc20" else {"layout": layout}),
             **({} if edges is None else {"edges": {"cutoff": edges, "max_neighbors": max_neighbors}}),
         }
         summary = Summary()
@@ -124,7 +132,8 @@ def prepare(
                 if len(indices):
                     bar.set_description(name)
                     (folder / name).mkdir()
-                    write_lmdb(folder / name / "data.lmdb", _samples(source, indices, name, summary, bar, store_edges))
+                    frames = _frames(source, indices, name, summary, bar)
+                    WRITERS[layout](folder / name, frames, edges, max_neighbors)
         description |= {
             **summary.describe(),
             "notes": source.notes(),
@@ -146,8 +155,10 @@ def _resolve(
     """Return the files, downloading them if necessary, and their energy unit."""
     if format != "ase" and len(sources) != 1:
         raise UserError(f"got {len(sources)} sources; --format {format} takes one file. Prepare each separately")
-    if sources[0].startswith(md17_download.PREFIX):
-        name = sources[0].removeprefix(md17_download.PREFIX).strip()
+    if sources[0].startswith(DOWNLOAD):
+        with needs_pyg("a download of MD17"):
+            from ocp_dc.data.readers import md17_download
+        name = sources[0].removeprefix(DOWNLOAD).strip()
         # The download is large: check first.
         expected = md17_download.layout_of(name)
         same_units = energy_in_ev(units or md17_download.UNIT) == energy_in_ev(md17_download.UNIT)
@@ -180,20 +191,12 @@ def _source(
     return NpzSource(files[0], format, units, length_units, keys)
 
 
-def _identity(data: Data) -> Data:
-    return data
-
-
-def _samples(
-    source: FrameSource,
-    indices: NDArray[np.int64],
-    name: str,
-    summary: Summary,
-    bar: tqdm,
-    store_edges: Callable[[Data], Data],
-) -> Iterator[Data]:
+def _frames(
+    source: FrameSource, indices: NDArray[np.int64], name: str, summary: Summary, bar: tqdm
+) -> Iterator[tuple[int, Frame]]:
+    """Yield the structures of a split with their indices, checked and counted."""
     for index in indices.tolist():
         frame = source[index]
         summary.add(name, index, frame, check_frame(frame, source.where(index)))
-        yield store_edges(to_data(frame, sid=index))
+        yield index, frame
         bar.update()

@@ -6,6 +6,7 @@ nothing where fairchem 2 is not installed.
 
 from __future__ import annotations
 
+from ocp_dc.fairchem2.labels.resolvers import register_resolvers
 from ocp_dc.fairchem2.versions import installed_version, is_supported
 
 
@@ -13,3 +14,4 @@ def register() -> None:
     """Register the resolvers of this package with OmegaConf, if the installed fairchem is supported."""
     if not is_supported(installed_version()):
         return
+    register_resolvers()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.graphs.limits import nearest
 
 FLOWS = ("source_to_target", "target_to_source")
 
@@ -80,26 +81,3 @@ def _pairs(n: int, batch: Tensor | None, device: torch.device) -> tuple[Tensor, 
     # The number of a pair within its target, plus the first point of the graph.
     offset = start[batch] - (count.cumsum(0) - count)  # [N]
     return torch.arange(len(target), device=device) + offset[target], target
-
-
-def nearest(target: Tensor, squared: Tensor, n: int, limit: int) -> Tensor | slice:
-    """Return the edges that remain if each target keeps its ``limit`` nearest, and of equal distances the first ones.
-
-    Args:
-        target: int64 [E], ascending.
-        squared: [E], the squared distances.
-        n: the number of points, N.
-        limit: how many edges each target keeps.
-
-    Returns:
-        An index into the edges that keeps their order.
-    """
-    degree = torch.bincount(target, minlength=n)  # [N]
-    if not len(target) or int(degree.max()) <= limit:
-        return slice(None)
-    # Stable sorts, the last key first: by distance, then by target; ties keep the order of their source.
-    order = torch.argsort(squared, stable=True)
-    order = order[torch.argsort(target[order], stable=True)]
-    first = degree.cumsum(0) - degree  # [N]: the first edge of each target
-    rank = torch.arange(len(order), device=order.device) - first[target[order]]
-    return order[rank < limit].sort().values

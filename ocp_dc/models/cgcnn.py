@@ -14,6 +14,17 @@ from ocp_dc.models.features import ElementTable, GaussianBasis
 from ocp_dc.models.graph import EdgeGraph, check_sizes
 from ocp_dc.models.potential import Potential
 from ocp_dc.models.scatter import scatter_mean, scatter_sum
+from ocp_dc.surgery import RegionTable
+
+# after the mean over the atoms: the activation between convolutions and fully connected layers, and those of the latter
+_OUTPUT = (r"^(conv_to_fc|fcs)\.",)
+
+CGCNN_REGIONS = RegionTable(
+    output=_OUTPUT,
+    paper=_OUTPUT,  # the published runs keep the Softplus and Sigmoid of the convolutions
+    gates=(r"^convs\.\d+\.gate$",),
+    source="arXiv 2310.01649, section 4; ocp_dc/models/cgcnn.py",
+)
 
 
 class CGCNNConv(nn.Module):

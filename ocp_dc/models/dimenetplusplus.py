@@ -22,6 +22,13 @@ from ocp_dc.models.potential import Potential
 from ocp_dc.models.scatter import scatter_sum
 from ocp_dc.models.spherical_bessel import radial_constants, spherical_bessel
 from ocp_dc.nn.activate import activate
+from ocp_dc.surgery import RegionTable
+
+DIMENETPLUSPLUS_REGIONS = RegionTable(
+    # the layers that turn the messages of a block into its share of each atom's energy
+    output=(r"^output_blocks\.\d+\.act$",),
+    source="arXiv 2310.01649, section 4; fairchem/core/models/dimenet_plus_plus.py",
+)
 
 
 class DimeNetPlusPlusPotential(Potential[TripletGraph]):

@@ -15,9 +15,19 @@ from ocp_dc.models.graph import EdgeGraph, check_sizes
 from ocp_dc.models.potential import Potential
 from ocp_dc.models.scatter import scatter_sum
 from ocp_dc.nn import activation
+from ocp_dc.surgery import RegionTable
 
 SHORTEST = 1e-3  # of the cutoff: a lower bound on distances minus the radii of the atoms, as published
 EDGE_FEATURES = 3 + 4  # the direction, and the distance in four forms
+
+
+FORCENET_REGIONS = RegionTable(
+    # lin - activation - energy_mlp turns the features of an atom into its energy
+    output=(r"^activation$",),
+    # the published runs also swap those of the filter networks and of the networks after the convolutions
+    paper=("",),
+    source="arXiv 2310.01649, section 4; ocp_dc/models/forcenet.py",
+)
 
 
 class ForceNet(Potential[EdgeGraph]):

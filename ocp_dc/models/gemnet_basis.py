@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from ocp_dc.core.errors import UserError, nearest
 
 ValueAndSlope = tuple[Tensor, Tensor]
+# the path of softplus, which keeps the width of the Bernstein basis (rbf: {name: bernstein}) positive
+BERNSTEIN = r"(^|\.)softplus$"
 
 
 class PolynomialEnvelope(nn.Module):

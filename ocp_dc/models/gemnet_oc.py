@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.models.gemnet_basis import BERNSTEIN
 from ocp_dc.models.gemnet_interaction import concat_weights, from_atoms
 from ocp_dc.models.gemnet_layers import AtomEmbedding, Dense, EdgeEmbedding
 from ocp_dc.models.gemnet_oc_bases import find_bases
@@ -24,6 +25,16 @@ from ocp_dc.models.gemnet_oc_layers import InteractionBlock, OutputBlock, Sizes,
 from ocp_dc.models.graph import EdgeGraph, check_sizes
 from ocp_dc.models.potential import Potential
 from ocp_dc.models.scatter import scatter_mean, scatter_sum
+from ocp_dc.surgery import RegionTable
+
+GEMNET_OC_REGIONS = RegionTable(
+    # in each output block the layers before and after adding the atom embedding, then the global layers;
+    # out_blocks.N.seq_energy_pre is an alias. One expression, since num_output_afteratom may be 0
+    output=(r"^(out_blocks\.\d+\.(layers|seq_energy2)|out_mlp_E)\.",),
+    gates=(BERNSTEIN,),
+    activation_types=("ScaledSiLU",),
+    source="not in arXiv 2310.01649; fairchem/core/models/gemnet_oc/layers/atom_update_block.py",
+)
 
 
 class GemNetOCPotential(Potential[GemNetOCGraph]):

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ocp_dc.models.gemnet_basis import CircularBasis, RadialBasis, circular, expand, radial
+from ocp_dc.models.gemnet_basis import BERNSTEIN, CircularBasis, RadialBasis, circular, expand, radial
 from ocp_dc.models.gemnet_graph import GemNetGraph, gemnet_graph
 from ocp_dc.models.gemnet_interaction import (
     concat_weights,
@@ -35,6 +35,18 @@ from ocp_dc.models.gemnet_layers import (
 from ocp_dc.models.graph import EdgeGraph, check_sizes
 from ocp_dc.models.potential import Potential
 from ocp_dc.models.scatter import scatter_mean, scatter_sum
+from ocp_dc.surgery import RegionTable
+
+# the dense and the residual layers between the atoms' features and their energies; out_blocks.N.seq_energy is an alias
+_OUTPUT = (r"^out_blocks\.\d+\.layers\.",)
+
+GEMNET_T_REGIONS = RegionTable(
+    output=_OUTPUT,
+    paper=_OUTPUT,
+    gates=(BERNSTEIN,),
+    activation_types=("ScaledSiLU", "SiQU"),
+    source="arXiv 2310.01649, section 4; fairchem/core/models/gemnet/layers/atom_update_block.py",
+)
 
 
 class GemNetTPotential(Potential[GemNetGraph]):
@@ -209,6 +221,16 @@ class GemNetT(GemNetTPotential):
         interactions = [InteractionBlock(sizes) for _ in range(num_blocks)]
         self.out_blocks = nn.ModuleList(OutputBlock(sizes, output_init) for _ in range(num_blocks + 1))
         self.int_blocks = nn.ModuleList(interactions)  # after out_blocks, but drawn before: the order of fairchem
+        self._name_scale_factors()
+
+    def _name_scale_factors(self) -> None:
+        """Give the scale factors their names in fairchem's scale files."""
+        for i, end in enumerate(self.out_blocks):
+            end.scale_sum.name = f"OutBlock_{i}_sum"
+        for i, block in enumerate(self.int_blocks, start=1):
+            block.trip_interaction.scale_rbf.name = f"TripInteraction_{i}_had_rbf"
+            block.trip_interaction.scale_cbf_sum.name = f"TripInteraction_{i}_sum_cbf"
+            block.atom_update.scale_sum.name = f"AtomUpdate_{i}_sum"
 
     def check_elements(self, numbers: Tensor) -> None:
         """Refuse elements beyond the largest atomic number; raises UserError."""

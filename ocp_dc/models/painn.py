@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import finite_number
-from ocp_dc.models.gemnet_basis import RadialBasis, radial
+from ocp_dc.models.gemnet_basis import BERNSTEIN, RadialBasis, radial
 from ocp_dc.models.gemnet_graph import symmetric_pairs
 from ocp_dc.models.gemnet_layers import AtomEmbedding, ScaledSiLU, ScaleFactor
 from ocp_dc.models.graph import EdgeGraph, check_sizes
@@ -25,9 +25,18 @@ from ocp_dc.models.painn_messages import pair_sums
 from ocp_dc.models.potential import Potential
 from ocp_dc.models.radial import first_order as first_order_form
 from ocp_dc.models.scatter import scatter_sum
+from ocp_dc.surgery import RegionTable
 
 SHORTEST = 1e-6  # of a distance, in Å, so that coincident atoms have a direction
 INV_SQRT_2 = 1 / math.sqrt(2)
+
+
+PAINN_REGIONS = RegionTable(
+    output=(r"^out_energy\.",),
+    gates=(BERNSTEIN,),
+    activation_types=("ScaledSiLU",),
+    source="not in arXiv 2310.01649; fairchem/core/models/painn/painn.py",
+)
 
 
 class PaiNNPotential(Potential[EdgeGraph]):

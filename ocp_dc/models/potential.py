@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ocp_dc.models.graph import EdgeGraph
+from ocp_dc.models.strain import edges_of, strained
 
 Graph = TypeVar("Graph")  # edges for some models, edges and triplets or more for others
 
@@ -23,10 +24,12 @@ class Potential(nn.Module, ABC, Generic[Graph]):
     need, and is faster: a basis B(d) of the distances d is replaced by B + (d - d.detach()) B', with B' in closed form.
 
     Attributes:
+        cutoff: the longest edge, in Å.
         regress_forces: whether the model predicts forces as well.
         direct_forces: whether a separate output predicts forces instead of the gradient of the energy.
     """
 
+    cutoff: float
     regress_forces: bool
     direct_forces: bool = False
 
@@ -66,6 +69,30 @@ class Potential(nn.Module, ABC, Generic[Graph]):
             energy = self.energy(numbers, positions, graph, first_order=first_order)
             gradient = torch.autograd.grad(energy.sum(), positions, create_graph=create_graph)[0]
         return (energy if create_graph else energy.detach()), -gradient
+
+    def energy_forces_and_virial(
+        self, numbers: Tensor, positions: Tensor, graph: Graph
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return energies [B, 1], forces [N, 3] and the virial of each structure, [B, 3, 3].
+
+        The virial is dE/dε, in eV, for the symmetric strain ε that moves each point x to x + x ε; the stress is the
+        virial divided by the volume. See :meth:`energy_and_forces` for derivatives of the results.
+
+        Args:
+            numbers: int64 [N], atomic numbers.
+            positions: [N, 3], in Å.
+            graph: the graph of the batch.
+        """
+        create_graph = torch.is_grad_enabled()
+        first_order = not positions.requires_grad
+        with torch.enable_grad():
+            if first_order:
+                positions = positions.detach().requires_grad_()
+            strain = positions.new_zeros(edges_of(graph).count, 3, 3, requires_grad=True)
+            moved, moved_graph = strained(positions, graph, (strain + strain.mT) / 2)
+            energy = self.energy(numbers, moved, moved_graph, first_order=first_order)
+            gradient, virial = torch.autograd.grad(energy.sum(), (positions, strain), create_graph=create_graph)
+        return (energy if create_graph else energy.detach()), -gradient, virial
 
     def check_elements(self, numbers: Tensor) -> None:
         """Refuse elements that the model does not support; raises UserError."""

@@ -17,9 +17,22 @@ from ocp_dc.models.radial import first_order as first_order_form
 from ocp_dc.models.scatter import scatter_mean, scatter_sum
 from ocp_dc.nn.derivatives import derivative, value_and_derivative
 from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
+from ocp_dc.surgery import RegionTable
 
 READOUTS = {"add": scatter_sum, "mean": scatter_mean, "sum": scatter_sum}
+# without periodic boundaries; the default of torch_geometric's SchNet, which fairchem 1.10 does not change
+MOST_NEIGHBORS = 32
 ELEMENTS = 100  # rows of the embedding; row 0 is padding
+
+
+SCHNET_REGIONS = RegionTable(
+    # lin1 - act - lin2 turns the features of an atom into its energy
+    output=(r"^act$",),
+    # the published runs swap the activations of the filter networks, of the interactions and of the output
+    paper=("",),
+    activation_types=("ShiftedSoftplus",),
+    source="arXiv 2310.01649, section 4; torch_geometric/nn/models/schnet.py",
+)
 
 
 class SchNetPotential(Potential[PairGraph]):

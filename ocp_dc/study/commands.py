@@ -120,7 +120,8 @@ def _write_study(plan: Plan, out: Path, folders: Mapping[str, RunFolder], comman
     for run in plan.runs:
         folder = folders[run.id]
         keys = ("id", "model", "data", "arm", "seed", "test", "fits_scales")
-        description = {"engine": plan.study.options.engine, **{key: getattr(run, key) for key in keys}}
+        engine = {"engine": plan.study.options.engine, "host": plan.engine.host}
+        description = {**engine, **{key: getattr(run, key) for key in keys}}
         is_new = folder.read("run.json") is None
         if not is_new and (folder.read("result.json") is not None or folder.holds(description, run.config)):
             continue
@@ -130,6 +131,7 @@ def _write_study(plan: Plan, out: Path, folders: Mapping[str, RunFolder], comman
     options = plan.study.options
     study = {
         "engine": options.engine,
+        "host": plan.engine.host,
         "title": options.title or plan.study.path.stem,
         "question": options.question,
         "baseline": plan.study.baseline,

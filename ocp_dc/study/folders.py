@@ -9,6 +9,7 @@ OUT/runs/ID/log.txt            output of all attempts
 OUT/runs/ID/results/train/     the trainer's records: swap report, validation.csv, environment; all files of a
                                physics-informed task
 OUT/runs/ID/checkpoints/train/ the trainer's checkpoints; only the best one after the end
+OUT/runs/ID/train/             with fairchem 2: results/ and checkpoints/ of the run
 OUT/runs/ID/predictions.npz    predictions of the test set at the best validation
 OUT/runs/ID/result.json        the end of the run: done or diverged
 OUT/runs/ID/failure.json       the last failed attempt; the next start tries again
@@ -58,13 +59,9 @@ class RunFolder:
 
     @property
     def results(self) -> Path:
-        """Folder of the trainer's records."""
-        return self.path / "results" / RUN_NAME
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the trainer's checkpoints."""
-        return self.path / "checkpoints" / RUN_NAME
+        """Folder of the trainer's records; in fairchem 2 the name of the run comes first."""
+        named_first = self.path / RUN_NAME / "results"
+        return named_first if named_first.is_dir() else self.path / "results" / RUN_NAME
 
     def write(self, description: dict[str, Any], config: dict[str, Any]) -> None:
         """Write the description and the config of the run; both are determined by the identifier of the run."""

@@ -10,6 +10,7 @@ from typing import Any
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import count, finite_number
 from ocp_dc.core.options import option, parse
+from ocp_dc.hosts import IN_WORDS
 
 Changes = Mapping[str, Any]
 ENGINES = ("fairchem", "pinn")
@@ -19,12 +20,15 @@ BUDGET_KINDS = ("epochs", "steps", "minutes")  # of budgets
 
 @dataclasses.dataclass(frozen=True)
 class StudyOptions:
-    """A study, as its file describes it."""
+    """A study, as its file describes it, with the values of one host."""
 
     title: str = option("", help="one line")
     question: str = option("", help="the question of the study, a sentence or two")
     engine: str = option(
         "fairchem", help="the training program: fairchem's main, or `ocp-dc pinn train`", choices=ENGINES
+    )
+    host: str | None = option(
+        None, help="the version of fairchem that trains; default: the one that is installed", choices=tuple(IN_WORDS)
     )
     base: str | None = option(
         None,
@@ -64,7 +68,11 @@ class DataOptions:
     path: str | None = option(
         None, help="a folder with train, val and test in it, as `ocp-dc prepare` makes it; a file of PDEBench for pinn"
     )
-    configs: str = option("md17", help="replaces {configs} in the bases: the folder with models at sizes for this data")
+    configs: str | None = option(
+        None,
+        help="replaces {configs} in the bases: the folder with models at sizes for this data; default: the host's "
+        "folder for small molecules, md17 or fairchem2",
+    )
     train: int | None = option(None, help="training structures; default: all")
     val: int | None = option(None, help="validation structures")
     test: int | None = option(None, help="test structures")

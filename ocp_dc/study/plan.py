@@ -12,9 +12,10 @@ from typing import Any
 from ocp_dc.core.config_names import find_config
 from ocp_dc.core.digests import text_digest
 from ocp_dc.core.errors import UserError, unknown_name
+from ocp_dc.hosts import ModelFacts
 from ocp_dc.study.deltas import apply_changes
 from ocp_dc.study.engines import get_engine
-from ocp_dc.study.engines.engine import Engine, ModelFacts
+from ocp_dc.study.engines.engine import Engine
 from ocp_dc.study.options import (
     BUDGET_KINDS,
     BudgetOptions,
@@ -65,7 +66,7 @@ class Plan:
     @property
     def engine(self) -> Engine:
         """The engine of the runs."""
-        return get_engine(self.study.options.engine)
+        return _engine(self.study)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +96,7 @@ def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
         UserError: a config has an error, surgery cannot do what an arm asks for, two arms are the same run, or arms
             differ in how forces are derived.
     """
-    engine = get_engine(study.options.engine)
+    engine = _engine(study)
     budget = _budget(study, engine, choices.budget)
     seeds = tuple(choices.seeds or budget.seeds or study.options.seeds)
     check_seeds(seeds, "--seeds")
@@ -108,7 +109,7 @@ def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
     for model in choices.models or study.models:
         for name, options in data.items():
             arms = [arm for arm in study.arms if study.includes(model, arm)]
-            cases = {arm.name: _make_case(study, model, arm, name, options, budget, out) for arm in arms}
+            cases = {arm.name: _make_case(study, engine, model, arm, name, options, budget, out) for arm in arms}
             _check_different(engine, cases, f"{model} on {name}")
             if "gradients" not in (study.options.may_differ or ()):
                 _check_equal_terms(cases, f"{model} on {name}")
@@ -171,15 +172,24 @@ def _select_data(study: Study, engine: Engine, chosen: Sequence[str]) -> dict[st
     return data
 
 
+def _engine(study: Study) -> Engine:
+    return get_engine(study.options.engine, study.options.host)
+
+
 def _make_case(
-    study: Study, model: str, arm: ArmSpec, data: str, options: DataOptions, budget: BudgetOptions, out: Path
+    study: Study,
+    engine: Engine,
+    model: str,
+    arm: ArmSpec,
+    data: str,
+    options: DataOptions,
+    budget: BudgetOptions,
+    out: Path,
 ) -> _Case:
-    engine = get_engine(study.options.engine)
     where = f"{study.path.name}, arm {arm.name!r}, model {model!r}"
     try:
-        base = str(arm.base or study.options.base).replace("{model}", model).replace("{configs}", options.configs)
-        relative = study.path.parent / base
-        config = engine.load(relative if relative.exists() else find_config(base, "the config that an arm starts from"))
+        base = str(arm.base or study.options.base).replace("{model}", model)
+        config = engine.load(_find_base(study, base.replace("{configs}", options.configs or engine.configs)))
         steps = (("common", study.options.common), (f"models.{model}", study.models[model]))
         every = (*steps, (f"data.{data}.changes", options.changes), *arm.changes)
         for path, changes in every:
@@ -195,6 +205,15 @@ def _make_case(
             f" (the arm replaces the whole block {replaced[0]}; dotted keys change what is in it)" if replaced else ""
         )
         raise UserError(f"{where}: {error}{hint}") from error
+
+
+def _find_base(study: Study, base: str) -> Path:
+    """Return the base config: a file beside the study, in either spelling of its suffix, or one that ships."""
+    relative = study.path.parent / base
+    for path in (relative, relative.with_suffix(".yaml")):
+        if path.exists():
+            return path
+    return find_config(base, "the config that an arm starts from")
 
 
 def _check_different(engine: Engine, cases: Mapping[str, _Case], where: str) -> None:

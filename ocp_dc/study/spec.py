@@ -13,6 +13,7 @@ from ocp_dc.core.config_names import find_config
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.core.options import check_containers, check_keys, parse
 from ocp_dc.core.yaml_config import check_kind, included_files, read_yaml
+from ocp_dc.study.host_values import choose_host_values
 from ocp_dc.study.options import StudyOptions, check_seeds
 
 MODEL = "model"  # name of the axis of models in `exclude`
@@ -64,6 +65,7 @@ def read_study(path: str | Path) -> Study:
     """
     path = find_config(path, EXPECTED)
     block = _load(path, ())
+    block = choose_host_values(block, block.get("host"), path.name)
     options = parse(StudyOptions, block, str(path.name))
     check_containers(StudyOptions, block, path.name)
     if options.base is None and not all((changes or {}).get("base") for changes in (options.arms or {"": {}}).values()):

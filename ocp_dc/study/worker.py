@@ -34,7 +34,8 @@ def work(path: Path, cpu: bool = False) -> None:
     with folder.locked():
         if folder.read("result.json") is not None:
             return
-        folder.finish(get_engine(folder.description()["engine"]).run(folder, cpu))
+        description = folder.description()
+        folder.finish(get_engine(description["engine"], description.get("host")).run(folder, cpu))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -84,6 +84,12 @@ class Report:
         """The number of activations replaced outside the region; a shared object counts once."""
         return sum(not swap.inside for swap in self.swaps)
 
+    @property
+    def changed_paths(self) -> tuple[str, ...]:
+        """The paths of all changes, aliases included."""
+        changes: tuple[Swap | Removal | Insertion, ...] = (*self.swaps, *self.removals, *self.insertions)
+        return tuple(path for change in changes for path in (change.path, *change.aliases))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data, for JSON."""
         counts = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import struct
 import zipfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,12 @@ LARGEST_PICKLE = 16 << 20  # bytes of the record that is unpickled; weights are 
 DAMAGED = "it is truncated or damaged: copy or download it again, or take an older checkpoint"
 
 
-def load_torch(path: str | Path, kind: str = "checkpoint", map_location: Any = "cpu") -> Any:
+def load_torch(
+    path: str | Path,
+    kind: str = "checkpoint",
+    map_location: Any = "cpu",
+    stand_ins: Mapping[str, type] | None = None,
+) -> Any:
     """Return the content of a file of torch.save: only tensors and plain values, nothing that could run code.
 
     torch.load does not verify the CRC-32 that torch.save writes for each record, so a corrupted byte would go
@@ -42,6 +49,8 @@ def load_torch(path: str | Path, kind: str = "checkpoint", map_location: Any = "
         path: the file; torch's older format, which has no checksums, is read too.
         kind: what the file should be, for messages.
         map_location: the device of the tensors.
+        stand_ins: dotted name of a class or function that the file may contain -> the class to use in its place, which
+            only keeps what the file says. What the file names is never imported.
 
     Raises:
         UnsafeDataError: the file contains something other than tensors and plain values.
@@ -59,7 +68,8 @@ def load_torch(path: str | Path, kind: str = "checkpoint", map_location: Any = "
             _check_archive(path, kind)
         else:
             _check_legacy(path, kind)
-        content = torch.load(path, map_location=map_location, weights_only=True)
+        with _stand_ins_for(stand_ins or {}):
+            content = torch.load(path, map_location=map_location, weights_only=True)
         check_containers(content, f"{kind} {path}")
         return content
     except UserError:
@@ -73,6 +83,16 @@ def load_torch(path: str | Path, kind: str = "checkpoint", map_location: Any = "
         raise UserError(f"{kind} {path}: {DAMAGED}") from error
     except Exception as error:  # torch raises exceptions of many types for a damaged file
         raise UserError(f"{kind} {path}: {DAMAGED} ({type(error).__name__}: {error})") from error
+
+
+def _stand_ins_for(names: Mapping[str, type]) -> AbstractContextManager[None]:
+    if not names:
+        return nullcontext()
+    if not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):  # came with such names, in torch 2.6
+        raise UserError(
+            f"torch {torch.__version__}: cannot read checkpoints of fairchem 2; expected torch 2.6 or later"
+        )
+    return torch.serialization.safe_globals([(kept, name) for name, kept in names.items()])
 
 
 def is_torch_file(path: Path) -> bool:

@@ -15,7 +15,7 @@ from ase.db import connect
 from ase.io import write as ase_write
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.data import prepare as prepare_module
+from ocp_dc.data import layouts
 from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.readers import md17_download
@@ -118,14 +118,14 @@ def test_the_same_seed_makes_the_same_data(tmp_path: Path, water: Path) -> None:
 def test_a_failure_leaves_nothing(
     tmp_path: Path, water: Path, monkeypatch: pytest.MonkeyPatch, failure: type[BaseException]
 ) -> None:
-    write_lmdb = prepare_module.write_lmdb
+    write = layouts.WRITERS["oc20"]
 
-    def fail_at_the_second(path: Path, samples: Any) -> int:
-        if path.parent.name == "val":
+    def fail_at_the_second(folder: Path, *arguments: Any) -> None:
+        if folder.name == "val":
             raise failure
-        return write_lmdb(path, samples)
+        write(folder, *arguments)
 
-    monkeypatch.setattr(prepare_module, "write_lmdb", fail_at_the_second)
+    monkeypatch.setitem(layouts.WRITERS, "oc20", fail_at_the_second)
     with pytest.raises(failure):
         prepare(water, tmp_path / "out", **NPZ)
     assert list(tmp_path.iterdir()) == [water]

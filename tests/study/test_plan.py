@@ -149,7 +149,7 @@ def test_equal_terms(out, tmp_path):
         ({"common": {**SMALL, "optim.patience_of_mine": 1}}, "optim: unknown key 'patience_of_mine'"),
         ({"smoke": {"foo": 1}}, "smoke: unknown key 'foo'"),
         ({"arms": {"a": {"optim.lr_initial": "big"}}}, "optim.lr_initial: got 'big'"),
-        ({"arms": {"a": {"dataset.train.first_n": "many"}}}, "dataset.train.first_n: got 'many'"),
+        ({"arms": {"a": {"dataset.train.first_n": "many"}}}, "first_n of the training set: got 'many'"),
         ({"base": "nowhere.yml"}, "no such file"),
         ({"data": {"d": {"path": "nowhere"}}}, "has no train and no val and no test"),
         ({"data": {"d": {"path": "x", "sample": "slabs"}}}, "both sample and path"),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import lmdb
 
-from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.core.errors import UserError
+from ocp_dc.data.lmdb_file import data_files, open_lmdb
 from ocp_dc.data.oc20_lmdb.record_checksum import check_seal
 from ocp_dc.data.oc20_lmdb.safe_pickle import loads, loads_plain
 
@@ -26,38 +27,11 @@ def check_lmdb(path: Path | str) -> int:
             lacks one of ``REQUIRED_KEYS``. The message names the file.
         UnsafeDataError: a record names an object that could run code.
     """
-    path = Path(path)
-    if path.is_dir():
-        files = sorted(path.glob("*.lmdb"))
-        if not files:
-            raise UserError(f"{path}: no *.lmdb file in this folder; expected at least one")
-        return sum(_check_file(file) for file in files)
-    if not path.exists():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = nearest(path.name, siblings) if siblings else f" Its folder {path.parent} does not exist either."
-        raise UserError(f"{path}: no such file; expected an LMDB file or a folder of *.lmdb files.{hint}")
-    return _check_file(path)
+    return sum(_check_file(file) for file in data_files(path, ".lmdb"))
 
 
 def _check_file(path: Path) -> int:
-    size = path.stat().st_size
-    if size == 0:
-        raise UserError(f"{path}: the file is empty (0 bytes); expected an LMDB. Was it copied completely?")
-    try:
-        # With the options of fairchem's LmdbDataset.
-        env = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=True, max_readers=1)
-    except lmdb.Error as error:
-        raise UserError(
-            f"{path}: cannot be opened as an LMDB ({error}); expected a file that `ocp-dc prepare` wrote"
-        ) from error
-    with env:
-        # Check before reading any record: a read past the end of the memory map kills the process.
-        expected = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
-        if size < expected:
-            raise UserError(
-                f"{path}: cut short: {size} bytes, expected {expected}. Copy it again, or make it again with"
-                " `ocp-dc prepare`"
-            )
+    with open_lmdb(path) as env:
         try:
             with env.begin() as transaction:
                 return _check_records(transaction, env.stat()["entries"], path)
@@ -87,7 +61,7 @@ def _check_record(key: bytes, stored: bytes | None, where: str) -> None:
     if stored is None:
         raise UserError(f"{where}: missing; expected the keys '0', '1', ... in order")
     check_seal(key, stored, where)
-    record = loads(stored, where)
+    record = loads(stored, where, dict)
     keys = record.keys() if hasattr(record, "keys") else None
     if keys is None:
         raise UserError(f"{where}: a {type(record).__name__}; expected a torch_geometric Data")

@@ -9,18 +9,21 @@ import pickle
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lmdb
 import numpy as np
 import torch
-from torch_geometric.data import Data
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.boundaries import complete_cell, stored_positions
 from ocp_dc.data.frames import Frame
 from ocp_dc.data.oc20_lmdb.record_checksum import seal
+from ocp_dc.data.optional_pyg import needs_pyg
 from ocp_dc.data.structure_check import check_cell
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
 
 RECORDS_PER_TRANSACTION = 1000
 FIRST_MAP_SIZE = 1 << 24  # bytes; doubled when the map is full
@@ -39,8 +42,11 @@ def to_data(frame: Frame, sid: int) -> Data:
         [N, 3] float32; fixed and tags [N] int32; pbc [1, 3] bool; sid and fid int.
 
     Raises:
-        UserError: a periodic direction has no cell vector.
+        UserError: a periodic direction has no cell vector, or torch-geometric is not installed.
     """
+    with needs_pyg("an LMDB in the layout of OC20"):
+        from torch_geometric.data import Data
+
     check_cell(frame.cell, frame.pbc, f"structure {sid}")
     cell = complete_cell(frame.cell, frame.pbc, frame.positions) if frame.pbc.any() else frame.cell
     positions = stored_positions(frame.positions, cell, frame.pbc)

@@ -9,11 +9,11 @@ of torch, numpy or PyG. The Data objects are built from the collected values at 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from torch_geometric.data import Data
 
 from ocp_dc.core.errors import UnsafeDataError, UserError
 from ocp_dc.data.oc20_lmdb.pickle_machine import OBJECT, Machine, Named
@@ -25,21 +25,29 @@ LONGEST_DTYPE = 16  # characters
 DATA_BYTES = 4096  # charged for an empty Data
 TENSOR_BYTES = 1024  # charged for a tensor, in addition to its elements
 _SCALARS = (int, float, complex, str, bytes, bytearray, bool, type(None))
+Make = Callable[[dict[str, Any]], Any]
 
 
-def loads(data: bytes, where: str = "this record") -> object:
+def _make_data(fields: dict[str, Any]) -> Any:
+    from torch_geometric.data import Data  # not installed with fairchem 2
+
+    return Data.from_dict(fields)
+
+
+def loads(data: bytes, where: str = "this record", make: Make = _make_data) -> object:
     """Return the content of a pickle: a PyG Data (1.x or 2.x), tensors, numpy arrays, plain values, or containers.
 
     Args:
         data: the pickle.
         where: the location of the pickle for messages, for example a file and a key.
+        make: makes the object for the fields of a Data; ``dict`` needs no PyG.
 
     Raises:
         UnsafeDataError: the pickle names another object; the message contains its name.
         UserError: the pickle is cut short or damaged, or needs too much time or memory for its length.
     """
     try:
-        return _finish(run(Machine(data, _find)), {})
+        return _finish(run(Machine(data, _find)), {}, make)
     except UnsafeDataError as error:
         raise UnsafeDataError(f"{where}: {error}") from error
     except Exception as error:  # damaged bytes can raise almost any error
@@ -207,28 +215,29 @@ for _builtins in ("builtins", "__builtin__"):  # the second in pickles of protoc
     _ALLOWED[_builtins, "bytes"] = Named(lambda _: b"")  # how protocol 2 writes empty bytes
 
 
-def _finish(value: Any, done: dict[int, Any]) -> Any:
+def _finish(value: Any, done: dict[int, Any], make: Make) -> Any:
     """Replace the placeholders in a value by the objects that they represent.
 
     Args:
         value: the content of a pickle.
         done: the results for containers and placeholders, by id; without it, nested sharing would grow exponentially.
+        make: makes the object for the fields of a Data.
     """
     kind = type(value)
     if kind in _SCALARS or isinstance(value, np.generic) or kind in (torch.Tensor, np.ndarray):
         return value
     if id(value) not in done:
-        done[id(value)] = _build(value, kind, done)
+        done[id(value)] = _build(value, kind, done, make)
     return done[id(value)]
 
 
-def _build(value: Any, kind: type, done: dict[int, Any]) -> Any:
+def _build(value: Any, kind: type, done: dict[int, Any], make: Make) -> Any:
     if kind in (dict, OrderedDict):
-        return kind((_finish(key, done), _finish(item, done)) for key, item in value.items())
+        return kind((_finish(key, done, make), _finish(item, done, make)) for key, item in value.items())
     if kind in (list, tuple, set, frozenset):
-        return kind(_finish(item, done) for item in value)
+        return kind(_finish(item, done, make) for item in value)
     if kind is _Data:
-        return Data.from_dict({key: _finish(item, done) for key, item in _fields(value.state).items()})
+        return make({key: _finish(item, done, make) for key, item in _fields(value.state).items()})
     if kind is _Array:
         _, shape, dtype, fortran, raw = value.state
         return np.frombuffer(bytearray(raw), dtype.dtype).reshape(shape, order="F" if fortran else "C")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch_geometric.data import Data
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.oc20_lmdb.lmdb_check import REQUIRED_KEYS
 from ocp_dc.data.oc20_lmdb.sample_form import ENERGY_KEYS, FORCES_KEYS, RELAXATION_KEYS, as_array, standardize
 from ocp_dc.data.structure_check import check_labels, check_structure
 
-__all__ = ["ENERGY_KEYS", "FORCES_KEYS", "RELAXATION_KEYS", "check_sample"]
+if TYPE_CHECKING:
+    from torch_geometric.data import Data
+
+__all__ = ["ENERGY_KEYS", "FORCES_KEYS", "RELAXATION_KEYS", "check_sample", "check_values"]
 
 CHECKED_KEYS = ("pos", "atomic_numbers", "fixed", "tags", "cell", "pbc", *ENERGY_KEYS, *RELAXATION_KEYS, *FORCES_KEYS)
 
@@ -29,14 +32,24 @@ def check_sample(data: object, where: str) -> Data:
             match, or does not pass :func:`~ocp_dc.data.structure_check.check_structure` or
             :func:`~ocp_dc.data.structure_check.check_labels`.
     """
+    from torch_geometric.data import Data  # not installed with fairchem 2
+
     if not isinstance(data, Data):
         raise UserError(f"{where}: a {type(data).__name__}; expected a torch_geometric Data")
-    values = data.to_dict()
+    check_values(data._store, where)
+    return data
+
+
+def check_values(values: MutableMapping[str, Any], where: str) -> None:
+    """Check the values of a sample, by name, and convert them to the standard form in place.
+
+    Raises:
+        UserError: as :func:`check_sample` does.
+    """
     missing = [key for key in REQUIRED_KEYS if values.get(key) is None]
     if missing:
         raise UserError(f"{where}: lacks {', '.join(missing)}; got {', '.join(values)}")
-    standardize(data, where)
-    values = data.to_dict()
+    standardize(values, where)
     arrays = {key: as_array(values[key], key, where) for key in CHECKED_KEYS if key in values}
     count = len(arrays["atomic_numbers"])
     for key in ("natoms", "num_nodes"):
@@ -56,10 +69,9 @@ def check_sample(data: object, where: str) -> Data:
             if arrays[key].shape != (count, 3):
                 raise UserError(f"{where}: {key} has shape {arrays[key].shape}, expected ({count}, 3)")
             check_labels(None, arrays[key], where)
-    return data
 
 
-def _check_edges(values: dict[str, Any], count: int, where: str) -> None:
+def _check_edges(values: MutableMapping[str, Any], count: int, where: str) -> None:
     if values.get("edge_index") is None:
         return
     edges = as_array(values["edge_index"], "edge_index", where)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch_geometric.data import Data
 
 from ocp_dc.core.errors import UserError
 
@@ -23,7 +23,7 @@ IDENTITIES = ("sid", "fid")
 FLAGS = ("fixed", "pbc")  # bool is valid, too
 
 
-def standardize(data: Data, where: str) -> None:
+def standardize(values: MutableMapping[str, Any], where: str) -> None:
     """Convert the values of a sample, in place, to the types and shapes that ``ocp-dc prepare`` writes.
 
     Values of None are removed. Energies become Python floats; ``natoms``, ``sid`` and ``fid`` become a single Python
@@ -32,25 +32,24 @@ def standardize(data: Data, where: str) -> None:
     already have this form are not replaced.
 
     Args:
-        data: the sample.
+        values: the values of the sample, by name.
         where: the location of the sample for messages: its file and its record.
 
     Raises:
         UserError: a value is not numeric, holds truth values instead of numbers, or has the wrong number of elements.
     """
-    store = data._store
     for key in IDENTITIES:
-        value = store.get(key)
+        value = values.get(key)
         if value is None:
-            store.pop(key, None)
+            values.pop(key, None)
         elif type(value) not in (int, str) and (array := np.asarray(value)).size == 1:  # tensors in OC20
-            store[key] = array.item()
+            values[key] = array.item()
     for key in (*NUMBER_KEYS, *ATOM_KEYS, *VECTOR_KEYS, *CELL_SHAPES):
-        value = store.get(key)
+        value = values.get(key)
         if value is None:
-            store.pop(key, None)
+            values.pop(key, None)
         elif not _is_standard(key, value):
-            store[key] = _standardized(key, value, where)
+            values[key] = _standardized(key, value, where)
 
 
 def as_array(value: Any, key: str, where: str) -> NDArray:

@@ -20,6 +20,7 @@ from ocp_dc.data.frames import Frame
 from ocp_dc.data.readers.declared_sizes import check_declared_sizes
 
 SYMBOLS = chemical_symbols[1:]  # without X, ase's symbol of no element
+NO_STRESS = [np.nan] * 6
 Convert = Callable[[Atoms, int], Frame]
 
 
@@ -109,7 +110,7 @@ class Table:
 
     def __init__(self, structures: Iterable[Atoms], convert: Convert, name: str) -> None:
         self._ends = array("q", [0])  # the end of the atoms of each frame
-        self._labels = array("d")  # 10 numbers per frame: energy, cell
+        self._labels = array("d")  # 16 numbers per frame: energy, cell, stress (NaN for None)
         self._pbc = array("b")  # 3 numbers per frame
         self._vectors = array("d")  # 6 numbers per atom: position, forces
         self._codes = array("i")  # 3 numbers per atom: atomic number, fixed, tag
@@ -124,7 +125,8 @@ class Table:
 
     def _append(self, frame: Frame) -> None:
         self._ends.append(self._ends[-1] + frame.natoms)
-        self._labels.extend([frame.energy, *frame.cell.ravel()])
+        stress = NO_STRESS if frame.stress is None else frame.stress
+        self._labels.extend([frame.energy, *frame.cell.ravel(), *stress])
         self._pbc.extend(frame.pbc.tolist())
         self._identities.extend([-1 if frame.sid is None else frame.sid, frame.fid])
         self._vectors.frombytes(np.hstack([frame.positions, frame.forces]).tobytes())
@@ -136,7 +138,7 @@ class Table:
 
     def __getitem__(self, index: int) -> Frame:
         atoms = slice(self._ends[index], self._ends[index + 1])
-        label = np.frombuffer(self._labels).reshape(-1, 10)[index]
+        label = np.frombuffer(self._labels).reshape(-1, 16)[index]
         vectors = np.frombuffer(self._vectors).reshape(-1, 6)[atoms]
         sid, fid = self._identities[2 * index : 2 * index + 2]
         codes = np.frombuffer(self._codes, dtype=np.intc).reshape(-1, 3)[atoms].astype(np.int64)
@@ -145,12 +147,13 @@ class Table:
             positions=vectors[:, :3].copy(),
             energy=float(label[0]),
             forces=vectors[:, 3:].copy(),
-            cell=label[1:].reshape(3, 3).copy(),
+            cell=label[1:10].reshape(3, 3).copy(),
             pbc=np.frombuffer(self._pbc, dtype=np.int8).reshape(-1, 3)[index].astype(bool),
             fixed=codes[:, 1],
             tags=codes[:, 2],
             sid=None if sid < 0 else sid,
             fid=fid,
+            stress=None if np.isnan(label[10]) else label[10:].copy(),
         )
 
     def close(self) -> None:

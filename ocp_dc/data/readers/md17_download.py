@@ -14,7 +14,6 @@ from ocp_dc.core.caches import cache_folder
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.core.write_errors import write_errors
 
-PREFIX = "download:"
 CACHE = "md17"
 UNIT = "kcal/mol"
 """The energy unit of every file of MD17 and revised MD17."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ocp_dc.fairchem1.graphs.kept_edges import kept_edges
-from ocp_dc.fairchem1.graphs.search import image_offsets
+from ocp_dc.graphs.search import edge_graph
 from ocp_dc.models.graph import EdgeGraph
 
 if TYPE_CHECKING:
@@ -17,9 +15,6 @@ if TYPE_CHECKING:
 def find_edges(model: NativeModel, data: Any) -> EdgeGraph:
     """Return the edges of a batch, the same as fairchem's and in the same order.
 
-    Offsets are computed in the precision of the cell and have that of the positions: for a cell in float64 they are
-    more accurate than fairchem's, which are in float32.
-
     Args:
         model: the model, whose ``edge_search`` is None if its edges are stored in the data.
         data: the batch.
@@ -28,15 +23,7 @@ def find_edges(model: NativeModel, data: Any) -> EdgeGraph:
     if search is None:
         return stored_edges(model.generate_graph(data), data)
     edges = kept_edges(data, search)
-    if edges is None:
-        edges = search.find(data)
-    if edges.images is None:
-        offsets = data.pos.new_zeros(len(edges.source), 3)
-        images = torch.zeros_like(offsets, dtype=torch.int64)
-    else:
-        images = edges.images
-        offsets = image_offsets(images, data.cell, data.batch.index_select(0, edges.source)).to(data.pos.dtype)
-    return EdgeGraph(edges.source, edges.target, offsets, images, data.batch, data.natoms)
+    return edge_graph(search.find(data) if edges is None else edges, data)
 
 
 def stored_edges(stored: Any, data: Any) -> EdgeGraph:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from ocp_dc.fairchem1.graphs.search import Edges, EdgeSearch
+from ocp_dc.graphs.search import Edges, EdgeSearch
 
 NAME = "kept_edges"
 MOST_BYTES = 2**30

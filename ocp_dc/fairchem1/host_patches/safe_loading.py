@@ -14,8 +14,8 @@ from fairchem.core.common.utils import load_state_dict, match_state_dict
 from torch import nn
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.checks import model_size
 from ocp_dc.fairchem1.train.checkpoints import read_checkpoint
+from ocp_dc.training import model_size
 from ocp_dc.training.safe_torch import load_torch
 
 # keys of a checkpoint's config that a calculator would act on though they do not describe the model: they make it write

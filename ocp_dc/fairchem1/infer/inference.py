@@ -13,11 +13,11 @@ from fairchem.core.common.utils import setup_imports, update_config
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.log_level import raised_log_level
-from ocp_dc.fairchem1.checks.model_size import bounded_by_checkpoint
 from ocp_dc.fairchem1.checks.trust import trusting
 from ocp_dc.fairchem1.host_patches.safe_loading import config_for_prediction
 from ocp_dc.fairchem1.train.checkpoints import read_checkpoint
 from ocp_dc.fairchem1.trainer import DCTrainer
+from ocp_dc.training.model_size import bounded_by_checkpoint
 
 
 def load_trainer(checkpoint_path: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> DCTrainer:

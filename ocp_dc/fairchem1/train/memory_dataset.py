@@ -12,8 +12,8 @@ from fairchem.core.modules.transforms import DataTransforms
 from torch_geometric.data import Data
 
 from ocp_dc.fairchem1.graphs.kept_edges import EdgeKeeper
-from ocp_dc.fairchem1.graphs.search import EdgeSearch
 from ocp_dc.fairchem1.host_patches.key_mapping import rename_keys
+from ocp_dc.graphs.search import EdgeSearch
 
 
 @registry.register_dataset("lmdb_in_memory")

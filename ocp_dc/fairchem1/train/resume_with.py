@@ -21,10 +21,10 @@ from fairchem.core.common.registry import registry
 from fairchem.core.common.utils import setup_logging, update_config
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.checks.checkpoint_check import check_training_state
 from ocp_dc.fairchem1.checks.known_keys import WARMUP, is_ours, schedule_arguments
 from ocp_dc.fairchem1.train.checkpoints import read_checkpoint
 from ocp_dc.fairchem1.train.transform import TRANSFORM_NAME
+from ocp_dc.training.checkpoint_check import check_training_state
 from ocp_dc.training.plain import as_plain_data
 from ocp_dc.training.records import SPLITS
 

@@ -12,9 +12,9 @@ from torch import nn
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.options import check_keys
-from ocp_dc.fairchem1.wrappers.direct_forces import forces_are_gradients, refuse_direct_forces
 from ocp_dc.fairchem1.wrappers.probe import forward_once
 from ocp_dc.surgery import DCOptions, RegionTable, Report, apply_surgery
+from ocp_dc.surgery.direct_forces import forces_are_gradients, refuse_direct_forces
 
 PATH = "model.dc"  # the key of the block in a fairchem config
 Wrapper = TypeVar("Wrapper", bound="type[DCModel]")

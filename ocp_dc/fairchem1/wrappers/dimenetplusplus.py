@@ -19,10 +19,9 @@ from ocp_dc.core.options import option
 from ocp_dc.fairchem1.wrappers.dc_model import register
 from ocp_dc.fairchem1.wrappers.gradient_options import GradientOptions
 from ocp_dc.fairchem1.wrappers.native_model import NativeModel
-from ocp_dc.models.dimenetplusplus import DimeNetPlusPlusPotential
+from ocp_dc.models.dimenetplusplus import DIMENETPLUSPLUS_REGIONS, DimeNetPlusPlusPotential
 from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.models.legendre import zonal_harmonics
-from ocp_dc.surgery import RegionTable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +42,7 @@ class DimeNetPlusPlusOptions(GradientOptions):
 class DCDimeNetPlusPlus(NativeModel, DimeNetPlusPlusWrap, DimeNetPlusPlusPotential):
     """DimeNet++ with a ``dc:`` block; fairchem's forward if the block changes nothing."""
 
-    dc_regions = RegionTable(
-        # the layers that turn the messages of a block into its share of each atom's energy
-        output=(r"^output_blocks\.\d+\.act$",),
-        source="arXiv 2310.01649, section 4; fairchem/core/models/dimenet_plus_plus.py",
-    )
+    dc_regions = DIMENETPLUSPLUS_REGIONS
     dc_options_class = DimeNetPlusPlusOptions
     dc_options: DimeNetPlusPlusOptions
 

@@ -11,8 +11,8 @@ from fairchem.core.models.escn.escn import eSCN
 from fairchem.core.models.scn.scn import SphericalChannelNetwork
 
 from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
-from ocp_dc.fairchem1.wrappers.direct_forces import DirectOptions, check_direct
 from ocp_dc.surgery import RegionTable
+from ocp_dc.surgery.direct_forces import DirectOptions, check_direct
 
 # from equiformer_v2/layer_norm.py and esen/nn/layer_norm.py; they scale each degree of the spherical features
 EQUIVARIANT_NORMS = (

@@ -6,7 +6,6 @@ As in GemNet-dT, the activation is SiLU times 1/0.6, and a swap replaces the fac
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -14,13 +13,12 @@ from fairchem.core.models.gemnet_oc.gemnet_oc import GemNetOC
 from torch import Tensor
 
 from ocp_dc.fairchem1.graphs.edges import stored_edges
-from ocp_dc.fairchem1.graphs.search import EdgeSearch, nearest_neighbors
+from ocp_dc.fairchem1.graphs.search import HostEdgeSearch
 from ocp_dc.fairchem1.wrappers.dc_model import register
-from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
 from ocp_dc.fairchem1.wrappers.native_model import NativeModel
-from ocp_dc.models.gemnet_oc import GemNetOCPotential
+from ocp_dc.graphs.gemnet_oc import GraphLimits
+from ocp_dc.models.gemnet_oc import GEMNET_OC_REGIONS, GemNetOCPotential
 from ocp_dc.models.gemnet_oc_graph import GemNetOCEdges
-from ocp_dc.surgery import RegionTable
 
 STORED = (6.0, 50)  # the cutoff in Å, and the most neighbors, for which fairchem expects edges that are in the data
 
@@ -29,14 +27,7 @@ STORED = (6.0, 50)  # the cutoff in Å, and the most neighbors, for which fairch
 class DCGemNetOC(NativeModel, GemNetOC, GemNetOCPotential):
     """GemNet-OC with a ``dc:`` block."""
 
-    dc_regions = RegionTable(
-        # in each output block the layers before and after adding the atom embedding, then the global layers;
-        # out_blocks.N.seq_energy_pre is an alias. One expression, since num_output_afteratom may be 0
-        output=(r"^(out_blocks\.\d+\.(layers|seq_energy2)|out_mlp_E)\.",),
-        gates=(BERNSTEIN,),
-        activation_types=("ScaledSiLU",),
-        source="not in arXiv 2310.01649; fairchem/core/models/gemnet_oc/layers/atom_update_block.py",
-    )
+    dc_regions = GEMNET_OC_REGIONS
 
     def init_basis_functions(
         self,
@@ -65,12 +56,12 @@ class DCGemNetOC(NativeModel, GemNetOC, GemNetOCPotential):
         return {**outputs, "energy": outputs["energy"].view(-1)}
 
     @property
-    def edge_search(self) -> EdgeSearch | None:
+    def edge_search(self) -> HostEdgeSearch | None:
         """How the edges of the largest graph are found; None if they are stored in the data."""
         cutoff, most = self._largest
         if not (self.otf_graph or cutoff > STORED[0] or most > STORED[1]):
             return None
-        return EdgeSearch(cutoff, most, bool(self.use_pbc), bool(self.enforce_max_neighbors_strictly))
+        return HostEdgeSearch(cutoff, most, bool(self.use_pbc), bool(self.enforce_max_neighbors_strictly))
 
     def find_edges(self, data: Any) -> GemNetOCEdges:
         """Return the edges of a batch, and those of each graph, as fairchem selects them."""
@@ -79,23 +70,15 @@ class DCGemNetOC(NativeModel, GemNetOC, GemNetOCPotential):
             edges, found = stored_edges(stored, data), STORED
         else:
             edges, found = super().find_edges(data), self._largest
-        lengths = edges.vectors(data.pos.detach()).norm(dim=-1)  # [E]
-        rows = torch.arange(len(lengths), device=lengths.device)
-        rows = self._select(edges.target, lengths, rows, self._largest, found)
-        edges, lengths, found = edges.select(rows), lengths[rows], self._largest
-        every = torch.arange(len(lengths), device=lengths.device)
-        main, mixed, inner = (
-            self._select(edges.target, lengths, every, limits, found)
-            for limits in (
-                (self.cutoff, self.max_neighbors),
-                (self.cutoff_aeaint, self.max_neighbors_aeaint),
-                (self.cutoff_qint, self.max_neighbors_qint),
-            )
+        limits = GraphLimits(
+            self._largest,
+            main=(self.cutoff, self.max_neighbors),
+            mixed=(self.cutoff_aeaint, self.max_neighbors_aeaint),
+            inner=(self.cutoff_qint, self.max_neighbors_qint),
+            strict=bool(self.enforce_max_neighbors_strictly),
         )
-        if self.quad_interaction:
-            is_tag = torch.isin(data.tags, self.qint_tags.to(data.tags.device))
-            inner = inner[is_tag[edges.source[inner]] | is_tag[edges.target[inner]]]
-        return GemNetOCEdges(**vars(edges), main=main, mixed=mixed, inner=inner)
+        is_inner = torch.isin(data.tags, self.qint_tags.to(data.tags.device)) if self.quad_interaction else None
+        return limits.select(edges, data.pos, found, is_inner)
 
     @property
     def _largest(self) -> tuple[float, int]:
@@ -103,23 +86,3 @@ class DCGemNetOC(NativeModel, GemNetOC, GemNetOCPotential):
         if self.atom_edge_interaction or self.edge_atom_interaction or self.atom_interaction:
             return self.cutoff_aint, self.max_neighbors_aint
         return self.cutoff, self.max_neighbors
-
-    def _select(
-        self, targets: Tensor, lengths: Tensor, rows: Tensor, limits: tuple[float, int], found: tuple[float, int]
-    ) -> Tensor:
-        """Return the rows of edges within a cutoff, and at most a number of neighbors of each atom.
-
-        Args:
-            targets: int64 [E], in ascending order.
-            lengths: [E], in Å.
-            rows: the edges to select from.
-            limits: the cutoff, in Å, and the most neighbors.
-            found: those for which the edges were found.
-        """
-        (cutoff, most), (found_cutoff, found_most) = limits, found
-        if not math.isclose(cutoff, found_cutoff, rel_tol=1e-5, abs_tol=1e-8):
-            rows = rows[lengths[rows] <= cutoff]
-        if most == found_most or not len(rows):
-            return rows
-        strict = bool(self.enforce_max_neighbors_strictly)
-        return rows[nearest_neighbors(targets[rows], lengths[rows], most, strict)]

@@ -14,22 +14,8 @@ from fairchem.core.models.gemnet.gemnet import GemNetT
 
 from ocp_dc.fairchem1.wrappers.dc_model import register
 from ocp_dc.fairchem1.wrappers.native_model import NativeModel
-from ocp_dc.models.gemnet_t import GemNetTPotential
+from ocp_dc.models.gemnet_t import GEMNET_T_REGIONS, GemNetTPotential
 from ocp_dc.models.graph import EdgeGraph
-from ocp_dc.surgery import RegionTable
-
-# softplus keeps the width of the Bernstein basis (model.rbf: {name: bernstein}) positive
-BERNSTEIN = r"(^|\.)softplus$"
-# the dense and the residual layers between the atoms' features and their energies; out_blocks.N.seq_energy is an alias
-_OUTPUT = (r"^out_blocks\.\d+\.layers\.",)
-
-GEMNET_T_REGIONS = RegionTable(
-    output=_OUTPUT,
-    paper=_OUTPUT,
-    gates=(BERNSTEIN,),
-    activation_types=("ScaledSiLU", "SiQU"),
-    source="arXiv 2310.01649, section 4; fairchem/core/models/gemnet/layers/atom_update_block.py",
-)
 
 
 @register("dc_gemnet_t")

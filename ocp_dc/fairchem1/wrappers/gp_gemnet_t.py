@@ -11,7 +11,7 @@ from fairchem.core.models.gemnet_gp.gemnet import GraphParallelGemNetT
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
-from ocp_dc.fairchem1.wrappers.gemnet_t import GEMNET_T_REGIONS
+from ocp_dc.models.gemnet_t import GEMNET_T_REGIONS
 
 
 @register("dc_gp_gemnet_t")

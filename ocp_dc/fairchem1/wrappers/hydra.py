@@ -16,10 +16,10 @@ from fairchem.core.models.gemnet_oc.gemnet_oc import GemNetOCBackbone, GemNetOCE
 from fairchem.core.models.painn.painn import PaiNNEnergyHead
 
 from ocp_dc.fairchem1.wrappers.dc_model import DCModel, register
-from ocp_dc.fairchem1.wrappers.direct_forces import DirectOptions, check_direct
 from ocp_dc.fairchem1.wrappers.direct_models import EQUIVARIANT_NORMS
-from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
+from ocp_dc.models.gemnet_basis import BERNSTEIN
 from ocp_dc.surgery import RegionTable
+from ocp_dc.surgery.direct_forces import DirectOptions, check_direct
 
 _HEADS = r"^output_heads\."
 # the output region of backbones with output blocks; for other backbones it is the heads

@@ -18,11 +18,9 @@ from torch_geometric.utils import scatter
 
 from ocp_dc.core.options import option
 from ocp_dc.fairchem1.wrappers.dc_model import register
-from ocp_dc.fairchem1.wrappers.gemnet_t import BERNSTEIN
 from ocp_dc.fairchem1.wrappers.gradient_options import GradientOptions
 from ocp_dc.fairchem1.wrappers.native_model import NativeModel
-from ocp_dc.models.painn import PaiNNPotential
-from ocp_dc.surgery import RegionTable
+from ocp_dc.models.painn import PAINN_REGIONS, PaiNNPotential
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,12 +44,7 @@ class PaiNNOptions(GradientOptions):
 class DCPaiNN(NativeModel, PaiNN, PaiNNPotential):
     """PaiNN with a ``dc:`` block and forces -dE/dx; fairchem's forward if the block changes nothing."""
 
-    dc_regions = RegionTable(
-        output=(r"^out_energy\.",),
-        gates=(BERNSTEIN,),
-        activation_types=("ScaledSiLU",),
-        source="not in arXiv 2310.01649; fairchem/core/models/painn/painn.py",
-    )
+    dc_regions = PAINN_REGIONS
     dc_options_class = PaiNNOptions
     dc_options: PaiNNOptions
 

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from ocp_dc.hosts import Config, ModelFacts
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BudgetOptions, DataOptions
 from ocp_dc.study.record import Quantity
-
-Config = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelFacts:
-    """Facts known once a model is built: the derivation of its forces, and the need to fit scale factors."""
-
-    gradients: str = ""
-    fits_scales: bool = False
 
 
 class Engine(Protocol):
@@ -42,6 +32,14 @@ class Engine(Protocol):
     @property
     def budgets(self) -> Sequence[str]:
         """The units of a budget (of epochs, steps and minutes) that the engine supports, the usual one first."""
+
+    @property
+    def host(self) -> str | None:
+        """The name of the host that trains, and whose configs are used; None for an engine without one."""
+
+    @property
+    def configs(self) -> str:
+        """What replaces ``{configs}`` in the bases, for a data set that does not say it."""
 
     @property
     def smoke(self) -> Mapping[str, Any]:

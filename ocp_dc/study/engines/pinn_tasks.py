@@ -13,7 +13,7 @@ import numpy as np
 from ocp_dc import pinn
 from ocp_dc.core.digests import file_digest
 from ocp_dc.core.errors import DivergenceError, UserError
-from ocp_dc.study.engines.engine import Config, ModelFacts
+from ocp_dc.hosts import Config, ModelFacts
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BudgetOptions, DataOptions
 from ocp_dc.study.record import Quantity
@@ -25,6 +25,8 @@ SMALL_FILE = 2**26  # bytes; a larger file is identified by its path, not its co
 class PinnTasks:
     """The engine ``pinn``."""
 
+    host = None
+    configs = "pinn"
     x = "iteration"
     budgets = ("steps",)
     smoke: Mapping[str, Any] = {"steps": 20, "seeds": [0]}

@@ -8,9 +8,9 @@ from typing import Any
 
 from ocp_dc.core.digests import file_digest
 from ocp_dc.core.errors import UserError
-from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path, slab_sample_path
+from ocp_dc.hosts import DataSource, Host
 from ocp_dc.study.options import BudgetOptions, DataOptions
 
 SAMPLE_SIZES = {"ethanol": (600, 100, 300), "slabs": (200, 50, 50)}
@@ -18,12 +18,13 @@ SAMPLE_FILES = {"ethanol": (sample_path, "rmd17"), "slabs": (slab_sample_path, "
 
 
 def place_data(
-    config: dict[str, Any], name: str, options: DataOptions, limit: BudgetOptions, out: Path
+    host: Host, config: dict[str, Any], name: str, options: DataOptions, limit: BudgetOptions, out: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a config with its data sets filled in, and the test set, on which the worker tests once.
 
     Args:
-        config: the config; ``dataset.train.first_n`` may be a share such as ``25 %``.
+        host: the host of the config.
+        config: the config; ``first_n`` of its training set may be a share such as ``25 %``.
         name: the name of the data set.
         options: the source of the data, and the numbers of structures to use.
         limit: the budget, whose limits apply in addition to those of the data set.
@@ -36,23 +37,21 @@ def place_data(
         UserError: the data are missing.
     """
     limits = {split: _smaller(getattr(options, split), getattr(limit, split)) for split in ("train", "val", "test")}
-    blocks = {split: dict(config["dataset"].get(split) or {}) for split in ("train", "val", "test")}
-    folder = _folder(name, options, limits, out)
-    for split, block in blocks.items():
+    folder = _folder(host, name, options, limits, out)
+    sources: dict[str, DataSource] = {}
+    for split in limits:
+        src, first_n = host.studies.data_source(config, split)
         if folder is not None:
-            block["src"] = str(folder / split)
-        if not isinstance(block.get("src"), str):
-            raise UserError(f"data.{name}: dataset.{split}.src is missing in the base config; give data.{name}.path")
-        block["src"] = str(Path(block["src"]).absolute())
-        count = check_lmdb(Path(block["src"]))
+            src = str(folder / split)
+        if not isinstance(src, str):
+            raise UserError(f"data.{name}: the base config names no {split} set; give data.{name}.path")
+        count = host.studies.count_structures(Path(src))
         first = _smaller(count, limits[split])
-        if split == "train" and block.get("first_n") is not None:
-            first = _smaller(first, _parse_first_n(block["first_n"], first or count))
-        block["first_n"] = first
-    test = blocks.pop("test")
-    dataset = {**config["dataset"], **blocks}
-    dataset.pop("test", None)
-    return {**config, "dataset": dataset}, {"src": test["src"], "first_n": test["first_n"]}
+        if split == "train" and first_n is not None:
+            first = _smaller(first, _parse_first_n(first_n, first or count))
+        sources[split] = DataSource(str(Path(src).absolute()), first)
+    test = sources.pop("test")
+    return host.studies.with_data(config, sources), test._asdict()
 
 
 def data_identity(src: str) -> str:
@@ -67,7 +66,7 @@ def data_identity(src: str) -> str:
     return f"{path.name} {file_digest(description)}"
 
 
-def _folder(name: str, options: DataOptions, limits: Mapping[str, int | None], out: Path) -> Path | None:
+def _folder(host: Host, name: str, options: DataOptions, limits: Mapping[str, int | None], out: Path) -> Path | None:
     if options.path is not None:
         path = Path(options.path)
         if missing := [split for split in ("train", "val", "test") if not (path / split).exists()]:
@@ -79,11 +78,20 @@ def _folder(name: str, options: DataOptions, limits: Mapping[str, int | None], o
     if options.sample is None:
         return None
     counts = {s: limits[s] or n for s, n in zip(limits, SAMPLE_SIZES[options.sample], strict=True)}
-    folder = out / "data" / "-".join([options.sample, *map(str, counts.values())])
+    layout = [] if host.data_format == "oc20" else [host.data_format]
+    folder = out / "data" / "-".join([options.sample, *map(str, counts.values()), *layout])
     if not folder.exists():
-        source, layout = SAMPLE_FILES[options.sample]
+        source, source_format = SAMPLE_FILES[options.sample]
+        train, val, test = (counts[split] for split in ("train", "val", "test"))
         prepare(
-            source(), folder, format=layout, units="eV", train=counts["train"], val=counts["val"], test=counts["test"]
+            source(),
+            folder,
+            format=source_format,
+            units="eV",
+            train=train,
+            val=val,
+            test=test,
+            to=host.data_format,
         )
     return folder
 
@@ -100,5 +108,7 @@ def _parse_first_n(first_n: Any, count: int) -> int:
         except ValueError:
             pass
     if not isinstance(first_n, int) or isinstance(first_n, bool):
-        raise UserError(f"dataset.train.first_n: got {first_n!r}, expected a number of structures or a share: '25 %'")
+        raise UserError(
+            f"first_n of the training set: got {first_n!r}, expected a number of structures or a share: '25 %'"
+        )
     return first_n

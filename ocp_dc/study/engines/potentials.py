@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ocp_dc.study.engines.engine import Config, ModelFacts
+from ocp_dc.hosts import Config, Host, ModelFacts, check_installed, installed_host
 from ocp_dc.study.engines.potential_data import data_identity, place_data
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BUDGET_KINDS, BudgetOptions, DataOptions
@@ -44,7 +43,13 @@ DEFAULT_DATA = {"sample": {"sample": "ethanol"}}
 
 
 class Potentials:
-    """The engine ``fairchem``."""
+    """The engine ``fairchem``: it trains with the host that is installed.
+
+    The host is loaded when it is first needed, so that the report of a study needs none.
+
+    Args:
+        host: the name of the host that the study asks for; None for the one that is installed.
+    """
 
     quantities = QUANTITIES
     curves = CURVES
@@ -53,24 +58,39 @@ class Potentials:
     smoke = SMOKE
     default_data = DEFAULT_DATA
 
-    def load(self, base: Path) -> Config:
-        """Return the blocks of a fairchem config with its includes resolved."""
-        from ocp_dc.fairchem1 import main as run_main
-        from ocp_dc.training.records import BLOCKS
+    def __init__(self, host: str | None = None) -> None:
+        self._asked_for = host
 
-        config = run_main.resolve_training(str(base))
-        return {key: value for key, value in config.items() if key in (*BLOCKS, "dataset")}
+    @property
+    def host(self) -> str:
+        """The name of the host."""
+        return self._host.name
+
+    @property
+    def configs(self) -> str:
+        """The folder of the host's configs for small molecules."""
+        return self._host.configs
+
+    @functools.cached_property
+    def _host(self) -> Host:
+        if self._asked_for is not None:
+            check_installed(self._asked_for, "host")
+        return installed_host()
+
+    def load(self, base: Path) -> Config:
+        """Return a base config of fairchem with its includes resolved."""
+        return self._host.studies.load(base)
 
     def place(
         self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path
     ) -> tuple[Config, dict[str, Any]]:
         """Return the config with training and validation sets filled in, and the test set: ``src`` and ``first_n``."""
-        return place_data(config, name, data, budget, out)
+        return place_data(self._host, config, name, data, budget, out)
 
     def with_budget(self, config: Config, budget: BudgetOptions, step_time: float | None = None) -> Config:
         """Return the config with the length of the budget, in whole epochs, at least one."""
-        optim = config["optim"]
-        per_epoch = math.ceil(config["dataset"]["train"]["first_n"] / optim["batch_size"])
+        studies = self._host.studies
+        per_epoch = math.ceil(studies.data_source(config, "train").first_n / studies.run_length(config).batch_size)
         if budget.epochs is not None:
             epochs = budget.epochs
         elif budget.steps is not None:
@@ -79,50 +99,41 @@ class Potentials:
             assert budget.minutes is not None
             assert step_time is not None
             epochs = max(1, int(60 * budget.minutes / (per_epoch * step_time)))
-        return {**config, "optim": {**optim, "max_epochs": epochs}}
+        return studies.with_epochs(config, epochs)
 
     def measure_step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
         """Return the seconds per training step of each config, measured in turns."""
-        from ocp_dc.fairchem1.train.step_times import step_times
-
-        return step_times(configs)
+        return self._host.studies.step_times(configs)
 
     def check(self, config: Config, changes: Iterable[str] = ()) -> ModelFacts:
         """Check a config and build its model, so that errors of surgery are found before any run starts."""
-        from ocp_dc.fairchem1.checks.config_check import check_run_config
-
-        check_run_config(config, changes)
-        return _facts(json.dumps(config["model"], sort_keys=True))
+        return self._host.studies.check(config, changes)
 
     def fingerprint(self, config: Config) -> str:
         """Return a text that is equal for configs of the same run, even if they are written differently."""
-        from ocp_dc.fairchem1.checks.model_check import canonical_dc, read_dc
-
-        model = {key: value for key, value in config["model"].items() if key != "dc"}
-        dc = canonical_dc(read_dc(config["model"]))
-        return json.dumps([{**config, "model": model}, repr(dc)], sort_keys=True, default=str)
+        return self._host.studies.fingerprint(config)
 
     def identity(self, config: Config, test: Mapping[str, Any]) -> Any:
         """Return everything on which a run depends; data are identified by their content, not by their path."""
-        identity = json.loads(json.dumps([config, test]))
-        for block in (*identity[0]["dataset"].values(), identity[1]):
-            block["src"] = data_identity(block["src"])
-        return identity
+        studies = self._host.studies
+        sources = {split: studies.data_source(config, split) for split in ("train", "val")}
+        named = {split: each._replace(src=data_identity(str(each.src))) for split, each in sources.items()}
+        return [studies.with_data(config, named), {**test, "src": data_identity(test["src"])}]
 
     def length(self, config: Config) -> int:
         """Return the number of epochs of a run."""
-        return int(config["optim"]["max_epochs"])
+        return self._host.studies.run_length(config).epochs
 
     def describe_data(self, config: Config, test: Mapping[str, Any]) -> str:
         """Return a description of the sizes of the data sets."""
-        train, val = (config["dataset"][split]["first_n"] for split in ("train", "val"))
+        train, val = (self._host.studies.data_source(config, split).first_n for split in ("train", "val"))
         return f"{train} training, {val} validation, {test['first_n']} test structures"
 
     def run(self, folder: RunFolder, cpu: bool) -> dict[str, Any]:
         """Start or continue a run, and test it once."""
         from ocp_dc.study.engines.potential_run import run
 
-        return run(folder, cpu)
+        return run(self._host, folder, cpu)
 
     def columns(self, folder: RunFolder) -> dict[str, np.ndarray]:
         """Return the columns of the validation file; empty before the first validation."""
@@ -137,16 +148,3 @@ class Potentials:
         if "peak_memory" in columns:
             values["peak_memory"] = float(columns["peak_memory"].max())
         return values
-
-
-@functools.lru_cache(maxsize=256)
-def _facts(model_block: str) -> ModelFacts:
-    from ocp_dc.fairchem1.checks.model_check import GRADIENT_CHOICES
-    from ocp_dc.fairchem1.infer.inspect_model import build_model
-    from ocp_dc.fairchem1.train.scale_factors import scale_factors
-
-    model = build_model(json.loads(model_block))
-    chosen = [str(getattr(model, key)) for key in GRADIENT_CHOICES if hasattr(model, key)]
-    unfitted = [factor for factor in scale_factors(model).values() if not factor.fitted]
-    derived = "-dE/dx" if getattr(model, "conservative", False) else "not -dE/dx"
-    return ModelFacts(" ".join([derived, *chosen]), bool(unfitted))

@@ -11,8 +11,8 @@ from fairchem.core.common.relaxation.ase_utils import OCPCalculator
 import ocp_dc
 from ocp_dc.cli import main
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.checks.checkpoint_check import check_parts, check_training_state, check_values
 from ocp_dc.fairchem1.host_patches.safe_loading import load_checkpoint_model
+from ocp_dc.training.checkpoint_check import check_parts, check_training_state, check_values
 
 from tests.helpers.runs import run_main
 

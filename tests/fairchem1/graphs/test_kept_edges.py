@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader, Subset
 from torch_geometric.data import Data
 
 from ocp_dc.fairchem1.graphs.kept_edges import NAME, EdgeKeeper, kept_edges
-from ocp_dc.fairchem1.graphs.search import EdgeSearch
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.memory_dataset import LmdbInMemoryDataset, keep_edges
 from ocp_dc.fairchem1.wrappers.schnet import DCSchNet
+from ocp_dc.graphs.search import EdgeSearch
 
 SEARCH = EdgeSearch(3.0, 7, True)
 SMALL = {"hidden_channels": 8, "num_filters": 8, "num_interactions": 1, "num_gaussians": 5, "otf_graph": True}

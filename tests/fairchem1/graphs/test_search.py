@@ -13,9 +13,9 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.graphs import search as search_module
-from ocp_dc.fairchem1.graphs.search import EdgeSearch
+from ocp_dc.fairchem1.graphs.search import HostEdgeSearch
 from ocp_dc.fallbacks.radius import radius_graph
+from ocp_dc.graphs import search as search_module
 
 from fairchem.core.common.utils import radius_graph_pbc  # isort: skip  # after the hooks, which let it import
 from fairchem.core.models import base  # isort: skip
@@ -39,13 +39,13 @@ def structure(generator: torch.Generator, pbc: list[bool], *, skewed: bool, grid
     return Data(pos=fractional @ cell, cell=cell[None], pbc=torch.tensor([pbc]), natoms=atoms)
 
 
-def rows(data: Batch, search: EdgeSearch) -> Tensor:
+def rows(data: Batch, search: HostEdgeSearch) -> Tensor:
     edges = search.find(data)
     images = () if edges.images is None else edges.images.unbind(1)
     return torch.stack([edges.source, edges.target, *images])
 
 
-def stock_rows(data: Batch, search: EdgeSearch) -> Tensor:
+def stock_rows(data: Batch, search: HostEdgeSearch) -> Tensor:
     index, images, _ = radius_graph_pbc(data, search.cutoff, search.max_neighbors, search.strict)
     return torch.cat([index, images.T.long()])
 
@@ -74,10 +74,10 @@ def test_equals_fairchem_bit_for_bit(pbc, skewed, grid, strict):
         size = int(torch.randint(1, 4, (), generator=generator))
         data = Batch.from_data_list([structure(generator, pbc, skewed=skewed, grid=grid) for _ in range(size)])
         cutoff = 1.5 + 5 * float(torch.rand((), generator=generator))
-        search = EdgeSearch(cutoff, CUTS[trial % 3], True, strict)
+        search = HostEdgeSearch(cutoff, CUTS[trial % 3], True, strict)
         ours = rows(data, search)
         assert torch.equal(ours, stock_rows(data, search))
-        cut += ours.shape[1] < rows(data, EdgeSearch(cutoff, 0, True)).shape[1]
+        cut += ours.shape[1] < rows(data, HostEdgeSearch(cutoff, 0, True)).shape[1]
     assert cut > 0 or not any(pbc)
 
 
@@ -88,12 +88,12 @@ def test_equals_fairchem_at_the_cutoff(pbc, factor):
     at_cutoff = 0
     for _ in range(20):
         data = Batch.from_data_list([structure(generator, pbc, skewed=True, grid=False)])
-        _, squared = EdgeSearch(6.0, 0, True).within_cutoff(data)
+        _, squared = HostEdgeSearch(6.0, 0, True).within_cutoff(data)
         if len(squared):
-            search = EdgeSearch(math.sqrt(squared[len(squared) // 2].item()) * factor, MANY, True)
+            search = HostEdgeSearch(math.sqrt(squared[len(squared) // 2].item()) * factor, MANY, True)
             ours = rows(data, search)
             assert torch.equal(ours, stock_rows(data, search))
-            at_cutoff += ours.shape[1] > rows(data, EdgeSearch(search.cutoff * (1 - 1e-5), MANY, True)).shape[1]
+            at_cutoff += ours.shape[1] > rows(data, HostEdgeSearch(search.cutoff * (1 - 1e-5), MANY, True)).shape[1]
     assert at_cutoff > 5 or factor < 1
 
 
@@ -101,14 +101,14 @@ def test_float64_positions_with_a_float32_cell():
     generator = torch.Generator().manual_seed(3)
     data = Batch.from_data_list([structure(generator, [True] * 3, skewed=True, grid=True) for _ in range(3)])
     data.pos = data.pos.double()
-    assert torch.equal(rows(data, EdgeSearch(5.0, MANY, True)), stock_rows(data, EdgeSearch(5.0, MANY, True)))
+    assert torch.equal(rows(data, HostEdgeSearch(5.0, MANY, True)), stock_rows(data, HostEdgeSearch(5.0, MANY, True)))
 
 
 def test_too_many_neighbors_in_float64():
     data = Batch.from_data_list([structure(torch.Generator().manual_seed(3), [True] * 3, skewed=True, grid=False)])
-    cut = rows(data, EdgeSearch(5.0, 7, True))
+    cut = rows(data, HostEdgeSearch(5.0, 7, True))
     data.pos, data.cell = data.pos.double(), data.cell.double()  # fairchem fails here
-    assert torch.equal(rows(data, EdgeSearch(5.0, 7, True)), cut)
+    assert torch.equal(rows(data, HostEdgeSearch(5.0, 7, True)), cut)
 
 
 def test_positions_far_outside_the_cell():
@@ -118,7 +118,7 @@ def test_positions_far_outside_the_cell():
         jumps = torch.randint(-3, 4, (data.natoms, 3), generator=generator) * torch.tensor(pbc)
         data.pos = (data.pos + jumps.float() @ data.cell[0]).double()
         data.cell = data.cell.double()
-        found = rows(Batch.from_data_list([data]), EdgeSearch(4.0, MANY, True))
+        found = rows(Batch.from_data_list([data]), HostEdgeSearch(4.0, MANY, True))
         assert set(map(tuple, found.T.tolist())) == brute_force(data, 4.0)
 
 
@@ -126,10 +126,10 @@ def test_different_boundaries_in_a_batch():
     generator = torch.Generator().manual_seed(6)
     kinds = [[True] * 3, [False] * 3, [True, True, False]]
     samples = [structure(generator, pbc, skewed=True, grid=False) for pbc in kinds]
-    together = rows(Batch.from_data_list(samples), EdgeSearch(4.0, MANY, True))
+    together = rows(Batch.from_data_list(samples), HostEdgeSearch(4.0, MANY, True))
     apart, start = [], 0
     for sample in samples:
-        found = rows(Batch.from_data_list([sample]), EdgeSearch(4.0, MANY, True))
+        found = rows(Batch.from_data_list([sample]), HostEdgeSearch(4.0, MANY, True))
         found[:2] += start
         apart.append(found)
         start += sample.natoms
@@ -138,16 +138,16 @@ def test_different_boundaries_in_a_batch():
 
 def test_an_open_direction_needs_no_cell_vector():
     data = structure(torch.Generator().manual_seed(8), [True, True, False], skewed=False, grid=False)
-    whole = rows(Batch.from_data_list([data]), EdgeSearch(4.0, MANY, True))
+    whole = rows(Batch.from_data_list([data]), HostEdgeSearch(4.0, MANY, True))
     data.cell[:, 2] = 0.0
-    assert torch.equal(rows(Batch.from_data_list([data]), EdgeSearch(4.0, MANY, True)), whole)
+    assert torch.equal(rows(Batch.from_data_list([data]), HostEdgeSearch(4.0, MANY, True)), whole)
 
 
 def test_without_pbc_all_directions_are_periodic():
     data = structure(torch.Generator().manual_seed(9), [True] * 3, skewed=False, grid=False)
-    whole = rows(Batch.from_data_list([data]), EdgeSearch(4.0, MANY, True))
+    whole = rows(Batch.from_data_list([data]), HostEdgeSearch(4.0, MANY, True))
     del data.pbc
-    assert torch.equal(rows(Batch.from_data_list([data]), EdgeSearch(4.0, MANY, True)), whole)
+    assert torch.equal(rows(Batch.from_data_list([data]), HostEdgeSearch(4.0, MANY, True)), whole)
 
 
 @pytest.mark.parametrize("most_dense", [0, search_module.MOST_DENSE])
@@ -160,7 +160,7 @@ def test_open_structures_as_radius_graph(monkeypatch, grid, max_neighbors, most_
         samples = [structure(generator, [False] * 3, skewed=False, grid=grid, most=40) for _ in range(4)]
         data = Batch.from_data_list(samples)
         expected = radius_graph(data.pos, 3.0, data.batch, max_num_neighbors=max_neighbors)
-        assert torch.equal(rows(data, EdgeSearch(3.0, max_neighbors, False)), expected)
+        assert torch.equal(rows(data, HostEdgeSearch(3.0, max_neighbors, False)), expected)
 
 
 def test_a_compiled_radius_graph_chooses_the_neighbors(monkeypatch):
@@ -169,7 +169,7 @@ def test_a_compiled_radius_graph_chooses_the_neighbors(monkeypatch):
 
     monkeypatch.setattr(base, "radius_graph", compiled)
     data = Batch.from_data_list([Data(pos=torch.arange(9.0).view(3, 3) / 5, natoms=3)])
-    assert rows(data, EdgeSearch(9.0, 1, False)).tolist() == [[2, 1], [0, 2]]
+    assert rows(data, HostEdgeSearch(9.0, 1, False)).tolist() == [[2, 1], [0, 2]]
 
 
 @pytest.mark.parametrize("most_dense", [0, search_module.MOST_DENSE])
@@ -180,25 +180,25 @@ def test_broken_positions_have_no_edges(monkeypatch, value, periodic, most_dense
     data = structure(torch.Generator().manual_seed(2), [True, True, False], skewed=False, grid=False, most=10)
     data.pos = torch.cat([data.pos, torch.full((1, 3), value)])
     data.natoms += 1
-    found = rows(Batch.from_data_list([data]), EdgeSearch(3.0, 50, periodic))
+    found = rows(Batch.from_data_list([data]), HostEdgeSearch(3.0, 50, periodic))
     assert found.shape[1] > 0
     assert len(data.pos) - 1 not in found[:2]
 
 
 def test_single_atom_and_no_edges():
     data = Batch.from_data_list([Data(pos=torch.zeros(1, 3), natoms=1, cell=30 * torch.eye(3)[None])])
-    assert rows(data, EdgeSearch(3.0, 50, True)).shape == (5, 0)
-    assert rows(data, EdgeSearch(3.0, 50, False)).shape == (2, 0)
+    assert rows(data, HostEdgeSearch(3.0, 50, True)).shape == (5, 0)
+    assert rows(data, HostEdgeSearch(3.0, 50, False)).shape == (2, 0)
 
 
 def test_a_periodic_structure_without_a_cell_is_refused():
     data = Batch.from_data_list([Data(pos=torch.rand(2, 3), natoms=2, cell=torch.zeros(1, 3, 3))])
     with pytest.raises(UserError, match=r"structure 0 of a batch: got the cell .* expected cell vectors with a volume"):
-        rows(data, EdgeSearch(3.0, 50, True))
+        rows(data, HostEdgeSearch(3.0, 50, True))
 
 
 def test_settings_of_a_model():
     model = SimpleNamespace(cutoff=6.0, max_neighbors=30, use_pbc=True, enforce_max_neighbors_strictly=False)
-    assert EdgeSearch.of(model) == EdgeSearch(6.0, 30, True, strict=False)
+    assert HostEdgeSearch.of(model) == HostEdgeSearch(6.0, 30, True, strict=False)
     del model.enforce_max_neighbors_strictly
-    assert EdgeSearch.of(model).strict
+    assert HostEdgeSearch.of(model).strict

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.options import option
-from ocp_dc.surgery import DCOptions
+from ocp_dc.surgery.options import DCOptions
 
 
 @dataclasses.dataclass(frozen=True)

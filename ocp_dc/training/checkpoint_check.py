@@ -1,4 +1,4 @@
-"""Check the content of a checkpoint before it is used: its parts, and that every number is plausible."""
+"""Check the content of a checkpoint of fairchem 1 before it is used: its parts, and that every number is plausible."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def check_values(checkpoint: Mapping[str, Any], where: str) -> None:
     """
     for name, value in itertools.chain(_named("", checkpoint["state_dict"]), _averages(checkpoint)):
         if not name.endswith(".gain"):  # NaN until fitted; gains.check_fitted has the better message
-            _check_finite(name, value, where)
+            check_finite(name, value, where)
     for name, value in _named("scale factor ", checkpoint.get("scale_dict") or {}):
         _check_scale(name, value, where)
     for target, state in (checkpoint.get("normalizers") or {}).items():
         state = state if isinstance(state, Mapping) else {}
         _check_scale(f"normalizer of {target}: rmsd", state.get("rmsd", state.get("std", 1.0)), where)
-        _check_finite(f"normalizer of {target}: mean", state.get("mean", 0.0), where)
+        check_finite(f"normalizer of {target}: mean", state.get("mean", 0.0), where)
     for target, state in (checkpoint.get("elementrefs") or {}).items():
         for name, value in _named(f"element references of {target}: ", state if isinstance(state, Mapping) else {}):
             _check_references(name, value, where)
@@ -89,7 +89,7 @@ def check_values(checkpoint: Mapping[str, Any], where: str) -> None:
                     f"{where}: label rescaling: {name} is {value!r:.50}, expected one number; it is damaged"
                 )
         _check_scale("label rescaling: scale", rescaling["scale"], where)
-        _check_finite("label rescaling: mean", rescaling["mean"], where)
+        check_finite("label rescaling: mean", rescaling["mean"], where)
         references = rescaling["references"]
         if references is not None:
             if not (torch.is_tensor(references) and references.is_floating_point() and references.dim() == 1):
@@ -111,7 +111,7 @@ def check_training_state(checkpoint: Mapping[str, Any], where: str) -> None:
     for index, state in (optimizer.get("state") or {}).items():
         for name, value in state.items():
             if torch.is_tensor(value):
-                _check_finite(f"the optimizer's {name} of parameter {index}", value, where, largest=math.inf)
+                check_finite(f"the optimizer's {name} of parameter {index}", value, where, largest=math.inf)
 
 
 def _named(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -144,7 +144,12 @@ def _tensor(name: str, value: Any, where: str) -> torch.Tensor:
     raise UserError(f"{where}: {name} is not an ordinary tensor or number; it is damaged")
 
 
-def _check_finite(name: str, value: Any, where: str, largest: float = LARGEST) -> None:
+def check_finite(name: str, value: Any, where: str, largest: float = LARGEST) -> None:
+    """Check that every element of a floating-point tensor is finite and not too large.
+
+    Raises:
+        UserError: one is not; or the tensor is not an ordinary one.
+    """
     tensor = _tensor(name, value, where)
     if not tensor.is_floating_point() and not tensor.is_complex():
         return
@@ -159,7 +164,7 @@ def _check_finite(name: str, value: Any, where: str, largest: float = LARGEST) -
 
 
 def _check_scale(name: str, value: Any, where: str) -> None:
-    _check_finite(name, value, where)
+    check_finite(name, value, where)
     tensor = _tensor(name, value, where)
     if tensor.is_complex() or tensor.dtype is torch.bool:
         raise UserError(f"{where}: {name} is of type {tensor.dtype}, expected a number above 0; it is damaged")

@@ -1,0 +1,76 @@
+"""fairchem 1.10 as :class:`ocp_dc.hosts.Host`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ocp_dc.evaluation.predictions import Predictions
+from ocp_dc.fairchem1.infer.calculator import DCCalculator
+from ocp_dc.fairchem1.infer.evaluate import predict_labels
+from ocp_dc.fairchem1.infer.inspect_model import inspect_config
+from ocp_dc.fairchem1.main import main
+from ocp_dc.fairchem1.study_runs import StudyRuns
+from ocp_dc.fairchem1.train.fit_scales import factor_table, fit_config
+from ocp_dc.hosts import Host, RunFiles
+
+
+class Fairchem1:
+    """fairchem-core 1.10."""
+
+    name = "fairchem1"
+    data_format = "oc20"
+    configs = "md17"
+    studies = StudyRuns()
+
+    def main(self, arguments: Sequence[str]) -> None:
+        """Run fairchem's main; see :func:`ocp_dc.fairchem1.main.main`."""
+        main(arguments)
+
+    def training_arguments(self, config: Path, data: Path, out: Path, name: str, epochs: int, seed: int) -> list[str]:
+        """Return the arguments of ``main`` for a training run on the CPU."""
+        return [
+            *("--mode", "train", "--config-yml", str(config), "--cpu", "--run-dir", str(out)),
+            *("--timestamp-id", name, "--seed", str(seed), "--print-every", "40"),
+            *(f"--dataset.{split}.src={data / split}" for split in ("train", "val", "test")),
+            f"--optim.max_epochs={epochs}",
+        ]
+
+    def run_files(self, out: Path, name: str) -> RunFiles:
+        """Return the files of a training run."""
+        checkpoints = out / "checkpoints" / name
+        return RunFiles(
+            best_checkpoint=checkpoints / "best_checkpoint.pt",
+            validation=out / "results" / name / "validation.csv",
+            state=checkpoints / "checkpoint.pt",
+        )
+
+    def inspect(self, config: str, overrides: Sequence[str], recipes: Sequence[str]) -> str:
+        """Return a description of a config's model; see :mod:`ocp_dc.fairchem1.infer.inspect_model`."""
+        return inspect_config(config, overrides, recipes)
+
+    def fit_scales(
+        self, config: str, out: Path, overrides: Sequence[str], recipes: Sequence[str], batches: int, cpu: bool
+    ) -> str:
+        """Fit scale factors, write them to ``out``, and return them as a table."""
+        return factor_table(fit_config(config, out, overrides, recipes=recipes, batches=batches, cpu=cpu))
+
+    def predict_labels(
+        self,
+        checkpoint: str | Path,
+        data: str | Path,
+        batch_size: int = 32,
+        cpu: bool = False,
+        progress: bool = True,
+        first_n: int | None = None,
+        trust_modules: Sequence[str] = (),
+    ) -> Predictions:
+        """Return predictions and labels; see :func:`ocp_dc.fairchem1.infer.evaluate.predict_labels`."""
+        return predict_labels(checkpoint, data, batch_size, cpu, progress, first_n, trust_modules)
+
+    def calculator(self, checkpoint: str | Path, cpu: bool, trust_modules: Sequence[str]) -> DCCalculator:
+        """Return an ASE calculator."""
+        return DCCalculator(checkpoint, cpu=cpu, trust_modules=trust_modules)
+
+
+HOST: Host = Fairchem1()

@@ -1,0 +1,1 @@
+"""Inference with fairchem 2: checkpoints, predictions and the calculator. This file imports nothing."""

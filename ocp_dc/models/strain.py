@@ -1,0 +1,47 @@
+"""A homogeneous strain of a batch, whose derivative of the energy is the virial."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from torch import Tensor
+
+from ocp_dc.models.graph import EdgeGraph
+
+
+def edges_of(graph: Any) -> EdgeGraph:
+    """Return the first edges in a graph: an :class:`EdgeGraph`, or a dataclass that holds one."""
+    if isinstance(graph, EdgeGraph):
+        return graph
+    for field in dataclasses.fields(graph):
+        value = getattr(graph, field.name)
+        if dataclasses.is_dataclass(value):
+            return edges_of(value)
+    raise TypeError(f"a graph of type {type(graph).__name__} holds no edges")
+
+
+def strained(positions: Tensor, graph: Any, strain: Tensor) -> tuple[Tensor, Any]:
+    """Return positions and graph of structures whose points x, periodic images too, move to x + x ε.
+
+    Args:
+        positions: [N, 3], in Å.
+        graph: the graph of the batch.
+        strain: ε of each structure, [B, 3, 3].
+    """
+    return _moved(positions, strain[edges_of(graph).batch]), _strained(graph, strain)
+
+
+def _strained(value: Any, strain: Tensor) -> Any:
+    if isinstance(value, EdgeGraph):
+        of_edges = strain[value.batch.index_select(0, value.source)]  # [E, 3, 3]
+        return dataclasses.replace(value, offsets=_moved(value.offsets, of_edges))
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    parts = {field.name: _strained(getattr(value, field.name), strain) for field in dataclasses.fields(value)}
+    return dataclasses.replace(value, **parts)
+
+
+def _moved(vectors: Tensor, strain: Tensor) -> Tensor:
+    """Return vectors [M, 3] after a strain of each, [M, 3, 3]."""
+    return vectors + vectors[:, None].bmm(strain)[:, 0]

@@ -1,0 +1,27 @@
+"""SchNet as a backbone of fairchem 2."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ocp_dc.fairchem2.backbones.schnet import SchNetBackbone
+
+from tests.fairchem2.backbones.contract import BackboneContract
+
+
+class TestSchNet(BackboneContract):
+    backbone = "ocp_dc.fairchem2.backbones.schnet.SchNetBackbone"
+    arguments: ClassVar = {
+        "hidden_channels": 8,
+        "num_filters": 8,
+        "num_interactions": 2,
+        "num_gaussians": 10,
+        "cutoff": 4.0,
+    }
+
+
+def test_the_limits_of_fairchem_1() -> None:
+    """50 neighbors, and without periodic boundaries 32."""
+    found = [SchNetBackbone(use_pbc=use_pbc).edge_search for use_pbc in (True, False)]
+    assert [(search.periodic, search.max_neighbors) for search in found] == [(True, 50), (False, 32)]
+    assert SchNetBackbone(use_pbc=False, max_neighbors=40).edge_search.max_neighbors == 40
