@@ -59,7 +59,13 @@ class SiQU(nn.Module):
 
 
 class ScaleFactor(nn.Module):
-    """A factor that keeps the variance of features; fitted before training, and 0, which means 1, until then."""
+    """A factor that keeps the variance of features; fitted before training, and 0, which means 1, until then.
+
+    Attributes:
+        name: its name in scale files; None for its path in the model.
+    """
+
+    name: str | None = None
 
     def __init__(self) -> None:
         super().__init__()

@@ -221,6 +221,16 @@ class GemNetT(GemNetTPotential):
         interactions = [InteractionBlock(sizes) for _ in range(num_blocks)]
         self.out_blocks = nn.ModuleList(OutputBlock(sizes, output_init) for _ in range(num_blocks + 1))
         self.int_blocks = nn.ModuleList(interactions)  # after out_blocks, but drawn before: the order of fairchem
+        self._name_scale_factors()
+
+    def _name_scale_factors(self) -> None:
+        """Give the scale factors their names in fairchem's scale files."""
+        for i, end in enumerate(self.out_blocks):
+            end.scale_sum.name = f"OutBlock_{i}_sum"
+        for i, block in enumerate(self.int_blocks, start=1):
+            block.trip_interaction.scale_rbf.name = f"TripInteraction_{i}_had_rbf"
+            block.trip_interaction.scale_cbf_sum.name = f"TripInteraction_{i}_sum_cbf"
+            block.atom_update.scale_sum.name = f"AtomUpdate_{i}_sum"
 
     def check_elements(self, numbers: Tensor) -> None:
         """Refuse elements beyond the largest atomic number; raises UserError."""

@@ -32,6 +32,7 @@ from ocp_dc.fairchem1.infer.inference import silent_trainer
 from ocp_dc.fairchem1.train import scale_factors
 from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries
 from ocp_dc.fairchem1.trainer import DCTrainer
+from ocp_dc.models.scale_factors import COMMENT
 from ocp_dc.surgery import batch_statistics, fitting_gains
 from ocp_dc.training.plain import as_plain_data
 from ocp_dc.training.subnormals import flushed_subnormals
@@ -87,7 +88,7 @@ def fit_config(
     fitted = fit(trainer.model, [b.to(trainer.device) for b in itertools.islice(trainer.train_loader, batches)])
     factors = {each.name: each.value for each in fitted}
     comment = {"model": config["model"]["name"], "dc": config["model"].get("dc"), "batches": batches}
-    record = {scale_factors.COMMENT: {**as_plain_data(comment), DIGEST: content_digest(factors)}, **factors}
+    record = {COMMENT: {**as_plain_data(comment), DIGEST: content_digest(factors)}, **factors}
     write_json(out, record)
     return fitted
 

@@ -11,8 +11,9 @@ from fairchem.core.common import distutils
 
 from ocp_dc.fairchem1.checks import batch_check
 from ocp_dc.fairchem1.train import model_boundaries, resume
-from ocp_dc.fairchem1.train.acceleration import AccelerationChoice
+from ocp_dc.fairchem1.wrappers.native_model import native_model
 from ocp_dc.training import gains
+from ocp_dc.training.acceleration import AccelerationChoice
 from ocp_dc.training.finite_checks import GradientCheck
 from ocp_dc.training.flag_reader import FlagReader
 from ocp_dc.training.initial_weights import initial_weights
@@ -58,7 +59,7 @@ def run_listeners(trainer: DCTrainer, clock: StepClock, total: int, reader: Flag
             ValidationRows(log, clock),
             GradientCheck(checkpoint_dir / "checkpoint.pt", ADVICE, reader),
             trainer.state.running_means,
-            AccelerationChoice(total, logs=distutils.is_master(), agree=_agree_on(trainer.device)),
+            AccelerationChoice(total, native_model, logs=distutils.is_master(), agree=_agree_on(trainer.device)),
             RunTime(total),
             clock,  # last, so that the start of the other listeners is not timed
         ]

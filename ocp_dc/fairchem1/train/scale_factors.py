@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +11,12 @@ from fairchem.core.modules.scaling import ScaleFactor
 from fairchem.core.modules.scaling.compat import _load_scale_dict, load_scales_compat
 from torch import nn
 
-from ocp_dc.core.digests import DIGEST, content_digest
-from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import read_json
 from ocp_dc.fairchem1.checks.model_check import read_dc
+from ocp_dc.models.scale_factors import COMMAND, check_complete, check_digest, check_factors
 from ocp_dc.surgery import DCOptions, canonical_dc
 
-COMMAND = "`ocp-dc fit-scales CONFIG --out FILE.json`"
-COMMENT = "comment"  # the only entry of a scale file that fairchem does not read as a factor
 _warned: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
 
@@ -67,21 +64,16 @@ def read_scale_file(block: Mapping[str, Any]) -> dict[str, float] | None:
     if not source:
         return None
     try:
-        found = _load_scale_dict(source)
-        factors = {str(name): float(value) for name, value in (found or {}).items() if name != COMMENT}
+        found = _load_scale_dict(source) or {}
     except Exception as error:  # json and torch raise different errors for files of other content
         raise UserError(f"model.scale_file {source}: {error}; {COMMAND} writes one") from error
-    for name, value in factors.items():
-        if isinstance(found[name], bool) or not math.isfinite(value) or value <= 0:
-            raise UserError(f"model.scale_file {source}: {name}: got {found[name]}, expected a finite number above 0")
+    if not isinstance(found, Mapping):
+        raise UserError(
+            f"model.scale_file {source}: got {type(found).__name__}, expected factors; {COMMAND} writes one"
+        )
+    factors = check_factors(found, source)
     if isinstance(source, str) and source.endswith(".json"):
-        content = read_json(source, f"{COMMAND} writes one")
-        comment = content.pop(COMMENT, None)
-        if isinstance(comment, dict) and comment.get(DIGEST, content_digest(content)) != content_digest(content):
-            raise UserError(
-                f"model.scale_file {source}: the factors do not match its {DIGEST}: the file was damaged or edited; "
-                f"fit again with {COMMAND}, or, if you edited it on purpose, remove {COMMENT}.{DIGEST}"
-            )
+        comment = check_digest(read_json(source, f"{COMMAND} writes one"), source)
         fitted_for = comment.get("dc") if isinstance(comment, dict) else block.get("dc")
         if "name" in block and _settings_before_output(read_dc({**block, "dc": fitted_for})) != _settings_before_output(
             read_dc(block)
@@ -111,25 +103,11 @@ def set_scale_factors(model: nn.Module, factors: Mapping[str, float]) -> None:
     Raises:
         UserError: some factors of the model are missing.
     """
-    _check_complete(model, factors)
     present = scale_factors(model)
-    if surplus := sorted(set(factors) - set(present)):
-        logging.warning(
-            f"model.scale_file: {type(model).__name__} has no {', '.join(surplus)}; was it fitted for another model?"
-        )
+    check_complete(present, factors, type(model).__name__)
     for name, factor in present.items():
         factor.reset_()
         factor.set_(factors[name])
-
-
-def _check_complete(model: nn.Module, factors: Mapping[str, float]) -> None:
-    present = scale_factors(model)
-    if missing := sorted(set(present) - set(factors)):
-        raise UserError(
-            f"model.scale_file: lacks {', '.join(missing[:4])}{', ...' if len(missing) > 4 else ''} of the "
-            f"{len(present)} scale factors of {type(model).__name__}.{nearest(missing[0], factors)} Fit them for this "
-            f"model with {COMMAND}"
-        )
 
 
 def load_scales(module: nn.Module, scale_file: str | dict[str, float] | None) -> None:
@@ -141,7 +119,7 @@ def load_scales(module: nn.Module, scale_file: str | dict[str, float] | None) ->
     try:
         load_scales_compat(module, scale_file)
     except ValueError:
-        _check_complete(module, read_scale_file({"scale_file": scale_file}) or {})
+        check_complete(scale_factors(module), read_scale_file({"scale_file": scale_file}) or {}, type(module).__name__)
         raise
 
 

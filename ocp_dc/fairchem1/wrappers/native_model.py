@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 
 import torch
 from fairchem.core.modules.scaling import ScaleFactor
-from torch import Tensor
+from torch import Tensor, nn
 
 from ocp_dc.fairchem1.graphs.edges import find_edges
 from ocp_dc.fairchem1.graphs.search import HostEdgeSearch
@@ -38,10 +38,24 @@ class NativeModel(DCModel):
             return "a fit of its scale factors is in progress"
         return "it predicts direct forces" if getattr(self, "direct_forces", False) else None
 
+    def compile_reason(self) -> str | None:
+        """Return why the outputs cannot be compiled, as part of a sentence, or None."""
+        return None if self.regress_forces else "it predicts no forces"
+
+    @property
+    def acceleration(self) -> str:
+        """The value of ``dc.accelerate``."""
+        return self.dc_options.resolved_acceleration
+
+    @property
+    def potential(self) -> NativeModel:
+        """The native model, which is the wrapper itself."""
+        return self
+
     @property
     def uses_native(self) -> bool:
         """Return whether the forward pass is the native model's."""
-        return self.dc_options.resolved_acceleration != "off" and self.host_only_reason() is None
+        return self.acceleration != "off" and self.host_only_reason() is None
 
     @functools.cached_property
     def _scale_factors(self) -> list[ScaleFactor]:
@@ -73,3 +87,8 @@ class NativeModel(DCModel):
     def find_edges(self, data: Any) -> EdgeGraph:
         """Return the edges of a batch, the same as fairchem's."""
         return find_edges(self, data)
+
+
+def native_model(model: nn.Module) -> NativeModel | None:
+    """Return the model if it is a wrapper with a native one, else None."""
+    return model if isinstance(model, NativeModel) else None

@@ -57,6 +57,7 @@ class NativeBackbone(nn.Module, BackboneInterface):
     Attributes:
         potential: the potential.
         potential_class: its class, set by a subclass.
+        built_arguments: arguments of the potential that do not stand in a config: ``build_potential`` adds them.
         dc_regions: the activations of each named region, set by a subclass.
         regress_config: what is differentiated; fairchem reads it, and changes it for tasks of inference.
         acceleration: the value of ``dc.accelerate``; ``off`` without a ``dc:`` block.
@@ -67,6 +68,7 @@ class NativeBackbone(nn.Module, BackboneInterface):
     """
 
     potential_class: ClassVar[Any]
+    built_arguments: ClassVar[tuple[str, ...]] = ()
     dc_regions: ClassVar[RegionTable]
     potential: Potential[Any]
     __signature__ = _Signature()
@@ -99,7 +101,7 @@ class NativeBackbone(nn.Module, BackboneInterface):
         found: dict[str, inspect.Parameter] = {}
         for owner in (cls.potential_class, *backbones):
             for name, parameter in inspect.signature(owner.__init__).parameters.items():
-                if name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
+                if name not in ("self", *cls.built_arguments) and parameter.kind is not parameter.VAR_KEYWORD:
                     found[name] = parameter.replace(kind=parameter.KEYWORD_ONLY)
         return found
 
@@ -204,3 +206,9 @@ def _stress(virial: Tensor, cell: Tensor, pbc: Tensor) -> Tensor:
     periodic = pbc.reshape(-1, 3).any(dim=1)  # [B]
     volume = torch.where(periodic, torch.linalg.det(cell.detach()).abs(), torch.inf)
     return (virial / volume[:, None, None]).flatten(1)
+
+
+def native_backbone(model: nn.Module) -> NativeBackbone | None:
+    """Return the native backbone of a model, or None; for :class:`~ocp_dc.training.acceleration.AccelerationChoice`."""
+    found = getattr(model, "backbone", None)
+    return found if isinstance(found, NativeBackbone) else None

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from ocp_dc.fairchem1.train import acceleration
-from ocp_dc.fairchem1.train.acceleration import AccelerationChoice
 from ocp_dc.fairchem1.wrappers import DCGemNetT, DCSchNet
+from ocp_dc.fairchem1.wrappers.native_model import native_model
 from ocp_dc.models.compilation import accelerator as accelerator_module
 from ocp_dc.models.compilation.requirements import machine_reason, model_reason
+from ocp_dc.training import acceleration
+from ocp_dc.training.acceleration import AccelerationChoice
 
 from tests.helpers.runs import GEMNET, MODEL, Run, run_main
 
@@ -39,7 +40,10 @@ def run_steps(model: torch.nn.Module, total: int, seconds: float, **options: Any
     """Let a choice see the first steps of a run, and return the state."""
     times: Iterator[float] = iter(seconds * number for number in range(total))
     compiled = options.pop("compiled", None)
-    choice, state = AccelerationChoice(total, logs=True, now=lambda: next(times), **options), state_of(model, compiled)
+    choice, state = (
+        AccelerationChoice(total, native_model, logs=True, now=lambda: next(times), **options),
+        state_of(model, compiled),
+    )
     choice.start(state)
     for _ in range(10):
         state.step += 1
@@ -133,7 +137,7 @@ def test_nothing_is_decided_where_nothing_is_asked(dc: Any, caplog: pytest.LogCa
 def test_compile_starts_at_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     model = DCSchNet(**ARGUMENTS, dc={**IRELU, "accelerate": "compile"})
-    AccelerationChoice(1, logs=True).start(state_of(model))
+    AccelerationChoice(1, native_model, logs=True).start(state_of(model))
     assert enabled(model)
     assert lines(caplog) == ["dc.accelerate: compile: the first batch compiles the model, which takes a minute or more"]
 
@@ -191,7 +195,7 @@ def test_mixed_precision_is_not_compiled(caplog: pytest.LogCaptureFixture) -> No
     model = DCSchNet(**ARGUMENTS, dc=IRELU)
     state = state_of(model)
     state.scaler = object()
-    AccelerationChoice(10**6, logs=True).start(state)
+    AccelerationChoice(10**6, native_model, logs=True).start(state)
     assert lines(caplog) == ["dc.accelerate: auto: the model is not compiled: --amp computes in mixed precision"]
 
 

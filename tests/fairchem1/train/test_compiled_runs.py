@@ -14,8 +14,8 @@ import pytest
 import torch
 import yaml
 
-from ocp_dc.fairchem1.train import acceleration
 from ocp_dc.fairchem1.trainer import DCTrainer
+from ocp_dc.training import acceleration
 
 from tests.helpers.compile_cache import compile_cache
 from tests.helpers.runs import Run, run_main

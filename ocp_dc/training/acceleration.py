@@ -15,13 +15,12 @@ import logging
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
 
-from ocp_dc.fairchem1.wrappers.native_model import NativeModel
 from ocp_dc.models.compilation import cache
-from ocp_dc.models.compilation.accelerator import cache_key
+from ocp_dc.models.compilation.accelerator import Accelerator, cache_key
 from ocp_dc.models.compilation.requirements import machine_reason, model_reason
 from ocp_dc.training.listeners import Listener, Losses
 from ocp_dc.training.state import TrainingState
@@ -32,11 +31,35 @@ SPEEDUP = 1.3  # a compiled step is faster than an eager one by 1.3 (DimeNet++, 
 TIMED = 5  # steps, after the first, that are timed for the decision
 
 
+class Accelerated(Protocol):
+    """A model of a host whose energies and forces are those of a potential, which can be compiled.
+
+    Attributes:
+        acceleration: the value of ``dc.accelerate``: off, native, compile or auto.
+        potential: the potential.
+        accelerator: its compiled functions.
+    """
+
+    @property
+    def acceleration(self) -> str: ...  # noqa: D102
+    @property
+    def potential(self) -> Any: ...  # noqa: D102
+    @property
+    def accelerator(self) -> Accelerator: ...  # noqa: D102
+
+    def host_only_reason(self) -> str | None:
+        """Return why only the forward pass of fairchem computes the model, or None."""
+
+    def compile_reason(self) -> str | None:
+        """Return why the outputs cannot be compiled, as part of a sentence, or None."""
+
+
 class AccelerationChoice(Listener):
     """Decide once, and say in one line of the log, whether the steps of a run are compiled.
 
     Args:
         total: the steps of the whole run.
+        find: returns the part of a model that can be compiled, or None.
         logs: whether this process writes to the log.
         agree: returns the values of the first rank on every rank.
         now: returns the time in seconds.
@@ -45,11 +68,13 @@ class AccelerationChoice(Listener):
     def __init__(
         self,
         total: int,
+        find: Callable[[nn.Module], Accelerated | None],
         logs: bool,
         agree: Callable[[list[float]], list[float]] = list,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._total = total
+        self._find = find
         self._logs = logs
         self._agree = agree
         self._now = now
@@ -57,10 +82,10 @@ class AccelerationChoice(Listener):
 
     def start(self, state: TrainingState) -> None:
         """Decide all that does not depend on the time of a step."""
-        model = state.bare_model
-        if not isinstance(model, NativeModel) or model.dc_options.resolved_acceleration == "off":
+        model = self._find(state.bare_model)
+        if model is None or model.acceleration == "off":
             return
-        wish = model.dc_options.resolved_acceleration
+        wish = model.acceleration
         if (reason := model.host_only_reason()) is not None:
             level = logging.INFO if wish == "auto" else logging.WARNING
             self._log(wish, f"fairchem's forward pass computes the model: {reason}", level)
@@ -93,19 +118,20 @@ class AccelerationChoice(Listener):
         self._times = None
         self._decide(state, self._agree([seconds])[0])
 
-    def _reason(self, model: Any, state: TrainingState) -> str | None:
+    def _reason(self, model: Accelerated, state: TrainingState) -> str | None:
         """Return why the model cannot be compiled, or None."""
-        if not model.regress_forces:
-            return "it predicts no forces"
+        if (reason := model.compile_reason()) is not None:
+            return reason
         if state.scaler is not None:
             return "--amp computes in mixed precision"
-        return model_reason(model) or machine_reason(next(model.parameters()).device)
+        return model_reason(model.potential) or machine_reason(next(model.potential.parameters()).device)
 
     def _decide(self, state: TrainingState, seconds: float) -> None:
-        model: Any = state.bare_model
+        model = self._find(state.bare_model)
+        assert model is not None  # else no step is timed
         steps = self._total - state.step
-        warm = not cache.chosen_by_user() and cache.is_warm(cache_key(model))
-        cost = compile_seconds(model, warm)
+        warm = not cache.chosen_by_user() and cache.is_warm(cache_key(model.potential))
+        cost = compile_seconds(model.potential, warm)
         gain = steps * seconds * (1 - 1 / SPEEDUP)
         estimate = (
             f"{steps:,} steps of {seconds:.3g} s remain, compiled ones save about {gain:.0f} s, and the compilation "
