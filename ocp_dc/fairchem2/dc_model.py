@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.fairchem2.backbones.native import NativeBackbone
 from ocp_dc.fairchem2.csd_activation import expose_csd_activation
 from ocp_dc.fairchem2.inference_guard import keep_surgery
 from ocp_dc.fairchem2.probe import forward_once
@@ -81,8 +82,7 @@ class DCHydraModel(HydraModel):
     @property
     def surgery_root(self) -> nn.Module:
         """The module to which the paths of regions and of the report refer: a native potential, else the hydra."""
-        potential: nn.Module | None = getattr(self.backbone, "potential", None)
-        return self if potential is None else potential
+        return self.backbone.potential if isinstance(self.backbone, NativeBackbone) else self
 
     @property
     def dc_regions(self) -> RegionTable:
@@ -107,13 +107,16 @@ class DCHydraModel(HydraModel):
         """
         if self.backbone_changed:
             keep_surgery(self.backbone, settings)
+        before = self.backbone
         super().prepare_for_inference(data, settings)
+        if self.backbone is not before:  # a new backbone of merged experts, which lacks what tasks asked of the old one
+            self.backbone.regress_config = before.regress_config
 
     def _accelerate(self) -> None:
         """Choose the forward pass of a native backbone; raises UserError if there is no native one."""
         options = self.dc_options
-        if hasattr(self.backbone, "set_acceleration"):
-            self.backbone.set_acceleration(options.resolved_acceleration)
+        if isinstance(self.backbone, NativeBackbone):
+            self.backbone.set_acceleration(options)
         elif options.accelerate in ("native", "compile"):
             raise UserError(
                 f"{PATH}.accelerate: got {options.accelerate!r}, and {type(self.backbone).__name__} is not native; "
