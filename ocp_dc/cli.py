@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ocp_dc import __version__
+from ocp_dc.checkpoints.command import add_convert
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.failures import exit_status
 from ocp_dc.core.files import is_cut_off
@@ -141,8 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     add = _adder(actions, "report", _study_report, "print and write the report of a study, finished or not")
     add("out", type=Path, help="the study's folder")
 
+    add_convert(commands, _adder)
     add_pinn(commands, _adder)
-
     add = _adder(
         commands, "demo", _demo, "train SchNet on the bundled sample, stock and derivative-constrained, and compare"
     )

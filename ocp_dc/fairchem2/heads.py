@@ -33,6 +33,8 @@ class GradientHead(nn.Module, HeadInterface):
         UserError: the backbone is not a native one.
     """
 
+    conservative = True
+
     def __init__(self, backbone: NativeBackbone, prefix: str | None = None, wrap_property: bool = True) -> None:
         super().__init__()
         if not isinstance(backbone, NativeBackbone):

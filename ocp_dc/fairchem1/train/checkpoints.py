@@ -14,6 +14,7 @@ from ocp_dc.core.files import replacing
 from ocp_dc.fairchem1.checks.model_arguments import check_saved_arguments
 from ocp_dc.fairchem1.checks.trust import check_config
 from ocp_dc.labels import LabelRescaling
+from ocp_dc.labels.fairchem1_form import stock_normalizers, stock_references
 from ocp_dc.training.checkpoint_check import check_parts, check_values
 from ocp_dc.training.plain import as_plain_data
 from ocp_dc.training.plain_content import check_tree
@@ -75,21 +76,3 @@ def host_entries(
         entries["normalizers"] |= stock_normalizers(rescaling)
         entries["elementrefs"] |= stock_references(rescaling)
     return entries
-
-
-def stock_normalizers(rescaling: LabelRescaling) -> dict[str, dict[str, torch.Tensor]]:
-    """Return label rescaling as the states of fairchem's normalizers, with which a stock trainer undoes it."""
-    scale, zero = torch.tensor(rescaling.scale), torch.tensor(0.0)
-    return {"energy": {"mean": torch.tensor(rescaling.mean), "rmsd": scale}, "forces": {"mean": zero, "rmsd": scale}}
-
-
-def stock_references(rescaling: LabelRescaling) -> dict[str, dict[str, torch.Tensor]]:
-    """Return the per-element center as the state of fairchem's element references; empty if there is no such center.
-
-    Elements that are absent from the fit are NaN, so that a stock prediction for them is NaN instead of wrong.
-    """
-    if rescaling.references is None:
-        return {}
-    every_element = torch.full((119,), torch.nan)
-    every_element[: len(rescaling.references)] = rescaling.references.float()
-    return {"energy": {"element_references": every_element}}

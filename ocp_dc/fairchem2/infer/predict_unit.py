@@ -14,13 +14,13 @@ from fairchem.core.units.mlip_unit.api.inference import guess_inference_settings
 from fairchem.core.units.mlip_unit.predict import MLIPPredictUnit
 from torch import nn
 
-from ocp_dc.core.errors import UnsafeDataError
-from ocp_dc.fairchem2.infer.checkpoint import (
+from ocp_dc.checkpoints.code_names import PACKAGES, model_names
+from ocp_dc.checkpoints.inference_checkpoint import (
     InferenceCheckpoint,
     read_inference_checkpoint,
     write_inference_checkpoint,
 )
-from ocp_dc.fairchem2.infer.trust import PACKAGES, model_names
+from ocp_dc.core.errors import UnsafeDataError
 from ocp_dc.training.model_size import bounded_by_checkpoint
 
 

@@ -19,8 +19,8 @@ from fairchem.core.units.mlip_unit.mlip_unit import convert_train_checkpoint_to_
 from omegaconf import OmegaConf
 from torch import nn
 
+from ocp_dc.checkpoints.inference_checkpoint import read_inference_checkpoint, write_inference_checkpoint
 from ocp_dc.core.errors import UnsafeDataError, UserError
-from ocp_dc.fairchem2.infer.checkpoint import read_inference_checkpoint, write_inference_checkpoint
 
 UNIT, NORMALIZATION = "fairchem.core.units.mlip_unit.mlip_unit", "fairchem.core.modules.normalization"
 MODEL: dict[str, Any] = {
