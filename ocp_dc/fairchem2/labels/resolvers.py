@@ -9,7 +9,8 @@ torch is imported when a resolver is called.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ocp_dc.labels import LabelRescaling
@@ -49,8 +50,12 @@ def register_resolvers() -> None:
     """Register the resolvers with OmegaConf."""
     from omegaconf import OmegaConf
 
+    def as_node(resolver: Callable, *arguments: Any) -> Any:
+        value = resolver(*arguments)
+        return OmegaConf.create(value) if isinstance(value, list) else value  # a list cannot be written into a config
+
     for name, resolver in RESOLVERS.items():
-        OmegaConf.register_new_resolver(name, resolver, replace=True)
+        OmegaConf.register_new_resolver(name, partial(as_node, resolver), replace=True)
 
 
 def _fitted(folder: str, center: str, scale: float | str) -> LabelRescaling:

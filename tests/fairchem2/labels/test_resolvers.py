@@ -61,8 +61,10 @@ def write(folder: Path, rows: list[dict[str, Any]], name: str = "data") -> Path:
 
 
 def resolve(text: str, **keys: Any) -> Any:
-    resolved: Any = OmegaConf.to_container(OmegaConf.create({**keys, "asked": text}), resolve=True)
-    return resolved["asked"]
+    config = OmegaConf.create({**keys, "tasks": [{"asked": [text]}]})
+    OmegaConf.resolve(config)  # in place, as fairchem does
+    resolved: Any = OmegaConf.to_container(config)
+    return resolved["tasks"][0]["asked"][0]
 
 
 def free_forces(rows: list[dict[str, Any]]) -> np.ndarray:
