@@ -27,7 +27,9 @@ def overrides(**changes: Any) -> list[str]:
     return [f"{key}={value}" for key, value in {**SMALL, **changes}.items()]
 
 
-def command(*arguments: str, cwd: Path, program: tuple[str, ...] = ("-m", "ocp_dc")) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: str, cwd: Path, program: tuple[str, ...] = ("-m", "ocp_dc")
+) -> subprocess.CompletedProcess[str]:
     """Run an ``ocp-dc`` command, or another program of Python, in a folder."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
@@ -37,7 +39,7 @@ def command(*arguments: str, cwd: Path, program: tuple[str, ...] = ("-m", "ocp_d
 
 def train(out: Path, name: str, data: Path, *more: str) -> subprocess.CompletedProcess[str]:
     """Train a small SchNet; results are in OUT/NAME/results."""
-    places = [f"data_dir={data}", f"job.run_dir={out}", f"++job.timestamp_id={name}", "test_dataloader=null"]
+    places = [f"data_dir={data}", f"job.run_dir={out}", f"++job.timestamp_id={name}"]
     return command("main", "-c", "fairchem2/schnet-dc", *overrides(), *places, "epochs=2", *more, cwd=out)
 
 
@@ -45,7 +47,7 @@ def write_study(folder: Path, **changes: Any) -> Path:
     """Write a study of the small SchNet with two arms."""
     study = {
         "title": "IReLU in a small SchNet",
-        "base": "../{configs}/{model}-stock.yml",
+        "base": "{configs}/{model}-stock.yml",
         "models": ["schnet"],
         "data": {"sample": {"sample": "ethanol", "train": 40, "val": 10, "test": 10}},
         "common": SMALL,
