@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ocp_dc.core.digests import DIGEST, content_digest
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import is_cut_off, write_json
+from ocp_dc.core.numbers import whole_number
 from ocp_dc.models.potential import Potential
-from ocp_dc.models.scale_factors import scale_factors
+from ocp_dc.models.scale_factors import COMMENT, scale_factors
 from ocp_dc.models.scale_observer import Weights, observed
 from ocp_dc.surgery import batch_statistics, fitting_gains
+from ocp_dc.training.plain import as_plain_data
 from ocp_dc.training.subnormals import flushed_subnormals
 
 Batch = tuple[Tensor, Tensor, Any]  # numbers [N], positions [N, 3], graph
@@ -95,6 +100,31 @@ def factor_table(fitted: Sequence[FittedFactor]) -> str:
     width = max(len(each.name) for each in fitted)
     rows = [f"{each.name:{width}}  {each.value:8.4f}  {each.variance:9.3e}  {each.reference:9.3e}" for each in fitted]
     return "\n".join([f"{'scale factor':{width}}  {'value':>8}  {'variance':>9}  {'reference':>9}", *rows])
+
+
+def check_output(out: Path, batches: int) -> None:
+    """Check the file to write and the number of batches, before anything is computed.
+
+    Raises:
+        UserError: the name does not end in .json, the file exists, or the number is not positive.
+    """
+    if out.suffix != ".json":
+        raise UserError(f"--out {out}: expected a name that ends in .json, for model.scale_file")
+    if out.exists() and not is_cut_off(out):
+        raise UserError(f"--out {out} exists; name another file, or remove it")
+    whole_number("--batches", batches)
+
+
+def write_scale_file(out: Path, fitted: Sequence[FittedFactor], comment: Mapping[str, Any]) -> None:
+    """Write factors to a scale file.
+
+    Args:
+        out: the JSON file.
+        fitted: the factors.
+        comment: what they were fitted for.
+    """
+    factors = {each.name: each.value for each in fitted}
+    write_json(out, {COMMENT: {**as_plain_data(comment), DIGEST: content_digest(factors)}, **factors})
 
 
 def _fit_one(name: str, factor: Any, potential: Potential[Any], batches: Sequence[Batch]) -> FittedFactor:

@@ -20,20 +20,15 @@ from fairchem.core.modules.scaling import ScaleFactor
 from torch import nn
 from tqdm import tqdm
 
-from ocp_dc.core.digests import DIGEST, content_digest
 from ocp_dc.core.errors import UserError
-from ocp_dc.core.files import is_cut_off, write_json
 from ocp_dc.core.log_level import raised_log_level
-from ocp_dc.core.numbers import whole_number
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1.infer.inference import silent_trainer
 from ocp_dc.fairchem1.train import scale_factors
 from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries
 from ocp_dc.fairchem1.trainer import DCTrainer
-from ocp_dc.models.scale_factors import COMMENT
 from ocp_dc.surgery import batch_statistics, fitting_gains
-from ocp_dc.training.plain import as_plain_data
-from ocp_dc.training.scale_fit import FittedFactor, fitted_factor
+from ocp_dc.training.scale_fit import FittedFactor, check_output, fitted_factor, write_scale_file
 from ocp_dc.training.subnormals import flushed_subnormals
 
 
@@ -62,19 +57,13 @@ def fit_config(
         UserError: the config has an error, the file exists, there is no training set, the model has no scale factors,
             or a factor cannot be fitted.
     """
-    if out.suffix != ".json":
-        raise UserError(f"--out {out}: expected a name that ends in .json, for model.scale_file")
-    if out.exists() and not is_cut_off(out):
-        raise UserError(f"--out {out} exists; name another file, or remove it")
-    whole_number("--batches", batches)
+    check_output(out, batches)
     config = run_main.resolve_training(config_path, overrides, recipes)
     run_main.check_source(config, "train", "fit-scales")
     trainer = make_trainer(config, cpu=cpu)
     fitted = fit(trainer.model, [b.to(trainer.device) for b in itertools.islice(trainer.train_loader, batches)])
-    factors = {each.name: each.value for each in fitted}
     comment = {"model": config["model"]["name"], "dc": config["model"].get("dc"), "batches": batches}
-    record = {COMMENT: {**as_plain_data(comment), DIGEST: content_digest(factors)}, **factors}
-    write_json(out, record)
+    write_scale_file(out, fitted, comment)
     return fitted
 
 
