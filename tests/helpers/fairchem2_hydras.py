@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ocp_dc.core.config_names import configs_folder
 from ocp_dc.fairchem2.dc_model import DCHydraModel
+from ocp_dc.fairchem2.labels.resolvers import register_resolvers
 
 MODEL = "ocp_dc.fairchem2.dc_model.DCHydraModel"
 EFS = {"efs": {"module": "fairchem.core.models.uma.escn_md.MLP_EFS_Head"}}
@@ -143,8 +144,10 @@ def kinds(model: nn.Module, *names: str) -> Counter[str]:
 
 def tasks() -> list[dict[str, Any]]:
     """The tasks of the configs that ship, as a checkpoint holds them."""
-    base = OmegaConf.load(configs_folder() / "fairchem2" / "_base.yaml")
-    keys = ("tasks", "energy_coefficient", "forces_coefficient")
+    register_resolvers()
+    base: Any = OmegaConf.load(configs_folder() / "fairchem2" / "_base.yaml")
+    base.label_rescaling = {"center": "none", "scale": 1.0}  # nothing is fitted
+    keys = ("tasks", "energy_coefficient", "forces_coefficient", "label_rescaling", "data_dir")
     plain: Any = OmegaConf.to_container(OmegaConf.create({key: base[key] for key in keys}), resolve=True)
     found: list[dict[str, Any]] = plain["tasks"]
     return found

@@ -75,6 +75,7 @@ class ToyBackbone(nn.Module, BackboneInterface):
 
     def forward(self, data: Any) -> dict[str, Tensor]:
         """Return the features [N, width] and the positions of which they are a function."""
+        data["batch_full"], data["atomic_numbers_full"] = data.batch, data.atomic_numbers  # for ElementReferences
         with torch.enable_grad():
             positions = data.pos.detach().requires_grad_(True)
             same = (data.batch[:, None] == data.batch[None, :]) & ~torch.eye(len(positions), dtype=torch.bool)  # [N, N]
