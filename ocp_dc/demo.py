@@ -44,7 +44,7 @@ def demo(out: Path, epochs: int = 20, seed: int = 0) -> None:
     host = installed_host()
     data = out / "data"
     print("The bundled sample: ethanol at 500 K, energies and forces of GFN2-xTB")
-    prepare(sample_path(), data, format="rmd17", units="eV", train=TRAIN, val=VAL, test=TEST)
+    prepare(sample_path(), data, format="rmd17", units="eV", train=TRAIN, val=VAL, test=TEST, to=host.data_format)
     print(f"Training SchNet, {' and '.join(RUNS)}, side by side: {epochs} epochs each through fairchem's main")
     _train_all(host, data, out, epochs, seed)
     for config in RUNS.values():

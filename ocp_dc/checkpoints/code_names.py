@@ -20,12 +20,14 @@ TENSORS = ("torch.DoubleTensor", "torch.FloatTensor", "torch.tensor")
 TARGETS = (
     *MODELS,
     *TENSORS,
+    "ocp_dc.fairchem2.train.losses.ForceMAELoss",
     f"{UNIT}.Task",
     f"{UNIT}.OutputSpec",
     f"{NORMALIZATION}.normalizer.Normalizer",
     f"{NORMALIZATION}.element_references.ElementReferences",
     *(f"fairchem.core.modules.loss.{name}" for name in ("DDPMTLoss", "DDPLoss", "MAELoss", "MSELoss")),
     *(f"fairchem.core.modules.loss.{name}" for name in ("PerAtomMAELoss", "L2NormLoss")),
+    "ocp_dc.fairchem2.train.losses.ForceMAELoss",
     *(f"torch.nn.{name}" for name in ("HuberLoss", "L1Loss", "MSELoss", "SmoothL1Loss")),
 )
 PACKAGES = ("fairchem.core.models", "ocp_dc.fairchem2")  # of backbones and heads

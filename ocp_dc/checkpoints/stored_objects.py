@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from ocp_dc.core.errors import UnsafeDataError, UserError
+from ocp_dc.training.checkpoint_origin import CHECKPOINT_CLASS
 from ocp_dc.training.plain_content import DEEPEST, MOST_ENTRIES
-
-CHECKPOINT_CLASS = "fairchem.core.units.mlip_unit.api.inference.MLIPInferenceCheckpoint"
 
 
 class _Stored:

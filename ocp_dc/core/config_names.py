@@ -14,7 +14,7 @@ import yaml
 from ocp_dc.core.errors import UserError
 
 _PACKAGE = Path(__file__).parents[1]
-SUFFIX = ".yml"
+SUFFIXES = (".yml", ".yaml")  # of fairchem 1.10 and ours, and of fairchem 2
 LONGEST_SUMMARY = 100  # characters
 
 
@@ -34,7 +34,7 @@ def configs_folder() -> Path:
 def shipped_configs() -> list[ShippedConfig]:
     """Return every config that ships, by name, except those for inclusion in others, whose names begin with ``_``."""
     folder = configs_folder()
-    paths = sorted(path for path in folder.glob(f"*/*{SUFFIX}") if not path.name.startswith("_"))
+    paths = sorted(p for p in folder.glob("*/*") if p.suffix in SUFFIXES and not p.name.startswith("_"))
     return [ShippedConfig(path.relative_to(folder).as_posix(), _summary(path.read_text("utf-8"))) for path in paths]
 
 
@@ -66,7 +66,7 @@ def shipped_config(name: str | Path) -> Path | None:
     if path.is_absolute() or len(parts) != 2 or ".." in parts:
         return None
     found = configs_folder().joinpath(*parts)
-    for place in (found, found.with_name(f"{found.name}{SUFFIX}")):
+    for place in (found, *(found.with_name(f"{found.name}{suffix}") for suffix in SUFFIXES)):
         if place.is_file():
             return place
     return None
@@ -74,10 +74,14 @@ def shipped_config(name: str | Path) -> Path | None:
 
 def _nearest_names(path: Path) -> list[str]:
     """Return up to three names of configs that ship: with the same file name, or else with similar spelling."""
-    names = [config.name.removesuffix(SUFFIX) for config in shipped_configs()]
-    wanted = path.as_posix().removeprefix("configs/").removesuffix(SUFFIX)
+    names = [_without_suffix(config.name) for config in shipped_configs()]
+    wanted = _without_suffix(path.as_posix().removeprefix("configs/"))
     same_file = [name for name in names if Path(name).name == Path(wanted).name]
     return same_file[:3] or difflib.get_close_matches(wanted, names, n=3, cutoff=0.7)
+
+
+def _without_suffix(name: str) -> str:
+    return name.removesuffix(".yml").removesuffix(".yaml")
 
 
 def _summary(content: str) -> str:
@@ -85,6 +89,7 @@ def _summary(content: str) -> str:
     title = (yaml.safe_load(content) or {}).get("title")
     if isinstance(title, str):
         return title
-    comment = itertools.takewhile(lambda line: line.startswith("#"), content.splitlines())
+    lines = [line for line in content.splitlines() if not line.startswith("# @package")]  # a setting of hydra
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
     sentence = re.split(r"(?<=\.)\s", " ".join(line.lstrip("# ") for line in comment), maxsplit=1)[0]
     return textwrap.shorten(sentence, LONGEST_SUMMARY, placeholder=" ...")

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.fairchem2.backbones.native import NativeBackbone
 from ocp_dc.fairchem2.csd_activation import expose_csd_activation
 from ocp_dc.fairchem2.inference_guard import keep_surgery
 from ocp_dc.fairchem2.probe import forward_once
@@ -81,8 +82,7 @@ class DCHydraModel(HydraModel):
     @property
     def surgery_root(self) -> nn.Module:
         """The module to which the paths of regions and of the report refer: a native potential, else the hydra."""
-        potential: nn.Module | None = getattr(self.backbone, "potential", None)
-        return self if potential is None else potential
+        return self.backbone.potential if isinstance(self.backbone, NativeBackbone) else self
 
     @property
     def dc_regions(self) -> RegionTable:
@@ -90,13 +90,13 @@ class DCHydraModel(HydraModel):
         return regions_of(self.backbone).table
 
     @property
-    def backbone_changed(self) -> bool:
-        """Return whether surgery changed layers of the backbone."""
+    def backbone_changes(self) -> frozenset[str]:
+        """The changes that surgery made to the backbone, each as a line with its path."""
         if self.dc_report is None:
-            return False
-        if self.surgery_root is not self:
-            return True
-        return any(path.startswith("backbone.") for path in self.dc_report.changed_paths)
+            return frozenset()
+        changes = self.dc_report.changes
+        inside = self.surgery_root is not self  # all of a native potential is backbone
+        return frozenset(f"{path}: {text}" for path, text in changes if inside or path.startswith("backbone."))
 
     def prepare_for_inference(self, data: Any, settings: Any) -> None:
         """Prepare the model as fairchem does, but keep the layers that surgery changed.
@@ -105,14 +105,17 @@ class DCHydraModel(HydraModel):
             MergeMoleConsistencyError: experts are to be merged, which makes a stock backbone, and surgery changed the
                 backbone; fairchem's predict unit then goes on without merging.
         """
-        if self.backbone_changed:
+        if self.backbone_changes:
             keep_surgery(self.backbone, settings)
+        before = self.backbone
         super().prepare_for_inference(data, settings)
+        if self.backbone is not before:  # a new backbone of merged experts, which lacks what tasks asked of the old one
+            self.backbone.regress_config = before.regress_config
 
     def _accelerate(self) -> None:
         """Choose the forward pass of a native backbone; raises UserError if there is no native one."""
         options = self.dc_options
-        if hasattr(self.backbone, "set_acceleration"):
+        if isinstance(self.backbone, NativeBackbone):
             self.backbone.set_acceleration(options)
         elif options.accelerate in ("native", "compile"):
             raise UserError(

@@ -25,6 +25,7 @@ from fairchem.core.models.uma.escn_md import (
     eSCNMDBackbone,
 )
 
+from ocp_dc.fairchem2.heads import GradientHead
 from ocp_dc.surgery import RegionTable
 
 HEADS = r"^output_heads\."
@@ -43,13 +44,17 @@ ESCNMD = RegionTable(
     norm_types=EQUIVARIANT_NORMS,
     source="fairchem/core/models/uma/escn_md.py",
 )
+# activations of EScAIP and AllScAIP that torch does not have, by `activation`
+_OWN_ACTIVATIONS = ("SmeLU", "SquaredReLU", "StarReLU")
 ESCAIP = RegionTable(
     output=(HEADS, r"^backbone\.output_projection\."),
+    activation_types=_OWN_ACTIVATIONS,
     norm_types=("RMSNorm",),
     source="fairchem/core/models/escaip/EScAIP.py",
 )
 ALLSCAIP = RegionTable(
     output=(HEADS,),
+    activation_types=_OWN_ACTIVATIONS,
     norm_types=("RMSNorm",),
     source="fairchem/core/models/allscaip/AllScAIP.py",
 )
@@ -65,6 +70,7 @@ _GRADIENT_HEADS: tuple[type, ...] = (
     MLP_EFS_Head,
     EScAIPGradientEnergyForceStressHead,
     AllScAIPGradientEnergyForceStressHead,
+    GradientHead,
 )
 
 
@@ -77,7 +83,7 @@ class Regions:
 
 
 def regions_of(backbone: Any) -> Regions:
-    """Return the regions of a backbone: the table of its class, its own ``dc_regions``, or the heads alone."""
+    """Return the regions of a backbone: its own ``dc_regions``, the table of its class, or the heads alone."""
     own = getattr(backbone, "dc_regions", None)
     if own is not None:
         return Regions(own)

@@ -1,6 +1,7 @@
 """Surgery on a network: swap activations by region, remove and insert norms, insert dropout, and report it."""
 
 from ocp_dc.surgery.apply import apply_surgery
+from ocp_dc.surgery.canonical import canonical_dc
 from ocp_dc.surgery.insert import batch_statistics
 from ocp_dc.surgery.norms import FittedGain, RemovedNorm, fitting_gains, remove_norms
 from ocp_dc.surgery.options import DCOptions
@@ -22,6 +23,7 @@ __all__ = [
     "Swap",
     "apply_surgery",
     "batch_statistics",
+    "canonical_dc",
     "find_sites",
     "fitting_gains",
     "remove_norms",

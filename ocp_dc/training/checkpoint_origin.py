@@ -6,7 +6,7 @@ import pickletools
 import zipfile
 from pathlib import Path
 
-FAIRCHEM2_CLASS = "fairchem.core.units.mlip_unit.api.inference MLIPInferenceCheckpoint"  # as a pickle names it
+CHECKPOINT_CLASS = "fairchem.core.units.mlip_unit.api.inference.MLIPInferenceCheckpoint"
 LARGEST_PICKLE = 16 << 20  # bytes of the record that is searched; weights are in other records
 
 
@@ -24,7 +24,7 @@ def host_of_checkpoint(path: str | Path) -> str | None:
             if records[0].file_size > LARGEST_PICKLE:
                 return None
             opcodes = pickletools.genops(archive.read(records[0]))
-            names = {argument for opcode, argument, _ in opcodes if opcode.name == "GLOBAL"}
+            names = {str(argument).replace(" ", ".") for opcode, argument, _ in opcodes if opcode.name == "GLOBAL"}
     except Exception:  # the host that reads the file says what is wrong with it
         return None
-    return "fairchem2" if FAIRCHEM2_CLASS in names else "fairchem1"
+    return "fairchem2" if CHECKPOINT_CLASS in names else "fairchem1"

@@ -104,7 +104,7 @@ class TrainingState:
             higher_is_better: whether higher values are better.
         """
         sign = -1.0 if higher_is_better else 1.0
-        if self.best_metric is None or sign * value < sign * self.best_metric:
+        if not math.isnan(value) and (self.best_metric is None or sign * value < sign * self.best_metric):
             self.best_metric = value
             self.evaluations_since_best = 0
             return True

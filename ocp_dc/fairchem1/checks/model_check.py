@@ -10,8 +10,7 @@ from fairchem.core.common.registry import registry
 from torch import nn
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.nn import activation
-from ocp_dc.surgery import DCOptions
+from ocp_dc.surgery import DCOptions, canonical_dc
 from ocp_dc.training.averages import same_kind
 
 # arguments for the construction and storage of the graph, which do not change the meaning of the weights
@@ -142,22 +141,3 @@ def read_dc(model: Mapping[str, Any]) -> DCOptions:
     except RuntimeError:  # no such model
         read = None
     return DCOptions.from_block(block, "model.dc") if read is None else read(block)
-
-
-def canonical_dc(options: DCOptions, with_extras: bool = True) -> tuple[Any, ...]:
-    """Return a canonical form of a ``dc:`` block, which is equal for blocks with the same effect.
-
-    Args:
-        options: the options of the block.
-        with_extras: whether keys of particular models are included.
-    """
-    chosen = options.resolved_extras if with_extras else ()
-    if options.is_noop:
-        return chosen
-    inside, elsewhere = (
-        wanted if wanted == "original" else repr(activation(wanted))  # includes defaults, in a fixed order
-        for wanted in (options.resolved_activation, options.elsewhere)
-    )
-    activations = (inside, str(options.resolved_region), elsewhere)
-    inserted = (float(options.dropout), options.insert_norm, str(options.resolved_insert_region))
-    return (*chosen, *activations, options.denormalize, options.norm_gain, *inserted)

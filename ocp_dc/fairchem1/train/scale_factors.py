@@ -13,9 +13,9 @@ from torch import nn
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import read_json
-from ocp_dc.fairchem1.checks.model_check import canonical_dc, read_dc
+from ocp_dc.fairchem1.checks.model_check import read_dc
 from ocp_dc.models.scale_factors import COMMAND, check_complete, check_digest, check_factors
-from ocp_dc.surgery import DCOptions
+from ocp_dc.surgery import DCOptions, canonical_dc
 
 _warned: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 

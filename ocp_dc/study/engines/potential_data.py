@@ -78,11 +78,20 @@ def _folder(host: Host, name: str, options: DataOptions, limits: Mapping[str, in
     if options.sample is None:
         return None
     counts = {s: limits[s] or n for s, n in zip(limits, SAMPLE_SIZES[options.sample], strict=True)}
-    folder = out / "data" / "-".join([options.sample, *map(str, counts.values())])
+    layout = [] if host.data_format == "oc20" else [host.data_format]
+    folder = out / "data" / "-".join([options.sample, *map(str, counts.values()), *layout])
     if not folder.exists():
-        source, layout = SAMPLE_FILES[options.sample]
+        source, source_format = SAMPLE_FILES[options.sample]
+        train, val, test = (counts[split] for split in ("train", "val", "test"))
         prepare(
-            source(), folder, format=layout, units="eV", train=counts["train"], val=counts["val"], test=counts["test"]
+            source(),
+            folder,
+            format=source_format,
+            units="eV",
+            train=train,
+            val=val,
+            test=test,
+            to=host.data_format,
         )
     return folder
 

@@ -15,11 +15,11 @@ from fairchem.core.models.base import HydraModel
 from fairchem.core.models.schnet import SchNetWrap
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.checks.model_check import canonical_dc, read_dc
+from ocp_dc.fairchem1.checks.model_check import read_dc
 from ocp_dc.fairchem1.wrappers import DCCGCNN, DCDimeNetPlusPlus, DCeSEN, DCPaiNN, DCSchNet
 from ocp_dc.fairchem1.wrappers.dc_model import DCModel
 from ocp_dc.fairchem1.wrappers.native_model import NativeModel
-from ocp_dc.surgery import DCOptions
+from ocp_dc.surgery import DCOptions, canonical_dc
 
 from tests.helpers.every_model import registered
 from tests.helpers.runs import CGCNN, MODEL, SCN

@@ -13,12 +13,12 @@ from ase.build import molecule
 import ocp_dc
 from ocp_dc.cli import main
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.checks.model_check import canonical_dc, read_dc
+from ocp_dc.fairchem1.checks.model_check import read_dc
 from ocp_dc.fairchem1.infer.inspect_model import build_model, inspect_config
 from ocp_dc.fairchem1.train import fit_scales
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.scale_factors import _settings_before_output
-from ocp_dc.surgery import DCOptions, RegularizedActivation
+from ocp_dc.surgery import DCOptions, RegularizedActivation, canonical_dc
 from ocp_dc.testing.tolerances import FINITE_DIFFERENCE
 
 from tests.helpers.runs import CGCNN, DIMENETPLUSPLUS, GEMNET, MODEL, run_main

@@ -1,0 +1,161 @@
+"""Compose configs of fairchem 2 by hydra, and turn the errors of hydra and OmegaConf into one message."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ocp_dc.core.config_names import find_config
+from ocp_dc.core.errors import DivergenceError, UserError, nearest
+from ocp_dc.fairchem2.labels.resolvers import RESOLVERS, register_resolvers
+
+EXPECTED = "a config of fairchem 2, such as fairchem2/schnet-dc"
+USERS_ERRORS = (TypeError, ValueError, AssertionError, KeyError, ImportError)  # of a constructor with wrong arguments
+UNUSED = "Found unused keys in the config: "
+NO_KEY = re.compile(r"Could not override '([^']+)'|Key '([^']+)' is not in struct")
+NO_ARGUMENT = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
+
+
+def hydra_overrides(arguments: Sequence[str]) -> list[str]:
+    """Return overrides in hydra's notation: ``--model.dc.region=full``, as of fairchem 1.10, sets or adds the key.
+
+    >>> hydra_overrides(["epochs=3", "~model.dc", "--model.dc.region=full"])
+    ['epochs=3', '~model.dc', '++model.dc.region=full']
+    """
+    return [re.sub(r"^--(?=[^-]+?=)", "++", argument) for argument in arguments]
+
+
+def override(key: str, value: object) -> str:
+    """Return an override with a quoted text as its value, such as a path.
+
+    >>> override("data_dir", "my data")
+    "data_dir='my data'"
+    """
+    escaped = str(value).replace("'", r"\'")
+    return f"{key}='{escaped}'"
+
+
+def find_fairchem2_config(name: str) -> Path:
+    """Return the path of a config, given as a file or as the name of one that ships."""
+    return find_config(name, EXPECTED)
+
+
+def compose(path: Path, overrides: Sequence[str] = ()) -> DictConfig:
+    """Return a config with its defaults and overrides; interpolations are not resolved.
+
+    Raises:
+        UserError: a file is missing or is not valid, or an override has no place.
+    """
+    with config_errors(path), hydra.initialize_config_dir(str(path.parent.absolute()), version_base="1.3"):
+        return hydra.compose(config_name=path.name, overrides=list(overrides))
+
+
+@contextlib.contextmanager
+def config_errors(path: Path) -> Iterator[None]:
+    """Turn errors of hydra, OmegaConf and fairchem about a config into UserErrors.
+
+    Errors of ocp_dc within them are raised themselves.
+    """
+    try:
+        yield
+    except (UserError, DivergenceError):
+        raise
+    except (HydraException, MissingConfigException, OmegaConfBaseException, ValueError) as error:
+        if (ours := _ours(error)) is not None:
+            raise ours from error
+        words = _words(error, path)
+        if words is None:
+            raise
+        raise UserError(f"{path}: {words}") from error
+
+
+@contextlib.contextmanager
+def without_fits() -> Iterator[list[dict[str, Any]]]:
+    """Put placeholders where labels would be fitted to data; the list receives the arguments of each fit."""
+    asked: list[dict[str, Any]] = []
+
+    def placeholder(name: str, folder: str, center: str = "none", scale: float | str = 1.0) -> Any:
+        asked.append({"center": center, "scale": scale})
+        return 1.0 if name == "dc_scale" else OmegaConf.create([0.0])
+
+    for name in RESOLVERS:
+        OmegaConf.register_new_resolver(name, functools.partial(placeholder, name), replace=True)
+    try:
+        yield asked
+    finally:
+        register_resolvers()
+
+
+def _ours(error: BaseException) -> UserError | DivergenceError | None:
+    """Return the error of ocp_dc that an error of hydra wraps, if there is one."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, UserError | DivergenceError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _words(error: BaseException, path: Path) -> str | None:
+    """Return a message for the user; None for an error that is not about the config."""
+    text = str(error)
+    if isinstance(error, InstantiationException):
+        cause = error.__cause__
+        if cause is not None and not isinstance(cause, USERS_ERRORS):
+            return None
+        return f"{_in_one_line(text)}{_nearest_argument(text, path)}"
+    if UNUSED in text:
+        keys = re.findall(r"'([^']+)'", text.partition("}")[0])
+        names = _keys(path)
+        return f"unknown key {', '.join(sorted(keys))}.{nearest(keys[0], names)} Top-level keys are used as ${{KEY}}"
+    if not isinstance(error, HydraException | MissingConfigException | OmegaConfBaseException):
+        return None
+    found = NO_KEY.search(text)
+    if found is None:
+        return _in_one_line(text)
+    key = found[1] or found[2]
+    return f"unknown key {key!r}.{nearest(key, _keys(path))} To add a key, write ++{key}=VALUE"
+
+
+def _keys(path: Path) -> list[str]:
+    """Return the dotted keys of a config without overrides; none if it cannot be composed."""
+    try:
+        with hydra.initialize_config_dir(str(path.parent.absolute()), version_base="1.3"):
+            return list(_dotted(OmegaConf.to_container(hydra.compose(config_name=path.name)), ""))
+    except Exception:  # the config itself is wrong
+        return []
+
+
+def _dotted(block: Any, prefix: str) -> Iterator[str]:
+    for key, value in block.items() if isinstance(block, dict) else ():
+        yield f"{prefix}{key}"
+        yield from _dotted(value, f"{prefix}{key}.")
+
+
+def _nearest_argument(text: str, path: Path) -> str:
+    """Return the nearest argument of a class that got an unknown one, if the config names the class."""
+    found = NO_ARGUMENT.search(text)
+    names = re.findall(rf"[\w.]+\.{found[1]}\b", text) if found is not None else []
+    if found is None or not names:
+        return ""
+    module, _, name = names[0].rpartition(".")
+    try:
+        arguments = inspect.signature(getattr(importlib.import_module(module), name)).parameters
+    except (ImportError, AttributeError, ValueError):
+        return ""
+    return f".{nearest(found[2], arguments)}"
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,79 @@
+"""Structures as batches of fairchem 2, and the predictions of a checkpoint for them, in physical units."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase import Atoms
+from fairchem.core.datasets.ase_datasets import apply_one_tags
+from fairchem.core.datasets.atomic_data import AtomicData, atomicdata_list_to_batch
+from fairchem.core.units.mlip_unit.api.inference import InferenceSettings
+from torch import Tensor
+
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.log_level import raised_log_level
+from ocp_dc.fairchem2.infer.predict_unit import trusted_predict_unit
+
+SETTINGS = InferenceSettings(activation_checkpointing=False, merge_mole=False, compile=False)
+
+
+class Predictor:
+    """A checkpoint that predicts batches of structures of any composition.
+
+    Args:
+        checkpoint: an inference checkpoint; it is read as data.
+        cpu: use the CPU even if there is a GPU.
+        trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name.
+
+    Attributes:
+        properties: the properties that it predicts.
+
+    Raises:
+        UserError: the file is missing, damaged or hostile, or predicts for several data sets.
+    """
+
+    def __init__(self, checkpoint: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> None:
+        if not isinstance(cpu, bool):
+            raise UserError(f"cpu: got {cpu!r}, expected True or False")
+        device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
+        self.unit = trusted_predict_unit(checkpoint, device, SETTINGS, trust_modules)
+        tasks = self.unit.dataset_to_tasks
+        if len(tasks) != 1:
+            raise UserError(
+                f"checkpoint {checkpoint}: predicts for the data sets {', '.join(tasks)}, expected one; use fairchem's "
+                "FAIRChemCalculator with its task_name"
+            )
+        self._dataset = next(iter(tasks))
+        self.properties = [task.property for task in tasks[self._dataset]]
+        if "energy" not in self.properties:
+            raise UserError(f"checkpoint {checkpoint}: predicts {', '.join(self.properties)}, but no energy")
+
+    def predict(self, structures: Sequence[Atoms]) -> dict[str, Tensor]:
+        """Return ``energy`` [B] in eV, and ``forces`` [N, 3] and ``stress`` [B, 3, 3] where the model has them.
+
+        Raises:
+            UserError: a prediction is not finite.
+        """
+        batch = atomicdata_list_to_batch([self._data(atoms) for atoms in structures])
+        with raised_log_level(logging.ERROR):  # fairchem warns of its settings, which are ours
+            predicted = self.unit.predict(batch)
+        found = {name: values.detach().double().cpu() for name, values in predicted.items()}
+        shapes = {"energy": (len(structures),), "forces": (-1, 3), "stress": (len(structures), 3, 3)}
+        found = {name: values.reshape(shapes[name]) for name, values in found.items() if name in shapes}
+        for name in ("energy", "forces"):
+            if name in found and not found[name].isfinite().all():
+                raise UserError(
+                    f"the predicted {name} is not finite for {', '.join(str(each.symbols) for each in structures[:3])}"
+                    f"{' and others' if len(structures) > 3 else ''}. An element may be missing in the training data, "
+                    "atoms may be too close, or the weights are from a training run that diverged"
+                )
+        return found
+
+    def _data(self, atoms: Atoms) -> Any:
+        tagged = apply_one_tags(atoms.copy())  # as fairchem's data sets do
+        self.unit.validate_atoms_data(tagged, self._dataset)
+        return AtomicData.from_ase(tagged, task_name=self._dataset, r_edges=False, r_data_keys=["spin", "charge"])

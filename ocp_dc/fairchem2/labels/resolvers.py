@@ -1,0 +1,70 @@
+"""OmegaConf resolvers that fit the label rescaling to the data named in a config, and put numbers into its place.
+
+``${dc_scale:DIR,CENTER,SCALE}``, ``${dc_mean:DIR,CENTER,SCALE}`` and ``${dc_references:DIR,CENTER,SCALE}`` take the
+folder of the training data, and the center and the scale of a ``label_rescaling:`` block. They are resolved where a run
+is started, so that the resolved config, a resumed run and the checkpoint hold plain numbers. This module is light:
+torch is imported when a resolver is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ocp_dc.labels import LabelRescaling
+
+HIGHEST = 118  # atomic number
+
+
+def dc_scale(folder: str, center: str = "none", scale: float | str = 1.0) -> float:
+    """Return the number C in eV that divides energies and forces: ``rmsd`` of the normalizers of both tasks."""
+    return _fitted(folder, center, scale).scale
+
+
+def dc_mean(folder: str, center: str = "none", scale: float | str = 1.0) -> list[float]:
+    """Return the part of the center in eV that all structures share, [1]: ``mean`` of the normalizer of the energy.
+
+    It is a list, for a tensor in float64; fairchem's normalizer would cast a number to float32.
+    """
+    return [_fitted(folder, center, scale).mean]
+
+
+def dc_references(folder: str, center: str = "none", scale: float | str = 1.0) -> list[float]:
+    """Return the energy in eV for each atomic number from 0 to 118: ``element_references`` of the energy.
+
+    With ``center: composition`` it is NaN for elements that the training data do not have, so that predictions for
+    them are NaN. With any other center it is 0 for all elements.
+    """
+    references = _fitted(folder, center, scale).references
+    if references is None:
+        return [0.0] * (HIGHEST + 1)
+    return references.tolist() + [float("nan")] * (HIGHEST + 1 - len(references))
+
+
+def _as_node(function: Callable[..., list[float]], *arguments: Any) -> Any:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.create(function(*arguments))  # OmegaConf.resolve does not write a list into a config
+
+
+RESOLVERS: dict[str, Callable[..., Any]] = {
+    "dc_scale": dc_scale,
+    "dc_mean": partial(_as_node, dc_mean),
+    "dc_references": partial(_as_node, dc_references),
+}
+
+
+def register_resolvers() -> None:
+    """Register the resolvers with OmegaConf."""
+    from omegaconf import OmegaConf
+
+    for name, resolver in RESOLVERS.items():
+        OmegaConf.register_new_resolver(name, resolver, replace=True)
+
+
+def _fitted(folder: str, center: str, scale: float | str) -> LabelRescaling:
+    from ocp_dc.fairchem2.labels.fitted import fitted_labels
+
+    return fitted_labels(folder, center, scale)

@@ -1,0 +1,43 @@
+"""``ocp-dc main``: fairchem 2's main with configs by name, one message for an error, and its exit status."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from fairchem.core import _cli
+from fairchem.core.common import distutils
+
+from ocp_dc.fairchem2.compose import config_errors, find_fairchem2_config, hydra_overrides
+
+DESCRIPTION = (
+    "Run fairchem 2's main: train or evaluate as a config says. Results go to RUN_DIR/ID/results, checkpoints to "
+    "RUN_DIR/ID/checkpoints; ID is the time, or job.timestamp_id. A run that is started again with its job.run_dir and "
+    "job.timestamp_id resumes where it stopped."
+)
+EPILOG = (
+    "Anything in the config can be changed on the command line: epochs=50 data_dir=data/ethanol "
+    "++model.dc.region=full. Example: ocp-dc main -c fairchem2/schnet-dc data_dir=data/ethanol job.run_dir=runs "
+    "++job.timestamp_id=first. Configs that ship are found by name from any folder; `ocp-dc configs` lists them."
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run fairchem's main.
+
+    Args:
+        arguments: ``-c CONFIG``, and overrides in hydra's notation.
+
+    Raises:
+        UserError: a mistake in the command line, the config or a file that it names.
+        DivergenceError: a loss or a gradient is not finite.
+    """
+    parser = argparse.ArgumentParser("ocp-dc main", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("-c", "--config", required=True, help="a config, or the name of one that ships")
+    args, overrides = parser.parse_known_args(list(arguments))
+    path = find_fairchem2_config(args.config)
+    try:
+        with config_errors(path):
+            _cli.main(argparse.Namespace(config=str(path)), hydra_overrides(overrides))
+    finally:
+        distutils.cleanup()
