@@ -83,4 +83,19 @@ HOST_NAMES = (
         "fairchem.core.components.train.train_runner:TrainEvalRunner._set_runner_callbacks",
         "tells the callback the folder of checkpoints, by set_runner_callbacks",
     ),
+    # native backbones and their head: ocp_dc/fairchem2/backbones/, ocp_dc/fairchem2/heads.py
+    HostName(f"{_BASE}:BackboneInterface", "the base of native backbones; fairchem's units call its methods"),
+    HostName(f"{_BASE}:HeadInterface", "the base of their head"),
+    HostName(f"{_MODEL}:GradRegressConfig", "says what is differentiated; tasks of inference change it"),
+    HostName(f"{_PREDICT}:_prepare_inference_gradients", "lets positions require gradients, which backbones detach"),
+    HostName("fairchem.core.models.uma.outputs:compute_hessian", "computes the Hessian from forces"),
+    HostName("fairchem.core.common.gp_utils:initialized", "says whether processes share the graph of a batch"),
+    HostName(
+        "fairchem.core.modules.normalization.element_references:ElementReferences.compute_references",
+        "reads batch_full and atomic_numbers_full of a batch, which the backbone sets",
+    ),
+    HostName("fairchem.core.datasets.embeddings:KHOT_EMBEDDINGS", "features of the elements for CGCNN"),
+    HostName("fairchem.core.datasets.embeddings:QMOF_KHOT_EMBEDDINGS", "features of the elements for CGCNN"),
+    HostName("fairchem.core.datasets.embeddings:ATOMIC_RADII", "radii of the elements for ForceNet"),
+    HostName("fairchem.core.datasets.embeddings:CONTINUOUS_EMBEDDINGS", "properties of the elements for ForceNet"),
 )
