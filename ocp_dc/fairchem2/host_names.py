@@ -98,4 +98,23 @@ HOST_NAMES = (
     HostName("fairchem.core.datasets.embeddings:QMOF_KHOT_EMBEDDINGS", "features of the elements for CGCNN"),
     HostName("fairchem.core.datasets.embeddings:ATOMIC_RADII", "radii of the elements for ForceNet"),
     HostName("fairchem.core.datasets.embeddings:CONTINUOUS_EMBEDDINGS", "properties of the elements for ForceNet"),
+    # EScAIP and AllScAIP: ocp_dc/fairchem2/backbones/scaip.py
+    HostName("fairchem.core.models.escaip.EScAIP:EScAIPBackbone.gnn_cfg", "the list of frequencies, which is checked"),
+    HostName("fairchem.core.models.escaip.EScAIP:EScAIPBackbone.global_cfg", "its width, for this check"),
+    HostName("fairchem.core.models.allscaip.AllScAIP:AllScAIPBackbone.gnn_cfg", "as for EScAIP"),
+    HostName("fairchem.core.models.allscaip.AllScAIP:AllScAIPBackbone.global_cfg", "as for EScAIP"),
+    HostName(
+        "fairchem.core.models.escaip.EScAIP:EScAIPGradientEnergyForceStressHead.node_norm",
+        "frozen, since it is never called and DDP waits for its gradients",
+    ),
+    HostName(f"{_MODEL}:GradRegressConfig", "the attribute that EScAIP's backbone lacks"),
+    # fine-tuning: ocp_dc/fairchem2/finetune.py
+    HostName("fairchem.core.models.uma.compat:apply_uma_compat_fixups", "fairchem applies it to checkpoints of UMA"),
+    HostName("fairchem.core.calculate.pretrained_mlip:pretrained_checkpoint_path_from_name", "downloads a checkpoint"),
+    HostName("fairchem.core.calculate.pretrained_mlip:available_models", "the names of these checkpoints"),
+    HostName(
+        "fairchem.core.units.mlip_unit.mlip_unit:MLIPTrainEvalUnit.finetune_model_full_config",
+        "the unit takes the attribute of this name from the model, and saves it as the config of the model",
+    ),
+    HostName("fairchem.core.models.uma.escn_md:eSCNMDBackbone.dataset_mapping", "extended by names of other data sets"),
 )
