@@ -52,6 +52,9 @@ class TrainingRun:
     ) -> None:
         check_primary(primary_metric, unit.tasks, loop.eval_state.dataloader.dataset.dataset_names)
         self._unit, self._loop, self._folder, self._stopping = unit, loop, folder, stopping
+        if Path(unit.job_config.metadata.checkpoint_dir) != folder.checkpoint_dir:
+            # a resume.yaml holds it resolved, so that under another timestamp_id it is that of the run before
+            unit.job_config = folder.read_config().job
         device = torch.device(distutils.get_device_for_local_rank())
         self._clock = StepClock(device)
         self._state = TrainingState(
