@@ -136,7 +136,7 @@ def _facts(text: str) -> ModelFacts:
     from fairchem.core.launchers.api import JobConfig
 
     with config_errors(Path("config")), without_fits():
-        job = OmegaConf.create({"job": OmegaConf.structured(JobConfig)})
+        job = OmegaConf.create({"job": OmegaConf.structured(JobConfig(run_dir="."))})  # its default makes a folder
         model = build_model(get_canonical_config(OmegaConf.merge(job, json.loads(text))))
     return ModelFacts("-dE/dx" if getattr(model, "conservative", False) else "not -dE/dx")
 
