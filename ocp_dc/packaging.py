@@ -22,13 +22,21 @@ LINE = (
     'import os; os.environ.get("OCP_DC_AUTOLOAD", "1") != "0" and exec('
     '"try:\\n from ocp_dc.fallbacks.finder import install\\nexcept ImportError:\\n pass\\nelse:\\n install()", {})\n'
 )
-# A namespace package, so it has no __init__.py. Hydra imports its modules in every program that uses hydra.
+# A namespace package, so it has no __init__.py. Hydra imports its modules in every program that uses hydra, and takes
+# the plugin from its names. An uninstalled package or a checkout that was moved is ignored; no other error may stop a
+# program that uses hydra for something else.
 HYDRA_PLUGIN = "hydra_plugins/ocp_dc_plugin.py"
 HYDRA_CODE = '''"""Attach ocp_dc to fairchem 2; hydra imports this module before it composes a config."""
 
-from ocp_dc.fairchem2.plugin import register
+import sys
 
-register()
+try:
+    from ocp_dc.fairchem2.plugin import register
+
+    Plugin = register()
+except Exception as error:
+    if not (isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("ocp_dc")):
+        print(f"ocp_dc is not attached to fairchem 2: {type(error).__name__}: {error}", file=sys.stderr)
 '''
 
 

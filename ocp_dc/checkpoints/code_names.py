@@ -27,6 +27,7 @@ TARGETS = (
     f"{NORMALIZATION}.element_references.ElementReferences",
     *(f"fairchem.core.modules.loss.{name}" for name in ("DDPMTLoss", "DDPLoss", "MAELoss", "MSELoss")),
     *(f"fairchem.core.modules.loss.{name}" for name in ("PerAtomMAELoss", "L2NormLoss")),
+    "ocp_dc.fairchem2.train.losses.ForceMAELoss",
     *(f"torch.nn.{name}" for name in ("HuberLoss", "L1Loss", "MSELoss", "SmoothL1Loss")),
 )
 PACKAGES = ("fairchem.core.models", "ocp_dc.fairchem2")  # of backbones and heads

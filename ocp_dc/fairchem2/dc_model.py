@@ -90,13 +90,13 @@ class DCHydraModel(HydraModel):
         return regions_of(self.backbone).table
 
     @property
-    def backbone_changed(self) -> bool:
-        """Return whether surgery changed layers of the backbone."""
+    def backbone_changes(self) -> frozenset[str]:
+        """The changes that surgery made to the backbone, each as a line with its path."""
         if self.dc_report is None:
-            return False
-        if self.surgery_root is not self:
-            return True
-        return any(path.startswith("backbone.") for path in self.dc_report.changed_paths)
+            return frozenset()
+        changes = self.dc_report.changes
+        inside = self.surgery_root is not self  # all of a native potential is backbone
+        return frozenset(f"{path}: {text}" for path, text in changes if inside or path.startswith("backbone."))
 
     def prepare_for_inference(self, data: Any, settings: Any) -> None:
         """Prepare the model as fairchem does, but keep the layers that surgery changed.
@@ -105,7 +105,7 @@ class DCHydraModel(HydraModel):
             MergeMoleConsistencyError: experts are to be merged, which makes a stock backbone, and surgery changed the
                 backbone; fairchem's predict unit then goes on without merging.
         """
-        if self.backbone_changed:
+        if self.backbone_changes:
             keep_surgery(self.backbone, settings)
         before = self.backbone
         super().prepare_for_inference(data, settings)

@@ -85,10 +85,12 @@ class Report:
         return sum(not swap.inside for swap in self.swaps)
 
     @property
-    def changed_paths(self) -> tuple[str, ...]:
-        """The paths of all changes, aliases included."""
-        changes: tuple[Swap | Removal | Insertion, ...] = (*self.swaps, *self.removals, *self.insertions)
-        return tuple(path for change in changes for path in (change.path, *change.aliases))
+    def changes(self) -> tuple[tuple[str, str], ...]:
+        """The path of each changed place, aliases included, and what it is now."""
+        found: list[tuple[Swap | Removal | Insertion, str]] = [(swap, f"now {swap.now}") for swap in self.swaps]
+        found += [(removal, "a fitted gain" if removal.fitted_gain else "removed") for removal in self.removals]
+        found += [(item, f"followed by {item.norm}, dropout {item.dropout:g}") for item in self.insertions]
+        return tuple((path, text) for change, text in found for path in (change.path, *change.aliases))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data, for JSON."""
