@@ -55,6 +55,15 @@ def find_fairchem2_config(name: str) -> Path:
     return find_config(name, EXPECTED)
 
 
+def refuse_recipes(recipes: Sequence[str]) -> None:
+    """Refuse recipes, which are changes of configs of fairchem 1.10; raises UserError."""
+    if recipes:
+        raise UserError(
+            f"--with {recipes[0]}: recipes change configs of fairchem 1.10; here give overrides, such as "
+            "++model.dc.activation=irelu ++model.dc.region=output"
+        )
+
+
 def compose(path: Path, overrides: Sequence[str] = ()) -> DictConfig:
     """Return a config with its defaults and overrides; interpolations are not resolved.
 

@@ -74,11 +74,13 @@ class Fairchem2:
     def fit_scales(
         self, config: str, out: Path, overrides: Sequence[str], recipes: Sequence[str], batches: int, cpu: bool
     ) -> str:
-        """Refuse, since factors are fitted with fairchem 1.10; raises UserError."""
-        raise UserError(
-            "fit-scales: needs fairchem 1.10; fit there, for the same model and dc: block, and give the file to "
-            "fairchem 2 as ++model.backbone.scale_file=FILE.json"
-        )
+        """Fit scale factors, write them to ``out``, and return them as a table."""
+        from ocp_dc.fairchem2.compose import refuse_recipes
+        from ocp_dc.fairchem2.train.fit_scales import fit_config
+        from ocp_dc.training.scale_fit import factor_table
+
+        refuse_recipes(recipes)
+        return factor_table(fit_config(config, out, overrides, batches=batches, cpu=cpu))
 
     def predict_labels(
         self,

@@ -10,7 +10,14 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem2.compose import compose, config_errors, find_fairchem2_config, hydra_overrides, without_fits
+from ocp_dc.fairchem2.compose import (
+    compose,
+    config_errors,
+    find_fairchem2_config,
+    hydra_overrides,
+    refuse_recipes,
+    without_fits,
+)
 
 
 def inspect_config(config: str, overrides: Sequence[str] = (), recipes: Sequence[str] = ()) -> str:
@@ -24,11 +31,7 @@ def inspect_config(config: str, overrides: Sequence[str] = (), recipes: Sequence
     Raises:
         UserError: the config is not valid, or surgery cannot apply its ``dc:`` block.
     """
-    if recipes:
-        raise UserError(
-            f"--with {recipes[0]}: recipes change configs of fairchem 1.10; here give overrides, such as "
-            "++model.dc.activation=irelu ++model.dc.region=output"
-        )
+    refuse_recipes(recipes)
     path = find_fairchem2_config(config)
     composed = compose(path, hydra_overrides(overrides))
     with config_errors(path), without_fits() as fits:
