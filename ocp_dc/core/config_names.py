@@ -73,11 +73,11 @@ def shipped_config(name: str | Path) -> Path | None:
 
 
 def _nearest_names(path: Path) -> list[str]:
-    """Return up to three names of configs that ship: with the same file name, or else with similar spelling."""
+    """Return up to four names of configs that ship: with the same file name, or else with similar spelling."""
     names = [_without_suffix(config.name) for config in shipped_configs()]
     wanted = _without_suffix(path.as_posix().removeprefix("configs/"))
     same_file = [name for name in names if Path(name).name == Path(wanted).name]
-    return same_file[:3] or difflib.get_close_matches(wanted, names, n=3, cutoff=0.7)
+    return same_file[:4] or difflib.get_close_matches(wanted, names, n=3, cutoff=0.7)
 
 
 def _without_suffix(name: str) -> str:

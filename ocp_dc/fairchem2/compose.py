@@ -7,11 +7,14 @@ import functools
 import importlib
 import inspect
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -19,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ocp_dc.core.config_names import find_config
 from ocp_dc.core.errors import DivergenceError, UserError, nearest
 from ocp_dc.fairchem2.labels.resolvers import RESOLVERS, register_resolvers
+from ocp_dc.labels import LabelOptions
 
 EXPECTED = "a config of fairchem 2, such as fairchem2/schnet-dc"
 USERS_ERRORS = (TypeError, ValueError, AssertionError, KeyError, ImportError)  # of a constructor with wrong arguments
@@ -60,13 +64,31 @@ def find_fairchem2_config(name: str) -> Path:
     return find_config(name, EXPECTED)
 
 
+def refuse_recipes(recipes: Sequence[str]) -> None:
+    """Refuse recipes, which are changes of configs of fairchem 1.10; raises UserError."""
+    if recipes:
+        raise UserError(
+            f"--with {recipes[0]}: recipes change configs of fairchem 1.10; here give overrides, such as "
+            "++model.dc.activation=irelu ++model.dc.region=output"
+        )
+
+
 def compose(path: Path, overrides: Sequence[str] = ()) -> DictConfig:
     """Return a config with its defaults and overrides; interpolations are not resolved.
 
     Raises:
         UserError: a file is missing or is not valid, or an override has no place.
     """
-    with config_errors(path), hydra.initialize_config_dir(str(path.parent.absolute()), version_base="1.3"):
+    with config_errors(path):
+        return _compose(path, overrides)
+
+
+def _compose(path: Path, overrides: Sequence[str]) -> DictConfig:
+    with contextlib.ExitStack() as stack:
+        if path.suffix == ".yml":  # hydra finds only .yaml; as in fairchem, such a config has no defaults beside it
+            copy = Path(stack.enter_context(tempfile.TemporaryDirectory())) / f"{path.stem}.yaml"
+            path = Path(shutil.copyfile(path, copy))
+        stack.enter_context(hydra.initialize_config_dir(str(path.parent.absolute()), version_base="1.3"))
         return hydra.compose(config_name=path.name, overrides=list(overrides))
 
 
@@ -80,7 +102,7 @@ def config_errors(path: Path) -> Iterator[None]:
         yield
     except (UserError, DivergenceError):
         raise
-    except (HydraException, MissingConfigException, OmegaConfBaseException, ValueError) as error:
+    except (HydraException, MissingConfigException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
         if (ours := _ours(error)) is not None:
             raise ours from error
         words = _words(error, path)
@@ -96,6 +118,7 @@ def without_fits() -> Iterator[list[dict[str, Any]]]:
 
     def placeholder(name: str, folder: str, center: str = "none", scale: float | str = 1.0) -> Any:
         asked.append({"center": center, "scale": scale})
+        LabelOptions.from_block(asked[-1])
         return {"dc_scale": 1.0, "dc_mean": 0.0}.get(name, OmegaConf.create([0.0]))
 
     for name in RESOLVERS:
@@ -128,7 +151,7 @@ def _words(error: BaseException, path: Path) -> str | None:
         keys = re.findall(r"'([^']+)'", text.partition("}")[0])
         names = _keys(path)
         return f"unknown key {', '.join(sorted(keys))}.{nearest(keys[0], names)} Top-level keys are used as ${{KEY}}"
-    if not isinstance(error, HydraException | MissingConfigException | OmegaConfBaseException):
+    if not isinstance(error, HydraException | MissingConfigException | OmegaConfBaseException | yaml.YAMLError):
         return None
     found = NO_KEY.search(text)
     if found is None:
@@ -140,8 +163,7 @@ def _words(error: BaseException, path: Path) -> str | None:
 def _keys(path: Path) -> list[str]:
     """Return the dotted keys of a config without overrides; none if it cannot be composed."""
     try:
-        with hydra.initialize_config_dir(str(path.parent.absolute()), version_base="1.3"):
-            return list(_dotted(OmegaConf.to_container(hydra.compose(config_name=path.name)), ""))
+        return list(_dotted(OmegaConf.to_container(_compose(path, ())), ""))
     except Exception:  # the config itself is wrong
         return []
 

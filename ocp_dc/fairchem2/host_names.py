@@ -55,6 +55,11 @@ HOST_NAMES = (
     HostName("fairchem.core.models.uma.nn.execution_backends:ExecutionBackend", "the kernels that call every layer"),
     HostName("fairchem.core.models.uma.nn.execution_backends:ExecutionMode.GENERAL", "the name of these kernels"),
     HostName("fairchem.core.models.uma.nn.execution_backends:get_execution_backend", "makes these kernels"),
+    # the command line and studies: ocp_dc/fairchem2/main.py, study_runs.py, infer/structures.py
+    HostName("fairchem.core._cli:main", "fairchem's main"),
+    HostName("fairchem.core._cli:get_canonical_config", "checks a config before a study starts its runs"),
+    HostName("fairchem.core.launchers.api:JobConfig.run_dir", "given, since its default makes a folder"),
+    HostName("fairchem.core.datasets.ase_datasets:apply_one_tags", "predictions get the tags that training data get"),
     # the data: ocp_dc/fairchem2/labels/dataset.py
     HostName("fairchem.core.datasets.ase_datasets:AseDBDataset.get_atoms", "overridden, so that labels are checked"),
     HostName("fairchem.core.datasets.atomic_data:AtomicData.from_ase", "called, and the energy added in float64"),

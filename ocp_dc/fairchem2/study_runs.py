@@ -16,14 +16,17 @@ from omegaconf import OmegaConf
 
 from ocp_dc.core.errors import DivergenceError, UserError, nearest
 from ocp_dc.data.ase_lmdb.reader import check_aselmdb
+from ocp_dc.fairchem2.backbones.native import native_backbone
 from ocp_dc.fairchem2.compose import compose, config_errors, override, without_fits
 from ocp_dc.fairchem2.infer.inspect_model import build_model
 from ocp_dc.hosts import Config, DataSource, Divergence, ModelFacts, RunLength
+from ocp_dc.models.scale_factors import scale_factors
 from ocp_dc.surgery import canonical_dc
 from ocp_dc.surgery.direct_forces import DirectOptions
+from ocp_dc.training.scale_fit import UnfittableError
 
 DATA, EPOCHS, BATCH_SIZE, SEED = "data_dir", "epochs", "batch_size", "seed"
-SAVE = "checkpoint_every_n_steps"
+SAVE, SCALES = "checkpoint_every_n_steps", "model.backbone.scale_file"
 BLOCKS = {"train": "train_dataset", "val": "val_dataset"}
 TEST = ("test_dataset", "test_dataloader")  # a study tests by itself
 
@@ -88,8 +91,12 @@ class StudyRuns:
         return json.dumps([{**config, "model": model}, repr(dc)], sort_keys=True, default=str)
 
     def train(self, config_path: Path, name: str, seed: int, cpu: bool, fit_scales: bool) -> Divergence | None:
-        """Start or continue a training run in the folder of its config; it saves its state after each epoch."""
+        """Start or continue a training run in the folder of its config; it saves its state after each epoch.
+
+        Scale factors are kept in ``scales.json`` there.
+        """
         from ocp_dc.fairchem2.main import main
+        from ocp_dc.fairchem2.train.fit_scales import fit_config
 
         config: Any = OmegaConf.to_container(OmegaConf.load(config_path))
         structures = self.data_source(config, "train").first_n
@@ -97,10 +104,17 @@ class StudyRuns:
         settings = [f"++job.device_type={'CPU' if cpu else 'CUDA'}", f"{SEED}={seed}"]
         if SAVE in config and structures:
             settings.append(f"{SAVE}={math.ceil(structures / config[BATCH_SIZE])}")
+        scales = config_path.parent / "scales.json"
         try:
+            if fit_scales and not scales.exists():
+                fit_config(str(config_path), scales, [f"{SEED}={seed}"], cpu=cpu)
+            if fit_scales:
+                settings.append(f"++{override(SCALES, scales)}")
             main(["-c", str(config_path), *settings, *(f"++{override(key, value)}" for key, value in folder.items())])
         except DivergenceError as error:
             return Divergence(error.step, f"diverged at step {error.step}: {error.what}")
+        except UnfittableError as error:  # features overflow or vanish before the first step
+            return Divergence(0, f"diverged before the first step: {error}")
         return None
 
     def trusted_modules(self, config: Config) -> Sequence[str]:
@@ -136,9 +150,15 @@ def _facts(text: str) -> ModelFacts:
     from fairchem.core.launchers.api import JobConfig
 
     with config_errors(Path("config")), without_fits():
-        job = OmegaConf.create({"job": OmegaConf.structured(JobConfig)})
+        job = OmegaConf.create({"job": OmegaConf.structured(JobConfig(run_dir="."))})  # its default makes a folder
         model = build_model(get_canonical_config(OmegaConf.merge(job, json.loads(text))))
-    return ModelFacts("-dE/dx" if getattr(model, "conservative", False) else "not -dE/dx")
+    backbone = native_backbone(model)
+    fits_scales = backbone is not None and bool(scale_factors(backbone.potential)) and not _scale_file(text)
+    return ModelFacts("-dE/dx" if getattr(model, "conservative", False) else "not -dE/dx", fits_scales)
+
+
+def _scale_file(text: str) -> Any:
+    return json.loads(text)["model"]["backbone"].get("scale_file")
 
 
 def _class_names(block: Any) -> Iterable[str]:

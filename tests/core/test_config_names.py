@@ -39,7 +39,7 @@ def test_a_file_on_disk_wins(tmp_path):
     ("name", "message"),
     [
         ("md17/shnet-dc", r"no such file; expected a config such as .* Did you mean md17/schnet-dc "),
-        ("schnet-dc.yml", r"Did you mean md17/schnet-dc or oc20/schnet-dc or oc22/schnet-dc\?"),
+        ("schnet-dc.yml", r"Did you mean fairchem2/schnet-dc or md17/schnet-dc or oc20/schnet-dc or oc22/schnet-dc\?"),
         ("studies/coeficient", r"Did you mean studies/coefficient"),
         ("xyz", r"`ocp-dc configs` lists those that ship\.$"),
         ("/md17/schnet-dc.yml", "no such file"),
@@ -55,7 +55,7 @@ def test_unknown_names(name, message):
 
 def test_the_list():
     listed = {config.name: config.summary for config in shipped_configs()}
-    files = {path.relative_to(ROOT / "configs").as_posix() for path in (ROOT / "configs").rglob("*.yml")}
+    files = {path.relative_to(ROOT / "configs").as_posix() for path in (ROOT / "configs").rglob("*.y*ml")}
     assert set(listed) == {name for name in files if not Path(name).name.startswith("_")}
     assert listed["dc/schnet.yml"] == "SchNet, derivative-constrained: Mish inside, IReLU in the output block."
     assert listed["studies/extent.yml"] == "IReLU in the output blocks or in all layers"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -46,6 +47,17 @@ def test_the_module_is_light():
 def test_scale_factors_of_a_model_without_any(tmp_path):
     with pytest.raises(UserError, match=r"SchNet has no scale factors and needs no fit; GemNet-dT"):
         installed_host().fit_scales("fairchem2/schnet-stock", tmp_path / "a.json", (), (), 16, True)
+
+
+def test_scale_factors(tmp_path, ethanol):
+    host = installed_host()
+    with pytest.raises(UserError, match="recipes change configs of fairchem 1"):
+        host.fit_scales("fairchem2/gemnet_t-stock", tmp_path / "a.json", (), ("dc/gemnet_t",), 1, True)
+    small = ["num_blocks=1", "emb_size_atom=8", "emb_size_edge=8", "emb_size_trip=4", "emb_size_rbf=4"]
+    changes = [*(f"model.backbone.{each}" for each in small), f"data_dir={ethanol}", "batch_size=4"]
+    table = host.fit_scales("fairchem2/gemnet_t-stock", tmp_path / "a.json", changes, (), 1, True)
+    assert table.splitlines()[0].startswith("scale factor")
+    assert "comment" in json.loads((tmp_path / "a.json").read_text())
 
 
 @pytest.mark.slow

@@ -37,6 +37,8 @@ def _stepper(config: dict[str, Any], device: torch.device) -> Callable[[int], No
         torch.manual_seed(0)
         model: Any = hydra.utils.instantiate(unit.model).to(device).train()
         batches = [batch.to(device) for batch in itertools.islice(hydra.utils.instantiate(loader), BATCHES)]
+    for batch in batches:
+        batch["energy"] = batch["energy"].float()  # a copy takes no label in another precision than the positions
     optimizer = hydra.utils.instantiate(unit.optimizer_fn)(model.parameters())
 
     def step(number: int) -> None:

@@ -94,7 +94,7 @@ def test_a_budget_in_minutes(out, tmp_path):
         ({"arms": {"a": {"runner.max_epoch": 3}}}, r"has no argument 'max_epoch'\. Did you mean 'max_epochs'"),
         ({"arms": {"a": {"model.backbone.cutof": 3}}}, r"Did you mean 'cutoff'"),
         ({"arms": {"a": {}, "b": {"model.dc.activation": "original"}}}, "'a' and 'b' are the same run"),
-        ({"base": "md17/schnet-stock"}, "has no data_dir|unknown|expected|data_dir"),
+        ({"base": "md17/schnet-stock"}, r"schnet-stock\.yml: has no data_dir; a study needs the keys"),
         ({"host": "fairchem1"}, r"host: expected fairchem 1\.10, but fairchem 2\.24 is installed"),
         ({"base": {"fairchem1": "md17/schnet-stock"}}, r"base: has no value for fairchem2"),
     ],
