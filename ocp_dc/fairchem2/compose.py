@@ -50,15 +50,6 @@ def override(key: str, value: object) -> str:
     return f"{key}='{escaped}'"
 
 
-def refuse_recipes(recipes: Sequence[str]) -> None:
-    """Refuse recipes, which change configs of fairchem 1.10; raises UserError."""
-    if recipes:
-        raise UserError(
-            f"--with {recipes[0]}: recipes change configs of fairchem 1.10; here give overrides, such as "
-            "++model.dc.activation=irelu ++model.dc.region=output"
-        )
-
-
 def find_fairchem2_config(name: str) -> Path:
     """Return the path of a config, given as a file or as the name of one that ships."""
     return find_config(name, EXPECTED)

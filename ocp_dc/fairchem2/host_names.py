@@ -91,7 +91,9 @@ HOST_NAMES = (
     # native backbones and their head: ocp_dc/fairchem2/backbones/, ocp_dc/fairchem2/heads.py
     HostName(f"{_BASE}:BackboneInterface", "the base of native backbones; fairchem's units call its methods"),
     HostName(f"{_BASE}:HeadInterface", "the base of their head"),
-    HostName(f"{_MODEL}:GradRegressConfig", "says what is differentiated; tasks of inference change it"),
+    HostName(
+        f"{_MODEL}:GradRegressConfig", "says what is differentiated; tasks of inference change it; EScAIP lacks it"
+    ),
     HostName(f"{_PREDICT}:_prepare_inference_gradients", "lets positions require gradients, which backbones detach"),
     HostName("fairchem.core.models.uma.outputs:compute_hessian", "computes the Hessian from forces"),
     HostName("fairchem.core.common.gp_utils:initialized", "says whether processes share the graph of a batch"),
@@ -112,7 +114,6 @@ HOST_NAMES = (
         "fairchem.core.models.escaip.EScAIP:EScAIPGradientEnergyForceStressHead.node_norm",
         "frozen, since it is never called and DDP waits for its gradients",
     ),
-    HostName(f"{_MODEL}:GradRegressConfig", "the attribute that EScAIP's backbone lacks"),
     # fine-tuning: ocp_dc/fairchem2/finetune.py
     HostName("fairchem.core.models.uma.compat:apply_uma_compat_fixups", "fairchem applies it to checkpoints of UMA"),
     HostName("fairchem.core.calculate.pretrained_mlip:pretrained_checkpoint_path_from_name", "downloads a checkpoint"),
