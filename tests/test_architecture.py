@@ -48,7 +48,7 @@ THIRD_PARTY = {
     "labels": {"torch", "numpy"},
     "models": {"torch"},
     "testing": {"torch", "pytest"},
-    "training": {"torch", "numpy", "yaml"},
+    "training": {"torch", "numpy", "yaml", "tqdm"},
     "graphs": {"torch", "numpy", "vesin"},
     "checkpoints": {"torch"},
     "plotting": {"matplotlib", "numpy"},

@@ -20,6 +20,7 @@ TENSORS = ("torch.DoubleTensor", "torch.FloatTensor", "torch.tensor")
 TARGETS = (
     *MODELS,
     *TENSORS,
+    "ocp_dc.fairchem2.train.losses.ForceMAELoss",
     f"{UNIT}.Task",
     f"{UNIT}.OutputSpec",
     f"{NORMALIZATION}.normalizer.Normalizer",

@@ -16,7 +16,8 @@ from ocp_dc.core.errors import UserError
 
 # arguments of every native backbone that are not arguments of a potential
 GRAPH = ("use_pbc", "max_neighbors")
-NOT_IN_FAIRCHEM1 = ("model", "regress_stress")
+# forces are -dE/dx here, and the scale factors are among the weights
+NOT_IN_FAIRCHEM1 = ("model", "regress_stress", "direct_forces", "scale_file")
 FREE_ATOMS = ("train_on_free_atoms", "eval_on_free_atoms")
 
 

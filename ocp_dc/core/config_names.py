@@ -89,7 +89,7 @@ def _summary(content: str) -> str:
     title = (yaml.safe_load(content) or {}).get("title")
     if isinstance(title, str):
         return title
-    lines = content.splitlines()[content.startswith("# @package ") :]  # the first line may be hydra's
+    lines = [line for line in content.splitlines() if not line.startswith("# @package")]  # a setting of hydra
     comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
     sentence = re.split(r"(?<=\.)\s", " ".join(line.lstrip("# ") for line in comment), maxsplit=1)[0]
     return textwrap.shorten(sentence, LONGEST_SUMMARY, placeholder=" ...")

@@ -60,7 +60,6 @@ def exit_status(run: Callable[[], int], arguments: Sequence[str], debug: bool = 
 
 def message(error: BaseException) -> str | None:
     """Return the message for the user, if the error needs no traceback; None for an unexpected error."""
-    error = _original(error)
     if isinstance(error, UserError | DivergenceError):
         return str(error)
     text = str(error)
@@ -70,14 +69,6 @@ def message(error: BaseException) -> str | None:
         name = "a file" if error.filename is None else os.fsdecode(error.filename)
         return f"{name}: {why}"
     return None
-
-
-def _original(error: BaseException) -> BaseException:
-    """Return the error for the user that OmegaConf or hydra wraps into one of theirs; any other error is unchanged."""
-    inner: BaseException | None = error
-    while inner is not None and type(inner).__module__.partition(".")[0] in ("omegaconf", "hydra"):
-        inner = inner.__cause__ or inner.__context__
-    return inner if isinstance(inner, UserError | DivergenceError) else error
 
 
 def unexpected(error: BaseException, arguments: Sequence[str]) -> str:
@@ -101,7 +92,7 @@ def _report(error: Exception, arguments: Sequence[str], debug: bool) -> int:
     if debug or os.environ.get(SHOW, "0") not in ("", "0"):
         traceback.print_exception(error)
     _print(f"error: {message(error) or unexpected(error, arguments)}")
-    return 1 if isinstance(_original(error), DivergenceError) else 2
+    return 1 if isinstance(error, DivergenceError) else 2
 
 
 def _print(text: str) -> None:

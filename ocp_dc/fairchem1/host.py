@@ -11,8 +11,9 @@ from ocp_dc.fairchem1.infer.evaluate import predict_labels
 from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 from ocp_dc.fairchem1.main import main
 from ocp_dc.fairchem1.study_runs import StudyRuns
-from ocp_dc.fairchem1.train.fit_scales import factor_table, fit_config
+from ocp_dc.fairchem1.train.fit_scales import fit_config
 from ocp_dc.hosts import Host, RunFiles
+from ocp_dc.training.scale_fit import factor_table
 
 
 class Fairchem1:

@@ -14,12 +14,13 @@ from ocp_dc.fairchem1.checks.config_check import check_run_config
 from ocp_dc.fairchem1.checks.model_check import GRADIENT_CHOICES, read_dc
 from ocp_dc.fairchem1.checks.trust import modules_of
 from ocp_dc.fairchem1.infer.inspect_model import build_model
-from ocp_dc.fairchem1.train.fit_scales import UnfittableError, fit_config
+from ocp_dc.fairchem1.train.fit_scales import fit_config
 from ocp_dc.fairchem1.train.scale_factors import scale_factors
 from ocp_dc.fairchem1.train.step_times import step_times
 from ocp_dc.hosts import Config, DataSource, Divergence, ModelFacts, RunLength
 from ocp_dc.surgery import canonical_dc
 from ocp_dc.training.records import BLOCKS
+from ocp_dc.training.scale_fit import UnfittableError
 
 
 class StudyRuns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 import re
@@ -17,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ocp_dc.core.config_names import find_config
 from ocp_dc.core.errors import DivergenceError, UserError, nearest
-from ocp_dc.fairchem2.labels.resolvers import RESOLVERS
+from ocp_dc.fairchem2.labels.resolvers import RESOLVERS, register_resolvers
 
 EXPECTED = "a config of fairchem 2, such as fairchem2/schnet-dc"
 USERS_ERRORS = (TypeError, ValueError, AssertionError, KeyError, ImportError)  # of a constructor with wrong arguments
@@ -83,22 +84,17 @@ def config_errors(path: Path) -> Iterator[None]:
 def without_fits() -> Iterator[list[dict[str, Any]]]:
     """Put placeholders where labels would be fitted to data; the list receives the arguments of each fit."""
     asked: list[dict[str, Any]] = []
-    placeholders: dict[str, Any] = {"dc_scale": 1.0, "dc_mean": [0.0], "dc_references": [0.0]}
 
-    def placeholder(name: str) -> Any:
-        def resolve(folder: str, center: str = "none", scale: float | str = 1.0) -> Any:
-            asked.append({"center": center, "scale": scale})
-            return placeholders[name]
-
-        return resolve
+    def placeholder(name: str, folder: str, center: str = "none", scale: float | str = 1.0) -> Any:
+        asked.append({"center": center, "scale": scale})
+        return 1.0 if name == "dc_scale" else OmegaConf.create([0.0])
 
     for name in RESOLVERS:
-        OmegaConf.register_new_resolver(name, placeholder(name), replace=True)
+        OmegaConf.register_new_resolver(name, functools.partial(placeholder, name), replace=True)
     try:
         yield asked
     finally:
-        for name, resolver in RESOLVERS.items():
-            OmegaConf.register_new_resolver(name, resolver, replace=True)
+        register_resolvers()
 
 
 def _ours(error: BaseException) -> UserError | DivergenceError | None:

@@ -74,12 +74,11 @@ class Fairchem2:
     def fit_scales(
         self, config: str, out: Path, overrides: Sequence[str], recipes: Sequence[str], batches: int, cpu: bool
     ) -> str:
-        """Refuse: scale factors come with a checkpoint or in the config.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError("fit-scales: is for fairchem 1.10")
+        """Refuse, since factors are fitted with fairchem 1.10; raises UserError."""
+        raise UserError(
+            "fit-scales: needs fairchem 1.10; fit there, for the same model and dc: block, and give the file to "
+            "fairchem 2 as ++model.backbone.scale_file=FILE.json"
+        )
 
     def predict_labels(
         self,

@@ -18,6 +18,7 @@ class HostName(NamedTuple):
 _BASE = "fairchem.core.models.base"
 _MODEL = "fairchem.core.models.uma.escn_md"
 _PREDICT = "fairchem.core.units.mlip_unit.predict"
+_UNIT = "fairchem.core.units.mlip_unit.mlip_unit"
 
 HOST_NAMES = (
     # the model: ocp_dc/fairchem2/dc_model.py
@@ -37,6 +38,14 @@ HOST_NAMES = (
     HostName("fairchem.core.models.uma.escn_moe:eSCNMDMoeBackbone.num_experts", "says whether experts can be merged"),
     HostName("fairchem.core.models.uma.escn_moe:DatasetSpecificMoEWrapper.head", "the head itself"),
     HostName("fairchem.core.models.uma.escn_moe:DatasetSpecificSingleHeadWrapper.head", "the head itself"),
+    # checkpoints: ocp_dc/checkpoints and ocp_dc/fairchem2/infer
+    HostName(
+        "fairchem.core.units.mlip_unit.api.inference:MLIPInferenceCheckpoint",
+        "the class in a checkpoint; its name and its fields are read and written",
+    ),
+    HostName(
+        "fairchem.core.units.mlip_unit.api.inference:guess_inference_settings", "turns the name of settings into them"
+    ),
     # inference: ocp_dc/fairchem2/inference_guard.py
     HostName(
         "fairchem.core.units.mlip_unit.api.inference:MergeMoleConsistencyError",
@@ -65,4 +74,33 @@ HOST_NAMES = (
         "the unit takes the attribute of this name from the model, and saves it as the config of the model",
     ),
     HostName("fairchem.core.models.uma.escn_md:eSCNMDBackbone.dataset_mapping", "extended by names of other data sets"),
+    # the data: ocp_dc/fairchem2/labels/dataset.py
+    HostName("fairchem.core.datasets.ase_datasets:AseDBDataset.get_atoms", "overridden, so that labels are checked"),
+    HostName("fairchem.core.datasets.atomic_data:AtomicData.from_ase", "called, and the energy added in float64"),
+    HostName("fairchem.core.units.mlip_unit.mlip_unit:mt_collater_adapter", "makes the collater that ours calls"),
+    HostName("fairchem.core.units.mlip_unit.mlip_unit:DEFAULT_EXCLUDE_KEYS", "its default, passed on"),
+    # training: ocp_dc/fairchem2/train
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.tasks", "their losses are read by forward hooks"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.model", "the network, in DistributedDataParallel on one rank, too"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.ema_model", "the averaged weights, which are validated"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.eval_unit", "has the sums and counts of a validation"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.optimizer", "gradients are checked and clipped in a hook before its step"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.scheduler", "the learning rate in validation.csv"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.clip_grad_norm", "done after the check of the gradients"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.last_grad_norm", "the norm that fairchem logs"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.print_every", "how often fairchem reads the loss of a GPU"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.lazy_state_location", "the checkpoint from which the run resumes"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.save_state", "wrapped, so that each checkpoint has the progress of the run"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.job_config", "says where save_state finds the config of the run"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.get_finetune_model_config", "the config of a fine-tuned model"),
+    HostName(f"{_UNIT}:MLIPEvalUnit.running_metrics", "sums and counts of the metrics on this rank"),
+    HostName(f"{_UNIT}:MLIPEvalUnit.total_loss_metrics", "sum and count of the loss on this rank"),
+    HostName("fairchem.core.modules.loss:DDPMTLoss.loss_fn", "its loss per sample is read by a forward hook"),
+    HostName("fairchem.core.units.mlip_unit.api.inference:MLIPInferenceCheckpoint", "the class of the best checkpoint"),
+    HostName("fairchem.core.launchers.api:CONFIG_FILE_NAME", "the resolved config in the folder of a run"),
+    HostName("fairchem.core.launchers.api:RESULTS_DIR", "the folder of the results of a run"),
+    HostName(
+        "fairchem.core.components.train.train_runner:TrainEvalRunner._set_runner_callbacks",
+        "tells the callback the folder of checkpoints, by set_runner_callbacks",
+    ),
 )

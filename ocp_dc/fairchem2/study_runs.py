@@ -51,20 +51,10 @@ class StudyRuns:
         return DataSource(str(Path(config[DATA]) / split), first_n)
 
     def with_data(self, config: Config, sources: Mapping[str, DataSource]) -> Config:
-        """Return the config with these training and validation sets.
-
-        Raises:
-            UserError: the folders are not ``train`` and ``val`` below one folder.
-        """
-        changed = copy.deepcopy(config)
+        """Return the config with these training and validation sets, ``train`` and ``val`` of one folder."""
+        changed = {**copy.deepcopy(config), DATA: str(Path(str(sources["train"].src)).parent)}
         for split, source in sources.items():
-            folder = Path(str(source.src))
-            if folder.name != split or folder.parent != Path(str(sources["train"].src)).parent:
-                raise UserError(
-                    f"{folder}: expected train, val and test in one folder, as `ocp-dc prepare --to aselmdb` makes them"
-                )
-            changed[DATA] = str(folder.parent)
-            _split_block(changed, split)["first_n"] = source.first_n
+            _split_block(changed, split).update(source._asdict())
         return changed
 
     def count_structures(self, src: Path) -> int:

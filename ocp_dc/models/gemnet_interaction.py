@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ocp_dc.models.gemnet_graph import GemNetGraph
+from ocp_dc.models.scale_observer import observe
 from ocp_dc.models.scatter import scatter_sum
 from ocp_dc.nn.activate import activate
 
@@ -42,7 +43,9 @@ def interact(
     """
     part = block.trip_interaction
     skip, messages = dense_layers(m, block.dense_ca, part.dense_ba)
-    messages = dense(part.down_projection, gated(messages, message_gate))  # [2P, emb_size_trip]
+    products = gated(messages, message_gate)
+    observe(part.scale_rbf, products, messages)
+    messages = dense(part.down_projection, products)  # [2P, emb_size_trip]
     from_c, from_a = dense_layers(
         _sum_triplets(part, messages, triplets, graph), part.up_projection_ca, part.up_projection_ac
     )
@@ -70,7 +73,10 @@ def _sum_triplets(part: Any, messages: Tensor, triplets: Tensor, graph: GemNetGr
     # in two steps, without which inductor's backward pass copies the rows number by number
     sums = sums.unflatten(1, (width, weight.shape[1])).flatten(2).flatten(0, 1)  # [N * K, emb_size_cbf * emb_size_trip]
     scaled = weight.transpose(0, 1).flatten(0, 1) * scale_factors([part.scale_cbf_sum])
-    return (sums @ scaled).index_select(0, graph.slots)
+    result = (sums @ scaled).index_select(0, graph.slots)
+    # each message counts once for each of its triplets
+    observe(part.scale_cbf_sum, result, messages, lambda: graph.is_edge.sum(1).index_select(0, graph.target) - 1)
+    return result
 
 
 def output(block: Any, m: Tensor, gate: Tensor, graph: GemNetGraph, atoms: int) -> Tensor:
@@ -81,6 +87,7 @@ def output(block: Any, m: Tensor, gate: Tensor, graph: GemNetGraph, atoms: int) 
 def from_edges(block: Any, m: Tensor, gate: Tensor, graph: GemNetGraph, atoms: int) -> Tensor:
     """Return features of the atoms, [N, emb_size_atom], from those of the edges that end at them."""
     x = scatter_sum(gated(m, gate), graph.target, atoms)  # [N, emb_size_edge]
+    observe(block.scale_sum, x, m)
     for layer in block.layers:
         x = layer(x)
     return x

@@ -141,6 +141,14 @@ def _neighbors(edges: EdgeGraph) -> Neighbors:
     return Neighbors(edges, incoming, is_edge)
 
 
+def triplets_of_inputs(main: GemNetGraph, quadruplets: Quadruplets) -> Tensor:
+    """Return whether the edge d -> b is not padding and d is not a, for each of ``quadruplets.inputs``, bool [Q, K]."""
+    images = torch.cat([main.pairs.images, -main.pairs.images])  # [2P, 3], of the sources
+    inner, edges = quadruplets.inner, quadruplets.inputs
+    is_back = (images[edges] == -inner.images[:, None]).all(-1) & (main.source[edges] == inner.target[:, None])
+    return main.is_edge[inner.source] & ~is_back
+
+
 def _different(ends: Tensor, are_edges: Tensor, other_ends: Tensor, are_others: Tensor) -> Tensor:
     """Return whether rows [M, K] and [M, L] of edges are not padding and begin in different places, bool [M, K, L]."""
     return are_edges[:, :, None] & are_others[:, None] & (ends[:, :, None] != other_ends[:, None])

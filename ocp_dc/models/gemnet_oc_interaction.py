@@ -24,7 +24,8 @@ from ocp_dc.models.gemnet_interaction import (
 )
 from ocp_dc.models.gemnet_oc_bases import Bases, TripletBasis
 from ocp_dc.models.gemnet_oc_gates import Gates
-from ocp_dc.models.gemnet_oc_graph import GemNetOCGraph
+from ocp_dc.models.gemnet_oc_graph import GemNetOCGraph, triplets_of_inputs
+from ocp_dc.models.scale_observer import is_observed, observe
 from ocp_dc.models.scatter import scatter_sum
 from ocp_dc.nn.activate import activate
 
@@ -81,29 +82,46 @@ def _messages(
     of_edges = [block.dense_ca, *(part.dense_ba for part in (trip, to_atoms) if part is not None)]
     skip, messages, *more = dense_layers(m, *of_edges, *([] if quad is None else [quad.dense_db]))
     incoming, slots = graph.main.incoming, graph.main.slots
-    inputs = _padded(dense(trip.down_projection, gated(messages, factors.triplets[i])), incoming)
+    products = gated(messages, factors.triplets[i])
+    observe(trip.scale_rbf, products, messages)
+    inputs = _padded(dense(trip.down_projection, products), incoming)
     sums = _bilinear(trip.mlp_cbf, trip.scale_cbf_sum, inputs, bases.triplets).index_select(0, slots)
+    # here and below, each input counts once for each of its triplets or quadruplets
+    observe(trip.scale_cbf_sum, sums, inputs, lambda: graph.is_triplet.sum(1))
     edges, atoms = [(trip, sums)], [h]
     if to_atoms is not None:
-        down = dense(to_atoms.down_projection, gated(more.pop(0), factors.to_atoms[i]))
-        sums = _contracted(bases.to_atoms, _padded(down, incoming), to_atoms.mlp_cbf.bilinear, to_atoms.scale_cbf_sum)
+        with_others = graph.mixed
+        assert with_others is not None
+        messages = more.pop(0)
+        products = gated(messages, factors.to_atoms[i])
+        observe(to_atoms.scale_rbf, products, messages)
+        inputs = _padded(dense(to_atoms.down_projection, products), incoming)
+        sums = _contracted(bases.to_atoms, inputs, to_atoms.mlp_cbf.bilinear, to_atoms.scale_cbf_sum)
+        observe(to_atoms.scale_cbf_sum, sums, inputs, lambda: with_others.is_triplet.sum(2))
         atoms.append(dense(to_atoms.up_projection_ca, sums))
     if quad is not None:
         sums = _from_quadruplets(quad, more.pop(0), factors.quadruplets[i], factors.inputs[i], bases, graph)
         edges.append((quad, sums))
     if to_edges is not None:
-        assert graph.mixed is not None
+        mixed = graph.mixed
+        assert mixed is not None
         assert bases.to_edges is not None
-        others = graph.mixed.others
-        values = dense(to_edges.dense_ba, h).index_select(0, others.edges.source) * factors.to_edges[i]
-        inputs = _padded(dense(to_edges.down_projection, values), others.incoming)
+        others = mixed.others
+        messages = dense(to_edges.dense_ba, h).index_select(0, others.edges.source)
+        products = messages * factors.to_edges[i]
+        observe(to_edges.scale_rbf, products, messages)
+        inputs = _padded(dense(to_edges.down_projection, products), others.incoming)
         sums = _bilinear(to_edges.mlp_cbf, to_edges.scale_cbf_sum, inputs, bases.to_edges).index_select(0, slots)
+        observe(to_edges.scale_cbf_sum, sums, inputs, lambda: mixed.is_triplet.sum(1))
         edges.append((to_edges, sums))
     if pairs is not None:
-        assert graph.atoms is not None
-        sources = graph.atoms.edges.source.index_select(0, graph.atoms.incoming.flatten())
-        inputs = _padded(dense(pairs.down_projection, h), sources.view_as(graph.atoms.incoming))
-        atoms.append(dense(pairs.up_projection, _contracted(bases.atoms, inputs, pairs.bilinear, pairs.scale_rbf_sum)))
+        neighbors = graph.atoms
+        assert neighbors is not None
+        sources = neighbors.edges.source.index_select(0, neighbors.incoming.flatten())
+        inputs = _padded(dense(pairs.down_projection, h), sources.view_as(neighbors.incoming))
+        sums = _contracted(bases.atoms, inputs, pairs.bilinear, pairs.scale_rbf_sum)
+        observe(pairs.scale_rbf_sum, sums, inputs, lambda: neighbors.is_edge.long())
+        atoms.append(dense(pairs.up_projection, sums))
     received = [dense_layers(sums, part.up_projection_ca, part.up_projection_ac) for part, sums in edges]
     of_edge, of_reverse = (_total(values) for values in zip(*received, strict=True))
     x = torch.add(skip, of_edge + reverse(of_reverse), alpha=INV_SQRT_2) * (1 / math.sqrt(1 + len(edges)))
@@ -117,11 +135,17 @@ def _from_quadruplets(
     quadruplets = graph.quadruplets
     assert quadruplets is not None
     assert bases.quadruplets is not None
-    messages = dense(part.down_projection, gated(messages, gate))  # [2P, emb_size_quad_in]
-    inputs = _padded(messages, quadruplets.inputs)
-    inputs = inputs * inputs_gate.view_as(inputs)  # [Q, K, emb_size_quad_in]
-    sums = _bilinear(part.mlp_sbf, part.scale_sbf_sum, inputs, bases.quadruplets)  # [Q * K, emb_size_quad_out]
-    return scatter_sum(sums, quadruplets.outer.flatten(), messages.shape[0])
+    products = gated(messages, gate)
+    observe(part.scale_rbf, products, messages)
+    inputs = _padded(dense(part.down_projection, products), quadruplets.inputs)
+    products = inputs * inputs_gate.view_as(inputs)  # [Q, K, emb_size_quad_in]
+    if is_observed():
+        kept = triplets_of_inputs(graph.main, quadruplets)  # [Q, K]
+        observe(part.scale_cbf, products[kept], inputs[kept])
+    sums = _bilinear(part.mlp_sbf, part.scale_sbf_sum, products, bases.quadruplets)  # [Q * K, emb_size_quad_out]
+    sums = scatter_sum(sums, quadruplets.outer.flatten(), messages.shape[0])
+    observe(part.scale_sbf_sum, sums, products, lambda: quadruplets.is_quadruplet.sum(1))
+    return sums
 
 
 def _total(values: Sequence[Tensor]) -> Tensor:

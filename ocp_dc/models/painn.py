@@ -24,6 +24,7 @@ from ocp_dc.models.graph import EdgeGraph, check_sizes
 from ocp_dc.models.painn_messages import pair_sums
 from ocp_dc.models.potential import Potential
 from ocp_dc.models.radial import first_order as first_order_form
+from ocp_dc.models.scale_observer import observe
 from ocp_dc.models.scatter import scatter_sum
 from ocp_dc.surgery import RegionTable
 
@@ -74,8 +75,10 @@ class PaiNNPotential(Potential[EdgeGraph]):
             filters = [_filters(message, part, basis, slopes, lengths, first_order) for part in parts]
             x, vec = _message(message, x, vec, filters, directions, graph)
             x, vec = _update(update, x, vec, last=index + 1 == len(self.update_layers))
-            factor = getattr(self, f"upd_out_scalar_scale_{index}").scale_factor
+            scale = getattr(self, f"upd_out_scalar_scale_{index}")
+            factor = scale.scale_factor
             x = x * torch.where(factor == 0, 1, factor)  # 0: not fitted
+            observe(scale, x)
         return scatter_sum(self.out_energy(x), graph.batch, graph.count)
 
 

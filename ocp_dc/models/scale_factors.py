@@ -50,7 +50,10 @@ def check_factors(found: Mapping[str, Any], source: Any) -> dict[str, float]:
     for name, value in factors.items():
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or not math.isfinite(value) or value <= 0:
-            raise UserError(f"model.scale_file {source}: {name}: got {value}, expected a finite number above 0")
+            raise UserError(
+                f"model.scale_file {source}: {name}: got {value}, expected a finite number above 0; {COMMAND} writes a "
+                "file"
+            )
     return {name: float(value) for name, value in factors.items()}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ocp_dc.core.config_names import find_config
+from ocp_dc.core.config_names import find_config, shipped_config
 from ocp_dc.core.digests import text_digest
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.hosts import ModelFacts
@@ -209,10 +209,11 @@ def _make_case(
 
 def _find_base(study: Study, base: str) -> Path:
     """Return the base config: a file beside the study, in either spelling of its suffix, or one that ships."""
-    relative = study.path.parent / base
-    for path in (relative, relative.with_suffix(".yaml")):
-        if path.exists():
-            return path
+    for name in (Path(base), Path(base).with_suffix(".yaml")):
+        relative = study.path.parent / name
+        found = relative if relative.exists() else shipped_config(name)
+        if found is not None:
+            return found
     return find_config(base, "the config that an arm starts from")
 
 

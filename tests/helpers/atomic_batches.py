@@ -46,24 +46,22 @@ def batch_of(structures: Sequence[Atoms], dtype: torch.dtype = torch.float64) ->
 
 
 def brute_force_edges(batch: Any, cutoff: float, use_pbc: bool = True) -> EdgeGraph:
-    """Return all edges within the cutoff, by all pairs and images."""
-    source, target, images = [], [], []
-    starts = (batch.natoms.cumsum(0) - batch.natoms).tolist()
-    for start, count, cell, pbc in zip(starts, batch.natoms.tolist(), batch.cell, batch.pbc, strict=True):
-        positions = batch.pos[start : start + count].detach().double()
-        ranges = [range(-6, 7) if periodic and use_pbc else (0,) for periodic in pbc.tolist()]
-        for i, j, image in product(range(count), range(count), product(*ranges)):
-            shift = torch.tensor(image, dtype=torch.float64) @ cell.detach().double()
-            distance = float((positions[j] + shift - positions[i]).norm())
-            if distance <= cutoff and (i != j or any(image)):
-                source.append(start + j)
-                target.append(start + i)
-                images.append(image)
-    found = torch.tensor(images, dtype=torch.int64).reshape(-1, 3)  # [E, 3]
-    sources = torch.tensor(source, dtype=torch.int64)
-    cells = batch.cell.detach()[batch.batch[sources]]  # [E, 3, 3]
-    offsets = found.to(batch.pos.dtype)[:, None].bmm(cells)[:, 0]
-    return EdgeGraph(sources, torch.tensor(target, dtype=torch.int64), offsets, found, batch.batch, batch.natoms)
+    """Return all edges within the cutoff, by all distances to images up to three cells away."""
+    parts, start = [], 0
+    for count, cell, pbc in zip(batch.natoms.tolist(), batch.cell.detach(), batch.pbc.tolist(), strict=True):
+        positions = batch.pos[start : start + count].detach()
+        images = torch.tensor(list(product(*(range(-3, 4) if each and use_pbc else (0,) for each in pbc))))  # [M, 3]
+        shifted = positions[:, None] + images.to(cell.dtype) @ cell  # [n, M, 3]
+        distances = (shifted - positions[:, None, None]).norm(dim=-1)  # [n, n, M], by target and source
+        target, source, image = (distances <= cutoff).nonzero(as_tuple=True)
+        others = (target != source) | images[image].any(dim=1)  # without each atom and itself
+        rows = torch.stack([source + start, target + start, *images[image].T])  # [5, E]
+        parts.append(rows[:, others])
+        start += count
+    source, target, *of_edges = torch.cat(parts, dim=1)
+    images = torch.stack(of_edges, dim=1)  # [E, 3]
+    offsets = images.to(batch.pos.dtype)[:, None].bmm(batch.cell.detach()[batch.batch[source]])[:, 0]
+    return EdgeGraph(source, target, offsets, images, batch.batch, batch.natoms)
 
 
 def strained_atoms(atoms: Atoms, strain: Tensor) -> Atoms:

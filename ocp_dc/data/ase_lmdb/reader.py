@@ -109,7 +109,7 @@ def check_aselmdb(path: Path | str) -> int:
     with AseLmdbReader(path) as reader:
         for index in {0, len(reader) - 1}:
             row, where = reader.row(index), reader.where(index)
-            numbers, positions, cell, pbc = (_array(row, key, where) for key in STRUCTURE)
+            numbers, positions, cell, pbc = (number_array(row, key, where) for key in STRUCTURE)
             check_structure(numbers, positions, cell, pbc, where)
         return len(reader)
 
@@ -126,17 +126,17 @@ def row_frame(row: dict[str, Any], where: str) -> Frame:
     """
     data = row.get("data") if isinstance(row.get("data"), dict) else {}
     assert isinstance(data, dict)
-    numbers, positions, cell, pbc = (_array(row, key, where) for key in STRUCTURE)
+    numbers, positions, cell, pbc = (number_array(row, key, where) for key in STRUCTURE)
     check_structure(numbers, positions, cell, pbc, where)
     labels = {**row, **data}
-    energy, forces = _array(labels, "energy", where), _array(labels, "forces", where)
+    energy, forces = number_array(labels, "energy", where), number_array(labels, "forces", where)
     if energy.size != 1 or forces.shape != positions.shape:
         raise UserError(
             f"{where}: energy has shape {energy.shape} and forces {forces.shape}; expected one number and "
             f"{positions.shape}"
         )
     check_labels(energy.item(), forces, where)
-    tags = _array(row, "tags", where) if "tags" in row else np.zeros(len(numbers), dtype=np.int64)
+    tags = number_array(row, "tags", where) if "tags" in row else np.zeros(len(numbers), dtype=np.int64)
     identities = {key: data[key] for key in ("sid", "fid") if type(data.get(key)) is int}
     return Frame(
         numbers=numbers.astype(np.int64),
@@ -145,18 +145,24 @@ def row_frame(row: dict[str, Any], where: str) -> Frame:
         forces=forces.astype(np.float64),
         cell=cell.astype(np.float64).reshape(3, 3),
         pbc=pbc.astype(bool),
-        fixed=_fixed(row.get("constraints", []), len(numbers), where),
+        fixed=fixed_atoms(row, len(numbers), where),
         tags=tags.astype(np.int64),
-        stress=_array(row, "stress", where).astype(np.float64) if "stress" in row else None,
+        stress=number_array(row, "stress", where).astype(np.float64) if "stress" in row else None,
         **identities,
     )
 
 
-def _fixed(constraints: Any, count: int, where: str) -> NDArray[np.int64]:
+def fixed_atoms(row: dict[str, Any], count: int, where: str) -> NDArray[np.int64]:
+    """Return 1 for the atoms that ``FixAtoms`` fixes [N], else 0.
+
+    Raises:
+        UserError: it names atoms that the structure does not have.
+    """
+    constraints = row.get("constraints", [])
     fixed = np.zeros(count, dtype=np.int64)
     for constraint in constraints if isinstance(constraints, list) else []:
         if isinstance(constraint, dict) and constraint.get("name") == "FixAtoms":
-            indices = _array(constraint.get("kwargs", {}), "indices", where)
+            indices = number_array(constraint.get("kwargs", {}), "indices", where)
             if indices.size and not (indices.dtype.kind in "iu" and -count <= indices.min() <= indices.max() < count):
                 raise UserError(f"{where}: FixAtoms names atoms that it does not have ({count})")
             fixed[indices.astype(np.int64)] = 1
@@ -202,7 +208,12 @@ def _object(values: dict[str, Any]) -> Any:
     return array.reshape(shape)
 
 
-def _array(values: dict[str, Any], key: str, where: str) -> NDArray:
+def number_array(values: dict[str, Any], key: str, where: str) -> NDArray:
+    """Return a value of a row as an array of numbers.
+
+    Raises:
+        UserError: it is missing or holds something else.
+    """
     if values.get(key) is None:
         raise UserError(f"{where}: has no {key}; it has {', '.join(sorted(values))}")
     array = np.asarray(values[key])

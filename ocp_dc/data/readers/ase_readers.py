@@ -16,6 +16,9 @@ from ase.io.formats import UnknownFileTypeError, filetype
 from ase.io.trajectory import TrajectoryReader
 
 from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.data.ase_lmdb.atoms import row_atoms
+from ocp_dc.data.ase_lmdb.reader import AseLmdbReader
+from ocp_dc.data.ase_lmdb.writer import SUFFIX
 from ocp_dc.data.frames import Frame
 from ocp_dc.data.readers.declared_sizes import check_declared_sizes
 
@@ -52,7 +55,9 @@ def open_reader(path: Path, convert: Convert) -> Reader:
         kind = path.suffix.removeprefix(".")  # ase recognizes the backends of databases by suffix only
     if kind == "traj":
         return _Trajectory(path, convert)
-    if kind in ("db", "aselmdb") or (kind == "json" and path.suffix == ".json"):
+    if path.suffix == SUFFIX:
+        return _AseLmdb(path, convert)
+    if kind == "db" or (kind == "json" and path.suffix == ".json"):
         return _Database(path, convert)
     check_declared_sizes(path, kind)
     return Table(iread(str(path), ":", do_not_split_by_at_sign=True), convert, str(path))
@@ -103,6 +108,23 @@ class _Database:
         close = getattr(self._database, "close", None)  # only some backends have it
         if close is not None:
             close()
+
+
+class _AseLmdb:
+    """The rows of an aselmdb file, read as data; ase would write a lock file beside it."""
+
+    def __init__(self, path: Path, convert: Convert) -> None:
+        self._convert = convert
+        self._reader = AseLmdbReader(path)
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def __getitem__(self, index: int) -> Frame:
+        return self._convert(row_atoms(self._reader.row(index), self._reader.where(index)), index)
+
+    def close(self) -> None:
+        self._reader.close()
 
 
 class Table:

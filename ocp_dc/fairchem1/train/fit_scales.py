@@ -9,10 +9,8 @@ section 6). fairchem's modules/scaling/fit.py does this interactively.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import itertools
 import logging
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,34 +20,16 @@ from fairchem.core.modules.scaling import ScaleFactor
 from torch import nn
 from tqdm import tqdm
 
-from ocp_dc.core.digests import DIGEST, content_digest
 from ocp_dc.core.errors import UserError
-from ocp_dc.core.files import is_cut_off, write_json
 from ocp_dc.core.log_level import raised_log_level
-from ocp_dc.core.numbers import whole_number
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1.infer.inference import silent_trainer
 from ocp_dc.fairchem1.train import scale_factors
 from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries
 from ocp_dc.fairchem1.trainer import DCTrainer
-from ocp_dc.models.scale_factors import COMMENT
 from ocp_dc.surgery import batch_statistics, fitting_gains
-from ocp_dc.training.plain import as_plain_data
+from ocp_dc.training.scale_fit import FittedFactor, check_output, fitted_factor, write_scale_file
 from ocp_dc.training.subnormals import flushed_subnormals
-
-
-class UnfittableError(UserError):
-    """Error for features without a finite, positive variance: they vanish or overflow before a scale factor."""
-
-
-@dataclasses.dataclass(frozen=True)
-class FittedFactor:
-    """A fitted factor: its name and value, and the variances before it (squared features, mean over channels)."""
-
-    name: str
-    value: float
-    variance: float
-    reference: float
 
 
 def fit_config(
@@ -77,19 +57,13 @@ def fit_config(
         UserError: the config has an error, the file exists, there is no training set, the model has no scale factors,
             or a factor cannot be fitted.
     """
-    if out.suffix != ".json":
-        raise UserError(f"--out {out}: expected a name that ends in .json, for model.scale_file")
-    if out.exists() and not is_cut_off(out):
-        raise UserError(f"--out {out} exists; name another file, or remove it")
-    whole_number("--batches", batches)
+    check_output(out, batches)
     config = run_main.resolve_training(config_path, overrides, recipes)
     run_main.check_source(config, "train", "fit-scales")
     trainer = make_trainer(config, cpu=cpu)
     fitted = fit(trainer.model, [b.to(trainer.device) for b in itertools.islice(trainer.train_loader, batches)])
-    factors = {each.name: each.value for each in fitted}
     comment = {"model": config["model"]["name"], "dc": config["model"].get("dc"), "batches": batches}
-    record = {COMMENT: {**as_plain_data(comment), DIGEST: content_digest(factors)}, **factors}
-    write_json(out, record)
+    write_scale_file(out, fitted, comment)
     return fitted
 
 
@@ -126,13 +100,6 @@ def fit(model: nn.Module, batches: Sequence[Any]) -> list[FittedFactor]:
         stock.regress_forces = regress_forces
 
 
-def factor_table(fitted: Sequence[FittedFactor]) -> str:
-    """Return a table, as text, of the factors and the variances that they match."""
-    width = max(len(each.name) for each in fitted)
-    rows = [f"{each.name:{width}}  {each.value:8.4f}  {each.variance:9.3e}  {each.reference:9.3e}" for each in fitted]
-    return "\n".join([f"{'scale factor':{width}}  {'value':>8}  {'variance':>9}  {'reference':>9}", *rows])
-
-
 def make_trainer(config: dict[str, Any], cpu: bool) -> DCTrainer:
     """Return a trainer that has only a model and a training set, and writes no files."""
     train = {key: value for key, value in config["dataset"]["train"].items() if key != "transforms"}
@@ -162,14 +129,9 @@ def _fit_one(name: str, factor: ScaleFactor, model: nn.Module, batches: Sequence
         assert factor.stats is not None  # within its fit_context_
         variance = factor.stats["variance_out"] / factor.stats["n_samples"]
         reference = factor.stats["variance_in"] / factor.stats["n_samples"]
-        if not all(math.isfinite(v) and v > 0 for v in (variance, reference)):
-            raise UnfittableError(
-                f"scale factor {name}: the features there have variance {variance:g} and their reference {reference:g};"
-                " with these activations they vanish or overflow before it; use a smaller region or another "
-                "coefficient"
-            )
-        _, _, value = factor.fit_()
-    return FittedFactor(name, float(value), variance, reference)
+        fitted = fitted_factor(name, variance, reference)
+        factor.set_(fitted.value)
+    return fitted
 
 
 @torch.no_grad()

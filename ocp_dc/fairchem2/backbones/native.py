@@ -139,20 +139,28 @@ class NativeBackbone(nn.Module, BackboneInterface):
         Energies are in eV, forces in eV/Å, and stresses in eV/Å³. The stress of a structure that is not periodic along
         any direction is zero.
         """
+        numbers, positions, graph = self.inputs_of(data)
+        data["batch_full"], data["atomic_numbers_full"] = data.batch, data.atomic_numbers  # for ElementReferences
+        if self._only_infers and not self.regress_config.hessian:
+            # fairchem lets the positions require gradients in each inference
+            with torch.no_grad():
+                return self._outputs(data, numbers, positions.detach(), graph)
+        return self._outputs(data, numbers, positions, graph)
+
+    @torch.no_grad()
+    def inputs_of(self, data: AtomicData) -> tuple[Tensor, Tensor, Any]:
+        """Return what the potential takes: atomic numbers [N], positions [N, 3] and the graph of a batch.
+
+        Raises:
+            UserError: the potential does not support an element, or a group of processes shares the graph.
+        """
         if gp_utils.initialized():
             raise UserError(
                 f"{type(self).__name__} does not support graph parallelism; leave graph_parallel_group_size out"
             )
         numbers = data.atomic_numbers.long()
         self.potential.check_elements(numbers)
-        data["batch_full"], data["atomic_numbers_full"] = data.batch, data.atomic_numbers  # for ElementReferences
-        with torch.no_grad():
-            graph = self.potential.build_graph(self.find_edges(data))
-        if self._only_infers and not self.regress_config.hessian:
-            # fairchem lets the positions require gradients in each inference
-            with torch.no_grad():
-                return self._outputs(data, numbers, data.pos.detach(), graph)
-        return self._outputs(data, numbers, data.pos, graph)
+        return numbers, data.pos, self.potential.build_graph(self.find_edges(data))
 
     def _outputs(self, data: AtomicData, numbers: Tensor, positions: Tensor, graph: Any) -> dict[str, Tensor]:
         if self.regress_config.stress:

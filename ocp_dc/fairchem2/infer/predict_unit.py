@@ -12,6 +12,7 @@ from typing import Any
 
 from fairchem.core.units.mlip_unit.api.inference import guess_inference_settings
 from fairchem.core.units.mlip_unit.predict import MLIPPredictUnit
+from hydra.errors import InstantiationException
 from torch import nn
 
 from ocp_dc.checkpoints.code_names import PACKAGES, model_names
@@ -20,7 +21,7 @@ from ocp_dc.checkpoints.inference_checkpoint import (
     read_inference_checkpoint,
     write_inference_checkpoint,
 )
-from ocp_dc.core.errors import UnsafeDataError
+from ocp_dc.core.errors import UnsafeDataError, UserError
 from ocp_dc.training.model_size import bounded_by_checkpoint
 
 
@@ -50,8 +51,10 @@ def trusted_predict_unit(
         write_inference_checkpoint(checkpoint, copy)
         with bounded_by_checkpoint(path):
             unit = MLIPPredictUnit(str(copy), device=device, inference_settings=guess_inference_settings(settings))
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, InstantiationException) and isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
         raise
     weakref.finalize(unit, shutil.rmtree, folder, ignore_errors=True)
     return unit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from fairchem.core.units.mlip_unit.api.inference import InferenceSettings
 from torch import Tensor
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.log_level import raised_log_level
 from ocp_dc.fairchem2.infer.predict_unit import trusted_predict_unit
 
 SETTINGS = InferenceSettings(activation_checkpointing=False, merge_mole=False, compile=False)
@@ -57,7 +59,9 @@ class Predictor:
             UserError: a prediction is not finite.
         """
         batch = atomicdata_list_to_batch([self._data(atoms) for atoms in structures])
-        found = {name: values.detach().double().cpu() for name, values in self.unit.predict(batch).items()}
+        with raised_log_level(logging.ERROR):  # fairchem warns of its settings, which are ours
+            predicted = self.unit.predict(batch)
+        found = {name: values.detach().double().cpu() for name, values in predicted.items()}
         shapes = {"energy": (len(structures),), "forces": (-1, 3), "stress": (len(structures), 3, 3)}
         found = {name: values.reshape(shapes[name]) for name, values in found.items() if name in shapes}
         for name in ("energy", "forces"):

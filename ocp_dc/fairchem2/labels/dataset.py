@@ -24,6 +24,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.data.ase_lmdb.reader import check_aselmdb
 from ocp_dc.data.ase_lmdb.writer import SUFFIX
 from ocp_dc.data.safe_npz import load_npz
+from ocp_dc.data.structure_check import check_labels
 
 ENERGY = "energy"
 EXACT = "energy_float64"
@@ -34,7 +35,7 @@ class Float64EnergyDataset(AseDBDataset):
 
     A config takes it by ``format: ocp_dc.fairchem2.labels.dataset.Float64EnergyDataset``, with the keys of ``ase_db``.
     The files are checked before they are opened, and a metadata.npz that could run code is refused. With
-    ``keep_in_memory: true`` each structure is read once.
+    ``keep_in_memory: true`` each structure is read once, for which fairchem's own option has no effect.
 
     Args:
         config: the block of the data set.
@@ -57,6 +58,17 @@ class Float64EnergyDataset(AseDBDataset):
         if index not in self._kept:
             self._kept[index] = super().__getitem__(index)
         return self._kept[index]
+
+    def get_atoms(self, index: int) -> Atoms:
+        """Return a structure with its labels; fairchem would leave out a label that is not finite.
+
+        Raises:
+            UserError: a label is not finite, or larger than calculations give.
+        """
+        atoms = super().get_atoms(index)
+        labels = {**getattr(atoms.calc, "results", {}), **atoms.info}
+        check_labels(labels.get(ENERGY), labels.get("forces"), f"{self.config['src']}: structure {index}")
+        return atoms
 
 
 class Float64Collater:

@@ -43,19 +43,25 @@ def dc_references(folder: str, center: str = "none", scale: float | str = 1.0) -
     return references.tolist() + [float("nan")] * (HIGHEST + 1 - len(references))
 
 
-RESOLVERS: dict[str, Callable] = {"dc_scale": dc_scale, "dc_mean": dc_mean, "dc_references": dc_references}
+def _as_node(function: Callable[..., list[float]], *arguments: Any) -> Any:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.create(function(*arguments))  # OmegaConf.resolve does not write a list into a config
+
+
+RESOLVERS: dict[str, Callable[..., Any]] = {
+    "dc_scale": dc_scale,
+    "dc_mean": partial(_as_node, dc_mean),
+    "dc_references": partial(_as_node, dc_references),
+}
 
 
 def register_resolvers() -> None:
     """Register the resolvers with OmegaConf."""
     from omegaconf import OmegaConf
 
-    def as_node(resolver: Callable, *arguments: Any) -> Any:
-        value = resolver(*arguments)
-        return OmegaConf.create(value) if isinstance(value, list) else value  # a list cannot be written into a config
-
     for name, resolver in RESOLVERS.items():
-        OmegaConf.register_new_resolver(name, partial(as_node, resolver), replace=True)
+        OmegaConf.register_new_resolver(name, resolver, replace=True)
 
 
 def _fitted(folder: str, center: str, scale: float | str) -> LabelRescaling:

@@ -79,4 +79,5 @@ def read_averages(path: Path) -> dict[str, Tensor]:
 
 
 def _plain(config: Any) -> Any:
-    return OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else config
+    """Return a config as plain containers; that of a fine-tuned model is a dictionary with configs in it."""
+    return OmegaConf.to_container(OmegaConf.create(config), resolve=True)

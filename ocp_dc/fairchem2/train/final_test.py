@@ -19,11 +19,13 @@ from ocp_dc.core.files import write_json
 from ocp_dc.evaluation.metrics import error_metrics
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.fairchem2.train.best_checkpoint import read_averages
+from ocp_dc.fairchem2.train.label_check import of_task
 from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.training.averages import other_weights
 from ocp_dc.training.state import TrainingState
 
-Rows = dict[str, np.ndarray]  # of one structure
+Rows = dict[str, np.ndarray]  # the values of a structure, or of several
+PER_ATOM = ("free", "forces_true", "forces_pred")
 
 
 def evaluate_best(unit: Any, loader: Any, folder: RunFolder, step: int, step_of_best: int) -> None:
@@ -99,26 +101,16 @@ def _rows(outputs: Any, tasks: Sequence[Any], batch: Any) -> list[Rows]:
         # a property may have a task for each data set
         columns[f"{name}_true"], columns[f"{name}_pred"] = np.full((2, *shape), np.nan)
         for task in (task for task in tasks if task.property == name):
-            of_task = np.array(
-                [any(part in dataset for part in task.datasets) for dataset in batch.dataset_name]
-            )  # [B]
-            chosen = np.repeat(of_task, counts) if name == "forces" else of_task
+            chosen = of_task(task, batch)  # [B]
+            chosen = np.repeat(chosen, counts) if name == "forces" else chosen
             columns[f"{name}_true"][chosen] = _numbers(batch[task.name], shape)[chosen]
             columns[f"{name}_pred"][chosen] = _numbers(_physical(outputs, task, batch), shape)[chosen]
     if not any(task.property == "forces" for task in tasks):  # no atom counts
         columns["free"] = np.zeros(sum(counts), dtype=bool)
         columns["forces_true"] = columns["forces_pred"] = np.zeros((sum(counts), 3))
     bounds = np.cumsum(counts)[:-1]
-    split = {
-        name: np.split(
-            values,
-            bounds
-            if len(values) == sum(counts) and name not in ("natoms", "energy_true", "energy_pred")
-            else len(counts),
-        )
-        for name, values in columns.items()
-    }
-    return [{name: parts[row] for name, parts in split.items()} for row in range(len(counts))]
+    parts = {name: np.split(values, bounds if name in PER_ATOM else len(counts)) for name, values in columns.items()}
+    return [{name: arrays[row] for name, arrays in parts.items()} for row in range(len(counts))]
 
 
 def _physical(outputs: Any, task: Any, batch: Any) -> Tensor:

@@ -47,12 +47,21 @@ def _count(tasks: Sequence[Any], loader: Any) -> list[tuple[int, int]]:
     for chunk in np.array_split(indices, -(-len(indices) // CHUNK)) if size else []:
         batch = loader.collate_fn([loader.dataset[int(index)] for index in chunk])
         for row, task in enumerate(tasks):
-            labeled = np.array([any(part in name for part in task.datasets) for name in batch.dataset_name])  # [B]
-            finite = (
-                batch[task.name].isfinite().flatten(1) if batch[task.name].dim() > 1 else batch[task.name].isfinite()
-            )
-            whole = finite.reshape(len(finite), -1).all(dim=1).numpy()  # [B] or [N]
-            if task.level == "atom":
-                whole = np.logical_and.reduceat(whole, np.cumsum(batch.natoms.numpy()) - batch.natoms.numpy())  # [B]
-            counts[row] += (labeled & ~whole).sum(), labeled.sum()
+            labeled = of_task(task, batch)
+            counts[row] += (labeled & ~_has_label(task, batch)).sum(), labeled.sum()
     return [(int(missing), int(examined)) for missing, examined in counts]
+
+
+def of_task(task: Any, batch: Any) -> np.ndarray:
+    """Return whether each structure is in a data set of a task, bool [B], chosen as fairchem chooses them."""
+    return np.array([any(part in name for part in task.datasets) for name in batch.dataset_name])
+
+
+def _has_label(task: Any, batch: Any) -> np.ndarray:
+    """Return whether the whole label of each structure is finite, bool [B]."""
+    values = batch[task.name]
+    finite = values.isfinite().reshape(len(values), -1).all(dim=1).numpy()  # [B] or [N]
+    if task.level != "atom":
+        return finite
+    counts = batch.natoms.numpy()
+    return np.logical_and.reduceat(finite, np.cumsum(counts) - counts)

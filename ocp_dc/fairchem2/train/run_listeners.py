@@ -9,12 +9,16 @@ from typing import Any
 
 import torch
 from fairchem.core.common import distutils
+from torch import nn
 
 from ocp_dc.core.files import write_text
+from ocp_dc.fairchem2.backbones.native import NativeBackbone
+from ocp_dc.fairchem2.labels.tasks import check_tasks
 from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
 from ocp_dc.fairchem2.train.label_check import check_labels
 from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.training import gains
+from ocp_dc.training.acceleration import AccelerationChoice
 from ocp_dc.training.early_stopping import EarlyStopping
 from ocp_dc.training.environment import describe_environment
 from ocp_dc.training.initial_weights import initial_weights
@@ -71,6 +75,7 @@ def run_listeners(parts: RunParts, state: TrainingState) -> Listeners:
     log = ValidationLog(parts.folder.validation, enabled=master)
     listeners: list[Listener] = [
         AtStart(lambda state: check_labels(parts.unit.tasks, parts.loaders, logs=master)),
+        AtStart(lambda state: _check_tasks(parts.unit, state)),
         *([] if parts.resumed else _of_a_fresh_run(parts)),
         AtStart(lambda state: gains.check_fitted(state.bare_model)),
         *([AtStart(lambda state: _write_environment(parts))] if master else []),
@@ -80,10 +85,25 @@ def run_listeners(parts: RunParts, state: TrainingState) -> Listeners:
         parts.stopping,
         state.running_means,
         parts.bar,
-        *([] if parts.total is None else [RunTime(parts.total)]),
+        *([] if parts.total is None else [_acceleration(parts.total), RunTime(parts.total)]),
         parts.clock,  # last, so that the start of the other listeners is not timed
     ]
     return Listeners(listeners)
+
+
+def _check_tasks(unit: Any, state: TrainingState) -> None:
+    """Check that energy and forces are scaled alike, if the model has a ``dc:`` block that changes it."""
+    options = getattr(state.bare_model, "dc_options", None)
+    if options is not None and not options.is_noop:
+        check_tasks(unit.tasks)
+
+
+def _acceleration(total: int) -> AccelerationChoice:
+    def find(model: nn.Module) -> NativeBackbone | None:
+        backbone = getattr(model, "backbone", None)
+        return backbone if isinstance(backbone, NativeBackbone) else None
+
+    return AccelerationChoice(total, find, logs=distutils.is_master(), agree=_agree_on_first_rank())
 
 
 def _of_a_fresh_run(parts: RunParts) -> list[Listener]:

@@ -133,6 +133,31 @@ def test_stress_of_other_units_is_not_kept(tmp_path: Path) -> None:
                 np.testing.assert_allclose(stress, made.get_stress(), rtol=1e-7)
 
 
+def test_prepare_reads_aselmdb_files(slabs_folder: tuple[Path, list[Atoms]], tmp_path: Path) -> None:
+    folder, made = slabs_folder
+    database = connect(tmp_path / "other.aselmdb")  # as ase writes it
+    for number, atoms in enumerate(made):
+        database.write(atoms, key_value_pairs={"sid": 7, "fid": number})
+    del database
+    (tmp_path / "other.aselmdb-lock").unlink()
+    options: dict[str, Any] = {"format": "ase", "val": 0, "test": 0, "to": "aselmdb", "progress": False}
+    prepare(tmp_path / "other.aselmdb", tmp_path / "one", train=6, **options)
+    prepare(folder / "train", tmp_path / "two", train=4, **options)
+    assert [path.name for path in (folder / "train").iterdir() if "lock" in path.name] == []
+    assert not (tmp_path / "other.aselmdb-lock").exists()
+    by_energy = {atoms.get_potential_energy(): atoms for atoms in made}
+    for name in ("one", "two"):
+        with AseLmdbReader(tmp_path / name / "train") as reader:
+            for frame in reader:
+                atoms = by_energy[frame.energy]
+                np.testing.assert_array_equal(frame.forces, atoms.get_forces(apply_constraint=False))
+                np.testing.assert_array_equal(frame.stress, atoms.get_stress())
+                np.testing.assert_array_equal(frame.tags, atoms.get_tags())
+                assert np.flatnonzero(frame.fixed).tolist() == [0, 2]
+                if name == "one":
+                    assert (frame.sid, frame.fid) == (7, made.index(atoms))
+
+
 def test_options_that_cannot_be_meant(tmp_path: Path) -> None:
     ase_write(tmp_path / "a.traj", [slab(0)])
     options: dict[str, Any] = {"format": "ase", "train": 1, "val": 0, "test": 0, "progress": False}

@@ -12,7 +12,7 @@ import pytest
 import torch
 from ase import Atoms
 from fairchem.core.calculate.ase_calculator import FAIRChemCalculator
-from fairchem.core.models.base import HydraModel
+from fairchem.core.common.registry import registry
 from fairchem.core.units.mlip_unit.api.inference import InferenceSettings, MLIPInferenceCheckpoint
 from fairchem.core.units.mlip_unit.predict import MLIPPredictUnit
 from scipy.spatial.transform import Rotation
@@ -22,26 +22,24 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.models.graph import EdgeGraph
 
 from tests.helpers.atomic_batches import batch_of, brute_force_edges, bulk, ethanol, slab, strained_atoms
+from tests.helpers.small_backbones import HEADS, small_model
 
-HEADS = {"efs": {"module": "ocp_dc.fairchem2.heads.GradientHead"}}
 STEP = 1e-4  # Å, and of strains, of central differences
 VOIGT = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
 
 
 class BackboneContract:
-    """A subclass names the backbone, and the arguments of a small model.
+    """A subclass names the backbone of a small model.
 
     Attributes:
-        backbone: dotted path of the backbone.
-        arguments: its arguments.
+        backbone: its block in a config.
         hidden: arguments of the bare potential that the backbone adds.
         conservative: whether forces are -dE/dx.
         invariant: whether energies are invariant under rotation.
         differences: the largest difference from central differences, relative to the largest value.
     """
 
-    backbone: ClassVar[str]
-    arguments: ClassVar[dict[str, Any]]
+    backbone: ClassVar[dict[str, Any]]
     hidden: ClassVar[dict[str, Any]] = {}
     conservative: ClassVar[bool] = True
     invariant: ClassVar[bool] = True
@@ -57,9 +55,7 @@ class BackboneContract:
         return model.to(dtype).eval()
 
     def initial_model(self, **changes: Any) -> Any:
-        torch.manual_seed(1)
-        arguments = {"model": self.backbone, "max_neighbors": 1000, **self.arguments, **changes}
-        return HydraModel(backbone=arguments, heads=HEADS, pass_through_head_outputs=True)
+        return small_model(self.backbone, max_neighbors=1000, **changes)
 
     def brute_force_edges(self, model: Any, batch: Any, use_pbc: bool) -> EdgeGraph:
         return brute_force_edges(batch, model.backbone.potential.cutoff, use_pbc)
@@ -81,10 +77,8 @@ class BackboneContract:
 
     def bare_potential(self) -> Any:
         """Return the class of :mod:`ocp_dc.models` with the same arguments."""
-        from fairchem.core.common.registry import registry
-
-        owner = registry.get_model_class(self.backbone)
-        return owner.potential_class(**self.arguments, **self.hidden)
+        arguments = {name: value for name, value in self.backbone.items() if name != "model"}
+        return registry.get_model_class(self.backbone["model"]).potential_class(**arguments, **self.hidden)
 
     @pytest.mark.parametrize("use_pbc", [True, False])
     def test_as_the_bare_potential_on_edges_by_brute_force(self, use_pbc: bool) -> None:
@@ -235,7 +229,7 @@ class BackboneContract:
     def test_the_calculator_of_fairchem(self, tmp_path: Path) -> None:
         """In float64 by its settings, in physical units, and without a graph."""
         model = self.model(torch.float32)
-        unit = predict_unit(tmp_path / "inference_ckpt.pt", self.arguments | {"model": self.backbone}, model)
+        unit = predict_unit(tmp_path / "inference_ckpt.pt", self.backbone, model)
         atoms = bulk()
         atoms.calc = FAIRChemCalculator(unit, task_name="toy")
         expected = self.evaluate(self.model(**self.stress), [atoms])

@@ -6,21 +6,11 @@ from typing import ClassVar
 
 from tests.fairchem2.backbones.contract import BackboneContract
 from tests.helpers.atomic_batches import bulk
+from tests.helpers.small_backbones import DIMENETPLUSPLUS
 
 
 class TestDimeNetPlusPlus(BackboneContract):
-    backbone = "ocp_dc.fairchem2.backbones.dimenetplusplus.DimeNetPlusPlusBackbone"
-    arguments: ClassVar = {
-        "hidden_channels": 8,
-        "num_blocks": 2,
-        "int_emb_size": 6,
-        "basis_emb_size": 4,
-        "out_emb_channels": 8,
-        "num_spherical": 3,
-        "num_radial": 4,
-        "num_output_layers": 1,
-        "cutoff": 4.0,
-    }
+    backbone: ClassVar = DIMENETPLUSPLUS
 
     def test_stock_angles_carry_no_gradient(self) -> None:
         """As in fairchem 1.10, for its checkpoints; energies are the same."""

@@ -9,21 +9,15 @@ from fairchem.core.datasets.embeddings import CONTINUOUS_EMBEDDINGS
 from ocp_dc.fairchem2.backbones.forcenet import RADII
 
 from tests.fairchem2.backbones.contract import BackboneContract
+from tests.helpers.small_backbones import DIRECT_FORCENET, FORCENET
 
 
 class TestForceNet(BackboneContract):
-    backbone = "ocp_dc.fairchem2.backbones.forcenet.ForceNetBackbone"
-    arguments: ClassVar = {
-        "hidden_channels": 8,
-        "num_interactions": 2,
-        "num_freqs": 6,
-        "decoder_hidden_channels": 8,
-        "cutoff": 4.0,
-    }
+    backbone: ClassVar = FORCENET
     hidden: ClassVar = {"radii": RADII, "properties": CONTINUOUS_EMBEDDINGS}
     invariant = False
 
 
 class TestDirectForceNet(TestForceNet):
-    arguments: ClassVar = {**TestForceNet.arguments, "direct_forces": True}
+    backbone: ClassVar = DIRECT_FORCENET
     conservative = False

@@ -13,41 +13,13 @@ from ocp_dc.models.graph import EdgeGraph
 
 from tests.fairchem2.backbones.contract import BackboneContract
 from tests.helpers.atomic_batches import batch_of, brute_force_edges, ethanol
+from tests.helpers.small_backbones import GEMNET_OC
+
+ARGUMENTS = {name: value for name, value in GEMNET_OC.items() if name != "model"}
 
 
 class TestGemNetOC(BackboneContract):
-    backbone = "ocp_dc.fairchem2.backbones.gemnet_oc.GemNetOCBackbone"
-    arguments: ClassVar = {
-        "num_spherical": 3,
-        "num_radial": 4,
-        "num_blocks": 1,
-        "emb_size_atom": 8,
-        "emb_size_edge": 10,
-        "emb_size_trip_in": 6,
-        "emb_size_trip_out": 6,
-        "emb_size_quad_in": 4,
-        "emb_size_quad_out": 4,
-        "emb_size_aint_in": 6,
-        "emb_size_aint_out": 6,
-        "emb_size_rbf": 4,
-        "emb_size_cbf": 4,
-        "emb_size_sbf": 4,
-        "num_before_skip": 1,
-        "num_after_skip": 1,
-        "num_concat": 1,
-        "num_atom": 1,
-        "num_output_afteratom": 1,
-        "num_global_out_layers": 1,
-        "cutoff": 4.0,
-        "cutoff_qint": 2.3,
-        "cutoff_aeaint": 3.5,
-        "cutoff_aint": 5.0,
-        "sbf": {"name": "legendre_outer"},
-        "quad_interaction": True,
-        "atom_edge_interaction": True,
-        "edge_atom_interaction": True,
-        "atom_interaction": True,
-    }
+    backbone: ClassVar = GEMNET_OC
 
     def brute_force_edges(self, model: Any, batch: Any, use_pbc: bool) -> EdgeGraph:
         """The edges of each graph, by its cutoff."""
@@ -58,10 +30,10 @@ class TestGemNetOC(BackboneContract):
 
     def test_limits(self) -> None:
         """As in fairchem 1.10: a limit that is not given is that of the main graph, or for all edges the largest."""
-        found = GemNetOCBackbone(**self.arguments, max_neighbors=7, max_neighbors_qint=9).limits
+        found = GemNetOCBackbone(**ARGUMENTS, max_neighbors=7, max_neighbors_qint=9).limits
         assert (found.largest, found.main, found.mixed, found.inner) == ((5.0, 9), (4.0, 7), (3.5, 7), (2.3, 9))
         with pytest.raises(UserError, match=r"max_neighbors_aint: got 3, expected at least the other limits, 7"):
-            GemNetOCBackbone(**self.arguments, max_neighbors=7, max_neighbors_aint=3)
+            GemNetOCBackbone(**ARGUMENTS, max_neighbors=7, max_neighbors_aint=3)
 
     def test_tags(self) -> None:
         """Inner edges have an atom with one of the tags."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from tests.fairchem2.backbones.contract import BackboneContract
+from tests.helpers.small_backbones import PAINN
 
 
 class TestPaiNN(BackboneContract):
-    backbone = "ocp_dc.fairchem2.backbones.painn.PaiNNBackbone"
-    arguments: ClassVar = {"hidden_channels": 8, "num_layers": 2, "num_rbf": 8, "cutoff": 4.0}
+    backbone: ClassVar = PAINN

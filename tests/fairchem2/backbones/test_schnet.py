@@ -7,17 +7,11 @@ from typing import ClassVar
 from ocp_dc.fairchem2.backbones.schnet import SchNetBackbone
 
 from tests.fairchem2.backbones.contract import BackboneContract
+from tests.helpers.small_backbones import SCHNET
 
 
 class TestSchNet(BackboneContract):
-    backbone = "ocp_dc.fairchem2.backbones.schnet.SchNetBackbone"
-    arguments: ClassVar = {
-        "hidden_channels": 8,
-        "num_filters": 8,
-        "num_interactions": 2,
-        "num_gaussians": 10,
-        "cutoff": 4.0,
-    }
+    backbone: ClassVar = SCHNET
 
 
 def test_the_limits_of_fairchem_1() -> None:

@@ -224,3 +224,15 @@ def test_refused(tmp_path: Path, ethanol: Path) -> None:
     assert zipfile.is_zipfile(tmp_path / "bad" / "metadata.npz")
     with pytest.raises(UnsafeDataError, match="a pickle can run"):
         Float64EnergyDataset({"src": str(tmp_path / "bad")})
+
+
+def test_labels_that_are_not_finite(tmp_path: Path) -> None:
+    row = {"numbers": [1], "positions": np.zeros((1, 3)), "cell": np.zeros((3, 3)), "pbc": [False] * 3}
+    labels = [(-1.0, 0.0), (np.nan, 0.0), (-1.0, np.inf)]
+    rows = [Row({**row, "energy": energy, "forces": np.full((1, 3), force)}, {}) for energy, force in labels]
+    write_aselmdb(tmp_path / "data.aselmdb", rows)
+    dataset = Float64EnergyDataset({"src": str(tmp_path)})
+    assert dataset[0].energy_float64.tolist() == [-1.0]
+    for index, name in ((1, "energy"), (2, "forces")):
+        with pytest.raises(UserError, match=f"structure {index}: {name}: NaN or infinite"):
+            dataset[index]
