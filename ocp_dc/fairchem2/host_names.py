@@ -64,7 +64,6 @@ HOST_NAMES = (
         "fairchem.core.models.escaip.EScAIP:EScAIPGradientEnergyForceStressHead.node_norm",
         "frozen, since it is never called and DDP waits for its gradients",
     ),
-    HostName(f"{_MODEL}:GradRegressConfig", "the attribute that EScAIP's backbone lacks"),
     # fine-tuning: ocp_dc/fairchem2/finetune.py
     HostName("fairchem.core.models.uma.compat:apply_uma_compat_fixups", "fairchem applies it to checkpoints of UMA"),
     HostName("fairchem.core.calculate.pretrained_mlip:pretrained_checkpoint_path_from_name", "downloads a checkpoint"),
