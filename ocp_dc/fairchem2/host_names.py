@@ -41,7 +41,7 @@ HOST_NAMES = (
     # checkpoints: ocp_dc/checkpoints and ocp_dc/fairchem2/infer
     HostName(
         "fairchem.core.units.mlip_unit.api.inference:MLIPInferenceCheckpoint",
-        "the class in a checkpoint; its name and its fields are read and written",
+        "the class in a checkpoint; its name and its fields are read and written; also of the best checkpoint",
     ),
     HostName(
         "fairchem.core.units.mlip_unit.api.inference:guess_inference_settings", "turns the name of settings into them"
@@ -82,7 +82,6 @@ HOST_NAMES = (
     HostName(f"{_UNIT}:MLIPEvalUnit.running_metrics", "sums and counts of the metrics on this rank"),
     HostName(f"{_UNIT}:MLIPEvalUnit.total_loss_metrics", "sum and count of the loss on this rank"),
     HostName("fairchem.core.modules.loss:DDPMTLoss.loss_fn", "its loss per sample is read by a forward hook"),
-    HostName("fairchem.core.units.mlip_unit.api.inference:MLIPInferenceCheckpoint", "the class of the best checkpoint"),
     HostName("fairchem.core.launchers.api:CONFIG_FILE_NAME", "the resolved config in the folder of a run"),
     HostName("fairchem.core.launchers.api:RESULTS_DIR", "the folder of the results of a run"),
     HostName(
