@@ -28,6 +28,7 @@ DISTRIBUTIONS = {
 OPTIONAL = {
     "torch_geometric": ("fairchem1",),
     "ase_db_backends": ("fairchem1", "fairchem2"),
+    "vesin": ("fairchem1", "fairchem2"),
     "fairchem": ("fairchem1", "fairchem2"),
 }
 BROUGHT_BY_FAIRCHEM_2 = {"omegaconf", "hydra", "torchtnt"}

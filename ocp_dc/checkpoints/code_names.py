@@ -24,6 +24,7 @@ TARGETS = (
     f"{UNIT}.Task",
     f"{UNIT}.OutputSpec",
     f"{NORMALIZATION}.normalizer.Normalizer",
+    "ocp_dc.fairchem2.labels.normalizer.Float64Normalizer",
     f"{NORMALIZATION}.element_references.ElementReferences",
     *(f"fairchem.core.modules.loss.{name}" for name in ("DDPMTLoss", "DDPLoss", "MAELoss", "MSELoss")),
     *(f"fairchem.core.modules.loss.{name}" for name in ("PerAtomMAELoss", "L2NormLoss")),

@@ -110,7 +110,7 @@ def without_fits() -> Iterator[list[dict[str, Any]]]:
     def placeholder(name: str, folder: str, center: str = "none", scale: float | str = 1.0) -> Any:
         asked.append({"center": center, "scale": scale})
         LabelOptions.from_block(asked[-1])
-        return 1.0 if name == "dc_scale" else OmegaConf.create([0.0])
+        return {"dc_scale": 1.0, "dc_mean": 0.0}.get(name, OmegaConf.create([0.0]))
 
     for name in RESOLVERS:
         OmegaConf.register_new_resolver(name, functools.partial(placeholder, name), replace=True)

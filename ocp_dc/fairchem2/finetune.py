@@ -13,9 +13,9 @@ from fairchem.core.models.uma.compat import apply_uma_compat_fixups
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from ocp_dc.checkpoints.inference_checkpoint import InferenceCheckpoint, read_inference_checkpoint
 from ocp_dc.core.errors import UserError, nearest
 from ocp_dc.fairchem2.dc_model import PATH, DCHydraModel
-from ocp_dc.fairchem2.infer.checkpoint import InferenceCheckpoint, read_inference_checkpoint
 from ocp_dc.fairchem2.infer.predict_unit import check_model_classes
 
 MODEL = f"{DCHydraModel.__module__}.{DCHydraModel.__qualname__}"

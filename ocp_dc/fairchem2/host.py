@@ -74,7 +74,11 @@ class Fairchem2:
     def fit_scales(
         self, config: str, out: Path, overrides: Sequence[str], recipes: Sequence[str], batches: int, cpu: bool
     ) -> str:
-        """Fit scale factors, write them to ``out``, and return them as a table."""
+        """Fit scale factors, write them to ``out``, and return them as a table.
+
+        Raises:
+            UserError: recipes are given, which change configs of fairchem 1.10, or the fit is not possible.
+        """
         from ocp_dc.fairchem2.compose import refuse_recipes
         from ocp_dc.fairchem2.train.fit_scales import fit_config
         from ocp_dc.training.scale_fit import factor_table

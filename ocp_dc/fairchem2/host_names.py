@@ -41,7 +41,7 @@ HOST_NAMES = (
     # checkpoints: ocp_dc/checkpoints and ocp_dc/fairchem2/infer
     HostName(
         "fairchem.core.units.mlip_unit.api.inference:MLIPInferenceCheckpoint",
-        "the class in a checkpoint; its name and its fields are read and written; also of the best checkpoint",
+        "the class in a checkpoint, also in the best one; its name and its fields are read and written",
     ),
     HostName(
         "fairchem.core.units.mlip_unit.api.inference:guess_inference_settings", "turns the name of settings into them"
@@ -88,4 +88,39 @@ HOST_NAMES = (
         "fairchem.core.components.train.train_runner:TrainEvalRunner._set_runner_callbacks",
         "tells the callback the folder of checkpoints, by set_runner_callbacks",
     ),
+    # native backbones and their head: ocp_dc/fairchem2/backbones/, ocp_dc/fairchem2/heads.py
+    HostName(f"{_BASE}:BackboneInterface", "the base of native backbones; fairchem's units call its methods"),
+    HostName(f"{_BASE}:HeadInterface", "the base of their head"),
+    HostName(
+        f"{_MODEL}:GradRegressConfig", "says what is differentiated; tasks of inference change it; EScAIP lacks it"
+    ),
+    HostName(f"{_PREDICT}:_prepare_inference_gradients", "lets positions require gradients, which backbones detach"),
+    HostName("fairchem.core.models.uma.outputs:compute_hessian", "computes the Hessian from forces"),
+    HostName("fairchem.core.common.gp_utils:initialized", "says whether processes share the graph of a batch"),
+    HostName(
+        "fairchem.core.modules.normalization.element_references:ElementReferences.compute_references",
+        "reads batch_full and atomic_numbers_full of a batch, which the backbone sets",
+    ),
+    HostName("fairchem.core.datasets.embeddings:KHOT_EMBEDDINGS", "features of the elements for CGCNN"),
+    HostName("fairchem.core.datasets.embeddings:QMOF_KHOT_EMBEDDINGS", "features of the elements for CGCNN"),
+    HostName("fairchem.core.datasets.embeddings:ATOMIC_RADII", "radii of the elements for ForceNet"),
+    HostName("fairchem.core.datasets.embeddings:CONTINUOUS_EMBEDDINGS", "properties of the elements for ForceNet"),
+    # EScAIP and AllScAIP: ocp_dc/fairchem2/backbones/scaip.py
+    HostName("fairchem.core.models.escaip.EScAIP:EScAIPBackbone.gnn_cfg", "the list of frequencies, which is checked"),
+    HostName("fairchem.core.models.escaip.EScAIP:EScAIPBackbone.global_cfg", "its width, for this check"),
+    HostName("fairchem.core.models.allscaip.AllScAIP:AllScAIPBackbone.gnn_cfg", "as for EScAIP"),
+    HostName("fairchem.core.models.allscaip.AllScAIP:AllScAIPBackbone.global_cfg", "as for EScAIP"),
+    HostName(
+        "fairchem.core.models.escaip.EScAIP:EScAIPGradientEnergyForceStressHead.node_norm",
+        "frozen, since it is never called and DDP waits for its gradients",
+    ),
+    # fine-tuning: ocp_dc/fairchem2/finetune.py
+    HostName("fairchem.core.models.uma.compat:apply_uma_compat_fixups", "fairchem applies it to checkpoints of UMA"),
+    HostName("fairchem.core.calculate.pretrained_mlip:pretrained_checkpoint_path_from_name", "downloads a checkpoint"),
+    HostName("fairchem.core.calculate.pretrained_mlip:available_models", "the names of these checkpoints"),
+    HostName(
+        "fairchem.core.units.mlip_unit.mlip_unit:MLIPTrainEvalUnit.finetune_model_full_config",
+        "the unit takes the attribute of this name from the model, and saves it as the config of the model",
+    ),
+    HostName("fairchem.core.models.uma.escn_md:eSCNMDBackbone.dataset_mapping", "extended by names of other data sets"),
 )

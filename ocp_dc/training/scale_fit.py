@@ -75,9 +75,8 @@ def fit_scale_factors(potential: Potential[Any], batches: Sequence[Batch]) -> li
         UserError: the potential has no scale factors, or no data reach some of them.
         UnfittableError: the features before a factor have no finite, positive variance.
     """
+    check_has_factors(potential)
     factors = {factor: name for name, factor in scale_factors(potential).items()}
-    if not factors:
-        raise UserError(f"{type(potential).__name__} has no scale factors and needs no fit")
     potential.eval()
     for factor in factors:
         factor.scale_factor.data.zero_()
@@ -100,6 +99,15 @@ def factor_table(fitted: Sequence[FittedFactor]) -> str:
     width = max(len(each.name) for each in fitted)
     rows = [f"{each.name:{width}}  {each.value:8.4f}  {each.variance:9.3e}  {each.reference:9.3e}" for each in fitted]
     return "\n".join([f"{'scale factor':{width}}  {'value':>8}  {'variance':>9}  {'reference':>9}", *rows])
+
+
+def check_has_factors(potential: Potential[Any]) -> None:
+    """Refuse a potential without scale factors; raises UserError."""
+    if not scale_factors(potential):
+        raise UserError(
+            f"{type(potential).__name__} has no scale factors and needs no fit; GemNet-dT, GemNet-OC and PaiNN have "
+            "them"
+        )
 
 
 def check_output(out: Path, batches: int) -> None:

@@ -27,6 +27,7 @@ UNITS = {
     "forcesx_mae": "eV/Å",
     "forcesy_mae": "eV/Å",
     "forcesz_mae": "eV/Å",
+    "stress_mae": "eV/Å^3",
 }
 # fairchem's evaluator counts errors below the thresholds (<), `ocp-dc evaluate` those up to them (<=)
 SHORT_NAMES = {"energy_forces_within_threshold": "efwt", "per_atom_mae": "energy_per_atom_mae"}
@@ -81,7 +82,7 @@ class ValidationLog:
         row["loss"] = metrics["loss"]
         for name, value in metrics.items():
             short = SHORT_NAMES.get(name, name)
-            unit = UNITS.get(short)
+            unit = UNITS.get(short.rpartition(".")[2])  # fairchem 2 names a metric of one of several sets SET.METRIC
             row.setdefault(f"{short} [{unit}]" if unit else short, value)
         measured = {STEP_TIME: step_time, PEAK_MEMORY: peak_memory}
         row_table.add_row(self.path, row | {name: "" if value is None else value for name, value in measured.items()})

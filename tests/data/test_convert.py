@@ -33,6 +33,7 @@ def test_shards_of_oc20(tmp_path: Path, pyg: int, length: bool) -> None:
     samples = make_slabs(7)
     samples[3].cell = samples[3].cell.double() + 1e-9  # more digits than single precision has
     samples[3].force = samples[3].force.double() / 3
+    samples[4].pos = samples[4].pos.double() + 1e-9
     src = write_shards(tmp_path / "oc20", samples, shards=3, pyg=pyg, length=length)
     assert is_dataset(src)
     assert convert_dataset(src, tmp_path / "out", progress=False) == 7

@@ -38,7 +38,7 @@ class HydraContract:
         drawn = torch.rand(1)
         ours = hydra_model(self.name, dc)
         assert torch.equal(torch.rand(1), drawn)
-        assert type(ours.backbone) is type(stock.backbone)
+        assert [type(part) for part in ours.modules()][1:] == [type(part) for part in stock.modules()][1:]
         assert ours.dc_report is None
         expected, found = stock.state_dict(), ours.state_dict()
         assert list(expected) == list(found)
@@ -51,7 +51,8 @@ class HydraContract:
             assert outputs[0].keys() == outputs[1].keys()
             for key, values in outputs[0].items():
                 for name, value in values.items():
-                    assert torch.equal(value, outputs[1][key][name]), key
+                    # the same modules, yet fairchem's sums differ in the last bit from one call to the next
+                    assert_close(outputs[1][key][name], value)
 
     def test_regions(self) -> None:
         stock_model(self.name)
@@ -86,7 +87,7 @@ class HydraContract:
             for weight in model.parameters():
                 weight.add_(0.1)
         original, *copies = (m(batch())["energy"]["energy"] for m in (model, copied, averaged))
-        assert torch.equal(*copies)
+        assert_close(*copies)
         assert not torch.allclose(original, copies[0], rtol=1e-3, atol=0)
 
     @pytest.mark.parametrize("dc", [{"region": "output"}, FULL], ids=["output", "full"])

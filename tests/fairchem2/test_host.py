@@ -44,6 +44,11 @@ def test_the_module_is_light():
     assert done.stdout.strip() == "[]"
 
 
+def test_scale_factors_of_a_model_without_any(tmp_path):
+    with pytest.raises(UserError, match=r"SchNet has no scale factors and needs no fit; GemNet-dT"):
+        installed_host().fit_scales("fairchem2/schnet-stock", tmp_path / "a.json", (), (), 16, True)
+
+
 def test_scale_factors(tmp_path, ethanol):
     host = installed_host()
     with pytest.raises(UserError, match="recipes change configs of fairchem 1"):

@@ -38,8 +38,18 @@ def energy_and_model(path: Path, mode: str | InferenceSettings) -> tuple[float, 
 
 
 @pytest.mark.usefixtures("without_compiler")
-@pytest.mark.parametrize("name", ["escnmd", "uma", "escaip", "allscaip"])
-@pytest.mark.parametrize("dc", [{"region": "output"}, {"region": "full"}, FULL], ids=["output", "full", "norms"])
+@pytest.mark.parametrize(
+    ("name", "dc"),
+    [
+        ("escnmd", {"region": "output"}),
+        ("escnmd", FULL),
+        ("uma", {"region": "output"}),
+        ("uma", FULL),
+        ("escaip", FULL),
+        ("allscaip", FULL),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value["region"],
+)
 def test_energies_are_those_of_the_model(tmp_path: Path, name: str, dc: dict[str, Any]) -> None:
     model = write_checkpoint(tmp_path / "model.pt", name, dc)
     expected = float(model.eval()(batch(molecules=structures()[:1]))["energy"]["energy"].detach())

@@ -15,13 +15,10 @@ from ase.build import molecule
 from fairchem.core.datasets.atomic_data import AtomicData, atomicdata_list_to_batch
 from fairchem.core.models.base import HydraModel
 from fairchem.core.units.mlip_unit.api.inference import MLIPInferenceCheckpoint
-from omegaconf import OmegaConf
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from ocp_dc.core.config_names import configs_folder
 from ocp_dc.fairchem2.dc_model import DCHydraModel
-from ocp_dc.fairchem2.labels.resolvers import register_resolvers
 
 MODEL = "ocp_dc.fairchem2.dc_model.DCHydraModel"
 EFS = {"efs": {"module": "fairchem.core.models.uma.escn_md.MLP_EFS_Head"}}
@@ -143,14 +140,22 @@ def kinds(model: nn.Module, *names: str) -> Counter[str]:
 
 
 def tasks() -> list[dict[str, Any]]:
-    """The tasks of the configs that ship, as a checkpoint holds them."""
-    register_resolvers()
-    base: Any = OmegaConf.load(configs_folder() / "fairchem2" / "_base.yaml")
-    base.label_rescaling = {"center": "none", "scale": 1.0}  # nothing is fitted
-    keys = ("tasks", "energy_coefficient", "forces_coefficient", "label_rescaling", "data_dir")
-    plain: Any = OmegaConf.to_container(OmegaConf.create({key: base[key] for key in keys}), resolve=True)
-    found: list[dict[str, Any]] = plain["tasks"]
-    return found
+    """Tasks of energies and forces, as a checkpoint holds them, with the labels as they are."""
+    unit, norm = "fairchem.core.units.mlip_unit.mlip_unit", "fairchem.core.modules.normalization.normalizer"
+    return [
+        {
+            "_target_": f"{unit}.Task",
+            "name": name,
+            "property": name,
+            "level": level,
+            "out_spec": {"dim": [size], "dtype": "float32"},
+            "normalizer": {"_target_": f"{norm}.Normalizer", "mean": 0.0, "rmsd": 1.0},
+            "loss_fn": {"_target_": "torch.nn.L1Loss"},
+            "datasets": ["data"],
+            "metrics": ["mae"],
+        }
+        for name, level, size in (("energy", "system", 1), ("forces", "atom", 3))
+    ]
 
 
 def write_checkpoint(path: Path, name: str, dc: Mapping[str, Any] | None = None) -> DCHydraModel:

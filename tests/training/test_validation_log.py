@@ -51,6 +51,17 @@ def test_columns(tmp_path):
     }
 
 
+def test_metrics_of_several_sets_have_units(tmp_path: Path) -> None:
+    path = tmp_path / "validation.csv"
+    metrics = {"loss": 1.0, "oc20.energy_mae": 2.0, "omat.stress_mae": 3.0, "omat.forces_cosine_similarity": 0.5}
+    ValidationLog(path).add(
+        step=1, epoch=1, learning_rate=0.1, train_losses={}, metrics=metrics, step_time=None, peak_memory=None
+    )
+    assert set(path.read_text(encoding="utf-8").splitlines()[0].split(",")) >= {
+        *("oc20.energy_mae [eV]", "omat.stress_mae [eV/Å^3]", "omat.forces_cosine_similarity"),
+    }
+
+
 def test_one_target(tmp_path):
     path = tmp_path / "validation.csv"
     add(ValidationLog(path), 4, {"loss": 3.0, "loss_energy": 3.0})

@@ -9,7 +9,6 @@ torch is imported when a resolver is called.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,12 +22,9 @@ def dc_scale(folder: str, center: str = "none", scale: float | str = 1.0) -> flo
     return _fitted(folder, center, scale).scale
 
 
-def dc_mean(folder: str, center: str = "none", scale: float | str = 1.0) -> list[float]:
-    """Return the part of the center in eV that all structures share, [1]: ``mean`` of the normalizer of the energy.
-
-    It is a list, for a tensor in float64; fairchem's normalizer would cast a number to float32.
-    """
-    return [_fitted(folder, center, scale).mean]
+def dc_mean(folder: str, center: str = "none", scale: float | str = 1.0) -> float:
+    """Return the part of the center in eV that all structures share: ``mean`` of the normalizer of the energy."""
+    return _fitted(folder, center, scale).mean
 
 
 def dc_references(folder: str, center: str = "none", scale: float | str = 1.0) -> list[float]:
@@ -43,16 +39,16 @@ def dc_references(folder: str, center: str = "none", scale: float | str = 1.0) -
     return references.tolist() + [float("nan")] * (HIGHEST + 1 - len(references))
 
 
-def _as_node(function: Callable[..., list[float]], *arguments: Any) -> Any:
+def _references_node(*arguments: Any) -> Any:
     from omegaconf import OmegaConf
 
-    return OmegaConf.create(function(*arguments))  # OmegaConf.resolve does not write a list into a config
+    return OmegaConf.create(dc_references(*arguments))  # OmegaConf.resolve does not write a list into a config
 
 
 RESOLVERS: dict[str, Callable[..., Any]] = {
     "dc_scale": dc_scale,
-    "dc_mean": partial(_as_node, dc_mean),
-    "dc_references": partial(_as_node, dc_references),
+    "dc_mean": dc_mean,
+    "dc_references": _references_node,
 }
 
 

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.backbones.native import native_backbone
 from ocp_dc.fairchem2.compose import compose, config_errors, find_fairchem2_config, hydra_overrides, without_fits
-from ocp_dc.training.scale_fit import FittedFactor, check_output, fit_scale_factors, write_scale_file
+from ocp_dc.training.scale_fit import FittedFactor, check_has_factors, check_output, fit_scale_factors, write_scale_file
 
 UNIT, LOADER = "runner.train_eval_unit", "runner.train_dataloader"
 
@@ -52,11 +52,12 @@ def fit_config(
         if OmegaConf.select(block, "backbone.scale_file") is not None:
             block.backbone.scale_file = None
         torch.manual_seed(OmegaConf.select(composed, "job.seed", default=0))
-        loader = hydra.utils.instantiate(OmegaConf.select(composed, LOADER))
         backbone = native_backbone(hydra.utils.instantiate(block))
         if backbone is None:
             raise UserError(f"{path}: the model has no native backbone, and so no scale factors and no need of a fit")
+        check_has_factors(backbone.potential)
         backbone = backbone.to(device)
+        loader = hydra.utils.instantiate(OmegaConf.select(composed, LOADER))
         inputs = [backbone.inputs_of(batch.to(device)) for batch in itertools.islice(loader, batches)]
     fitted = fit_scale_factors(backbone.potential, inputs)
     dc = OmegaConf.to_container(block.dc) if block.get("dc") is not None else None

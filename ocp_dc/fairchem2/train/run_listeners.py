@@ -9,10 +9,9 @@ from typing import Any
 
 import torch
 from fairchem.core.common import distutils
-from torch import nn
 
 from ocp_dc.core.files import write_text
-from ocp_dc.fairchem2.backbones.native import NativeBackbone
+from ocp_dc.fairchem2.backbones.native import native_backbone
 from ocp_dc.fairchem2.labels.tasks import check_tasks
 from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
 from ocp_dc.fairchem2.train.label_check import check_labels
@@ -99,11 +98,7 @@ def _check_tasks(unit: Any, state: TrainingState) -> None:
 
 
 def _acceleration(total: int) -> AccelerationChoice:
-    def find(model: nn.Module) -> NativeBackbone | None:
-        backbone = getattr(model, "backbone", None)
-        return backbone if isinstance(backbone, NativeBackbone) else None
-
-    return AccelerationChoice(total, find, logs=distutils.is_master(), agree=_agree_on_first_rank())
+    return AccelerationChoice(total, native_backbone, logs=distutils.is_master(), agree=_agree_on_first_rank())
 
 
 def _of_a_fresh_run(parts: RunParts) -> list[Listener]:

@@ -52,6 +52,9 @@ class TrainingRun:
     ) -> None:
         check_primary(primary_metric, unit.tasks, loop.eval_state.dataloader.dataset.dataset_names)
         self._unit, self._loop, self._folder, self._stopping = unit, loop, folder, stopping
+        if Path(unit.job_config.metadata.checkpoint_dir) != folder.checkpoint_dir:
+            # a resume.yaml holds it resolved, so that under another timestamp_id it is that of the run before
+            unit.job_config = folder.read_config().job
         device = torch.device(distutils.get_device_for_local_rank())
         self._clock = StepClock(device)
         self._state = TrainingState(
@@ -150,11 +153,15 @@ class TrainingRun:
         self._reader.settle()
         self._listeners.end(self._state)
         self.detach()
-        if test_loader is not None and self._best.step_of_best is not None:
-            if self._is_complete():
-                evaluate_best(self._unit, test_loader, self._folder, self._state.step, self._best.step_of_best)
-            else:
-                logging.info("the run was stopped before its end: the test split is evaluated when it is complete")
+        step_of_best = self._best.step_of_best
+        if test_loader is None or step_of_best is None:
+            logging.info("the test split is not evaluated: there is no loader of it, or no finite validation")
+        elif not self._is_complete():
+            logging.info("the test split is not evaluated: the run was stopped before its end")
+        elif not self._folder.best.is_file():
+            logging.warning(f"the test split is not evaluated: {self._folder.best} was removed")
+        else:
+            evaluate_best(self._unit, test_loader, self._folder, self._state.step, step_of_best)
         if distutils.is_master():
             draw_learning_curves(self._folder)
 

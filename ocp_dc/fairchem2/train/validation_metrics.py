@@ -40,7 +40,8 @@ def validation_metrics(eval_unit: Any) -> dict[str, float]:
     Args:
         eval_unit: the unit that validated; it holds sums and counts of this rank.
     """
-    sums: dict[str, list[float]] = {"loss": [float(eval_unit.total_loss_metrics.total), _count(eval_unit)]}
+    loss = eval_unit.total_loss_metrics
+    sums: dict[str, list[float]] = {"loss": [float(loss.total), loss.numel]}
     datasets = sorted({name for by_dataset in eval_unit.running_metrics.values() for name in by_dataset})
     for task in eval_unit.tasks:
         for dataset, metrics in sorted(eval_unit.running_metrics[task.name].items()):
@@ -49,19 +50,11 @@ def validation_metrics(eval_unit: Any) -> dict[str, float]:
                     found = sums.setdefault(name, [0.0, 0])
                     found[0] += float(metrics[metric].total)
                     found[1] += metrics[metric].numel
-    values = distutils.all_reduce([number for pair in sums.values() for number in map(float, pair)], device=_device())
-    totals = zip(values[::2], values[1::2], strict=True)
-    return {
-        name: float(total) / count if count else math.nan for name, (total, count) in zip(sums, totals, strict=True)
-    }
-
-
-def _count(eval_unit: Any) -> float:
-    return float(eval_unit.total_loss_metrics.numel)
-
-
-def _device() -> str:
-    return str(distutils.get_device_for_local_rank())
+    numbers = [float(number) for pair in sums.values() for number in pair]
+    # of several ranks they come back as an array
+    values = [float(value) for value in distutils.all_reduce(numbers, device=distutils.get_device_for_local_rank())]
+    pairs = zip(sums, values[::2], values[1::2], strict=True)
+    return {name: total / count if count else math.nan for name, total, count in pairs}
 
 
 def _datasets_of(task: Any, datasets: Sequence[str]) -> list[str]:

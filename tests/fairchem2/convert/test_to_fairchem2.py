@@ -116,8 +116,9 @@ def test_label_rescaling_and_dc(tmp_path: Path, center: str) -> None:
         np.testing.assert_allclose(atoms.get_forces(), forces * 0.7, *FLOAT32_BATCH)
     config = read_inference_checkpoint(tmp_path / "new.pt").model_config
     assert config["dc"] == DC
-    unknown = Atoms("N2", [[0, 0, 0], [0, 0, 1.1]], calculator=atoms.calc)
-    assert np.isnan(unknown.get_potential_energy()) == (references is not None)
+    for element in ("N2", "Si2"):  # within the table and beyond it
+        unknown = Atoms(element, [[0, 0, 0], [0, 0, 1.1]], calculator=atoms.calc)
+        assert np.isnan(unknown.get_potential_energy()) == (references is not None)
 
 
 @pytest.mark.parametrize("name", [model.name for model in MODELS])

@@ -30,7 +30,8 @@ from ocp_dc.data.ase_lmdb.reader import AseLmdbReader
 from ocp_dc.data.ase_lmdb.rows import Row
 from ocp_dc.data.ase_lmdb.writer import write_aselmdb, write_metadata
 from ocp_dc.fairchem2.labels.dataset import Float64Collater, Float64EnergyDataset
-from ocp_dc.fairchem2.labels.resolvers import dc_references, dc_scale
+from ocp_dc.fairchem2.labels.normalizer import Float64Normalizer
+from ocp_dc.fairchem2.labels.resolvers import dc_mean, dc_references, dc_scale
 
 OURS = "ocp_dc.fairchem2.labels.dataset.Float64EnergyDataset"
 STOCK = "ase_db"
@@ -118,14 +119,14 @@ def heavy(folder: Path, count: int = 24) -> list[float]:
     return energies
 
 
-def tasks_of(folder: Path) -> list[Task]:
-    arguments = (str(folder), "composition", "forces_rms")
+def tasks_of(folder: Path, center: str = "composition") -> list[Task]:
+    arguments = (str(folder), center, "forces_rms")
     energy = Task(
         name="energy",
         level="system",
         property="energy",
         out_spec=OutputSpec([1], "float32"),
-        normalizer=Normalizer(0.0, dc_scale(*arguments)),
+        normalizer=Float64Normalizer(dc_mean(*arguments), dc_scale(*arguments)),
         datasets=["data"],
         loss_fn=DDPMTLoss(MAELoss()),
         element_references=ElementReferences(torch.DoubleTensor(dc_references(*arguments))),
@@ -144,9 +145,9 @@ def tasks_of(folder: Path) -> list[Task]:
     return [energy, forces]
 
 
-def errors(folder: Path, kind: str, energies: list[float], scaled: torch.Tensor) -> tuple[float, float]:
+def errors(folder: Path, kind: str, energies: list[float], scaled: torch.Tensor, center: str) -> tuple[float, float]:
     """Errors in eV of a prediction in float32 that is exact to its rounding: of the loss, and of the metric."""
-    tasks = tasks_of(folder)
+    tasks = tasks_of(folder, center)
     dataset = concat(kind, str(folder))
     collate = Float64Collater(tasks) if kind == OURS else mt_collater_adapter(tasks)
     batch = collate([dataset[index] for index in range(len(energies))])
@@ -160,14 +161,15 @@ def errors(folder: Path, kind: str, energies: list[float], scaled: torch.Tensor)
     return float(losses["energy"].detach()) * float(tasks[0].normalizer.rmsd), float(metric)
 
 
-def test_energies_keep_float64_until_the_center_is_off(tmp_path: Path) -> None:
+@pytest.mark.parametrize("center", ["composition", "mean"])
+def test_energies_keep_float64_until_the_center_is_off(tmp_path: Path, center: str) -> None:
     folder = tmp_path / "train"
     energies = heavy(folder)
-    references = dc_references(str(folder), "composition", "forces_rms")
-    scale = np.float32(dc_scale(str(folder), "composition", "forces_rms"))
-    residuals = np.array(energies) - (references[79] + references[1])
-    scaled = torch.tensor(residuals / scale).float()
-    stock, ours = (errors(folder, kind, energies, scaled) for kind in (STOCK, OURS))
+    arguments = (str(folder), center, "forces_rms")
+    references = dc_references(*arguments)
+    residuals = np.array(energies) - (references[79] + references[1]) - dc_mean(*arguments)
+    scaled = torch.tensor(residuals / dc_scale(*arguments)).float()
+    stock, ours = (errors(folder, kind, energies, scaled, center) for kind in (STOCK, OURS))
     assert min(stock) > 1e-3  # eV: float32 has steps of 7.8 meV there
     assert max(ours) < 1e-8
 

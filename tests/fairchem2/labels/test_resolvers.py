@@ -95,20 +95,23 @@ def test_composition_and_forces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(references) == 119
     np.testing.assert_allclose([references[z] for z in (1, 6, 8, 79)], expected, rtol=1e-9)
     assert [z for z in range(119) if not math.isnan(references[z])] == [1, 6, 8, 79]
-    assert resolve("${dc_mean:${data_dir}/train,composition,forces_rms}", **folders) == [0.0]
+    assert resolve("${dc_mean:${data_dir}/train,composition,forces_rms}", **folders) == 0.0
     text = OmegaConf.to_yaml(OmegaConf.create({"scale": scale, "references": references}))
     back = OmegaConf.create(text)
     assert back.scale == scale
     np.testing.assert_array_equal(list(back.references), references)
     write_aselmdb(folder / "more.aselmdb", [Row(rows[0], {})])  # other data: another fit
     assert resolve("${dc_scale:${data_dir}/train,composition,forces_rms}", **folders) != scale
-    assert str(folder) == str(tmp_path / "train")
+    for file in folder.iterdir():
+        file.unlink()
+    write(folder, random_rows(40, seed=1))  # a file of the same name
+    assert resolve("${dc_scale:${data_dir}/train,composition,forces_rms}", **folders) != scale
 
 
 def test_mean(tmp_path: Path) -> None:
     rows = random_rows(7)
     folder = write(tmp_path, rows)
-    (mean,) = resolve(f"${{dc_mean:{folder},mean,2.5}}")
+    mean = resolve(f"${{dc_mean:{folder},mean,2.5}}")
     assert mean == pytest.approx(np.mean([row["energy"] for row in rows]), rel=1e-14)
     assert resolve(f"${{dc_references:{folder},mean,2.5}}") == [0.0] * 119
     assert resolve(f"${{dc_scale:{folder},mean,2.5}}") == 2.5
@@ -119,7 +122,7 @@ def test_numbers_need_no_data() -> None:
     assert resolve("${dc_scale:nowhere,none,250}") == 250.0
     assert type(resolve("${dc_scale:nowhere,none,250}")) is float
     assert resolve("${dc_scale:nowhere}") == 1.0
-    assert resolve("${dc_mean:nowhere}") == [0.0]
+    assert resolve("${dc_mean:nowhere}") == 0.0
     assert resolve("${dc_references:nowhere}") == [0.0] * 119
     assert resolve("${dc_scale:nowhere,${center},${scale}}", center="none", scale="1e6 kcal/mol") > 4e4
 
@@ -177,8 +180,8 @@ def test_as_fairchem_takes_them(tmp_path: Path) -> None:
     modules = "fairchem.core.modules.normalization"
     config = {
         "normalizer": {
-            "_target_": f"{modules}.normalizer.Normalizer",
-            "mean": {"_target_": "torch.DoubleTensor", "_args_": [f"${{dc_mean:{folder},mean,forces_rms}}"]},
+            "_target_": "ocp_dc.fairchem2.labels.normalizer.Float64Normalizer",
+            "mean": f"${{dc_mean:{folder},mean,forces_rms}}",
             "rmsd": f"${{dc_scale:{folder},mean,forces_rms}}",
         },
         "references": {
@@ -194,8 +197,12 @@ def test_as_fairchem_takes_them(tmp_path: Path) -> None:
     energies = torch.tensor([row["energy"] for row in rows], dtype=torch.float64)
     normed = made.normalizer.norm(energies)
     expected = (energies.numpy() - np.mean(energies.numpy())) / float(made.normalizer.rmsd)
-    np.testing.assert_allclose(normed.numpy(), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(normed.numpy(), expected, rtol=0, atol=1e-11)
+    assert made.normalizer.denorm(normed.float()).dtype is torch.float64
     np.testing.assert_allclose(made.normalizer.denorm(normed.float()).numpy(), energies.numpy(), atol=1e-5)
+    assert made.normalizer.mean.dim() == made.normalizer.rmsd.dim() == 0  # valid with tensors on any device
+    meta = made.normalizer.denorm(torch.zeros(3, device="meta"))
+    assert (meta.device.type, meta.dtype) == ("meta", torch.float64)
 
     class Batch:
         natoms = torch.tensor([len(row["numbers"]) for row in rows])
@@ -225,9 +232,9 @@ def test_a_check_of_a_config_fits_nothing() -> None:
     with without_fits() as asked:
         assert resolve("${dc_scale:nowhere,composition,forces_rms}") == 1.0
         assert resolve("${dc_references:nowhere,composition,forces_rms}") == [0.0]
-        assert resolve("${dc_mean:nowhere,mean,2.0}") == [0.0]
+        assert resolve("${dc_mean:nowhere,mean,2.0}") == 0.0
     assert asked[2] == {"center": "mean", "scale": 2.0}
-    assert resolve("${dc_mean:nowhere}") == [0.0]  # the resolvers are back
+    assert resolve("${dc_mean:nowhere}") == 0.0  # the resolvers are back
     assert resolve("${dc_references:nowhere}") == [0.0] * 119
 
 
@@ -252,7 +259,7 @@ center: none
 scale: 1.0
 job: {{device_type: CPU, run_dir: {tmp_path}/runs, scheduler: {{mode: LOCAL}}}}
 runner:
-  mean: ["${{dc_mean:{arguments}}}"]
+  mean: ${{dc_mean:{arguments}}}
   rmsd: ${{dc_scale:{arguments}}}
   again: ${{runner.rmsd}}
   references: ["${{dc_references:{arguments}}}"]
@@ -267,6 +274,6 @@ runner:
     resumed = get_hydra_config_from_yaml(str(tmp_path / "resume.yaml"), []).runner
     expected = fitted.fitted_labels(str(folder / "data.aselmdb"), "composition", "forces_rms")
     assert resumed.rmsd == resumed.again == expected.scale
-    assert resumed.mean == [[0.0]]
+    assert resumed.mean == 0.0
     assert expected.references is not None
     np.testing.assert_array_equal(resumed.references[0][: len(expected.references)], expected.references.numpy())

@@ -11,6 +11,7 @@ from fairchem.core.modules.normalization.normalizer import Normalizer
 from fairchem.core.units.mlip_unit.mlip_unit import OutputSpec, Task
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.fairchem2.labels.normalizer import Float64Normalizer
 from ocp_dc.fairchem2.labels.tasks import check_tasks
 
 
@@ -28,8 +29,10 @@ def task(name: str, mean: Any = 0.0, rmsd: float = 2.5, data: str = "data", refe
 
 
 def test_one_number_for_all() -> None:
-    mean = torch.tensor([-9000.0], dtype=torch.float64)
-    check_tasks([task("energy", mean, references=True), task("forces"), task("stress")])
+    energy = task("energy", references=True)
+    check_tasks([energy, task("forces"), task("stress")])
+    energy.normalizer = Float64Normalizer(-9000.0, 0.954314585599655)  # C in float64, that of the forces in float32
+    check_tasks([energy, task("forces", rmsd=0.954314585599655)])
     check_tasks([task("a_energy", data="a"), task("a_forces", data="a"), task("b_energy", rmsd=7.0, data="b")])
     check_tasks([task("energy", rmsd=1.0), task("charge", rmsd=3.0)])  # other properties are not looked at
 

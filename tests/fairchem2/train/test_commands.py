@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ocp_dc.training.safe_torch import load_torch
 from ocp_dc.training.validation_log import read_columns
 
 from tests.helpers.fairchem2_toys import ROOT, Runs, command, weights_of
@@ -82,7 +83,7 @@ def test_two_ranks_are_one_rank_with_twice_the_batch(runs: Runs) -> None:
     records = [json.loads((each / "results" / "test.json").read_text()) for each in (run, one)]
     assert records[0]["n_structures"] == records[1]["n_structures"] == 5  # an odd number, none twice
     assert records[0]["forces_mae"] == pytest.approx(records[1]["forces_mae"], rel=1e-4)
-    assert len(torch.load(run / "checkpoints" / "final" / "ocp_dc_progress.pt")["ranks"]) == 2
+    assert len(load_torch(run / "checkpoints" / "final" / "ocp_dc_progress.pt")["ranks"]) == 2
 
 
 def test_a_job_of_submitit(runs: Runs, whole: Path) -> None:
