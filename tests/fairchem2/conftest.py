@@ -11,9 +11,9 @@ from tests.helpers.fairchem2_runs import train
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, ethanol: Path) -> Path:
-    """The folder of a short run on the bundled ethanol; its edges know periodic boundaries."""
+    """The folder of a short run on the bundled ethanol."""
     out = tmp_path_factory.mktemp("trained")
-    done = train(out, "run", ethanol, "model.backbone.use_pbc=true")
+    done = train(out, "run", ethanol)
     assert done.returncode == 0, done.stderr
     return out / "run"
 

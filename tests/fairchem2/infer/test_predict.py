@@ -38,7 +38,9 @@ def bare_outputs(checkpoint: Path, structures: list[Atoms]) -> tuple[np.ndarray,
     scale = energy_task["normalizer"]["rmsd"]
     assert forces_task["normalizer"]["rmsd"] == scale
     references = np.array(energy_task["element_references"]["element_references"]["_args_"][0])
-    arguments = {k: v for k, v in content.model_config["backbone"].items() if k not in ("model", "use_pbc")}
+    arguments = {
+        k: v for k, v in content.model_config["backbone"].items() if k not in ("model", "use_pbc", "regress_stress")
+    }
     potential = SchNet(**arguments)
     for interaction in potential.interactions:
         interaction.act = activation("mish")
