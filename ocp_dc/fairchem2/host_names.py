@@ -62,8 +62,9 @@ HOST_NAMES = (
     HostName("fairchem.core.models.allscaip.AllScAIP:AllScAIPBackbone.global_cfg", "as for EScAIP"),
     HostName(
         "fairchem.core.models.escaip.EScAIP:EScAIPGradientEnergyForceStressHead.node_norm",
-        "frozen, since it is never called and DDP waits for its gradients",
+        "kept as weights only: it is never called, and DDP waits for its gradients",
     ),
+    HostName(f"{_MODEL}:GradRegressConfig", "the attribute that EScAIP's backbone lacks"),
     # fine-tuning: ocp_dc/fairchem2/finetune.py
     HostName("fairchem.core.models.uma.compat:apply_uma_compat_fixups", "fairchem applies it to checkpoints of UMA"),
     HostName("fairchem.core.calculate.pretrained_mlip:pretrained_checkpoint_path_from_name", "downloads a checkpoint"),
@@ -95,7 +96,6 @@ HOST_NAMES = (
     HostName(f"{_UNIT}:MLIPEvalUnit.running_metrics", "sums and counts of the metrics on this rank"),
     HostName(f"{_UNIT}:MLIPEvalUnit.total_loss_metrics", "sum and count of the loss on this rank"),
     HostName("fairchem.core.modules.loss:DDPMTLoss.loss_fn", "its loss per sample is read by a forward hook"),
-    HostName("fairchem.core.units.mlip_unit.api.inference:MLIPInferenceCheckpoint", "the class of the best checkpoint"),
     HostName("fairchem.core.launchers.api:CONFIG_FILE_NAME", "the resolved config in the folder of a run"),
     HostName("fairchem.core.launchers.api:RESULTS_DIR", "the folder of the results of a run"),
     HostName(
