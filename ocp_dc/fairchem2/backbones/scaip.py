@@ -88,6 +88,18 @@ class AllScAIPBackbone(_Float32Backbone, StockAllScAIPBackbone):
         self.check_frequencies(True)
 
 
+class UncalledNorm(nn.Module):
+    """The weights of a norm that a head has and never calls: they stay in the checkpoints, and are not trained.
+
+    DDP would wait for their gradients, and surgery would count them as a norm.
+    """
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        for name, weight in norm.named_parameters():
+            self.register_parameter(name, nn.Parameter(weight.detach(), requires_grad=False))
+
+
 class _GradientHead(nn.Module):
     """Mixed into both heads: each result as the tasks read it, ``{name: {property: values}}``."""
 
@@ -108,9 +120,11 @@ class EScAIPGradientHead(_GradientHead, EScAIPGradientEnergyForceStressHead):
         prefix: put in front of the names of the results, with an underscore.
     """
 
+    node_norm: nn.Module
+
     def __init__(self, backbone: nn.Module, prefix: str | None = None) -> None:
         super().__init__(backbone, prefix, wrap_property=False)
-        self.node_norm.requires_grad_(False)  # it is never called, and DDP waits for its gradients
+        self.node_norm = UncalledNorm(self.node_norm)
 
 
 class AllScAIPGradientHead(_GradientHead, AllScAIPGradientEnergyForceStressHead):
