@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.oc20_lmdb.lmdb_io import to_data
 from ocp_dc.data.readers.ase_files import atoms_frame
-from ocp_dc.data.structure_check import check_structure
+from ocp_dc.evaluation.checked_calculator import CheckedCalculator
 from ocp_dc.fairchem1.infer.inference import check_outputs, load_trainer
 from ocp_dc.fairchem1.train.collate import collate
 
 
-class DCCalculator(Calculator):
+class DCCalculator(CheckedCalculator):
     """ASE calculator with energies in eV, in float64, and forces in eV/Å.
 
     Args:
@@ -36,31 +35,13 @@ class DCCalculator(Calculator):
         self.trainer = load_trainer(checkpoint, cpu=cpu, trust_modules=trust_modules)
         check_outputs(self.trainer, ("energy",), checkpoint)
 
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
-        """Compute the energy and forces of ``atoms`` with one evaluation of the network.
-
-        Raises:
-            UserError: the structure is not plausible (no atoms, atoms on top of each other, or coordinates that are
-                not finite or beyond 1e4 Å, as after unstable molecular dynamics), it has an element that is unknown
-                to the model or the label rescaling, or the prediction is not finite.
-        """
-        super().calculate(atoms, properties, system_changes)
-        structure = self.atoms  # the copy with which ase detects changes
-        if structure is None:
-            raise UserError("calculator: got no atoms, expected an ase.Atoms")
-        self.results = {}  # keep no results of the previous structure if this one is rejected
-        cell = structure.cell.array if structure.cell.array.any() else None
-        check_structure(structure.numbers, structure.positions, cell, structure.pbc, "calculator: the structure")
+    def predict(self, structure: Atoms, properties: Sequence[str]) -> dict[str, Any]:
+        """Return energy and forces; forces are NaN for a model that predicts none."""
         batch = collate([_data(structure)], otf_graph=True)
         out: dict[str, Any] = self.trainer.predict(batch, per_image=False, disable_tqdm=True)
         energy = float(out["energy"])
         forces = out["forces"].double().cpu().numpy() if "forces" in out else np.full((len(structure), 3), np.nan)
-        self.results = {"energy": energy, "free_energy": energy, "forces": forces}
+        return {"energy": energy, "free_energy": energy, "forces": forces}
 
 
 def _data(atoms: Atoms) -> Any:
