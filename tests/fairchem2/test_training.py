@@ -14,7 +14,6 @@ from ase.db import connect
 from fairchem.core import _cli
 from fairchem.core.calculate import FAIRChemCalculator
 from fairchem.core.calculate.pretrained_mlip import load_predict_unit
-from fairchem.core.common import distutils
 from omegaconf import OmegaConf
 
 from ocp_dc.checkpoints.inference_checkpoint import InferenceCheckpoint, read_inference_checkpoint
@@ -23,6 +22,7 @@ from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path
 
 from tests.helpers.fairchem2_hydras import kinds
+from tests.helpers.fairchem2_toys import same_process
 
 pytestmark = [
     pytest.mark.slow,
@@ -51,10 +51,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(config: str, data: Path, folder: Path, *overrides: str) -> Path:
     """Train in this process, as the command does, and return the folder of the run."""
     given = [f"data_dir={data}", f"job.run_dir={folder}", *SMALL, *overrides]
-    try:
+    with same_process():
         _cli.main(argparse.Namespace(config=str(CONFIGS / f"{config}.yaml")), given)
-    finally:
-        distutils.cleanup()
     return folder / "run"
 
 

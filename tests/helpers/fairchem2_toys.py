@@ -185,12 +185,12 @@ def write_config(folder: Path) -> Path:
 
 def train(config: Path, *overrides: str) -> None:
     """Do what the command ``fairchem -c CONFIG OVERRIDES`` does, in this process."""
-    with _same_process():
+    with same_process():
         _cli.main(argparse.Namespace(config=str(config)), list(overrides))
 
 
 @contextlib.contextmanager
-def _same_process() -> Iterator[None]:
+def same_process() -> Iterator[None]:
     """Undo what fairchem's command changes in its process."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     environment = dict(os.environ)
