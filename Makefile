@@ -79,7 +79,7 @@ format: $(DEVELOP)
 
 # torch first, in the build that suits this machine; then the exact set, whose versions are known to fit together
 # although fairchem-core 1.10.0 declares an older torch
-$(RUNTIME): requirements/torch.txt requirements/lock.txt setup.cfg pyproject.toml
+$(RUNTIME): requirements/torch.txt requirements/lock.txt setup.cfg pyproject.toml ocp_dc/packaging.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
 		{ echo "ocp_dc needs Python 3.10, 3.11 or 3.12; say which as: make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
@@ -92,7 +92,7 @@ $(DEVELOP): $(RUNTIME) requirements/dev.txt
 	$(BIN)/python -m pip install -q --no-deps -r requirements/dev.txt
 	touch $@
 
-$(RUNTIME2): requirements/torch.txt requirements/fairchem2.txt setup.cfg pyproject.toml
+$(RUNTIME2): requirements/torch.txt requirements/fairchem2.txt setup.cfg pyproject.toml ocp_dc/packaging.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || \
 		{ echo "fairchem 2 needs Python 3.11 to 3.14; say which as: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV2)
