@@ -54,6 +54,13 @@ class DivergenceError(RuntimeError):
         return f"training diverged at step {self.step}: {self.what} is not finite; {self.advice}"
 
 
+def own_error(error: BaseException | None) -> UserError | DivergenceError | None:
+    """Return the error of ocp_dc that an error is, or that it was raised from, if there is one."""
+    while error is not None and not isinstance(error, UserError | DivergenceError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def bad_value(path: str, value: object, expected: str, *, mend: str = "", names: Iterable[str] = ()) -> UserError:
     """Return the error for a value that is not valid: ``PATH: got VALUE, expected EXPECTED; MEND. Did you mean 'x'?``.
 

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ocp_dc.core.config_names import find_config
-from ocp_dc.core.errors import DivergenceError, UserError, nearest
+from ocp_dc.core.errors import DivergenceError, UserError, nearest, own_error
 from ocp_dc.fairchem2.labels.resolvers import RESOLVERS, register_resolvers
 from ocp_dc.labels import LabelOptions
 
@@ -94,7 +94,7 @@ def config_errors(path: Path) -> Iterator[None]:
     except (UserError, DivergenceError):
         raise
     except (HydraException, MissingConfigException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
-        if (ours := _ours(error)) is not None:
+        if (ours := own_error(error)) is not None:
             raise ours from error
         words = _words(error, path)
         if words is None:
@@ -112,22 +112,11 @@ def without_fits() -> Iterator[list[dict[str, Any]]]:
         LabelOptions.from_block(asked[-1])
         return {"dc_scale": 1.0, "dc_mean": 0.0}.get(name, OmegaConf.create([0.0]))
 
-    for name in RESOLVERS:
-        OmegaConf.register_new_resolver(name, functools.partial(placeholder, name), replace=True)
+    register_resolvers({name: functools.partial(placeholder, name) for name in RESOLVERS})
     try:
         yield asked
     finally:
         register_resolvers()
-
-
-def _ours(error: BaseException) -> UserError | DivergenceError | None:
-    """Return the error of ocp_dc that an error of hydra wraps, if there is one."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, UserError | DivergenceError):
-            return seen
-        seen = seen.__cause__ or seen.__context__
-    return None
 
 
 def _words(error: BaseException, path: Path) -> str | None:

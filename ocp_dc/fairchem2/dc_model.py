@@ -13,6 +13,7 @@ from torch import nn
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.backbones.native import NativeBackbone
+from ocp_dc.fairchem2.class_names import check_classes
 from ocp_dc.fairchem2.csd_activation import expose_csd_activation
 from ocp_dc.fairchem2.inference_guard import keep_surgery
 from ocp_dc.fairchem2.probe import forward_once
@@ -56,6 +57,7 @@ class DCHydraModel(HydraModel):
         block: Any = OmegaConf.to_container(dc) if OmegaConf.is_config(dc) else dc
         options = DirectOptions.from_block(block, PATH)
         options.check(PATH)
+        check_classes(backbone, heads)
         super().__init__(
             backbone=backbone,
             heads=heads,

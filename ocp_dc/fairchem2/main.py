@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from fairchem.core import _cli
 from fairchem.core.common import distutils
 
-from ocp_dc.fairchem2.compose import config_errors, find_fairchem2_config, hydra_overrides
+from ocp_dc.core.errors import UserError
+from ocp_dc.fairchem2.compose import compose, config_errors, find_fairchem2_config, hydra_overrides
+from ocp_dc.fairchem2.value_check import check_config
 
 DESCRIPTION = (
     "Run fairchem 2's main: train or evaluate as a config says. Results go to RUN_DIR/ID/results, checkpoints to "
@@ -19,6 +21,17 @@ EPILOG = (
     "Anything in the config can be changed on the command line: epochs=50 data_dir=data/ethanol "
     "++model.dc.region=full. Example: ocp-dc main -c fairchem2/schnet-dc data_dir=data/ethanol job.run_dir=runs "
     "++job.timestamp_id=first. Configs that ship are found by name from any folder; `ocp-dc configs` lists them."
+)
+
+OF_FAIRCHEM1 = (
+    "--mode",
+    "--config-yml",
+    "--identifier",
+    "--timestamp-id",
+    "--run-dir",
+    "--checkpoint",
+    "--cpu",
+    "--seed",
 )
 
 
@@ -34,10 +47,16 @@ def main(arguments: Sequence[str]) -> None:
     """
     parser = argparse.ArgumentParser("ocp-dc main", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("-c", "--config", required=True, help="a config, or the name of one that ships")
-    args, overrides = parser.parse_known_args(list(arguments))
-    path = find_fairchem2_config(args.config)
+    if old := [each for each in arguments if each.partition("=")[0] in OF_FAIRCHEM1]:
+        raise UserError(
+            f"{old[0]}: an argument of fairchem 1.10, and fairchem 2 is installed; expected -c CONFIG and overrides, "
+            "such as: ocp-dc main -c fairchem2/schnet-dc data_dir=data/ethanol epochs=50 job.run_dir=runs"
+        )
+    args, rest = parser.parse_known_args(list(arguments))
+    path, overrides = find_fairchem2_config(args.config), hydra_overrides(rest)
+    check_config(compose(path, overrides), str(path))
     try:
         with config_errors(path):
-            _cli.main(argparse.Namespace(config=str(path)), hydra_overrides(overrides))
+            _cli.main(argparse.Namespace(config=str(path)), overrides)
     finally:
         distutils.cleanup()

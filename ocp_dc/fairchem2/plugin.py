@@ -8,6 +8,7 @@ and resumed runs get the config with plain numbers, and import this package by t
 from __future__ import annotations
 
 from ocp_dc.fairchem2.labels.resolvers import register_resolvers
+from ocp_dc.fairchem2.last_line import repeat_own_errors
 from ocp_dc.fairchem2.versions import installed_version, is_supported
 
 
@@ -23,4 +24,5 @@ def register() -> type | None:
     from ocp_dc.fairchem2.search_path import ShippedConfigs
 
     register_resolvers()
+    repeat_own_errors()
     return ShippedConfigs

@@ -262,3 +262,22 @@ class TestDirectForces:
         given["heads"]["stress"] = {"module": "fairchem.core.models.uma.escn_md.MLP_Stress_Head"}
         with pytest.raises(UserError, match=r"output_heads.stress \(MLP_Stress_Head\)"):
             DCHydraModel(**given, dc={"region": "output"})
+
+
+@pytest.mark.parametrize(
+    ("backbone", "heads", "words"),
+    [
+        ("ocp_dc.fairchem2.backbones.schnet.SchNetBackbon", {}, r"no class SchNetBackbon\. Did you mean 'SchNetBack"),
+        ("ocp_dc.fairchem2.backbones.shnet.SchNetBackbone", {}, r"no module .*shnet\. Did you mean 'schnet'\?"),
+        ("nowhere.SchNet", {}, r"model\.backbone\.model: got 'nowhere\.SchNet', and there is no module nowhere"),
+        (None, {}, r"model\.backbone\.model: got None, expected the dotted path of a class"),
+        (
+            "ocp_dc.fairchem2.backbones.schnet.SchNetBackbone",
+            {"efs": {"module": "ocp_dc.fairchem2.heads.GradientHeads"}},
+            r"model\.heads\.efs\.module: .* has no class GradientHeads\. Did you mean 'GradientHead'\?",
+        ),
+    ],
+)
+def test_names_of_classes(backbone: str | None, heads: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        DCHydraModel(backbone={"model": backbone}, heads=heads)

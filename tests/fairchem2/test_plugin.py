@@ -102,3 +102,17 @@ def test_a_folder_of_the_user_takes_precedence(tmp_path: Path) -> None:
 def test_configs_can_be_included(path: Path) -> None:
     """Without the line, hydra would put the content below a key ``fairchem2``."""
     assert path.read_text().startswith("# @package _global_\n")
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_the_last_line_of_the_stock_command_is_the_message(tmp_path: Path, wrapped: bool) -> None:
+    (tmp_path / "mine.yaml").write_text("defaults: [/fairchem2/schnet-dc, _self_]\njob: {run_dir: runs}\n")
+    change = "label_rescaling.scale=forces_rsm" if wrapped else "epohcs=3"
+    program = str(Path(sys.executable).parent / "fairchem")
+    done = subprocess.run(
+        [program, "-c", "mine.yaml", change], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    last = done.stderr.rstrip().splitlines()[-1]
+    assert last.startswith("error: label_rescaling.scale: got 'forces_rsm'") is wrapped
+    assert "Traceback" in done.stderr

@@ -12,7 +12,8 @@ from fairchem.core.models.base import BackboneInterface
 from fairchem.core.models.uma.escn_md import GradRegressConfig
 from torch import Tensor, nn
 
-from ocp_dc.core.errors import UserError
+from ocp_dc.core.errors import UserError, bad_value
+from ocp_dc.core.numbers import whole_number
 from ocp_dc.core.options import check_keys
 from ocp_dc.fairchem2.backbones.tasks import PROPERTIES, stress_tasks
 from ocp_dc.graphs.search import EdgeSearch, edge_graph
@@ -50,7 +51,7 @@ class NativeBackbone(nn.Module, BackboneInterface):
     Args:
         use_pbc: whether images count along the directions in which each structure is periodic. Without them,
             boundaries are ignored.
-        max_neighbors: how many of the nearest neighbors of each atom are kept.
+        max_neighbors: how many of the nearest neighbors of each atom are kept; 0 for all.
         regress_stress: whether the stress is predicted as well.
         arguments: those of the potential.
 
@@ -78,6 +79,10 @@ class NativeBackbone(nn.Module, BackboneInterface):
     ) -> None:
         super().__init__()
         check_keys(arguments, list(self.known_arguments()), "model.backbone")
+        for name, flag in (("use_pbc", use_pbc), ("regress_stress", regress_stress)):
+            if not isinstance(flag, bool):  # any text is true
+                raise bad_value(f"model.backbone.{name}", flag, "true or false")
+        whole_number("model.backbone.max_neighbors", max_neighbors, least=0)
         self.use_pbc, self.max_neighbors = use_pbc, max_neighbors
         self.potential = self.build_potential(arguments)
         direct = self.potential.direct_forces

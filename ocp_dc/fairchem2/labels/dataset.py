@@ -8,12 +8,14 @@ subtract the references in float64, or add them to the prediction.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from glob import glob
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ase import Atoms
 from fairchem.core.datasets.ase_datasets import AseDBDataset
@@ -58,6 +60,18 @@ class Float64EnergyDataset(AseDBDataset):
         if index not in self._kept:
             self._kept[index] = super().__getitem__(index)
         return self._kept[index]
+
+    @cached_property
+    def _metadata(self) -> dict[str, Any]:
+        """What metadata.npz holds; without that file the numbers of atoms, which fairchem's sampler needs."""
+        found = super()._metadata
+        if not found:
+            logging.warning(
+                f"{self.config['src']}: no metadata.npz: the atoms are counted, which reads each structure once more; "
+                "np.savez('metadata.npz', natoms=...) beside the file saves that"
+            )
+            found = {"natoms": np.array([len(self.get_atoms(index)) for index in range(len(self))], dtype=np.int64)}
+        return found
 
     def get_atoms(self, index: int) -> Atoms:
         """Return a structure with its labels; fairchem would leave out a label that is not finite.

@@ -8,13 +8,14 @@ torch is imported when a resolver is called.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ocp_dc.labels import LabelRescaling
 
 HIGHEST = 118  # atomic number
+KEYS = ("center", "scale")  # of a label_rescaling block
 
 
 def dc_scale(folder: str, center: str = "none", scale: float | str = 1.0) -> float:
@@ -52,12 +53,26 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def register_resolvers() -> None:
-    """Register the resolvers with OmegaConf."""
+def register_resolvers(resolvers: Mapping[str, Callable[..., Any]] = RESOLVERS) -> None:
+    """Register resolvers with OmegaConf, which then also check the keys of the config's ``label_rescaling`` block."""
     from omegaconf import OmegaConf
 
-    for name, resolver in RESOLVERS.items():
-        OmegaConf.register_new_resolver(name, resolver, replace=True)
+    for name, resolver in resolvers.items():
+        OmegaConf.register_new_resolver(name, _checking_keys(resolver), replace=True)
+
+
+def _checking_keys(resolver: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a resolver that refuses a misspelt key, which would leave the default of the other key in force."""
+
+    def resolve(*arguments: Any, _root_: Any) -> Any:  # OmegaConf passes the whole config by this name
+        from ocp_dc.core.options import check_keys
+
+        block = _root_.get("label_rescaling")
+        if isinstance(block, Mapping):
+            check_keys(block, KEYS, "label_rescaling")
+        return resolver(*arguments)
+
+    return resolve
 
 
 def _fitted(folder: str, center: str, scale: float | str) -> LabelRescaling:

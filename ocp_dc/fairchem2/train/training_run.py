@@ -18,6 +18,7 @@ from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.fairchem2.train.run_listeners import MeansOverRanks, RunParts, run_listeners
 from ocp_dc.fairchem2.train.run_progress import RunProgress
 from ocp_dc.fairchem2.train.validation_metrics import check_primary, validation_metrics
+from ocp_dc.fairchem2.value_check import check_config
 from ocp_dc.training.early_stopping import EarlyStopping
 from ocp_dc.training.finite_checks import RunPosition
 from ocp_dc.training.flag_reader import FlagReader
@@ -81,6 +82,7 @@ class TrainingRun:
 
     def start(self) -> None:
         """Load the progress of a resumed run, and start the listeners."""
+        check_config(self._folder.read_config(), str(self._folder.config_path))  # as of the stock command
         if self._last_checkpoint is not None:
             self._resume(self._last_checkpoint)
         if distutils.is_master():

@@ -238,3 +238,16 @@ def test_labels_that_are_not_finite(tmp_path: Path) -> None:
     for index, name in ((1, "energy"), (2, "forces")):
         with pytest.raises(UserError, match=f"structure {index}: {name}: NaN or infinite"):
             dataset[index]
+
+
+def test_without_metadata_the_atoms_are_counted(ethanol: Path, tmp_path: Path, caplog: Any) -> None:
+    with AseLmdbReader(ethanol / "train") as reader:
+        rows = [Row({k: v for k, v in reader.row(i).items() if k in VALUES}, {}) for i in range(3)]
+    write_aselmdb(tmp_path / "data.aselmdb", rows)
+    dataset = concat(OURS, str(tmp_path))
+    assert dataset.metadata_hasattr("natoms")
+    assert list(dataset.get_metadata("natoms", [0, 1, 2])) == [9, 9, 9]
+    assert "no metadata.npz: the atoms are counted" in caplog.text
+
+
+VALUES = ("numbers", "positions", "cell", "pbc", "tags", "energy", "forces")

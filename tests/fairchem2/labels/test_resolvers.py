@@ -25,7 +25,7 @@ from ocp_dc.data.ase_lmdb.rows import Row
 from ocp_dc.data.ase_lmdb.writer import write_aselmdb
 from ocp_dc.fairchem2.compose import config_errors, without_fits
 from ocp_dc.fairchem2.labels import fitted, resolvers
-from ocp_dc.fairchem2.labels.resolvers import dc_references, dc_scale
+from ocp_dc.fairchem2.labels.resolvers import dc_references, dc_scale, register_resolvers
 from ocp_dc.fairchem2.plugin import register
 from ocp_dc.labels import LabelOptions
 
@@ -277,3 +277,11 @@ runner:
     assert resumed.mean == 0.0
     assert expected.references is not None
     np.testing.assert_array_equal(resumed.references[0][: len(expected.references)], expected.references.numpy())
+
+
+def test_a_misspelt_key_of_the_block() -> None:
+    register_resolvers()
+    block = {"center": "none", "scale": 2.0, "scal": 3.0}
+    config = OmegaConf.create({"label_rescaling": block, "rmsd": "${dc_scale:data,${label_rescaling.center},2.0}"})
+    with pytest.raises(InterpolationResolutionError, match=r"unknown key 'scal'; .*Did you mean 'scale'\?"):
+        OmegaConf.resolve(config)
