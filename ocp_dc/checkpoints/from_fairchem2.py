@@ -13,6 +13,7 @@ from ocp_dc.checkpoints.models import ConvertibleModel, of_fairchem2
 from ocp_dc.checkpoints.saved_potential import SavedPotential, Scaling, build_potential, check_weights
 from ocp_dc.checkpoints.to_fairchem2 import HEAD, POTENTIAL
 from ocp_dc.core.errors import UserError
+from ocp_dc.models.shared_names import with_second_names
 
 # arguments of every native backbone that are not arguments of a potential
 GRAPH = ("use_pbc", "max_neighbors")
@@ -44,7 +45,9 @@ def saved_potential(checkpoint: InferenceCheckpoint, where: str) -> SavedPotenti
     weights = {
         name.removeprefix(POTENTIAL): value for name, value in checkpoint.weights.items() if name.startswith(POTENTIAL)
     }
-    check_weights(build_potential(model, arguments, dc, weights), weights, where)
+    potential = build_potential(model, arguments, dc, weights)
+    weights = with_second_names(weights, potential)
+    check_weights(potential, weights, where)
     energy, forces = _tasks(checkpoint.tasks_config, where)
     return SavedPotential(
         model,

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ocp_dc.checkpoints.inference_checkpoint import COUNT, PREFIX, InferenceCheckpoint
-from ocp_dc.checkpoints.saved_potential import SavedPotential, Scaling
+from ocp_dc.checkpoints.saved_potential import SavedPotential, Scaling, build_potential
+from ocp_dc.models.shared_names import second_names
 
 MODEL = "ocp_dc.fairchem2.dc_model.DCHydraModel"
 HEAD = "ocp_dc.fairchem2.heads.GradientHead"
@@ -23,7 +24,8 @@ ELEMENTS = 119  # fairchem looks references up by atomic number
 
 def inference_checkpoint(saved: SavedPotential) -> InferenceCheckpoint:
     """Return the inference checkpoint of a saved potential, with its weights as last and as averaged ones."""
-    weights = {f"{POTENTIAL}{name}": value for name, value in saved.weights.items()}
+    further = second_names(build_potential(saved.model, saved.arguments, saved.dc, saved.weights))
+    weights = {f"{POTENTIAL}{name}": value for name, value in saved.weights.items() if name not in further}
     averages = {COUNT: torch.tensor(1), **{f"{PREFIX}{name}": value for name, value in weights.items()}}
     model: dict[str, Any] = {
         "_target_": MODEL,

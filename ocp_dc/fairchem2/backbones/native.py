@@ -20,6 +20,7 @@ from ocp_dc.graphs.search import EdgeSearch, edge_graph
 from ocp_dc.models.compilation.accelerator import Accelerator
 from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.models.potential import Potential
+from ocp_dc.models.shared_names import save_first_names
 from ocp_dc.surgery import DCOptions, RegionTable
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class NativeBackbone(nn.Module, BackboneInterface):
         whole_number("model.backbone.max_neighbors", max_neighbors, least=0)
         self.use_pbc, self.max_neighbors = use_pbc, max_neighbors
         self.potential = self.build_potential(arguments)
+        save_first_names(self.potential)
         direct = self.potential.direct_forces
         if regress_stress and (direct or not self.potential.regress_forces):
             raise UserError(

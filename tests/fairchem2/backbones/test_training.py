@@ -12,7 +12,9 @@ import pytest
 import torch
 from fairchem.core.models.base import HydraModel
 from torch import Tensor
+from torch.distributed.checkpoint.state_dict import get_model_state_dict, set_model_state_dict
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 
 from ocp_dc.fairchem2.backbones.native import native_backbone
 from ocp_dc.training import acceleration
@@ -57,6 +59,20 @@ def test_steps_with_distributed_data_parallel(name: str, one_rank: None) -> None
         optimizer.step()
 
 
+@pytest.mark.parametrize("name", sorted(EVERY))
+def test_states_of_distributed_checkpoints(name: str, one_rank: None) -> None:
+    """Weights and averages go through torch's functions as fairchem's unit calls them when it resumes."""
+    saved, other = (AveragedModel(DistributedDataParallel(small_model(EVERY[name]))) for _ in range(2))
+    with torch.no_grad():
+        for parameter in saved.parameters():
+            parameter.add_(1.0)
+    for model, into in ((saved.module, other.module), (saved, other)):
+        state = get_model_state_dict(model)
+        set_model_state_dict(into, model_state_dict=state)
+        into.load_state_dict(state)
+    assert all(torch.equal(one, two) for one, two in zip(saved.parameters(), other.parameters(), strict=True))
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with compile_cache(tmp_path_factory.mktemp("cache")) as folder:
@@ -78,7 +94,7 @@ def test_a_compiled_model(cache: Path) -> None:
         loss.backward()
     for (name, one), other in zip(compiled.named_parameters(), eager.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=0.0, atol=1e-5 * float(other.grad.abs().max()), msg=name)
-    for each in (copy.deepcopy(compiled), torch.optim.swa_utils.AveragedModel(compiled).module):
+    for each in (copy.deepcopy(compiled), AveragedModel(compiled).module):
         assert not each.backbone.accelerator.is_compiled
         torch.testing.assert_close(loss_of(each), losses[1], rtol=1e-5, atol=0.0)
     batch = batch_of([ethanol()], torch.float32)
