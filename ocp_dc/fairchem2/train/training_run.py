@@ -9,12 +9,15 @@ from typing import Any
 
 import torch
 from fairchem.core.common import distutils
+from omegaconf import OmegaConf
 
+from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
 from ocp_dc.fairchem2.train.final_test import evaluate_best
 from ocp_dc.fairchem2.train.learning_curves import draw_learning_curves
 from ocp_dc.fairchem2.train.loss_taps import LossTaps
 from ocp_dc.fairchem2.train.optimizer_guard import OptimizerGuard
+from ocp_dc.fairchem2.train.resumed_config import check_resumed
 from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.fairchem2.train.run_listeners import MeansOverRanks, RunParts, run_listeners
 from ocp_dc.fairchem2.train.run_progress import RunProgress
@@ -195,7 +198,19 @@ class TrainingRun:
             self._last_checkpoint = Path(checkpoint_location)
 
     def _resume(self, checkpoint: Path) -> None:
-        """Load the progress of a checkpoint, and the files of its run."""
+        """Load the progress of a checkpoint, and the files of its run.
+
+        Raises:
+            UserError: the config does not continue that of the checkpoint.
+        """
+        if (config := checkpoint / "resume.yaml").is_file():
+            check_resumed(OmegaConf.load(config), self._folder.read_config(), str(checkpoint), distutils.is_master())
+        planned, total = getattr(self._unit.scheduler, "total_steps", None), self._total_steps()
+        if planned is not None and total is not None and total > planned:  # of OneCycleLR, loaded with the checkpoint
+            raise UserError(
+                f"the run has a learning-rate schedule of {planned} steps, and is resumed for {total}; resume with the "
+                "epochs and the batch_size of the run, or give a new run its own ++job.timestamp_id=NAME"
+            )
         if distutils.is_master():
             self._folder.take_over(checkpoint)
         saved = self._progress.load(checkpoint)
