@@ -19,12 +19,13 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ocp_dc.core.config_names import find_config
+from ocp_dc.core.config_names import SUFFIXES, find_config
 from ocp_dc.core.errors import DivergenceError, UserError, nearest, own_error
 from ocp_dc.fairchem2.labels.resolvers import RESOLVERS, register_resolvers
 from ocp_dc.labels import LabelOptions
 
 EXPECTED = "a config of fairchem 2, such as fairchem2/schnet-dc"
+OF_FAIRCHEM1 = ("includes", "trainer", "dataset", "optim", "loss_functions", "evaluation_metrics", "arms")  # keys
 USERS_ERRORS = (TypeError, ValueError, AssertionError, KeyError, ImportError)  # of a constructor with wrong arguments
 UNUSED = "Found unused keys in the config: "
 NO_KEY = re.compile(r"Could not override '([^']+)'|Key '([^']+)' is not in struct")
@@ -51,8 +52,24 @@ def override(key: str, value: object) -> str:
 
 
 def find_fairchem2_config(name: str) -> Path:
-    """Return the path of a config, given as a file or as the name of one that ships."""
-    return find_config(name, EXPECTED)
+    """Return the path of a config, given as a file or as the name of one that ships.
+
+    Raises:
+        UserError: there is none, or the file is something else, such as a checkpoint or a config of fairchem 1.10.
+    """
+    path = find_config(name, EXPECTED)
+    if not path.is_file() or path.suffix not in SUFFIXES:
+        raise UserError(f"{name}: {'a folder' if path.is_dir() else 'not a YAML file'}; expected {EXPECTED}")
+    try:
+        keys = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):  # hydra reports it
+        return path
+    if old := [key for key in OF_FAIRCHEM1 if isinstance(keys, dict) and key in keys and "runner" not in keys]:
+        raise UserError(
+            f"{name}: not a config of fairchem 2 (it has {', '.join(old)}, as configs of fairchem 1.10 and of studies "
+            f"have); expected {EXPECTED}, or an environment with ocp_dc[fairchem1]"
+        )
+    return path
 
 
 def refuse_recipes(recipes: Sequence[str]) -> None:

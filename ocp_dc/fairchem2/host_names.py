@@ -88,6 +88,10 @@ HOST_NAMES = (
         "fairchem.core.components.train.train_runner:TrainEvalRunner._set_runner_callbacks",
         "tells the callback the folder of checkpoints, by set_runner_callbacks",
     ),
+    HostName(
+        "fairchem.core.components.train.train_runner:TrainEvalRunner.load_state",
+        "the bound method is given to the callback, which takes the unit from its runner's train_eval_unit",
+    ),
     # native backbones and their head: ocp_dc/fairchem2/backbones/, ocp_dc/fairchem2/heads.py
     HostName(f"{_BASE}:BackboneInterface", "the base of native backbones; fairchem's units call its methods"),
     HostName(f"{_BASE}:HeadInterface", "the base of their head"),

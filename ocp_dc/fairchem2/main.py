@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fairchem.core import _cli
 from fairchem.core.common import distutils
+from torch.distributed.checkpoint.api import CheckpointException
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.compose import compose, config_errors, find_fairchem2_config, hydra_overrides
@@ -54,9 +55,15 @@ def main(arguments: Sequence[str]) -> None:
         )
     args, rest = parser.parse_known_args(list(arguments))
     path, overrides = find_fairchem2_config(args.config), hydra_overrides(rest)
-    check_config(compose(path, overrides), str(path))
+    check_config(compose(path, overrides))
     try:
         with config_errors(path):
             _cli.main(argparse.Namespace(config=str(path)), overrides)
+    except CheckpointException as error:
+        reason = next(iter(error.failures.values()))[0]
+        raise UserError(
+            f"the checkpoint from which this run resumes does not fit the config ({reason}); give a new run its own "
+            "++job.timestamp_id=NAME, or resume with the config that the run began with"
+        ) from error
     finally:
         distutils.cleanup()

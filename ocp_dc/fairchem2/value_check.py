@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from glob import glob
 from typing import Any
 
 import torch
@@ -14,7 +15,11 @@ from ocp_dc.core.numbers import Number, count
 
 POSITIVE = Number(0, above=True)
 UNIT = "runner.train_eval_unit"
-LOADERS = ("runner.train_dataloader", "runner.eval_dataloader", "runner.callbacks.1.test_dataloader")
+LOADERS = {  # and what to do without its data
+    "runner.train_dataloader": "set data_dir to the folder that `ocp-dc prepare --to aselmdb` made",
+    "runner.eval_dataloader": "a run needs data for validation; prepare some with --val N",
+    "runner.callbacks.1.test_dataloader": "prepare some with --test N, or set test_dataloader=null to do without",
+}
 NUMBERS = {
     "job.seed": count(0, 2**32 - 1),
     "runner.max_epochs": count(),
@@ -28,25 +33,20 @@ NUMBERS = {
     **{f"{loader}.num_workers": count(0) for loader in LOADERS},
 }
 COEFFICIENT = Number(0)  # a negative one trains uphill
-OF_FAIRCHEM1 = ("includes", "trainer", "dataset", "optim", "loss_functions", "evaluation_metrics")
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
-def check_config(config: DictConfig, where: str) -> None:
+def check_config(config: DictConfig) -> None:
     """Check a composed config, in which interpolations may not be resolved.
 
     Args:
         config: the config.
-        where: its file, for messages.
 
     Raises:
-        UserError: it is a config of fairchem 1.10, a number is out of range, or there is no such device.
+        UserError: a number is out of range, or there is no such device or data set.
     """
-    if old := [key for key in OF_FAIRCHEM1 if key in config and "runner" not in config]:
-        raise UserError(
-            f"{where}: a config of fairchem 1.10 (it has {', '.join(old)}), and fairchem 2 is installed; begin with "
-            "one that ships, such as fairchem2/schnet-dc, or use an environment with ocp_dc[fairchem1]"
-        )
+    for loader, mend in LOADERS.items():
+        _check_sources(OmegaConf.select(config, f"{loader}.dataset.dataset_configs"), mend)
     for path, number in (*NUMBERS.items(), *_coefficients(config)):
         parent, _, key = path.rpartition(".")
         block = OmegaConf.select(config, parent)
@@ -57,6 +57,15 @@ def check_config(config: DictConfig, where: str) -> None:
         scheduler = job.get("scheduler") or {}
         if str(scheduler.get("mode", "LOCAL")).endswith("LOCAL"):
             raise bad_value("job.device_type", "CUDA", "'CPU'", mend="torch finds no GPU on this machine")
+
+
+def _check_sources(datasets: Any, mend: str) -> None:
+    """Check that the files of data sets exist, by the same patterns as fairchem."""
+    for block in (datasets or {}).values():
+        for split in (block.get("splits") or {}).values():
+            source = split.get("src")
+            if isinstance(source, str) and not glob(source):  # noqa: PTH207 - as fairchem finds them
+                raise UserError(f"{source}: no such file or folder; {mend}")
 
 
 def _coefficients(config: DictConfig) -> Iterator[tuple[str, Number]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,6 +11,15 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.compose import compose, find_fairchem2_config
 from ocp_dc.fairchem2.main import main
 from ocp_dc.fairchem2.value_check import check_config
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder with a folder for each split."""
+    for split in ("train", "val", "test"):
+        (tmp_path / split).mkdir()
+    return tmp_path
+
 
 CONFIG = find_fairchem2_config("fairchem2/schnet-dc")
 
@@ -30,32 +41,45 @@ CONFIG = find_fairchem2_config("fairchem2/schnet-dc")
         ("runner.max_epochs=0", r"^runner\.max_epochs: got 0"),
     ],
 )
-def test_numbers(change: str, words: str) -> None:
+def test_numbers(change: str, words: str, data: Path) -> None:
     with pytest.raises(UserError, match=words):
-        check_config(compose(CONFIG, [change]), "config")
+        check_config(compose(CONFIG, [f"data_dir={data}", change]))
 
 
-def test_each_config_that_ships_is_valid() -> None:
+def test_each_config_that_ships_is_valid(data: Path) -> None:
     for path in sorted(CONFIG.parent.glob("*-*.yaml")):
-        check_config(compose(path), str(path))
-    check_config(compose(CONFIG, ["clip_grad_norm=null", "patience=3", "test_dataloader=null"]), "c")
+        check_config(compose(path, [f"data_dir={data}"]))
+    check_config(compose(CONFIG, [f"data_dir={data}", "clip_grad_norm=null", "patience=3", "test_dataloader=null"]))
 
 
-def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = compose(CONFIG, ["job.device_type=CUDA"])
+def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
+    config = compose(CONFIG, [f"data_dir={data}", "job.device_type=CUDA"])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"job\.device_type: got 'CUDA', expected 'CPU'; torch finds no GPU"):
-        check_config(config, "config")
-    check_config(compose(CONFIG, ["job.device_type=CUDA", "job.scheduler.mode=SLURM"]), "config")
+        check_config(config)
+    check_config(compose(CONFIG, [f"data_dir={data}", "job.device_type=CUDA", "job.scheduler.mode=SLURM"]))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    check_config(config, "config")
+    check_config(config)
 
 
 def test_what_belongs_to_fairchem_1(tmp_path) -> None:
     path = tmp_path / "old.yml"
     path.write_text("includes: [base.yml]\ntrainer: dc\nmodel: {name: dc_schnet}\n")
-    with pytest.raises(UserError, match=r"old\.yml: a config of fairchem 1\.10 \(it has includes, trainer\)"):
+    with pytest.raises(UserError, match=r"old\.yml: not a config of fairchem 2 \(it has includes, trainer,"):
         main(["-c", str(path)])
+    (tmp_path / "model.pt").write_bytes(b"0")
+    for name, words in (("model.pt", "not a YAML file"), (".", "a folder")):
+        with pytest.raises(UserError, match=rf"{words}; expected a config of fairchem 2"):
+            main(["-c", str(tmp_path / name)])
     for arguments in (["--mode", "train", "--config-yml", "c.yml"], ["-c", "fairchem2/schnet-dc", "--seed=3"]):
         with pytest.raises(UserError, match=r"^--(mode|seed)\S*: an argument of fairchem 1\.10.* expected -c CONFIG"):
             main(arguments)
+
+
+@pytest.mark.parametrize(
+    ("split", "words"), [("val", "--val N"), ("test", "test_dataloader=null"), ("train", "data_dir")]
+)
+def test_a_split_that_is_missing(split: str, words: str, data: Path) -> None:
+    (data / split).rmdir()
+    with pytest.raises(UserError, match=rf"{split}: no such file or folder; .*{words}"):
+        check_config(compose(CONFIG, [f"data_dir={data}"]))

@@ -95,14 +95,28 @@ class Float64Collater:
 
     def __init__(self, tasks: Sequence[Any], exclude_keys: Sequence[str] = DEFAULT_EXCLUDE_KEYS) -> None:
         self._stock = mt_collater_adapter(tasks, list(exclude_keys))
+        self._tasks = [task for task in tasks if not task.inference_only]
 
     def __call__(self, structures: list[AtomicData]) -> AtomicData:
         """Return the batch of structures of :class:`Float64EnergyDataset`."""
+        for structure in structures:
+            self._check_labels(structure)
         batch = self._stock(structures)
         if EXACT in batch:
             # fairchem writes inf for the tasks of other data sets
             batch[ENERGY] = batch[EXACT].where(batch[ENERGY].isfinite(), torch.inf)
         return batch
+
+    def _check_labels(self, structure: AtomicData) -> None:
+        """Check that a structure has the labels of its tasks; raises UserError."""
+        name = structure.dataset_name
+        for task in self._tasks:
+            if any(part in name for part in task.datasets) and task.name not in structure:
+                formula = Atoms(structure.atomic_numbers.numpy()).get_chemical_formula()
+                raise UserError(
+                    f"data set {name}: a structure of formula {formula} has no {task.name}, which a task trains on; "
+                    "give each structure all labels, or remove the structure or the task"
+                )
 
 
 def _with_exact_energy(atoms: Atoms, **options: Any) -> AtomicData:

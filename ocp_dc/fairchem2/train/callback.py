@@ -9,6 +9,7 @@ from torchtnt.framework.callback import Callback
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.train.run_folder import RunFolder
+from ocp_dc.fairchem2.train.shared_modules import accept_both_names
 from ocp_dc.fairchem2.train.training_run import TrainingRun
 from ocp_dc.training.early_stopping import EarlyStopping
 
@@ -59,14 +60,20 @@ class RunCallback(Callback):
         return self._run
 
     def set_runner_callbacks(self, save_callback: Any, load_callback: Any, checkpoint_dir: str) -> None:
-        """Take the folder of checkpoints; fairchem's runner calls this."""
+        """Take the folder of checkpoints; fairchem's runner calls this, before it loads a checkpoint."""
         self._folder = RunFolder(Path(checkpoint_dir))
+        unit = getattr(getattr(load_callback, "__self__", None), "train_eval_unit", None)
+        for model in (getattr(unit, "model", None), getattr(unit, "ema_model", None)):
+            if model is not None:
+                accept_both_names(model)
 
     def on_train_start(self, state: Any, unit: Any) -> None:
         """Attach to the unit, which has loaded its checkpoint, and start the listeners."""
         if self._folder is None:
             raise UserError("RunCallback needs fairchem's TrainEvalRunner, which tells callbacks the folder of the run")
-        self._run = TrainingRun(unit, state, self._folder, self._stopping, self._primary_metric, self._progress)
+        self._run = TrainingRun(
+            unit, state, self._folder, self._stopping, self._primary_metric, self._progress, self._test_dataloader
+        )
         self._run.start()
 
     def on_train_get_next_batch_end(self, state: Any, unit: Any) -> None:
@@ -91,7 +98,7 @@ class RunCallback(Callback):
 
     def on_train_end(self, state: Any, unit: Any) -> None:
         """Evaluate the test split, draw the learning curves, and detach from the unit."""
-        self.run.end(self._test_dataloader)
+        self.run.end()
         self._run = None
 
     def on_exception(self, state: Any, unit: Any, exc: BaseException) -> None:

@@ -55,6 +55,8 @@ def evaluate_best(unit: Any, loader: Any, folder: RunFolder, step: int, step_of_
     if not found:
         logging.warning("no structure of the test split has finite labels of energy and forces: it is not evaluated")
         return
+    if undefined := sum(not np.isfinite(row["energy_pred"]).all() for row in found):
+        logging.warning(f"{undefined} structures of the test split have no finite predicted energy")
     metrics = error_metrics(_predictions(found))
     write_json(path, {**origin, **metrics, "n_without_labels": len(ordered) - len(found)})
     shown = ", ".join(f"{name} {metrics[name]:.5g} {metrics['units'][name]}" for name in ("energy_mae", "forces_mae"))

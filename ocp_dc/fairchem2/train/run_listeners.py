@@ -14,7 +14,7 @@ from ocp_dc.core.files import write_text
 from ocp_dc.fairchem2.backbones.native import native_backbone
 from ocp_dc.fairchem2.labels.tasks import check_tasks
 from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
-from ocp_dc.fairchem2.train.label_check import check_labels
+from ocp_dc.fairchem2.train.label_check import check_elements, check_labels
 from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.training import gains
 from ocp_dc.training.acceleration import AccelerationChoice
@@ -48,6 +48,7 @@ class RunParts:
     Args:
         unit: fairchem's training unit.
         loaders: the loaders of ``train`` and ``val``.
+        test_loader: the loader of the test split; None without one.
         folder: the folder of the run.
         resumed: whether the run resumes from a checkpoint.
         total: the number of steps of the whole run; None if it has no end.
@@ -59,6 +60,7 @@ class RunParts:
 
     unit: Any
     loaders: dict[str, Any]
+    test_loader: Any
     folder: RunFolder
     resumed: bool
     total: int | None
@@ -74,6 +76,7 @@ def run_listeners(parts: RunParts, state: TrainingState) -> Listeners:
     log = ValidationLog(parts.folder.validation, enabled=master)
     listeners: list[Listener] = [
         AtStart(lambda state: check_labels(parts.unit.tasks, parts.loaders, logs=master)),
+        AtStart(lambda state: _check_elements(parts)),
         AtStart(lambda state: _check_tasks(parts.unit, state)),
         *([] if parts.resumed else _of_a_fresh_run(parts)),
         AtStart(lambda state: gains.check_fitted(state.bare_model)),
@@ -88,6 +91,11 @@ def run_listeners(parts: RunParts, state: TrainingState) -> Listeners:
         parts.clock,  # last, so that the start of the other listeners is not timed
     ]
     return Listeners(listeners)
+
+
+def _check_elements(parts: RunParts) -> None:
+    test = {} if parts.test_loader is None else {"test": parts.test_loader}
+    check_elements(parts.unit.tasks, {**parts.loaders, **test})
 
 
 def _check_tasks(unit: Any, state: TrainingState) -> None:

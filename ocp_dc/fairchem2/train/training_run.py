@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
 from fairchem.core.common import distutils
+from omegaconf import OmegaConf
 
+from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
 from ocp_dc.fairchem2.train.final_test import evaluate_best
 from ocp_dc.fairchem2.train.learning_curves import draw_learning_curves
 from ocp_dc.fairchem2.train.loss_taps import LossTaps
 from ocp_dc.fairchem2.train.optimizer_guard import OptimizerGuard
+from ocp_dc.fairchem2.train.resumed_config import check_resumed
 from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.fairchem2.train.run_listeners import MeansOverRanks, RunParts, run_listeners
 from ocp_dc.fairchem2.train.run_progress import RunProgress
@@ -43,16 +47,25 @@ class TrainingRun:
         stopping: stops early.
         primary_metric: the metric that selects the best checkpoint.
         progress: whether to show a progress bar.
+        test_loader: the loader of the test split; None without one.
 
     Raises:
         UserError: there is no such metric.
     """
 
     def __init__(
-        self, unit: Any, loop: Any, folder: RunFolder, stopping: EarlyStopping, primary_metric: str, progress: bool
+        self,
+        unit: Any,
+        loop: Any,
+        folder: RunFolder,
+        stopping: EarlyStopping,
+        primary_metric: str,
+        progress: bool,
+        test_loader: Any,
     ) -> None:
         check_primary(primary_metric, unit.tasks, loop.eval_state.dataloader.dataset.dataset_names)
         self._unit, self._loop, self._folder, self._stopping = unit, loop, folder, stopping
+        self._test_loader = test_loader
         if Path(unit.job_config.metadata.checkpoint_dir) != folder.checkpoint_dir:
             # a resume.yaml holds it resolved, so that under another timestamp_id it is that of the run before
             unit.job_config = folder.read_config().job
@@ -82,7 +95,7 @@ class TrainingRun:
 
     def start(self) -> None:
         """Load the progress of a resumed run, and start the listeners."""
-        check_config(self._folder.read_config(), str(self._folder.config_path))  # as of the stock command
+        check_config(self._folder.read_config())  # as of the stock command
         if self._last_checkpoint is not None:
             self._resume(self._last_checkpoint)
         if distutils.is_master():
@@ -91,6 +104,7 @@ class TrainingRun:
         parts = RunParts(
             unit=self._unit,
             loaders=loaders,
+            test_loader=self._test_loader,
             folder=self._folder,
             resumed=self._last_checkpoint is not None,
             total=self._total_steps(),
@@ -142,6 +156,8 @@ class TrainingRun:
                     f"step {self._state.step}: the validation has predictions or losses that are not finite"
                 )
             metrics = validation_metrics(self._unit.eval_unit)
+            if undefined := [name for name, value in metrics.items() if math.isnan(value)]:
+                logging.warning(f"step {self._state.step}: the validation has no finite {', '.join(undefined)}")
             primary = self._state.primary_metric
             self._state.take_metric(metrics[primary], higher_is_better(primary))
             self._listeners.validation(self._state, metrics)
@@ -149,21 +165,21 @@ class TrainingRun:
                 self._stop()
         self._clock.resume()
 
-    def end(self, test_loader: Any) -> None:
+    def end(self) -> None:
         """End the listeners, evaluate the test split if the run is complete, and draw the learning curves."""
         self._take_position()
         self._reader.settle()
         self._listeners.end(self._state)
         self.detach()
         step_of_best = self._best.step_of_best
-        if test_loader is None or step_of_best is None:
+        if self._test_loader is None or step_of_best is None:
             logging.info("the test split is not evaluated: there is no loader of it, or no finite validation")
         elif not self._is_complete():
             logging.info("the test split is not evaluated: the run was stopped before its end")
         elif not self._folder.best.is_file():
             logging.warning(f"the test split is not evaluated: {self._folder.best} was removed")
         else:
-            evaluate_best(self._unit, test_loader, self._folder, self._state.step, step_of_best)
+            evaluate_best(self._unit, self._test_loader, self._folder, self._state.step, step_of_best)
         if distutils.is_master():
             draw_learning_curves(self._folder)
 
@@ -182,7 +198,19 @@ class TrainingRun:
             self._last_checkpoint = Path(checkpoint_location)
 
     def _resume(self, checkpoint: Path) -> None:
-        """Load the progress of a checkpoint, and the files of its run."""
+        """Load the progress of a checkpoint, and the files of its run.
+
+        Raises:
+            UserError: the config does not continue that of the checkpoint.
+        """
+        if (config := checkpoint / "resume.yaml").is_file():
+            check_resumed(OmegaConf.load(config), self._folder.read_config(), str(checkpoint), distutils.is_master())
+        planned, total = getattr(self._unit.scheduler, "total_steps", None), self._total_steps()
+        if planned is not None and total is not None and total > planned:  # of OneCycleLR, loaded with the checkpoint
+            raise UserError(
+                f"the run has a learning-rate schedule of {planned} steps, and is resumed for {total}; resume with the "
+                "epochs and the batch_size of the run, or give a new run its own ++job.timestamp_id=NAME"
+            )
         if distutils.is_master():
             self._folder.take_over(checkpoint)
         saved = self._progress.load(checkpoint)

@@ -240,14 +240,33 @@ def test_labels_that_are_not_finite(tmp_path: Path) -> None:
             dataset[index]
 
 
-def test_without_metadata_the_atoms_are_counted(ethanol: Path, tmp_path: Path, caplog: Any) -> None:
-    with AseLmdbReader(ethanol / "train") as reader:
-        rows = [Row({k: v for k, v in reader.row(i).items() if k in VALUES}, {}) for i in range(3)]
-    write_aselmdb(tmp_path / "data.aselmdb", rows)
+VALUES = ("numbers", "positions", "cell", "pbc", "tags", "energy", "forces")
+
+
+def few_rows(folder: Path) -> list[Row]:
+    with AseLmdbReader(folder / "train") as reader:
+        return [Row({key: reader.row(index)[key] for key in VALUES}, {}) for index in range(3)]
+
+
+def test_without_metadata_the_atoms_are_counted(
+    ethanol: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_aselmdb(tmp_path / "data.aselmdb", few_rows(ethanol))
     dataset = concat(OURS, str(tmp_path))
     assert dataset.metadata_hasattr("natoms")
     assert list(dataset.get_metadata("natoms", [0, 1, 2])) == [9, 9, 9]
     assert "no metadata.npz: the atoms are counted" in caplog.text
 
 
-VALUES = ("numbers", "positions", "cell", "pbc", "tags", "energy", "forces")
+def test_a_label_that_some_rows_lack_is_named(ethanol: Path, tmp_path: Path) -> None:
+    rows = few_rows(ethanol)
+    del rows[1].values["forces"]
+    write_aselmdb(tmp_path / "data.aselmdb", rows)
+    dataset = concat(OURS, str(tmp_path))
+    forces = Task("forces", "atom", "forces", OutputSpec([3], "float32"), Normalizer(), ["data"])
+    with pytest.raises(
+        UserError,
+        match=r"^data set data\.train: a structure of formula C2H6O has no forces, which a task trains on",
+    ):
+        Float64Collater([forces])([dataset[index] for index in range(3)])
+    Float64Collater([forces])([dataset[0], dataset[2]])

@@ -168,7 +168,7 @@ def test_one_row_for_each_step(runs: Runs, every: int) -> None:
 
 
 def test_early_stopping_within_an_epoch(runs: Runs) -> None:
-    run = runs.train("early", "+runner.evaluate_every_n_steps=2", "patience=2", "lr=0", "epochs=4")
+    run = runs.train("early", "+runner.evaluate_every_n_steps=2", "patience=2", "lr=1.0e-30", "epochs=4")
     assert [row["step"] for row in rows(run)] == [2, 4, 5]
     record = json.loads((run / "results" / "test.json").read_text())
     assert (record["checkpoint_step"], record["trained_steps"]) == (2, 5)

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import chemical_symbols
 from ase.db import connect
 from fairchem.core.modules.loss import DDPMTLoss, MAELoss
 from fairchem.core.units.mlip_unit._metrics import Metrics
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem2.train.label_check import check_labels
+from ocp_dc.fairchem2.train.label_check import check_elements, check_labels
 from ocp_dc.fairchem2.train.loss_taps import LossTaps
 from ocp_dc.fairchem2.train.validation_metrics import check_primary, metric_names, validation_metrics
 
@@ -155,3 +156,22 @@ def test_a_set_without_labels_is_refused(tmp_path: Path) -> None:
     loader = loader_of(tmp_path, dict.fromkeys(range(6), "forces"))
     with pytest.raises(UserError, match="val: 6 of 6 examined structures have no finite forces"):
         check_labels(LABELED, {"val": loader}, logs=True)
+
+
+def test_an_element_without_a_reference_is_refused(tmp_path: Path) -> None:
+    loader = loader_of(tmp_path, {})
+    numbers = np.unique(np.concatenate([loader.dataset[index].atomic_numbers for index in range(6)]))
+    references = torch.full((119,), torch.nan)
+    references[numbers] = -1.0
+    whole, lacking = SimpleNamespace(element_references=references), SimpleNamespace(element_references=references + 0)
+    lacking.element_references[numbers[0]] = torch.nan
+
+    def tasks(found: Any, datasets: list[str]) -> list[Any]:
+        forces = task("forces", "atom", ["data"], element_references=None)
+        return [task("energy", "system", datasets, element_references=found), forces]
+
+    check_elements(tasks(whole, ["data"]), {"val": loader})
+    check_elements(tasks(lacking, ["other"]), {"val": loader})
+    symbol = chemical_symbols[numbers[0]]
+    with pytest.raises(UserError, match=rf"^test: has the elements {symbol}, which have no reference energy"):
+        check_elements(tasks(lacking, ["data"]), {"test": loader})
