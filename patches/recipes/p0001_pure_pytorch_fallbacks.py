@@ -17,6 +17,7 @@ from tree import Tree
 
 PACKAGE = "common/graph_ops"
 MODULE = "fairchem.core.common.graph_ops"
+NEAREST = "from ocp_dc.graphs.limits import nearest\n\n"
 IMPORT = re.compile(r"^from torch_(?:scatter|sparse)(?:\.utils)? import (.+)\n", re.MULTILINE)
 
 INIT = '''"""
@@ -76,6 +77,9 @@ def edit(tree: Tree) -> None:
     tree.write(f"{PACKAGE}/__init__.py", INIT)
     for name in ("scatter", "sparse", "radius"):
         source = plugin_source.text(f"fallbacks/{name}.py")
+        if NEAREST in source:  # a function that the plugin shares with its other searches
+            function = plugin_source.function("graphs/limits.py", "nearest")
+            source = f"{source.replace(NEAREST, '')}\n\n{function}\n"
         tree.write(
             f"{PACKAGE}/_{name}.py",
             source.replace("ocp_dc.fallbacks.scatter", f"{MODULE}._scatter"),

@@ -115,6 +115,13 @@ def test_the_patches_are_what_the_recipes_make():
     assert done.returncode == 0, done.stderr
 
 
+def test_a_patched_fairchem_does_not_need_the_plugin():
+    for patch in PATCHES:
+        assert re.findall(r"^\+\s*(?:from|import) ocp_dc.*", patch.read_text(encoding="utf-8"), re.MULTILINE) == [], (
+            patch
+        )
+
+
 def test_the_readme_names_every_patch():
     text = (ROOT / "patches" / "README.md").read_text(encoding="utf-8")
     assert [patch.name for patch in PATCHES if patch.name not in text] == []
