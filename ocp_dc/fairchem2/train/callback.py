@@ -9,7 +9,6 @@ from torchtnt.framework.callback import Callback
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.train.run_folder import RunFolder
-from ocp_dc.fairchem2.train.shared_modules import accept_both_names
 from ocp_dc.fairchem2.train.training_run import TrainingRun
 from ocp_dc.training.early_stopping import EarlyStopping
 
@@ -62,10 +61,6 @@ class RunCallback(Callback):
     def set_runner_callbacks(self, save_callback: Any, load_callback: Any, checkpoint_dir: str) -> None:
         """Take the folder of checkpoints; fairchem's runner calls this, before it loads a checkpoint."""
         self._folder = RunFolder(Path(checkpoint_dir))
-        unit = getattr(getattr(load_callback, "__self__", None), "train_eval_unit", None)
-        for model in (getattr(unit, "model", None), getattr(unit, "ema_model", None)):
-            if model is not None:
-                accept_both_names(model)
 
     def on_train_start(self, state: Any, unit: Any) -> None:
         """Attach to the unit, which has loaded its checkpoint, and start the listeners."""

@@ -17,7 +17,6 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from ocp_dc.fairchem2.backbones.native import native_backbone
-from ocp_dc.fairchem2.train.shared_modules import accept_both_names
 from ocp_dc.training import acceleration
 from ocp_dc.training.acceleration import AccelerationChoice
 
@@ -139,18 +138,3 @@ def test_eager_where_it_is_asked_for(accelerate: str, caplog: pytest.LogCaptureF
 
 def test_without_a_block_nothing_is_compiled() -> None:
     assert HydraModel(backbone={"model": SCHNET["model"]}, heads=HEADS).backbone.acceleration == "off"
-
-
-@pytest.mark.parametrize("name", sorted(EVERY))
-def test_a_checkpoint_loads_into_a_model_in_which_modules_have_two_names(name: str, one_rank: None) -> None:
-    """As fairchem saves and loads it, with DistributedDataParallel."""
-    saved, loaded = (DistributedDataParallel(small_model(EVERY[name])) for _ in range(2))
-    for before, after in ((saved, loaded), (AveragedModel(saved), AveragedModel(loaded))):
-        state = {key: value + 1 for key, value in get_model_state_dict(before).items()}
-        accept_both_names(after)
-        expected = dict(state)
-        set_model_state_dict(after, state)
-        after.load_state_dict(state)  # as fairchem does for the average
-        found = get_model_state_dict(after)
-        assert found.keys() == expected.keys()
-        assert all(torch.equal(found[key], value) for key, value in expected.items())
