@@ -68,6 +68,8 @@ def test_our_commands_parse_and_resolve(line, monkeypatch):
     config = getattr(args, "config", None) or getattr(args, "study", None)
     if config is not None:
         assert (ROOT / config).is_file(), config
+    if config is not None and "fairchem2" in config:  # overrides of hydra
+        return
     if args.command == "pinn":
         assert pinn.resolve(args.config, overrides)["task"] == "advection"
     elif overrides:

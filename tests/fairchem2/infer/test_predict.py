@@ -21,6 +21,7 @@ from ocp_dc.fairchem2.infer.predict import predict_labels
 from ocp_dc.fairchem2.infer.structures import Predictor
 from ocp_dc.hosts import host_for
 from ocp_dc.models.schnet import SchNet
+from ocp_dc.models.shared_names import with_second_names
 from ocp_dc.nn import IReLU, activation
 from ocp_dc.training.checkpoint_origin import host_of_checkpoint
 
@@ -47,7 +48,7 @@ def bare_outputs(checkpoint: Path, structures: list[Atoms]) -> tuple[np.ndarray,
         interaction.mlp[1] = activation("mish")
     potential.act = IReLU(0.25)
     weights = {name.removeprefix(PREFIX): value for name, value in content.weights.items() if name.startswith(PREFIX)}
-    potential.load_state_dict(weights)
+    potential.load_state_dict(with_second_names(weights, potential))
     potential.double().eval()
     batch = batch_of(structures)
     graph = potential.build_graph(brute_force_edges(batch, potential.cutoff))

@@ -65,7 +65,7 @@ def test_a_diverged_run_ends_with_status_1_and_its_message_last(runs: Runs) -> N
     ended = command(runs.config, *runs.overrides("diverged"), "+model.backbone.poison=7")
     assert ended.returncode == 1
     last = ended.stderr.strip().splitlines()[-1]
-    assert "DivergenceError: training diverged at step 7: the predicted energy is not finite; " in last
+    assert "error: training diverged at step 7: the predicted energy is not finite; " in last
     assert "step_4/resume.yaml" in last
 
 
