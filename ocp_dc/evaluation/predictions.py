@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.numbers import count as number
 
 
 @dataclass(eq=False)
@@ -105,3 +107,23 @@ def _float64(name: str, values: object) -> np.ndarray:
 def _same_shape(name: str, got: tuple[int, ...], expected: tuple[int, ...], meaning: str) -> None:
     if got != expected:
         raise UserError(f"{name}: got shape {got}, expected {expected} ({meaning})")
+
+
+def count_to_predict(first_n: int | None, available: int, data: str | Path) -> int:
+    """Return the number of structures to predict: the first ``first_n`` of those available, or all for None.
+
+    Args:
+        first_n: the number that is asked for.
+        available: the number of structures of the data set.
+        data: the data set, for the message.
+
+    Raises:
+        UserError: ``first_n`` is not a whole number, is below 1, or is above ``available``.
+    """
+    if first_n is None:
+        return available
+    if not isinstance(first_n, int):
+        number().check(first_n, "first_n")
+    if not 1 <= first_n <= available:
+        raise UserError(f"first_n: got {first_n}, expected 1 to {available}, the structures of {data}")
+    return first_n

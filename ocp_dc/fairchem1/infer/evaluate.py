@@ -15,7 +15,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import count as number
 from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.oc20_lmdb.sample_check import ENERGY_KEYS, FORCES_KEYS
-from ocp_dc.evaluation.predictions import Predictions
+from ocp_dc.evaluation.predictions import Predictions, count_to_predict
 from ocp_dc.fairchem1.infer.inference import check_outputs, load_trainer
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.model_boundaries import has_boundaries
@@ -49,13 +49,9 @@ def predict_labels(
     number(nullable=False).check(batch_size, "batch_size")
     if not isinstance(cpu, bool):
         raise UserError(f"cpu: got {cpu!r}, expected True or False")
-    if not isinstance(first_n, int):  # the range is checked below, when the number of structures is known
-        number().check(first_n, "first_n")
     check_lmdb(Path(lmdb))
     dataset = LmdbDataset({"src": str(lmdb)})
-    count = len(dataset) if first_n is None else first_n
-    if first_n is not None and not 1 <= first_n <= len(dataset):
-        raise UserError(f"first_n: got {first_n}, expected 1 to {len(dataset)}, the structures of {lmdb}")
+    count = count_to_predict(first_n, len(dataset), lmdb)
     trainer = load_trainer(checkpoint, cpu=cpu, trust_modules=trust_modules)
     check_outputs(trainer, ("energy", "forces"), checkpoint)
     periodic = has_boundaries(trainer._unwrapped_model)

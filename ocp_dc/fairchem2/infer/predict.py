@@ -13,7 +13,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import count as number
 from ocp_dc.data.ase_lmdb.reader import AseLmdbReader
 from ocp_dc.data.frames import Frame
-from ocp_dc.evaluation.predictions import Predictions
+from ocp_dc.evaluation.predictions import Predictions, count_to_predict
 from ocp_dc.fairchem2.infer.structures import Predictor
 
 
@@ -42,12 +42,8 @@ def predict_labels(
             ``first_n`` is below 1 or above the number of structures.
     """
     number(nullable=False).check(batch_size, "batch_size")
-    if not isinstance(first_n, int):  # the range is checked below, when the number of structures is known
-        number().check(first_n, "first_n")
     with AseLmdbReader(data) as reader:
-        count = len(reader) if first_n is None else first_n
-        if not 1 <= count <= len(reader):
-            raise UserError(f"first_n: got {first_n}, expected 1 to {len(reader)}, the structures of {data}")
+        count = count_to_predict(first_n, len(reader), data)
         predictor = Predictor(checkpoint, cpu, trust_modules)
         if "forces" not in predictor.properties:
             raise UserError(f"checkpoint {checkpoint}: predicts {', '.join(predictor.properties)}, but no forces")
