@@ -59,7 +59,7 @@ class NativeBackbone(nn.Module, BackboneInterface):
     Attributes:
         potential: the potential.
         potential_class: its class, set by a subclass.
-        built_arguments: arguments of the potential that do not stand in a config: ``build_potential`` adds them.
+        built_arguments: arguments of the potential that a config does not give: ``build_potential`` adds them.
         dc_regions: the activations of each named region, set by a subclass.
         regress_config: what is differentiated; fairchem reads it, and changes it for tasks of inference.
         acceleration: the value of ``dc.accelerate``; ``off`` without a ``dc:`` block.
@@ -113,7 +113,7 @@ class NativeBackbone(nn.Module, BackboneInterface):
         return found
 
     def build_potential(self, arguments: Mapping[str, Any]) -> Potential[Any]:
-        """Return the potential; a subclass adds arguments that do not stand in a config."""
+        """Return the potential; a subclass adds arguments that a config does not give."""
         potential: Potential[Any] = self.potential_class(**arguments)
         return potential
 
