@@ -103,7 +103,9 @@ class RelaxOptions:
 
     fmax: float = option(0.01, help="largest force of a relaxed structure, in eV/Å")
     steps: int = option(500, help="largest number of steps of each structure")
-    optimizer: str = option("lbfgs", help="optimizer of ASE; fire suits rough starts", choices=("lbfgs", "bfgs", "fire"))
+    optimizer: str = option(
+        "lbfgs", help="optimizer of ASE; fire suits rough starts", choices=("lbfgs", "bfgs", "fire")
+    )
     cell: bool = option(False, help="relax the cell as well, which needs a model with stress")
     pressure: str = option("0 GPa", help="of a relaxed cell")
 

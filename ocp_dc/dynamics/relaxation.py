@@ -85,8 +85,10 @@ def _relax(atoms: Atoms, options: RelaxOptions) -> Relaxation:
                 problem = "the forces are not finite"
                 break
             good = frame_of(atoms, atoms.constraints)
+            if converged:
+                break
         else:
-            problem = None if converged else f"not converged within {options.steps} steps"
+            problem = f"not converged within {options.steps} steps"
     except UserError as error:  # of a structure that the calculator refuses
         problem = str(error)
     return Relaxation(

@@ -95,6 +95,6 @@ class RunFolder:
 
 def structure_digest(atoms: Atoms) -> str:
     """Return a digest of the structure that a run starts from."""
-    arrays = {name: atoms.arrays[name].tolist() for name in ("numbers", "positions", "momenta") if name in atoms.arrays}
-    constraints = [str(constraint.todict()) for constraint in atoms.constraints]
-    return content_digest({**arrays, "cell": atoms.cell.tolist(), "pbc": atoms.pbc.tolist(), "constraints": constraints})
+    found: dict[str, Any] = {"cell": atoms.cell.tolist(), "pbc": atoms.pbc.tolist()}
+    found |= {name: atoms.arrays[name].tolist() for name in ("numbers", "positions", "momenta") if atoms.has(name)}
+    return content_digest({**found, "constraints": [str(constraint.todict()) for constraint in atoms.constraints]})

@@ -26,7 +26,9 @@ def energy_drift(times: np.ndarray, energies: np.ndarray) -> tuple[float, float]
     return float(slope), float(np.sqrt(np.mean(distances**2)))
 
 
-def summarize(log: Mapping[str, np.ndarray], natoms: int, timestep: float, steps: int, seconds: float) -> dict[str, Any]:
+def summarize(
+    log: Mapping[str, np.ndarray], natoms: int, timestep: float, steps: int, seconds: float
+) -> dict[str, Any]:
     """Return means over a log and the speed.
 
     Args:
@@ -57,3 +59,22 @@ def summarize(log: Mapping[str, np.ndarray], natoms: int, timestep: float, steps
             name, unit = column.split("_")
             found[f"{name}_mean_{unit}"] = float(log[column].mean())
     return found
+
+
+def summary_text(summary: Mapping[str, Any]) -> str:
+    """Return the lines for the terminal from what :func:`ocp_dc.dynamics.run_md` returned."""
+    mean, half, spread = (summary[f"temperature_{name}_K"] for name in ("mean", "second_half_mean", "std"))
+    lines = [
+        f"{summary['ensemble']}, {summary['natoms']} atoms, {summary['steps']} steps, {summary['time_ps']:.6g} ps; "
+        f"velocities {summary['velocities']}",
+        f"temperature {mean:.1f} K (second half {half:.1f} K), standard deviation {spread:.1f} K",
+    ]
+    if summary["ensemble"] == "nve":
+        lines.append(
+            f"total energy: drift {summary['total_energy_drift_meV_per_atom_ps']:+.3g} meV/atom/ps, "
+            f"fluctuation {summary['total_energy_rms_meV_per_atom']:.3g} meV/atom"
+        )
+    if "pressure_mean_GPa" in summary:
+        lines.append(f"pressure {summary['pressure_mean_GPa']:.3g} GPa, volume {summary['volume_mean_A3']:.6g} Å³")
+    lines.append(f"{1e3 * summary['seconds_per_step']:.3g} ms per step, {summary['ns_per_day']:.3g} ns/day")
+    return "\n".join(lines)
