@@ -141,19 +141,21 @@ class _Simulation:
         atoms, step = self._atoms, self._step + 1
         try:
             self._integrator.step()
-            forces = atoms.get_forces()
         except UserError as error:  # of a structure that the calculator refuses
             return f"step {step}: {error}"
         self._step = step
-        reason = self._look(forces)
-        if reason is not None and np.isfinite(forces).all() and step % self._options.interval:
+        results = atoms.calc.results  # ase would compare all atoms first
+        if not (np.isfinite(results["forces"]).all() and np.isfinite(results["energy"])):
+            return f"step {step}: the forces or the energy are not finite"
+        if (reason := self._look()) is None:
+            return None
+        if step % self._options.interval:
             self._record()  # the frame that shows it
-        return None if reason is None else f"step {step}: {reason}"
+        return f"step {step}: {reason}"
 
-    def _look(self, forces: np.ndarray) -> str | None:
+    def _look(self) -> str | None:
+        """Return what is wrong with the structure, or None."""
         atoms = self._atoms
-        if not (np.isfinite(forces).all() and np.isfinite(atoms.get_potential_energy())):
-            return "the forces or the energy are not finite"
         if self._bonds is not None and (broken := self._bonds.broken(atoms)) is not None:
             return broken
         kelvin = temperature(atoms, self._integrator.degrees_of_freedom)

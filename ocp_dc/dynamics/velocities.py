@@ -30,7 +30,8 @@ def set_velocities(atoms: Atoms, temperature: float, rng: np.random.Generator) -
         # the momenta of the remaining degrees of freedom are not scaled: each keeps kT/2
         Stationary(atoms, preserve_temperature=False)
         if not atoms.pbc.any():
-            ZeroRotation(atoms, preserve_temperature=False)
+            with np.errstate(divide="ignore", invalid="ignore"):  # a linear molecule has a moment of inertia of zero
+                ZeroRotation(atoms, preserve_temperature=False)
     return False
 
 
