@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ase import Atoms
 from ase.constraints import FixAtoms
-from ase.io import read
+from ase.io import iread
 from ase.io.formats import UnknownFileTypeError, filetype, string2index
 
 from ocp_dc.core.errors import UserError, bad_value
@@ -60,24 +60,26 @@ def _of_ase(path: Path, chosen: int | slice) -> dict[int, Atoms]:
         kind = path.suffix.removeprefix(".")
     if kind != "traj":
         check_declared_sizes(path, kind, labels=False)
-    whole = isinstance(chosen, slice)
+    # ase returns another structure for a negative number before the first: read as many as it counts from the end
+    first = (
+        slice(None) if isinstance(chosen, slice) else slice(chosen, None) if chosen < 0 else slice(chosen, chosen + 1)
+    )
     try:
-        found = read(str(path), index=slice(None) if whole else chosen, do_not_split_by_at_sign=True)
-    except IndexError:
-        raise UserError(f"{path}: has no structure {chosen}; structures are numbered from 0") from None
+        found = list(iread(str(path), first, do_not_split_by_at_sign=True))
     except Exception as error:  # each reader of ase raises different errors
         raise unreadable(str(path), error) from error
-    if isinstance(found, Atoms):
-        return {int(chosen): found}  # type: ignore[arg-type]
-    numbers = range(len(found))[chosen]
-    return {number: found[number] for number in (numbers if isinstance(numbers, range) else [numbers])}
+    if isinstance(chosen, slice):
+        return {number: found[number] for number in range(len(found))[chosen]}
+    if len(found) != max(-chosen, 1):
+        raise UserError(f"{path}: has no structure {chosen}; structures are numbered from 0, and from -1 backward")
+    return {chosen: found[0]}
 
 
 def _of_data_set(path: Path, chosen: int | slice) -> dict[int, Atoms]:
     source = open_structures(path, labels=False)
     try:
-        numbers = range(len(source))[chosen]
-        return {n: _atoms(source[n]) for n in (numbers if isinstance(numbers, range) else [numbers])}
+        numbers = range(len(source))[chosen] if isinstance(chosen, slice) else [range(len(source))[chosen]]
+        return {number: _atoms(source[number]) for number in numbers}
     except IndexError:
         raise UserError(f"{path}: has {len(source)} structures, numbered from 0; got {chosen}") from None
     finally:

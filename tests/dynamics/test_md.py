@@ -18,6 +18,8 @@ from ocp_dc.core.units import parse_time
 from ocp_dc.dynamics import MDOptions, md, run_md
 from ocp_dc.dynamics.run_folder import RunFolder
 
+from tests.helpers.springs import Springs
+
 
 def columns(folder):
     return RunFolder(folder, "trajectory.traj").columns()
@@ -29,11 +31,11 @@ def blocks_error(values, blocks=10):
     return np.std(means, ddof=1) / np.sqrt(blocks)
 
 
-def test_nve_conserves_energy_to_second_order_in_the_time_step(tmp_path, tetrahedron, springs):
+def test_nve_conserves_energy_to_second_order_in_the_time_step(tmp_path, tetrahedron):
     found = []
     for step in (0.5, 1.0):
         options = MDOptions(ensemble="nve", time="200 fs", timestep=f"{step} fs", interval=round(5 / step))
-        summary = run_md(tetrahedron, springs(), tmp_path / f"{step}", options, progress=False)
+        summary = run_md(tetrahedron, Springs(), tmp_path / f"{step}", options, progress=False)
         assert summary["stopped"] is None
         assert summary["steps"] == 200 / step
         assert summary["degrees_of_freedom"] == 6
@@ -47,13 +49,11 @@ def test_nve_conserves_energy_to_second_order_in_the_time_step(tmp_path, tetrahe
 
 
 @pytest.mark.parametrize("thermostat", ["langevin", "bussi"])
-def test_nvt_has_the_temperature_and_the_potential_energy_of_equipartition(
-    tmp_path, tetrahedron, springs, thermostat
-):
+def test_nvt_has_the_temperature_and_the_potential_energy_of_equipartition(tmp_path, tetrahedron, thermostat):
     options = MDOptions(
         time="8 ps", timestep="2 fs", thermostat=thermostat, thermostat_time="30 fs", temperature=100, interval=8
     )
-    summary = run_md(tetrahedron, springs(), tmp_path / "out", options, progress=False)
+    summary = run_md(tetrahedron, Springs(), tmp_path / "out", options, progress=False)
     log = columns(tmp_path / "out")
     # Langevin's thermostat heats rotations, too
     assert summary["degrees_of_freedom"] == {"langevin": 9, "bussi": 6}[thermostat]
@@ -107,11 +107,11 @@ def test_npt_gives_the_volume_of_an_ideal_gas(tmp_path, monkeypatch):
     assert (tmp_path / "out" / "dynamics.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_fixed_atoms_stay_and_are_written(tmp_path, tetrahedron, springs):
+def test_fixed_atoms_stay_and_are_written(tmp_path, tetrahedron):
     tetrahedron.set_constraint(FixAtoms([2]))
     for ensemble in ("nve", "nvt"):
         options = MDOptions(ensemble=ensemble, time="20 fs", trajectory="a.xyz")
-        summary = run_md(tetrahedron, springs(), tmp_path / ensemble, options, progress=False)
+        summary = run_md(tetrahedron, Springs(), tmp_path / ensemble, options, progress=False)
         assert summary["degrees_of_freedom"] == 9
         last = read(tmp_path / ensemble / "a.xyz")
         np.testing.assert_allclose(last.positions[2], tetrahedron.positions[2], atol=1e-8)
@@ -119,9 +119,9 @@ def test_fixed_atoms_stay_and_are_written(tmp_path, tetrahedron, springs):
         assert np.abs(last.positions[:2] - tetrahedron.positions[:2]).max() > 1e-3
 
 
-def test_momenta_of_the_file_are_kept(tmp_path, tetrahedron, springs):
+def test_momenta_of_the_file_are_kept(tmp_path, tetrahedron):
     tetrahedron.set_momenta(0.3 * np.eye(4, 3))
-    summary = run_md(tetrahedron, springs(), tmp_path / "out", MDOptions(ensemble="nve", time="5 fs"), progress=False)
+    summary = run_md(tetrahedron, Springs(), tmp_path / "out", MDOptions(ensemble="nve", time="5 fs"), progress=False)
     assert summary["velocities"] == "of the file"
     frames = read(tmp_path / "out" / "trajectory.traj", ":")
     np.testing.assert_array_equal(frames[0].get_momenta(), tetrahedron.get_momenta())
@@ -129,10 +129,10 @@ def test_momenta_of_the_file_are_kept(tmp_path, tetrahedron, springs):
     np.testing.assert_array_equal(frames[0].positions, tetrahedron.positions)
 
 
-def test_the_seed_makes_the_trajectory(tmp_path, tetrahedron, springs):
+def test_the_seed_makes_the_trajectory(tmp_path, tetrahedron):
     logs = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        run_md(tetrahedron, springs(), tmp_path / name, MDOptions(time="20 fs", seed=seed), progress=False)
+        run_md(tetrahedron, Springs(), tmp_path / name, MDOptions(time="20 fs", seed=seed), progress=False)
         logs.append((tmp_path / name / "log.csv").read_text())
     assert logs[0] == logs[1] != logs[2]
 
@@ -146,9 +146,9 @@ def stopped(tmp_path, atoms, calculator, **changes):
     return summary
 
 
-def test_it_stops_when_atoms_fly_apart(tmp_path, tetrahedron, springs):
+def test_it_stops_when_atoms_fly_apart(tmp_path, tetrahedron):
     tetrahedron.set_velocities(20 * tetrahedron.positions / units.fs * 1e-3)
-    summary = stopped(tmp_path, tetrahedron, springs(stiffness=0.0), max_temperature="1e9 K")
+    summary = stopped(tmp_path, tetrahedron, Springs(stiffness=0.0), max_temperature="1e9 K")
     assert "the atoms fly apart: the bond C" in summary["stopped"]
     frames = read(tmp_path / "out" / "trajectory.traj", ":")
     step = int(summary["stopped"].split()[1][:-1])
@@ -157,26 +157,26 @@ def test_it_stops_when_atoms_fly_apart(tmp_path, tetrahedron, springs):
     assert columns(tmp_path / "out")["step"][-1] == step
 
 
-def test_broken_bonds_can_be_allowed(tmp_path, tetrahedron, springs):
+def test_broken_bonds_can_be_allowed(tmp_path, tetrahedron):
     tetrahedron.set_velocities(20 * tetrahedron.positions / units.fs * 1e-3)
     options = MDOptions(ensemble="nve", time="200 fs", allow_broken_bonds=True)
-    summary = run_md(tetrahedron, springs(stiffness=0.0), tmp_path / "out", options, progress=False)
+    summary = run_md(tetrahedron, Springs(stiffness=0.0), tmp_path / "out", options, progress=False)
     assert summary["stopped"] is None
 
 
-def test_it_stops_when_the_temperature_runs_away(tmp_path, tetrahedron, springs):
-    summary = stopped(tmp_path, tetrahedron, springs(length=1.4), temperature=10, allow_broken_bonds=True)
+def test_it_stops_when_the_temperature_runs_away(tmp_path, tetrahedron):
+    summary = stopped(tmp_path, tetrahedron, Springs(length=1.4), temperature=10, allow_broken_bonds=True)
     assert "the temperature runs away" in summary["stopped"]
     assert summary["stopped"].endswith(" K, above 100 K") or "above 1" in summary["stopped"]
 
 
-def test_it_stops_when_atoms_are_too_close(tmp_path, tetrahedron, springs):
-    summary = stopped(tmp_path, tetrahedron, springs(length=0.0), max_temperature="1e9 K")
+def test_it_stops_when_atoms_are_too_close(tmp_path, tetrahedron):
+    summary = stopped(tmp_path, tetrahedron, Springs(length=0.0), max_temperature="1e9 K")
     assert "atoms are too close: C" in summary["stopped"]
 
 
-def test_it_stops_when_forces_are_not_finite(tmp_path, tetrahedron, springs):
-    class Broken(springs):
+def test_it_stops_when_forces_are_not_finite(tmp_path, tetrahedron):
+    class Broken(Springs):
         def calculate(self, *arguments, **more):
             super().calculate(*arguments, **more)
             if self.calls == 34:
@@ -187,14 +187,14 @@ def test_it_stops_when_forces_are_not_finite(tmp_path, tetrahedron, springs):
     assert columns(tmp_path / "out")["step"].tolist() == [0, 10, 20, 30]
 
 
-def test_it_stops_when_the_calculator_refuses(tmp_path, tetrahedron, springs):
-    summary = stopped(tmp_path, tetrahedron, springs(fails_at=15, error=UserError("two atoms are one")))
+def test_it_stops_when_the_calculator_refuses(tmp_path, tetrahedron):
+    summary = stopped(tmp_path, tetrahedron, Springs(fails_at=15, error=UserError("two atoms are one")))
     assert summary["stopped"] == "step 14: two atoms are one"
     assert len(read(tmp_path / "out" / "trajectory.traj", ":")) == 2
 
 
-def test_the_uncertainty_of_an_ensemble_is_logged(tmp_path, tetrahedron, springs):
-    class Committee(springs):
+def test_the_uncertainty_of_an_ensemble_is_logged(tmp_path, tetrahedron):
+    class Committee(Springs):
         def calculate(self, *arguments, **more):
             super().calculate(*arguments, **more)
             self.results["forces_std"] = np.arange(12.0).reshape(4, 3) + self.calls
@@ -225,13 +225,13 @@ def test_npt_refuses(tmp_path, copper, change, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_npt_needs_stress(tmp_path, tetrahedron, springs):
+def test_npt_needs_stress(tmp_path, tetrahedron):
     with pytest.raises(UserError, match=r"npt: needs the stress, .*predicts energy, forces"):
-        run_md(tetrahedron, springs(), tmp_path / "out", MDOptions(ensemble="npt"), progress=False)
+        run_md(tetrahedron, Springs(), tmp_path / "out", MDOptions(ensemble="npt"), progress=False)
 
 
-def test_the_log_is_a_table_of_numbers(tmp_path, tetrahedron, springs):
-    run_md(tetrahedron, springs(), tmp_path / "out", MDOptions(time="10 fs"), progress=False)
+def test_the_log_is_a_table_of_numbers(tmp_path, tetrahedron):
+    run_md(tetrahedron, Springs(), tmp_path / "out", MDOptions(time="10 fs"), progress=False)
     header, rows = row_table.read(tmp_path / "out" / "log.csv", "a log")
     assert header == ["step", "time_ps", "potential_eV", "kinetic_eV", "total_eV", "temperature_K"]
     assert [row[0] for row in rows] == ["0", "10", "20"]
