@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     found = relax_to_folder(structures, calculator, args.out, options, args.structures, args.overwrite)
     Console().print(relax_table(found))
     print(f"written to {args.out}")
-    failed = sum(not result.converged for result in found.values())
-    if failed:
-        print(f"{failed} of {len(found)} structures did not converge", file=sys.stderr)
+    failed = {number: result.problem for number, result in found.items() if not result.converged}
+    for number, problem in list(failed.items())[:1]:
+        print(f"{len(failed)} of {len(found)} structures did not relax; frame {number}: {problem}", file=sys.stderr)
     return 1 if failed else 0

@@ -76,7 +76,7 @@ def relax_table(found: Mapping[int, Relaxation]) -> Table:
         table.add_column(heading, justify="right", overflow="fold")
     for number, result in shown.items():
         volume = "" if result.volume_change is None else f"{100 * result.volume_change:+.3f}"
-        cells = (f"{result.energy_change:+.6f}", f"{result.fmax:.4g}", volume, result.problem or "yes")
+        cells = (f"{result.energy_change:+.6f}", f"{result.fmax:.4g}", volume, "yes" if result.converged else "no")
         table.add_row(str(number), str(result.steps), *cells)
     return table
 
