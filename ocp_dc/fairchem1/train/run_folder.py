@@ -108,6 +108,10 @@ def checkpoint_named(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def job_folder(config: Mapping[str, Any]) -> Iterator[None]:
     """Apply :func:`run_folder` in a submitted job, where the first rank holds the lock."""
-    rank = int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0)
-    with run_folder(config, JOB_PATIENCE) if rank == 0 else contextlib.nullcontext():
+    with run_folder(config, JOB_PATIENCE) if job_rank() == 0 else contextlib.nullcontext():
         yield
+
+
+def job_rank() -> int:
+    """Return the rank of this process, before fairchem has set up the ranks."""
+    return int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0)
