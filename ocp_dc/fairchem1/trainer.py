@@ -40,7 +40,6 @@ from ocp_dc.training.averages import averaged_weights
 from ocp_dc.training.environment import describe_environment
 from ocp_dc.training.finite_checks import RunPosition
 from ocp_dc.training.flag_reader import FlagReader
-from ocp_dc.training.output import say, write_log
 from ocp_dc.training.run_lines import in_words
 from ocp_dc.training.subnormals import flushed_subnormals
 
@@ -67,8 +66,7 @@ class DCTrainer(StateTrainer):
         self.save_record("config.yml", records.runnable_config(self.config))
         environment = describe_environment(self.device, ["fairchem-core"], distutils.get_world_size())
         self.save_record("environment.json", json.dumps(environment, indent=2))
-        if not self.is_debug:
-            write_log(Path(self.config["cmd"]["results_dir"]), distutils.get_rank())
+        self.open_log()
         super().load(inference_only)
 
     def load_model(self) -> None:
@@ -175,12 +173,10 @@ class DCTrainer(StateTrainer):
         """Train; see :mod:`ocp_dc.fairchem1.train.loop`."""
         loop.train(self, disable_eval_tqdm)
 
-    @torch.no_grad()
     def validate(self, split: str = "val", disable_tqdm: bool = False) -> dict[str, Any]:
         """Return and show fairchem's metrics on a split, in physical units, with the averaged weights."""
         metrics = self.errors_on(split, bars_disabled(disable_tqdm or not distutils.is_master()))
-        if distutils.is_master():
-            say(f"{split}: {in_words({name: float(metric['metric']) for name, metric in metrics.items()})}")
+        self.say(f"{split}: {in_words({name: float(metric['metric']) for name, metric in metrics.items()})}")
         return metrics
 
     @torch.no_grad()
@@ -190,7 +186,7 @@ class DCTrainer(StateTrainer):
         self._repeated_batch = padded_ranks.repeated_batch(self.val_loader if split == "val" else self.test_loader)
         try:
             with averaged_weights(self.state), flushed_subnormals():
-                return super().validate(split, disable_tqdm)  # type: ignore[arg-type] # tqdm takes None as well
+                return super().validate(split, disable_tqdm)
         finally:
             self._repeated_batch = None
 
@@ -228,8 +224,8 @@ class DCTrainer(StateTrainer):
                 return self._predict_batch(next(iter(batches)))
             predictions = prediction.predict_structures(batches, self._predict_batch, outputs, disable_tqdm)
             self.save_results(predictions, results_file)
-        if results_file is not None and self.writes_files:
-            say(f"predictions: {Path(self.config['cmd']['results_dir'], f'ocp_{results_file}.npz')}")
+        if results_file is not None:
+            self.say(f"predictions: {Path(self.config['cmd']['results_dir'], f'ocp_{results_file}.npz')}")
         return predictions
 
     def _predict_batch(self, batch: Any) -> dict[str, torch.Tensor]:
@@ -248,8 +244,7 @@ class DCTrainer(StateTrainer):
                 super().run_relaxations()
         finally:
             self.relax_loader = loader
-        if self.writes_files:
-            say(f"relaxed structures: {self.config['cmd']['results_dir']}")
+        self.say(f"relaxed structures: {self.config['cmd']['results_dir']}")
 
     # ---- checkpoints ---------------------------------------------------------------------------------------------
 

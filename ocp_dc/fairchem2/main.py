@@ -8,11 +8,14 @@ from pathlib import Path
 
 from fairchem.core import _cli
 from fairchem.core.common import distutils
+from omegaconf import DictConfig, OmegaConf
 from torch.distributed.checkpoint.api import CheckpointException
 
+import ocp_dc.fairchem2.job_output  # noqa: F401 # for ranks and jobs
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.compose import compose, config_errors, find_fairchem2_config, hydra_overrides
 from ocp_dc.fairchem2.hidden_warnings import HIDDEN
+from ocp_dc.fairchem2.train.callback import RunCallback
 from ocp_dc.fairchem2.value_check import check_config
 from ocp_dc.training.output import add_output_options, run_output, show_everything
 
@@ -65,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
 def _run(path: Path, overrides: list[str]) -> None:
     config = compose(path, overrides)
     check_config(config)
-    if not _has_our_callback(config):
+    if not _has_run_callback(config):
         show_everything()  # such a run has no other output
     try:
         with config_errors(path):
@@ -78,3 +81,10 @@ def _run(path: Path, overrides: list[str]) -> None:
         ) from error
     finally:
         distutils.cleanup()
+
+
+def _has_run_callback(config: DictConfig) -> bool:
+    """Return whether a run shows its progress by the callback of this package."""
+    path = f"{RunCallback.__module__}.{RunCallback.__qualname__}"
+    callbacks = OmegaConf.select(config, "runner.callbacks", default=None) or ()
+    return any(each.get("_target_") == path for each in callbacks if isinstance(each, DictConfig))

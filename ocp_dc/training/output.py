@@ -33,9 +33,13 @@ def say(text: str) -> None:
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--quiet`` and ``--verbose``."""
     group = parser.add_mutually_exclusive_group()
-    shown = {"dest": "output", "action": "store_const", "default": NORMAL}
-    group.add_argument("-q", "--quiet", const=QUIET, help="show only warnings and errors", **shown)
-    group.add_argument("--verbose", const=VERBOSE, help=f"also show what else {NAME} receives", **shown)
+    parser.set_defaults(output=NORMAL)
+    group.add_argument(
+        "-q", "--quiet", dest="output", action="store_const", const=QUIET, help="show only warnings and errors"
+    )
+    group.add_argument(
+        "--verbose", dest="output", action="store_const", const=VERBOSE, help=f"also show what else {NAME} receives"
+    )
 
 
 class Terminal(logging.Handler):
@@ -112,6 +116,11 @@ def inherited_output(hidden: Mapping[str, str], rank: int) -> contextlib.Abstrac
     """Return :func:`run_output` as the process that started this one was told; without ``ocp-dc main`` do nothing."""
     output = verbosity.chosen()
     return contextlib.nullcontext() if output is None else run_output(output, hidden, rank)
+
+
+def job_rank() -> int:
+    """Return the rank of this process in a launch of torch or of Slurm, before fairchem has set up the ranks."""
+    return int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0)
 
 
 def show_everything() -> None:

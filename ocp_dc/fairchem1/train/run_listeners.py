@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 ADVICE = "Lower optim.lr_initial, set optim.clip_grad_norm, or use a smaller activation coefficient"
 
 
-def run_listeners(
-    trainer: DCTrainer, clock: StepClock, total: int, reader: FlagReader, bar: ProgressBar
-) -> Listeners:
+def run_listeners(trainer: DCTrainer, clock: StepClock, total: int, reader: FlagReader, bar: ProgressBar) -> Listeners:
     """Return the listeners of a run.
 
     Args:
