@@ -71,6 +71,12 @@ def shown_errors(metrics: Mapping[str, float]) -> dict[str, str]:
     return found
 
 
+def shown_path(path: Path) -> str:
+    """Return a path, relative to the working folder if it is below it."""
+    below = path.is_absolute() and path.is_relative_to(Path.cwd())
+    return str(path.relative_to(Path.cwd()) if below else path)
+
+
 def in_words(metrics: Mapping[str, float]) -> str:
     """Return the errors that a user looks at first, or else the loss, as text."""
     errors = shown_errors(metrics) or {"loss": f"{metrics['loss']:.4g}"}
@@ -138,9 +144,10 @@ def say_end(
         say(f"best validation: epoch {found['epoch']:g}, {in_words(found)}")
     if test is not None:
         say(f"test split: {in_words(test)}")
-    say(f"best checkpoint: {best}")
+    say(f"best checkpoint: {shown_path(best)}")
     if data is not None:
-        say(f"next: {shlex.join(['ocp-dc', 'evaluate', str(best), data, '--out', str(out)])}")
+        command = ["ocp-dc", "evaluate", shown_path(best), shown_path(Path(data)), "--out", shown_path(out)]
+        say(f"next: {shlex.join(command)}")
 
 
 def _best_row(path: Path, primary_metric: str) -> dict[str, float] | None:

@@ -21,7 +21,15 @@ from ocp_dc.training.initial_weights import initial_weights
 from ocp_dc.training.listeners import AtStart, Listener, Listeners
 from ocp_dc.training.progress_bar import ProgressBar
 from ocp_dc.training.random_states import RandomStates
-from ocp_dc.training.run_lines import ValidationLines, data_line, label_line, model_line, say_header, surgery_line
+from ocp_dc.training.run_lines import (
+    ValidationLines,
+    data_line,
+    label_line,
+    model_line,
+    say_header,
+    shown_path,
+    surgery_line,
+)
 from ocp_dc.training.stability import StabilityWarning
 from ocp_dc.training.state import TrainingState
 from ocp_dc.training.step_clock import RunTime, StepClock
@@ -82,7 +90,7 @@ def _say_header(trainer: DCTrainer) -> None:
             "data": data_line({name: len(dataset) for name, dataset in splits.items() if dataset is not None}),
             "labels": label_line(trainer.state.label_rescaling),
             "device": str(trainer.device),
-            "run": folders["results_dir"] if trainer.writes_files else None,
+            "run": shown_path(Path(folders["results_dir"])) if trainer.writes_files else None,
             "resumed": f"from step {trainer.state.step}" if trainer.state.step else None,
         }
     )

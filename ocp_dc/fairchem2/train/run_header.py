@@ -9,7 +9,7 @@ from typing import Any
 from fairchem.core.common import distutils
 
 from ocp_dc.labels import LabelRescaling
-from ocp_dc.training.run_lines import data_line, label_line, model_line, say_header, surgery_line
+from ocp_dc.training.run_lines import data_line, label_line, model_line, say_header, shown_path, surgery_line
 from ocp_dc.training.state import TrainingState
 
 TITLES = {"train": "training", "val": "validation", "test": "test"}
@@ -34,7 +34,7 @@ def say_run_header(unit: Any, loaders: Mapping[str, Any], folder: Path, resumed:
             "data": data_line(counts),
             "labels": _label_line(unit.tasks),
             "device": str(distutils.get_device_for_local_rank()),
-            "run": str(folder),
+            "run": shown_path(folder),
             "resumed": f"from step {state.step}" if resumed else None,
         }
     )
