@@ -168,7 +168,7 @@ def test_options():
 def test_a_stream_without_the_character_or_closed():
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     write_line(stream, "meV/Å")
-    assert stream.buffer.getvalue() == b"meV/\\xc5\n"  # type: ignore[attr-defined]
+    assert stream.buffer.getvalue() == b"meV/\\xc5\n"
     stream.close()
     write_line(stream, "lost")
     assert sys.stdout is not stream

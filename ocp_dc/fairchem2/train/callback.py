@@ -24,7 +24,8 @@ class RunCallback(Callback):
     * results/validation.csv: one row per validation, with units in the header
     * results/best_inference_ckpt.pt: the weights of the best validation, for fairchem's calculator
     * results/test.json: the errors of the best checkpoint on the test split, at the end
-    * results/learning_curves.png, results/environment.json, results/initial_weights.json
+    * results/learning_curves.png, results/environment.json, results/surgery.json, results/initial_weights.json
+    * logs/fairchem.log of ``ocp-dc main``: everything that was logged
     * checkpoints/*/ocp_dc_progress.pt: random states and whatever else an exact resume needs
 
     Args:
