@@ -52,9 +52,11 @@ def test_quiet_and_two_ranks(tmp_path: Path, ethanol: Path) -> None:
 
 
 def test_verbose_on_a_terminal(tmp_path: Path, ethanol: Path) -> None:
-    places = [f"data_dir={ethanol}", f"job.run_dir={tmp_path}", "+job.timestamp_id=run", "epochs=2"]
+    places = [f"data_dir={ethanol}", f"job.run_dir={tmp_path}", "+job.timestamp_id=run"]
+    places += ["epochs=2", "++runner.train_eval_unit.print_every=2"]
     command = [sys.executable, "-m", "ocp_dc", "main", "-c", "fairchem2/schnet-dc", "--verbose", *overrides(), *places]
     status, text = on_terminal(command, tmp_path, {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})
     assert status == 0
-    assert all(each in text for each in (*FAIRCHEMS[:3], "epoch 2/2", "loss=", "meV/Å]"))
-    assert text.rstrip().splitlines()[-1].startswith("next: ocp-dc evaluate run/results/")
+    for each in (*FAIRCHEMS[:3], "epoch 2/2", "loss=", "meV/Å]"):
+        assert each in text, text[-3000:]
+    assert "\nnext: ocp-dc evaluate run/results/" in text.replace("\r\n", "\n")  # torchtnt logs one more line
