@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase.stress import full_3x3_to_voigt_6_stress
 from tqdm import tqdm
 
 from ocp_dc.core.errors import UserError
@@ -21,7 +22,7 @@ from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.oc20_lmdb.lmdb_io import to_data, write_lmdb
 from ocp_dc.data.oc20_lmdb.lmdb_reader import LmdbReader
 from ocp_dc.data.oc20_lmdb.safe_pickle import loads
-from ocp_dc.data.oc20_lmdb.sample_check import ENERGY_KEYS, FORCES_KEYS, check_values
+from ocp_dc.data.oc20_lmdb.sample_check import ENERGY_KEYS, FORCES_KEYS, STRESS_KEY, check_values
 from ocp_dc.data.output_folder import new_folder
 
 LMDB = ".lmdb"
@@ -33,9 +34,9 @@ NUMBERS = ("y_relaxed", "y_init", "nads", "oc22")  # of OC20's and OC22's relaxa
 def convert_dataset(src: Path | str, out: Path | str, *, progress: bool = True) -> int:
     """Convert LMDBs in the layout of OC20 and OC22 to aselmdb files, or the other way round, by what ``src`` holds.
 
-    Energies, forces, cells and positions keep their numbers, also those of single precision; ``fixed``, ``tags``,
-    ``sid`` and ``fid`` are kept. Records are read as data: no code of theirs runs. The files are written to a temporary
-    folder, which is renamed at the end.
+    Labels, cells and positions keep their numbers, also those of single precision; ``fixed``, ``tags``, ``sid`` and
+    ``fid`` are kept. Records are read as data: no code of theirs runs. The files are written to a temporary folder,
+    which is renamed at the end.
 
     Args:
         src: one file, a folder of files, or a folder of ``ocp-dc prepare``, with train, val and test in it.
@@ -127,6 +128,8 @@ def _row(values: dict[str, Any], number: int, where: str) -> Row:
         if found:
             label = np.asarray(values[found[0]], dtype=np.float64)
             row[name] = float(label) if name == "energy" else label
+    if STRESS_KEY in values:
+        row["stress"] = full_3x3_to_voigt_6_stress(np.asarray(values[STRESS_KEY], dtype=np.float64).reshape(3, 3))
     data = {key: values[key] for key in NUMBERS if isinstance(values.get(key), int | float)}
     return Row(row, {**data, "sid": values.get("sid", number), "fid": values.get("fid", 0)})
 
