@@ -1,4 +1,4 @@
-"""Energy units in eV, length units in Å, and the parsing of energies such as ``"1e6 kcal/mol"``."""
+"""Units of energy in eV, of length in Å and of stress in eV/Å³, and energies such as ``"1e6 kcal/mol"``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ ENERGY_UNITS = {
     "Ry": 13.605693012183622,
 }
 LENGTH_UNITS = {"Å": 1.0, "bohr": 0.5291772105638411, "nm": 10.0, "pm": 0.01}
+# of stress; others are an energy per cubed length, such as hartree/bohr^3
+PRESSURE_UNITS = {
+    "eV/Å^3": 1.0,
+    "GPa": 0.006241509125883258,
+    "kbar": 0.0006241509125883258,
+    "bar": 6.241509125883258e-7,
+}
 # other spellings in files, without spaces and in lower case
 _ENERGY_ALIASES = {
     "kcal/mol": ("kcal", "kcal_mol", "kcalmol", "kcal/mole", "kcalmol-1", "kcalmol^-1", "kcal_per_mol"),
@@ -64,6 +71,25 @@ def length_in_angstrom(unit: str) -> float:
         return _LENGTHS[_plain(unit)]
     except (KeyError, AttributeError):
         raise unknown_name("length unit", unit, LENGTH_UNITS) from None
+
+
+def stress_in_ev_per_cubed_angstrom(unit: str) -> float:
+    """Return the value of one ``unit`` of stress in eV/Å³.
+
+    Args:
+        unit: a key of ``PRESSURE_UNITS`` in any case, or an energy per cubed length, such as ``hartree/bohr^3``.
+
+    Raises:
+        UserError: the unit is unknown; the message lists the units and names the nearest.
+    """
+    text = _plain(unit) if isinstance(unit, str) else ""
+    pressures = {_plain(name): value for name, value in PRESSURE_UNITS.items()}
+    if text in pressures:
+        return pressures[text]
+    energy, _, length = text.removesuffix("\N{SUPERSCRIPT THREE}").removesuffix("3").removesuffix("^").rpartition("/")
+    if energy in _ENERGIES and length in _LENGTHS and length != text.rpartition("/")[2]:
+        return _ENERGIES[energy] / _LENGTHS[length] ** 3
+    raise unknown_name("unit of stress", unit, (*PRESSURE_UNITS, "ENERGY/LENGTH^3"))
 
 
 def _plain(unit: str) -> str:

@@ -212,7 +212,7 @@ def check_transforms(transforms: Mapping[str, Any], path: str) -> None:
         targets = {*block, *((block.get("fit") or {}).get("targets") or ())}
         if targets & {"energy", "forces", "stress", "y", "force", "file"}:
             raise UserError(
-                f"{path}: both {TRANSFORM_NAME} and {other} act on energy, forces or stress, and would scale the labels "
+                f"{path}: both {TRANSFORM_NAME} and {other} act on energy, forces or stress, which would be scaled "
                 f"twice; remove {other} ({TRANSFORM_NAME} has center: composition for per-element references)"
             )
 
