@@ -79,7 +79,7 @@ class DCTrainer(StateTrainer):
         elif hasattr(self._unwrapped_model, "shared_parameters"):  # read by the backward step, and hidden by DDP
             self.model.shared_parameters = self._unwrapped_model.shared_parameters
         if "stress" in self.config["outputs"]:
-            stress.provide_stress(self._unwrapped_model, self.config["model"]["name"])
+            stress.provide_stress(self._unwrapped_model)
         report = surgery_report(self._unwrapped_model)
         if report is not None:
             if distutils.is_master():

@@ -47,12 +47,8 @@ def why_no_stress(model: Any) -> str | None:
     return None if has_boundaries(model) else "it has no periodic boundaries (use_pbc: false)"
 
 
-def provide_stress(model: Any, name: str) -> None:
+def provide_stress(model: Any) -> None:
     """Let a model return the stress that ``outputs`` asks for; a hydra may have a head that predicts it instead.
-
-    Args:
-        model: the model.
-        name: its name in the config, for messages.
 
     Raises:
         UserError: the model has no stress.
@@ -60,6 +56,7 @@ def provide_stress(model: Any, name: str) -> None:
     if (reason := why_no_stress(model)) is None:
         return_stress(model, True)
     elif not isinstance(model, HydraModel):
+        name = getattr(model, "registered_name", type(model).__name__)
         raise UserError(f"outputs.stress: {name} has no stress: {reason}; remove it from outputs and loss_functions")
 
 
@@ -100,16 +97,18 @@ def _strains_itself(model: Any) -> bool:
 
 
 def _add_stress(model: Any, args: tuple[Any, ...], outputs: dict[str, Any]) -> dict[str, Any] | None:
-    """Add the stress to the outputs for a strained batch."""
+    """Add the stress to the outputs for a strained batch, or take it from those of a head of eSEN."""
+    if not model.regress_stress or "stress" in outputs:
+        return None
     data = args[0]
     if (strain := vars(data).get(_STRAIN)) is None:
-        return None
-    energy = _energy(outputs)
+        return {**outputs, "stress": _output(outputs, "stress")}
+    energy = _output(outputs, "energy")
     (virial,) = torch.autograd.grad(energy, strain, torch.ones_like(energy), create_graph=torch.is_grad_enabled())
     return {**outputs, "stress": stress(virial, data.cell, periodic_directions(data))}
 
 
-def _energy(outputs: dict[str, Any]) -> Tensor:
-    """Return the energies; a hydra may return them in the dictionary of a head."""
+def _output(outputs: dict[str, Any], name: str) -> Tensor:
+    """Return an output by name; a hydra may return it in the dictionary of a head."""
     blocks = [outputs, *(value for value in outputs.values() if isinstance(value, dict))]
-    return next(block["energy"] for block in blocks if isinstance(block.get("energy"), Tensor))
+    return next(block[name] for block in blocks if isinstance(block.get(name), Tensor))
