@@ -117,8 +117,6 @@ def prepare(
     single_file = len(files) == 1 and not Path(sources[0]).is_dir()
     keys = LabelKeys(energy_key, forces_key, stress_key, virial_key, stress_units)
     given = {name: value for name, value in dataclasses.asdict(keys).items() if value is not None}
-    if format != "ase" and given.keys() - {"energy", "forces"}:
-        raise UserError(f"got options of a stress with --format {format}, whose molecules have none; leave them out")
     with (
         closing(_source(files, format, units, length_units, keys, single_file)) as source,
         replacing_folder(out) as folder,

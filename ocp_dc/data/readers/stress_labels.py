@@ -53,13 +53,40 @@ def stress_label(
         return None, _others(values, keys)
     if not atoms.pbc.any() or not has_volume(atoms.cell.array):
         return None, f"{name} is not kept where a structure is not periodic, or its cell has no volume"
-    if is_virial:
-        remark = None if keys.virial is not None else f"{name} is read as -V times the stress, with the volume V"
-        return -energy * _voigt(values[name], name, where) / atoms.cell.volume, remark
-    if keys == LabelKeys(keys.energy, keys.forces) and not energy == length == 1.0:
+    if not is_virial and is_ambiguous(keys, energy, length):
         return None, "the stress is not kept, as its unit is known only in files in eV and Å; --stress-units states it"
+    stress = in_physical_units(values[name], name, is_virial, keys, energy, length, atoms.cell.volume, where)
+    guessed = is_virial and keys.virial is None
+    return stress, f"{name} is read as -V times the stress, with the volume V" if guessed else None
+
+
+def is_ambiguous(keys: LabelKeys, energy: float, length: float) -> bool:
+    """Return whether the unit of a stress under the usual name is not known: in files in other units than ase's."""
+    return keys == LabelKeys(keys.energy, keys.forces) and not energy == length == 1.0
+
+
+def in_physical_units(
+    value: Any, name: str, is_virial: bool, keys: LabelKeys, energy: float, length: float, volume: float, where: str
+) -> NDArray[np.float64]:
+    """Return the stress [6] in eV/Å³ from the numbers of a file.
+
+    Args:
+        value: six or nine numbers.
+        name: their name in the file.
+        is_virial: whether they are a virial.
+        keys: has the unit of a stress.
+        energy: the unit of energy of the file, in eV.
+        length: its unit of length, in Å.
+        volume: of the cell, in Å³.
+        where: the location of the structure for messages.
+
+    Raises:
+        UserError: the numbers are not those of a symmetric matrix.
+    """
+    if is_virial:
+        return -energy * _voigt(value, name, where) / volume
     unit = energy / length**3 if keys.stress_units is None else stress_in_ev_per_cubed_angstrom(keys.stress_units)
-    return unit * _voigt(values[name], name, where), None
+    return unit * _voigt(value, name, where)
 
 
 def _name(atoms: Atoms, keys: LabelKeys) -> tuple[str | None, bool]:

@@ -26,6 +26,8 @@ from ocp_dc.data.oc20_lmdb.sample_check import check_sample
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.readers.ase_files import AseSource
 from ocp_dc.data.readers.label_keys import LabelKeys
+from ocp_dc.data.sample import sample_path
+from ocp_dc.data.structures import ReadOptions, open_structures
 
 from tests.helpers.strained_crystals import crystal
 
@@ -170,9 +172,9 @@ def test_units_of_stress() -> None:
     for text, value in (("GPa", units.GPa), ("kbar", 0.1 * units.GPa), ("ev/å^3", 1.0), ("hartree/bohr3", None)):
         expected = units.Ha / units.Bohr**3 if value is None else value
         assert stress_in_ev_per_cubed_angstrom(text) == pytest.approx(expected, rel=1e-6)
-    for text in ("GPas", "eV/Å", "eV/Å^2", "eV", "", None):
+    for wrong in ("GPas", "eV/Å", "eV/Å^2", "eV", "", None):
         with pytest.raises(UserError, match="unit of stress"):
-            stress_in_ev_per_cubed_angstrom(text)  # type: ignore[arg-type]
+            stress_in_ev_per_cubed_angstrom(wrong)
 
 
 def stored(path: Path) -> Iterator[Any]:
@@ -205,3 +207,10 @@ def test_both_layouts(tmp_path: Path, layout: str) -> None:
             with AseLmdbReader(path) as reader:
                 stresses = [frame.stress for frame in reader]
         np.testing.assert_allclose(stresses, expected, rtol=1e-6, atol=1e-9)
+        with closing(open_structures(path)) as source:
+            np.testing.assert_allclose([source[n].stress for n in range(2)], expected, rtol=1e-6, atol=1e-9)
+
+
+def test_npz_files_have_no_stress() -> None:
+    with pytest.raises(UserError, match="got options of a stress with an npz file"):
+        open_structures(sample_path(), ReadOptions(stress_key="stress"))
