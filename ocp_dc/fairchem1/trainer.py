@@ -33,6 +33,7 @@ from ocp_dc.fairchem1.train.resolved_config import check_sources, resolve_config
 from ocp_dc.fairchem1.train.run_listeners import ADVICE
 from ocp_dc.fairchem1.train.state_trainer import StateTrainer
 from ocp_dc.fairchem1.train.transform import TRANSFORM_NAME, attach_rescaling
+from ocp_dc.fairchem1.wrappers import stress
 from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling
 from ocp_dc.training import gains, records
@@ -80,6 +81,8 @@ class DCTrainer(StateTrainer):
             self.model = self._unwrapped_model
         elif hasattr(self._unwrapped_model, "shared_parameters"):  # read by the backward step, and hidden by DDP
             self.model.shared_parameters = self._unwrapped_model.shared_parameters
+        if "stress" in self.config["outputs"]:
+            stress.provide_stress(self._unwrapped_model)
         report = surgery_report(self._unwrapped_model)
         if report is not None:
             if distutils.is_master():
@@ -130,7 +133,7 @@ class DCTrainer(StateTrainer):
     def _denorm_preds(self, target_key: str, prediction: torch.Tensor, batch: Any) -> torch.Tensor:
         """Return a prediction in physical units, in float64 if labels are rescaled."""
         rescaling = self.state.label_rescaling
-        if rescaling is None or target_key not in ("energy", "forces"):
+        if rescaling is None or target_key not in loss_and_metrics.RESCALED:
             return super()._denorm_preds(target_key, prediction, batch)
         return loss_and_metrics.to_physical(rescaling, target_key, prediction, batch)
 
@@ -159,7 +162,7 @@ class DCTrainer(StateTrainer):
         return loss_and_metrics.total_loss(self.loss_terms(out, batch, FlagReader()))
 
     def _compute_metrics(self, out: Any, batch: Any, evaluator: Any, metrics: Any = None) -> dict[str, Any]:
-        """Return fairchem's metrics of a batch, added to ``metrics``, in eV and eV/Å."""
+        """Return fairchem's metrics of a batch, added to ``metrics``, in eV, eV/Å and eV/Å³."""
         outputs, rescaling = self.output_targets, self.state.label_rescaling
         values = loss_and_metrics.physical_values(outputs, out, batch, self._denorm_preds, rescaling)
         of_atoms = loss_and_metrics.outputs_of_atoms(outputs)
