@@ -36,7 +36,8 @@ from ase.md.verlet import VelocityVerlet
 import ocp_dc
 from ocp_dc.cli import main as command_line
 from ocp_dc.demo import config_path
-from ocp_dc.fairchem1.infer.calculator import DCCalculator
+from ocp_dc.evaluation.calculator import PotentialCalculator
+from ocp_dc.fairchem1.infer.predictor import Predictor
 
 from fairchem.core.datasets.lmdb_dataset import LmdbDataset  # isort: skip  # after the hooks, without which it cannot be imported
 
@@ -57,13 +58,14 @@ BROKEN = 2.0  # length of a broken bond, in sums of covalent radii; pairs below 
 SEEDS = (0, 1, 2)
 
 
-class Float64Calculator(DCCalculator):
+class Float64Calculator(PotentialCalculator):
     """The calculator with positions and weights in float64."""
 
     def __init__(self, checkpoint: Path) -> None:
-        super().__init__(checkpoint, cpu=True)
-        self.trainer.model.double()
-        forward = self.trainer.model.forward
+        predictor = Predictor(checkpoint, cpu=True)
+        super().__init__(predictor)
+        model = predictor.trainer.model.double()
+        forward = model.forward
 
         def in_float64(batch: Any) -> Any:
             assert self.atoms is not None  # calculate has set it
@@ -71,7 +73,7 @@ class Float64Calculator(DCCalculator):
             batch.cell = batch.cell.double()
             return forward(batch)
 
-        self.trainer.model.forward = in_float64
+        model.forward = in_float64
 
 
 def ocp_dc_command(*arguments: str) -> None:

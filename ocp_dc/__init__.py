@@ -24,6 +24,7 @@ def calculator(checkpoint: str | Path, cpu: bool = False, trust_modules: Sequenc
     Raises:
         ocp_dc.core.errors.UserError: the file is missing, damaged, hostile, or of a host that is not installed.
     """
-    from ocp_dc.hosts import host_for  # fairchem takes seconds to import
+    from ocp_dc.evaluation.calculator import PotentialCalculator  # these take seconds to import
+    from ocp_dc.hosts import load_predictor
 
-    return host_for(checkpoint).calculator(checkpoint, cpu=cpu, trust_modules=trust_modules)
+    return PotentialCalculator(load_predictor(checkpoint, cpu, trust_modules))

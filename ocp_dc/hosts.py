@@ -17,9 +17,8 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.training.checkpoint_origin import host_of_checkpoint
 
 if TYPE_CHECKING:
-    from ase.calculators.calculator import Calculator
-
     from ocp_dc.evaluation.predictions import Predictions
+    from ocp_dc.evaluation.predictor import Predictor
 
 Config = dict[str, Any]
 INSTALL = (
@@ -179,8 +178,8 @@ class Host(Protocol):
     ) -> Predictions:
         """Return the predictions of a checkpoint for a data set, with its labels, in eV and eV/Å."""
 
-    def calculator(self, checkpoint: str | Path, cpu: bool, trust_modules: Sequence[str]) -> Calculator:
-        """Return an ASE calculator of a checkpoint, with energies in float64."""
+    def predictor(self, checkpoint: str | Path, cpu: bool, trust_modules: Sequence[str]) -> Predictor:
+        """Return a checkpoint that predicts structures."""
 
 
 def installed_name() -> str:
@@ -223,6 +222,21 @@ def host_for(checkpoint: str | Path) -> Host:
             f"pip install 'ocp_dc[{writer}]'"
         )
     return host
+
+
+def load_predictor(checkpoint: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> Predictor:
+    """Return a checkpoint that predicts structures, with the installed host.
+
+    Args:
+        checkpoint: a ``best_checkpoint.pt`` or ``checkpoint.pt`` of fairchem 1.10, or a ``best_inference_ckpt.pt`` of
+            fairchem 2; it is read as data.
+        cpu: use the CPU even if there is a GPU.
+        trust_modules: dotted names of modules whose code the checkpoint may name, besides fairchem's and ocp_dc's.
+
+    Raises:
+        UserError: the file is missing, damaged, hostile, or of a host that is not installed.
+    """
+    return host_for(checkpoint).predictor(checkpoint, cpu, trust_modules)
 
 
 def check_installed(name: str, where: str) -> None:

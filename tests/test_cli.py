@@ -14,7 +14,7 @@ import pytest
 
 import ocp_dc
 from ocp_dc import __version__
-from ocp_dc.cli import _parser, main
+from ocp_dc.cli import build_parser, main
 from ocp_dc.core.config_names import shipped_configs
 from ocp_dc.data.sample import sample_path
 
@@ -28,7 +28,7 @@ def commands(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
                 yield from ([name, *rest] for rest in commands(child))
 
 
-COMMANDS = list(commands(_parser()))
+COMMANDS = list(commands(build_parser()))
 
 
 def test_the_commands_are_those_of_the_documentation():

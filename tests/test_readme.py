@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ocp_dc import pinn
-from ocp_dc.cli import _parser
+from ocp_dc.cli import build_parser
 from ocp_dc.core.config_names import find_config
 from ocp_dc.fairchem1 import main as fairchem_main
 from ocp_dc.fairchem1.infer.inspect_model import inspect_config
@@ -62,7 +62,7 @@ def test_our_commands_parse_and_resolve(line, monkeypatch):
         args, overrides = fairchem_main.parse(arguments[1:])
         assert fairchem_main.resolve(args, overrides)["mode"] == args.mode
         return
-    args, overrides = _parser().parse_known_args(arguments)
+    args, overrides = build_parser().parse_known_args(arguments)
     assert args.command == arguments[0]
     assert not overrides or args.takes_overrides
     config = getattr(args, "config", None) or getattr(args, "study", None)
@@ -80,7 +80,7 @@ def test_our_commands_parse_and_resolve(line, monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_options_and_paths_in_the_text(page):
     text = re.sub(r"^\d+\. `.*", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)  # but for quoted errors
-    ours = _parser()._subparsers._group_actions[0].choices
+    ours = build_parser()._subparsers._group_actions[0].choices
     for name in re.findall(r"`ocp-dc ([a-z][a-z-]*)", text):
         assert name in ours, name
     makefile = (ROOT / "Makefile").read_text()

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ocp_dc.evaluation.predictions import Predictions
-from ocp_dc.fairchem1.infer.calculator import DCCalculator
 from ocp_dc.fairchem1.infer.evaluate import predict_labels
 from ocp_dc.fairchem1.infer.inspect_model import inspect_config
+from ocp_dc.fairchem1.infer.predictor import Predictor
 from ocp_dc.fairchem1.main import main
 from ocp_dc.fairchem1.study_runs import StudyRuns
 from ocp_dc.fairchem1.train.fit_scales import fit_config
@@ -69,9 +69,9 @@ class Fairchem1:
         """Return predictions and labels; see :func:`ocp_dc.fairchem1.infer.evaluate.predict_labels`."""
         return predict_labels(checkpoint, data, batch_size, cpu, progress, first_n, trust_modules)
 
-    def calculator(self, checkpoint: str | Path, cpu: bool, trust_modules: Sequence[str]) -> DCCalculator:
-        """Return an ASE calculator."""
-        return DCCalculator(checkpoint, cpu=cpu, trust_modules=trust_modules)
+    def predictor(self, checkpoint: str | Path, cpu: bool, trust_modules: Sequence[str]) -> Predictor:
+        """Return a checkpoint that predicts structures."""
+        return Predictor(checkpoint, cpu, trust_modules)
 
 
 HOST: Host = Fairchem1()

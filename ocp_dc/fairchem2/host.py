@@ -12,9 +12,8 @@ from ocp_dc.fairchem2.versions import TESTED, installed_version, is_supported
 from ocp_dc.hosts import Host, RunFiles, StudyRuns
 
 if TYPE_CHECKING:
-    from ase.calculators.calculator import Calculator
-
     from ocp_dc.evaluation.predictions import Predictions
+    from ocp_dc.evaluation.predictor import Predictor
 
 
 class Fairchem2:
@@ -101,11 +100,11 @@ class Fairchem2:
 
         return predict_labels(checkpoint, data, batch_size, cpu, progress, first_n, trust_modules)
 
-    def calculator(self, checkpoint: str | Path, cpu: bool, trust_modules: Sequence[str]) -> Calculator:
-        """Return an ASE calculator."""
-        from ocp_dc.fairchem2.infer.calculator import DCCalculator
+    def predictor(self, checkpoint: str | Path, cpu: bool, trust_modules: Sequence[str]) -> Predictor:
+        """Return a checkpoint that predicts structures."""
+        from ocp_dc.fairchem2.infer.predictor import Predictor
 
-        return DCCalculator(checkpoint, cpu=cpu, trust_modules=trust_modules)
+        return Predictor(checkpoint, cpu, trust_modules)
 
 
 HOST: Host = Fairchem2()

@@ -55,7 +55,7 @@ HOST_NAMES = (
     HostName("fairchem.core.models.uma.nn.execution_backends:ExecutionBackend", "the kernels that call every layer"),
     HostName("fairchem.core.models.uma.nn.execution_backends:ExecutionMode.GENERAL", "the name of these kernels"),
     HostName("fairchem.core.models.uma.nn.execution_backends:get_execution_backend", "makes these kernels"),
-    # the command line and studies: ocp_dc/fairchem2/main.py, study_runs.py, infer/structures.py
+    # the command line and studies: ocp_dc/fairchem2/main.py, study_runs.py, infer/predictor.py
     HostName("fairchem.core._cli:main", "fairchem's main"),
     HostName("fairchem.core._cli:get_canonical_config", "checks a config before a study starts its runs"),
     HostName("fairchem.core.launchers.api:JobConfig.run_dir", "given, since its default makes a folder"),

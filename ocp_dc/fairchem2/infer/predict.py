@@ -14,7 +14,7 @@ from ocp_dc.core.numbers import count as number
 from ocp_dc.data.ase_lmdb.reader import AseLmdbReader
 from ocp_dc.data.frames import Frame
 from ocp_dc.evaluation.predictions import Predictions, count_to_predict
-from ocp_dc.fairchem2.infer.structures import Predictor
+from ocp_dc.fairchem2.infer.predictor import Predictor
 
 
 def predict_labels(
@@ -52,8 +52,8 @@ def predict_labels(
         for start in tqdm(range(0, count, batch_size), disable=None if progress else True, unit="batch"):
             chunk = [reader.frame(index) for index in range(start, min(start + batch_size, count))]
             found = predictor.predict([_atoms(frame) for frame in chunk])
-            energies.append(found["energy"].numpy())
-            forces.append(found["forces"].numpy())
+            energies.append(found["energy"])
+            forces.append(found["forces"])
             frames += chunk
     return Predictions(
         energy_true=np.array([frame.energy for frame in frames]),

@@ -298,7 +298,8 @@ def test_a_calculator_writes_nothing_and_reads_no_pickled_job(tmp_path, monkeypa
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.chdir(tmp_path)
     before = set(tmp_path.iterdir())
-    for calculator in (OCPCalculator(checkpoint_path=tmp_path / "x.pt", cpu=True), ocp_dc.calculator("x.pt", cpu=True)):
+    ours: Any = ocp_dc.calculator("x.pt", cpu=True)
+    for calculator in (OCPCalculator(checkpoint_path=tmp_path / "x.pt", cpu=True), ours.predictor):
         assert calculator.trainer.is_debug
     assert set(tmp_path.iterdir()) == before
     assert config_for_prediction({"slurm": {}, "optim": {"a": 1}, "model": 2}) == {"optim": {"a": 1}, "model": 2}

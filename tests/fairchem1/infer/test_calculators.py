@@ -103,7 +103,7 @@ def test_training_checkpoints_predict_with_the_averaged_weights(trained, frames)
     atoms = frames[0][0].copy()
     state = trained.load()
     calculator: Any = ocp_dc.calculator(trained.checkpoint(), cpu=True)
-    weights = dict(calculator.trainer.model.named_parameters())
+    weights = dict(calculator.predictor.trainer.model.named_parameters())
     names = [name for name, parameter in weights.items() if parameter.requires_grad]
     for name, shadow in zip(names, state["ema"]["shadow_params"], strict=True):
         assert np.array_equal(weights[name].detach().numpy(), shadow.numpy()), name

@@ -58,11 +58,11 @@ def test_predictions_have_no_random_part(run):
         found.append((atoms.get_potential_energy(), atoms.get_forces()))
     assert found[0][0] == found[1][0]
     assert (found[0][1] == found[1][1]).all()
-    parts = [part for part in atoms.calc.trainer.model.modules() if isinstance(part, RegularizedActivation)]
+    parts = [part for part in atoms.calc.predictor.trainer.model.modules() if isinstance(part, RegularizedActivation)]
     assert len(parts) == 2
     assert not any(part.training or part.norm.training for part in parts)
     saved = run.load("best_checkpoint.pt")["state_dict"]["act.norm.running_mean"]
-    assert torch.equal(atoms.calc.trainer.model.state_dict()["act.norm.running_mean"], saved)
+    assert torch.equal(atoms.calc.predictor.trainer.model.state_dict()["act.norm.running_mean"], saved)
 
 
 def test_the_mask_is_drawn_anew_at_each_step_and_serves_energy_and_forces(structures):

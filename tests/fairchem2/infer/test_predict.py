@@ -18,7 +18,7 @@ from ocp_dc.data.ase_lmdb.writer import write_aselmdb
 from ocp_dc.evaluation.metrics import error_metrics
 from ocp_dc.fairchem2.infer.checkpoint import read_inference_checkpoint
 from ocp_dc.fairchem2.infer.predict import predict_labels
-from ocp_dc.fairchem2.infer.structures import Predictor
+from ocp_dc.fairchem2.infer.predictor import Predictor
 from ocp_dc.hosts import host_for
 from ocp_dc.models.schnet import SchNet
 from ocp_dc.models.shared_names import with_second_names

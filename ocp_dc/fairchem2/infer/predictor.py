@@ -1,4 +1,4 @@
-"""Structures as batches of fairchem 2, and the predictions of a checkpoint for them, in physical units."""
+"""Predictions of a checkpoint for ASE's structures, in physical units."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ase import Atoms
+from ase.stress import full_3x3_to_voigt_6_stress
 from fairchem.core.datasets.ase_datasets import apply_one_tags
 from fairchem.core.datasets.atomic_data import AtomicData, atomicdata_list_to_batch
 from fairchem.core.units.mlip_unit.api.inference import InferenceSettings
-from torch import Tensor
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.log_level import raised_log_level
+from ocp_dc.evaluation.predictor import Arrays
 from ocp_dc.fairchem2.infer.predict_unit import trusted_predict_unit
 
 SETTINGS = InferenceSettings(activation_checkpointing=False, merge_mole=False, compile=False)
@@ -30,7 +32,7 @@ class Predictor:
         trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name.
 
     Attributes:
-        properties: the properties that it predicts.
+        properties: the properties that the checkpoint predicts.
 
     Raises:
         UserError: the file is missing, damaged or hostile, or predicts for several data sets.
@@ -48,22 +50,18 @@ class Predictor:
                 "FAIRChemCalculator with its task_name"
             )
         self._dataset = next(iter(tasks))
-        self.properties = [task.property for task in tasks[self._dataset]]
-        if "energy" not in self.properties:
-            raise UserError(f"checkpoint {checkpoint}: predicts {', '.join(self.properties)}, but no energy")
+        properties = [task.property for task in tasks[self._dataset]]
+        if "energy" not in properties:
+            raise UserError(f"checkpoint {checkpoint}: predicts {', '.join(properties)}, but no energy")
+        self.properties: tuple[str, ...] = tuple(name for name in ("energy", "forces", "stress") if name in properties)
 
-    def predict(self, structures: Sequence[Atoms]) -> dict[str, Tensor]:
-        """Return ``energy`` [B] in eV, and ``forces`` [N, 3] and ``stress`` [B, 3, 3] where the model has them.
-
-        Raises:
-            UserError: a prediction is not finite.
-        """
+    def predict(self, structures: Sequence[Atoms]) -> Arrays:
+        """Return the predictions; see :class:`ocp_dc.evaluation.predictor.Predictor`."""
         batch = atomicdata_list_to_batch([self._data(atoms) for atoms in structures])
         with raised_log_level(logging.ERROR):  # fairchem warns of its settings, which are ours
             predicted = self.unit.predict(batch)
-        found = {name: values.detach().double().cpu() for name, values in predicted.items()}
         shapes = {"energy": (len(structures),), "forces": (-1, 3), "stress": (len(structures), 3, 3)}
-        found = {name: values.reshape(shapes[name]) for name, values in found.items() if name in shapes}
+        found = {name: predicted[name].detach().double().cpu().reshape(shapes[name]) for name in self.properties}
         for name in ("energy", "forces"):
             if name in found and not found[name].isfinite().all():
                 raise UserError(
@@ -71,7 +69,11 @@ class Predictor:
                     f"{' and others' if len(structures) > 3 else ''}. An element may be missing in the training data, "
                     "atoms may be too close, or the weights are from a training run that diverged"
                 )
-        return found
+        arrays = {name: values.numpy() for name, values in found.items()}
+        if "stress" in arrays:
+            arrays["stress"] = full_3x3_to_voigt_6_stress(arrays["stress"])  # [B, 3, 3] -> [B, 6]
+            arrays["stress"][[not atoms.pbc.all() for atoms in structures]] = np.nan
+        return arrays
 
     def _data(self, atoms: Atoms) -> Any:
         tagged = apply_one_tags(atoms.copy())  # as fairchem's data sets do

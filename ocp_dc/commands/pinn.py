@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
+from ocp_dc.commands.actions import Actions
 
-def add_pinn(commands: argparse._SubParsersAction, add_command: Callable[..., Callable]) -> None:
-    """Add the commands to the command line.
 
-    Args:
-        commands: the subparsers to add them to.
-        add_command: adds a command from its name, function and help text, and returns the function that adds its
-            arguments.
-    """
-    pinn = commands.add_parser("pinn", help="physics-informed tasks: train one, or generate its data")
-    actions = pinn.add_subparsers(dest="action", required=True, metavar="train|data")
-    add = add_command(actions, "train", _train, "train a physics-informed task, or resume its run", overrides=True)
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of the command."""
+    actions = Actions(parser, "train", "data")
+    add = actions.add(
+        "train", train_task, "train a physics-informed task, or resume its run", takes_overrides=True
+    ).add_argument
     add("config", help="a file, or a name such as pinn/advection; overrides such as --dc.activation=irelu may follow")
     add("--out", type=Path, required=True, metavar="DIR", help="the output folder; an unfinished run there is resumed")
     add("--budget", default="full", metavar="B", help="full, or smoke: a test of a few seconds")
     add("--seed", type=int, metavar="S", help="replaces the seed of the config")
     add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
-    add = add_command(actions, "data", _data, "generate data for a task, in PDEBench's file layout")
+    add = actions.add("data", make_data_file, "generate data for a task, in PDEBench's file layout").add_argument
     add("task", help="advection, compressible_flow, diffusion_sorption, diffusion_reaction or shallow_water")
     add("out", type=Path, help="the file, such as data/advection.hdf5, or a folder for a file with PDEBench's name")
     add("--size", type=int, metavar="N", help="cells in each direction (default: 128, in two dimensions 32)")
@@ -33,7 +29,8 @@ def add_pinn(commands: argparse._SubParsersAction, add_command: Callable[..., Ca
     add("--seed", type=int, default=0, metavar="S", help="of the first initial condition (default: 0)")
 
 
-def _train(args: argparse.Namespace) -> int:
+def train_task(args: argparse.Namespace) -> int:
+    """Train a task, and print its errors."""
     from ocp_dc.pinn import train
 
     logging.basicConfig(format="warning: %(message)s")
@@ -45,7 +42,8 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _data(args: argparse.Namespace) -> int:
+def make_data_file(args: argparse.Namespace) -> int:
+    """Generate the data of a task."""
     from ocp_dc.pinn.data import make_data
 
     print(f"written to {make_data(args.task, args.out, args.seed, args.size, args.times, args.samples)}")

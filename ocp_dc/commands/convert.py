@@ -1,26 +1,21 @@
-"""The command ``ocp-dc convert``."""
+"""``ocp-dc convert``."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 
-def add_convert(commands: argparse._SubParsersAction, add_command: Callable[..., Callable]) -> None:
-    """Add the command to the command line.
-
-    Args:
-        commands: the subparsers to add it to.
-        add_command: adds a command from its name, function and help text, and returns the function that adds its
-            arguments.
-    """
-    add = add_command(commands, "convert", _convert, "turn a checkpoint or a data set of one fairchem into the other's")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add = parser.add_argument
     add("src", type=Path, help="a checkpoint of fairchem 1 or 2 (.pt), or a data set: LMDBs, or aselmdb files")
     add("out", type=Path, help="the file to write, or for a data set the folder; it must not exist")
+    parser.set_defaults(run=run)
 
 
-def _convert(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
+    """Convert a checkpoint or a data set."""
     if _is_data(args.src):
         from ocp_dc.data.convert import convert_dataset
 

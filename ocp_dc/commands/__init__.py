@@ -1,0 +1,1 @@
+"""The commands of ``ocp-dc``: one module each, which adds its arguments to a parser and calls a function."""

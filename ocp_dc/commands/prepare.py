@@ -1,0 +1,59 @@
+"""``ocp-dc prepare``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add = parser.add_argument
+    add(
+        "src",
+        nargs="+",
+        help="an npz, extxyz, traj or db file, or 'download:revised ethanol' for a molecule of MD17; "
+        "with --format ase also several files, or a folder of them",
+    )
+    add("out", type=Path, help="the folder to make, with train, val and test in it; it must not exist")
+    add("--format", required=True, choices=("md17", "rmd17", "ase"), help="layout of the source")
+    add("--units", help="energy unit of the source: eV, meV, kcal/mol, kJ/mol, hartree or Ry")
+    add(
+        "--length-units", metavar="U", help="unit of positions and cells: Å (default), bohr, nm or pm; forces are per U"
+    )
+    add("--energy-key", metavar="KEY", help="name of the energies in the source, such as REF_energy")
+    add("--forces-key", metavar="KEY", help="name of the forces in the source, such as REF_forces")
+    add("--train", type=int, required=True, metavar="N", help="number of training structures")
+    add("--val", type=int, required=True, metavar="N", help="number of validation structures")
+    add("--test", type=int, required=True, metavar="N", help="number of test structures")
+    add("--seed", type=int, default=0, metavar="S", help="seed of the random split (default: 0)")
+    add("--to", choices=("oc20", "aselmdb"), help="for fairchem 1, or for fairchem 2 (default: as is installed)")
+    add("--edges", type=float, metavar="CUTOFF", help="with oc20: store the edges up to this length in Å")
+    add("--max-neighbors", type=int, metavar="N", help="with --edges: edges to store of each atom (default: 50)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepare a data set and describe it."""
+    from ocp_dc.data.prepare import prepare
+    from ocp_dc.data.summary_table import summary_table
+
+    description = prepare(
+        args.src,
+        args.out,
+        format=args.format,
+        units=args.units,
+        length_units=args.length_units,
+        energy_key=args.energy_key,
+        forces_key=args.forces_key,
+        train=args.train,
+        val=args.val,
+        test=args.test,
+        seed=args.seed,
+        to=args.to,
+        edges=args.edges,
+        max_neighbors=args.max_neighbors,
+    )
+    counts = ", ".join(f"{name} {count}" for name, count in description["counts"].items())
+    print(f"{summary_table(description)}\n{args.out}: {counts} structures, energies in eV, forces in eV/Å")
+    return 0

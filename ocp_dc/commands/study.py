@@ -1,0 +1,55 @@
+"""``ocp-dc study run`` and ``ocp-dc study report``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from ocp_dc.commands.actions import Actions
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of the command."""
+    actions = Actions(parser, "run", "report")
+    add = actions.add("run", run_study, "train every arm of a study with every seed, and report").add_argument
+    add("study", help="the study, such as studies/coefficient, which ships, or a file")
+    add("--out", type=Path, required=True, metavar="DIR", help="its folder; runs that are finished there are kept")
+    add("--budget", default="full", metavar="B", help="smoke, or such as '8 epochs', '500 steps', '3 minutes' (a run)")
+    add("--data", nargs="+", default=(), metavar="D", help="data sets: names of the study's, FOLDER, or NAME=FOLDER")
+    add("--models", nargs="+", default=(), metavar="M", help="models of the study's; all of them by default")
+    add("--arms", nargs="+", default=(), metavar="A", help="arms of the study's beside the baseline; all by default")
+    add("--seeds", nargs="+", default=(), type=int, metavar="S", help="seeds instead of the study's")
+    add("--jobs", type=int, metavar="N", help="runs at a time (default: one per GPU, or per core)")
+    add("--threads", type=int, metavar="N", help="threads of each run (default: 1 on a CPU)")
+    add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
+    add("--dry-run", action="store_true", help="check the study, list its runs and start none")
+    add("--submit", nargs="*", metavar="KEY=VALUE", help="submit jobs to Slurm: slurm_partition=gpu timeout_min=600")
+    add = actions.add("report", report, "print and write the report of a study, finished or not").add_argument
+    add("out", type=Path, help="the study's folder")
+
+
+def run_study(args: argparse.Namespace) -> int:
+    """Run a study; return 3 if runs failed."""
+    from ocp_dc.study.commands import run_study
+    from ocp_dc.study.plan import Choices
+
+    return run_study(
+        args.study,
+        args.out,
+        Choices(args.budget, args.data, args.models, args.arms, args.seeds),
+        command=shlex.join(["ocp-dc", *args.arguments]),
+        jobs=args.jobs,
+        threads=args.threads,
+        cpu=args.cpu,
+        dry_run=args.dry_run,
+        submit=args.submit,
+    )
+
+
+def report(args: argparse.Namespace) -> int:
+    """Report a study."""
+    from ocp_dc.study.commands import report_study
+
+    report_study(args.out)
+    return 0
