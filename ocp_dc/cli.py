@@ -39,6 +39,7 @@ COMMANDS = (
     Command("evaluate", "evaluate", "errors of a checkpoint on a data set: table, CSV, JSON, parity plots"),
     Command("study", "study", "ablation studies: run one, or report what it found"),
     Command("convert", "convert", "turn a checkpoint or a data set of one fairchem into the other's"),
+    Command("export", "export", "write a trained potential as a file for other programs, such as LAMMPS"),
     Command("pinn", "pinn", "physics-informed tasks: train one, or generate its data"),
     Command("demo", "demo", "train SchNet on the bundled sample, stock and derivative-constrained, and compare"),
 )

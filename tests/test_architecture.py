@@ -31,6 +31,7 @@ OURS = {
     "training": (*BELOW, "ocp_dc.models"),
     "graphs": (*CORE, "ocp_dc.models", "ocp_dc.data"),
     "checkpoints": MIDDLE,
+    "interfaces": (*MIDDLE, "ocp_dc.checkpoints"),
     "plotting": CORE,
     "fallbacks": (*CORE, "ocp_dc.graphs"),
     "evaluation": (*MIDDLE, "ocp_dc.plotting"),
@@ -52,6 +53,7 @@ THIRD_PARTY = {
     "training": {"torch", "numpy", "yaml", "tqdm"},
     "graphs": {"torch", "numpy", "vesin"},
     "checkpoints": {"torch"},
+    "interfaces": {"torch", "torch_sim", "metatensor", "metatomic"},
     "plotting": {"matplotlib", "numpy"},
     "fallbacks": {"torch", "torch_geometric", "scipy"},
 }

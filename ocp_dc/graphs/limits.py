@@ -55,11 +55,18 @@ def nearest_neighbors(targets: Tensor, distances: Tensor, most: int, strict: boo
         most: how many of the nearest neighbors of each atom are kept; 0 or less for all.
         strict: whether ``most`` also holds among neighbors whose distances differ by less than ``TOLERANCE``.
     """
-    return nearest_mask(targets, distances.to(torch.get_default_dtype()), most, strict)
+    return nearest_mask(targets, distances.to(torch.get_default_dtype()), most, 0.0 if strict else TOLERANCE)
 
 
-def nearest_mask(targets: Tensor, distances: Tensor, most: int, strict: bool) -> Tensor:
-    """Return :func:`nearest_neighbors` of distances in the precision of the sort; TorchScript can compile it."""
+def nearest_mask(targets: Tensor, distances: Tensor, most: int, tolerance: float = 0.0) -> Tensor:
+    """Return which edges :func:`nearest_neighbors` keeps; TorchScript can compile it.
+
+    Args:
+        targets: see :func:`nearest_neighbors`.
+        distances: [E], in the precision of the sort.
+        most: see :func:`nearest_neighbors`.
+        tolerance: how much farther than the last neighbor further ones may be; 0 to keep exactly ``most``.
+    """
     degrees = torch.bincount(targets)  # [N], up to the last target
     largest = int(degrees.max())  # K
     if most <= 0 or largest <= most:
@@ -69,9 +76,9 @@ def nearest_mask(targets: Tensor, distances: Tensor, most: int, strict: bool) ->
     rows = distances.new_full((len(degrees), largest), float("inf"))  # [N, K]
     rows[targets, places] = distances
     ordered, order = torch.sort(rows, dim=1)
-    if strict:
+    if tolerance == 0:
         is_near = torch.arange(largest, device=targets.device).expand_as(order) < most
     else:
-        is_near = ordered <= ordered[:, most : most + 1] + TOLERANCE
+        is_near = ordered <= ordered[:, most : most + 1] + tolerance
     kept = torch.zeros_like(is_near).scatter_(1, order, is_near)  # [N, K], in the order of the edges
     return kept[targets, places]

@@ -34,9 +34,7 @@ def triplet_graph(edges: EdgeGraph) -> TripletGraph:
     return TripletGraph(edges, *triplet_blocks(edges.source, edges.target, edges.images, len(edges.batch)))
 
 
-def triplet_blocks(
-    source: Tensor, target: Tensor, images: Tensor, atoms: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def triplet_blocks(source: Tensor, target: Tensor, images: Tensor, atoms: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return ``incoming``, ``outgoing``, ``triplets`` and ``places`` of a :class:`TripletGraph`.
 
     TorchScript can compile it.

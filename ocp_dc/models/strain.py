@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ocp_dc.models.graph import EdgeGraph
@@ -30,6 +31,18 @@ def strained(positions: Tensor, graph: Any, strain: Tensor) -> tuple[Tensor, Any
         strain: ε of each structure, [B, 3, 3].
     """
     return _moved(positions, strain[edges_of(graph).batch]), _strained(graph, strain)
+
+
+def stresses(virials: Tensor, cells: Tensor, pbc: Tensor) -> Tensor:
+    """Return the stress of each structure, [B, 3, 3]; zero where no direction is periodic.
+
+    Args:
+        virials: [B, 3, 3], in eV.
+        cells: [B, 3, 3], cell vectors as rows, in Å.
+        pbc: bool [B, 3], the periodic directions.
+    """
+    volumes = torch.where(pbc.any(dim=1), torch.linalg.det(cells.detach()).abs(), torch.inf)  # [B]
+    return virials / volumes[:, None, None]
 
 
 def _strained(value: Any, strain: Tensor) -> Any:
