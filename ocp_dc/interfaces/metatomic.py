@@ -3,9 +3,8 @@
 Annotations are evaluated in this file, and are those of ``typing``: metatomic and TorchScript read them.
 """
 
-import math
 from pathlib import Path
-from typing import Any, Dict, List, Optional  # noqa: UP035
+from typing import Dict, List, Optional  # noqa: UP035
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -21,7 +20,7 @@ from torch import nn
 
 from ocp_dc.core.files import replacing
 from ocp_dc.interfaces.edge_model import EdgeModel
-from ocp_dc.interfaces.trained import TrainedPotential
+from ocp_dc.interfaces.trained import TrainedPotential, interaction_range
 
 REFERENCES = {
     "schnet": "https://arxiv.org/abs/1706.08566",
@@ -134,15 +133,3 @@ def save_metatomic(trained: TrainedPotential, path: Path) -> None:
     exported = AtomisticModel(MetatomicPotential(trained).eval(), metadata, capabilities)
     with replacing(path) as new:
         exported.save(str(new))
-
-
-def interaction_range(trained: TrainedPotential) -> float:
-    """Return how far the energy of an atom depends on other atoms, in Å."""
-    potential: Any = trained.potential
-    steps: int = {  # edges on the way to the farthest atom
-        "schnet": lambda: len(potential.interactions),
-        "painn": lambda: len(potential.message_layers),
-        "dimenetplusplus": lambda: len(potential.interaction_blocks) + 1,
-        "gemnet_t": lambda: 2 * len(potential.int_blocks) + 1,
-    }[trained.saved.model.name]()
-    return math.ceil(steps * trained.search.cutoff * 1e6) / 1e6

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ocp_dc.core.files import replacing
 from ocp_dc.interfaces.edge_model import EdgeModel
-from ocp_dc.interfaces.trained import TrainedPotential
+from ocp_dc.interfaces.trained import TrainedPotential, interaction_range
 
 FACTS = "potential.json"  # what the file says about itself, an extra file of TorchScript
 
@@ -85,6 +85,7 @@ def facts(trained: TrainedPotential) -> dict[str, object]:
     return {
         "model": trained.saved.model.title,
         "cutoff": trained.search.cutoff,
+        "interaction_range": interaction_range(trained),
         "max_neighbors": trained.search.max_neighbors,
         "periodic": trained.search.periodic,
         "elements": trained.elements,

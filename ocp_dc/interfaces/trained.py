@@ -73,6 +73,18 @@ def load_trained(checkpoint: str | Path) -> TrainedPotential:
     return TrainedPotential(potential, saved, search, _references(saved, potential))
 
 
+def interaction_range(trained: TrainedPotential) -> float:
+    """Return how far away an atom may be that the energy of another depends on, in Å."""
+    potential: Any = trained.potential
+    steps: int = {  # edges on the way to the farthest atom
+        "schnet": lambda: len(potential.interactions),
+        "painn": lambda: len(potential.message_layers),
+        "dimenetplusplus": lambda: len(potential.interaction_blocks) + 1,
+        "gemnet_t": lambda: 2 * len(potential.int_blocks) + 1,
+    }[trained.saved.model.name]()
+    return steps * potential.cutoff
+
+
 def _references(saved: SavedPotential, potential: Potential[Any]) -> Tensor:
     references = torch.zeros(ELEMENTS, dtype=torch.float64)
     if saved.references is not None:
