@@ -22,8 +22,8 @@ def _host() -> str:
         return ""
 
 
-# Each host has its environment: tests/fairchem2 runs in that of fairchem 2, interfaces and test_hosts.py in both, and the rest
-# in that of fairchem 1.10.
+# Each host has its environment: tests/fairchem2 runs in that of fairchem 2, interfaces and test_hosts.py in both, and
+# everything else in that of fairchem 1.10.
 if _host() == "2":
     collect_ignore = [
         str(path)

@@ -27,13 +27,13 @@ TOLERANCE = 1e-5  # eV and eV/Å, between programs, each of which computes in fl
 def write_checkpoint(
     name: str, path: Path, dc: Mapping[str, Any] | None = None, host: str | None = None, **arguments: Any
 ) -> Path:
-    """Write a checkpoint with weights that are drawn, for a host (the installed one by default), and return it.
+    """Write a checkpoint with weights that are drawn, and return it.
 
     Args:
         name: the name of the model.
         path: the file.
         dc: its ``dc:`` block.
-        host: ``1`` or ``2``.
+        host: ``1`` for one of fairchem 1; None for one of the installed host.
         arguments: changes of the arguments of the model.
     """
     graph = {key: arguments.pop(key) for key in ("use_pbc", "max_neighbors") if key in arguments}
@@ -50,9 +50,16 @@ def write_checkpoint(
         references[number] = energy
     labels = {"scale": 0.7, "mean": -3.0, "references": references}
     torch.save({**content, "normalizers": {}, "label_rescaling": labels}, path)
-    if (host or installed()) != "2":
+    return path if host == "1" else for_host(path)
+
+
+def for_host(path: Path) -> Path:
+    """Return a checkpoint of fairchem 1 for the installed host: itself, or converted to fairchem 2."""
+    if installed() != "2":
         return path
-    convert_checkpoint(path, new := path.with_name(f"new-{path.name}"))
+    new = path.with_name(f"new-{path.name}")
+    if not new.exists():
+        convert_checkpoint(path, new)
     return new
 
 
@@ -71,9 +78,11 @@ def molecule() -> Atoms:
 
 
 def crystal() -> Atoms:
-    """Copper and oxygen, in a cell that is shorter than the cutoff and not rectangular."""
+    """Copper and oxygen, in a cell that is shorter than the cutoff, without neighbors at equal distances."""
     atoms = ase.build.bulk("Cu", "fcc", a=3.7) * (1, 2, 2)
     atoms.numbers[::2] = 8
+    strain = np.array([[0.03, 0.01, 0.0], [-0.02, -0.04, 0.05], [0.01, 0.03, 0.02]])
+    atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
     atoms.rattle(0.1, seed=2)
     return atoms
 
