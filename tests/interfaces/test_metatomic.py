@@ -26,6 +26,7 @@ from tests.helpers.exported import (
     write_checkpoint,
 )
 
+pytestmark = pytest.mark.filterwarnings("default")  # of metatomic and what it imports
 metatomic = pytest.importorskip("metatomic.torch")
 metatomic_ase = pytest.importorskip("metatomic_ase")
 
@@ -68,13 +69,13 @@ def test_equal_to_the_calculator(exported: Path) -> None:
 def evaluate(exported: Path, found: list[Atoms], kind: str, selected: list[list[int]] | None) -> tuple[Any, Any, Any]:
     """Energies, and the derivative of their sum by the positions, as an engine computes them."""
     from metatensor.torch import Labels
-    from metatomic_ase import compute_requested_neighbors_from_options as neighbors
+    from vesin.metatomic import compute_requested_neighbors
 
     model = metatomic.load_atomistic_model(str(exported / "out.pt"))
     systems = metatomic.systems_to_torch(found, dtype=torch.float64)
     for system in systems:
         system.positions.requires_grad_(True)
-    systems = neighbors(systems, model.requested_neighbor_lists(), "angstrom", check_consistency=True)
+    compute_requested_neighbors(systems, "angstrom", model, check_consistency=True)
     labels = None if selected is None else Labels(["system", "atom"], torch.tensor(selected, dtype=torch.int32))
     options = metatomic.ModelEvaluationOptions(
         length_unit="angstrom",

@@ -85,10 +85,10 @@ def test_equal_to_the_exported_file(tmp_path: Path) -> None:
 
 
 def test_the_contract_of_torch_sim(tmp_path: Path) -> None:
-    """With a limit of neighbors that no atom reaches: among neighbors at equal distances it chooses by their order."""
+    """With a cutoff at which no atom has too many neighbors: of those at equal distances it takes the first ones."""
     from torch_sim.models.interface import validate_model_outputs
 
-    ours = model(write_checkpoint("painn", tmp_path / "best.pt", host="1", max_neighbors=200))
+    ours = model(write_checkpoint("schnet", tmp_path / "best.pt", host="1", cutoff=4.5))
     ours.references.zero_()  # the contract uses other elements
     validate_model_outputs(ours, ours.device, ours.dtype)
 
