@@ -77,7 +77,7 @@ def save_torchscript(trained: TrainedPotential, path: Path) -> None:
     """
     module = torch.jit.script(EnergyAndForces(trained).eval())
     with replacing(path) as new:
-        torch.jit.save(module, str(new), _extra_files={FACTS: json.dumps(facts(trained), indent=1)})
+        torch.jit.save(module, str(new), _extra_files={FACTS: json.dumps(facts(trained))})
 
 
 def facts(trained: TrainedPotential) -> dict[str, object]:
