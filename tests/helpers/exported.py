@@ -41,9 +41,11 @@ def write_checkpoint(
     potential = build_potential(model_named(name), {**ARGUMENTS[name], **arguments}, dc, {})
     draw_weights(potential, size=0.1)
     if name == "painn":
-        dc = {"force_gradients": "exact", **(dc or {})}
+        dc = {"force_gradients": "exact"} if dc is None else {"force_gradients": "exact", **dc}
         graph["direct_forces"] = False
-    block = {**arguments, **graph, **({"dc": dict(dc)} if dc is not None else {})}
+    block = {**arguments, **graph}
+    if dc is not None:
+        block["dc"] = dict(dc)
     content = checkpoint(f"dc_{name}", potential.state_dict(), **block)
     references = torch.full((60,), torch.nan, dtype=torch.float64)
     for number, energy in ENERGIES.items():
