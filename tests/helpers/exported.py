@@ -41,9 +41,10 @@ def write_checkpoint(
     potential = build_potential(model_named(name), {**ARGUMENTS[name], **arguments}, dc, {})
     draw_weights(potential, size=0.1)
     if name == "painn":
-        dc = {"force_gradients": "exact"} if dc is None else {"force_gradients": "exact", **dc}
+        exact: dict[str, Any] = {"force_gradients": "exact"}
+        dc = exact if dc is None else {**exact, **dc}
         graph["direct_forces"] = False
-    block = {**arguments, **graph}
+    block: dict[str, Any] = {**arguments, **graph}
     if dc is not None:
         block["dc"] = dict(dc)
     content = checkpoint(f"dc_{name}", potential.state_dict(), **block)

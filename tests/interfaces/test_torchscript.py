@@ -95,7 +95,7 @@ def test_limits_of_the_neighbors(tmp_path: Path, name: str, changes: dict[str, A
     checkpoint = write_checkpoint(name, tmp_path / "best.pt", **changes)
     export(checkpoint, tmp_path / "out.pt")
     search = load_trained(checkpoint).search
-    large = crystal() * (2, 2, 2)  # no atom is a neighbor of its image
+    large = crystal() * (3, 2, 2)  # no atom is a neighbor of its image
     large.rattle(0.05, seed=4)  # of neighbors at equal distances, rounding decides which are kept
     large.pbc = search.periodic
     degrees = torch.bincount(inputs([large], search.cutoff)[4])
