@@ -36,7 +36,7 @@ def write_checkpoint(
         host: ``1`` for one of fairchem 1; None for one of the installed host.
         arguments: changes of the arguments of the model.
     """
-    graph = {key: arguments.pop(key) for key in ("use_pbc", "max_neighbors") if key in arguments}
+    graph: dict[str, Any] = {key: arguments.pop(key) for key in ("use_pbc", "max_neighbors") if key in arguments}
     torch.manual_seed(3)
     potential = build_potential(model_named(name), {**ARGUMENTS[name], **arguments}, dc, {})
     draw_weights(potential, size=0.1)
@@ -44,7 +44,7 @@ def write_checkpoint(
         exact: dict[str, Any] = {"force_gradients": "exact"}
         dc = exact if dc is None else {**exact, **dc}
         graph["direct_forces"] = False
-    block: dict[str, Any] = {**arguments, **graph}
+    block = {**arguments, **graph}
     if dc is not None:
         block["dc"] = dict(dc)
     content = checkpoint(f"dc_{name}", potential.state_dict(), **block)
