@@ -153,7 +153,7 @@ given = torch.load({str(tmp_path / "inputs.pt")!r})
 print(torch.jit.load({str(tmp_path / "out.pt")!r})(*given)["energy"].item())"""
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     energy = torch.jit.load(tmp_path / "out.pt")(*given)["energy"].item()
-    assert float(done.stdout) == pytest.approx(energy, abs=1e-9)
+    assert float(done.stdout) == pytest.approx(energy, abs=TOLERANCE)
 
 
 def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
