@@ -41,6 +41,7 @@ COMMANDS = (
     Command("relax", "relax", "relax structures with a checkpoint, and their cells"),
     Command("study", "study", "ablation studies: run one, or report what it found"),
     Command("convert", "convert", "turn a checkpoint or a data set of one fairchem into the other's"),
+    Command("export", "export", "write a trained potential as a file for other programs, such as LAMMPS"),
     Command("pinn", "pinn", "physics-informed tasks: train one, or generate its data"),
     Command("demo", "demo", "train SchNet on the bundled sample, stock and derivative-constrained, and compare"),
 )

@@ -32,7 +32,7 @@ from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries
 from ocp_dc.fairchem1.train.resolved_config import check_sources, resolve_config
 from ocp_dc.fairchem1.train.run_listeners import ADVICE
 from ocp_dc.fairchem1.train.state_trainer import StateTrainer
-from ocp_dc.fairchem1.train.transform import TRANSFORM_NAME, attach_rescaling
+from ocp_dc.fairchem1.train.transform import attach_rescaling
 from ocp_dc.fairchem1.wrappers import stress
 from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling
@@ -63,7 +63,7 @@ class DCTrainer(StateTrainer):
     def load(self, inference_only: bool) -> None:
         """Build everything; the resolved config is checked and saved before anything is built."""
         self.config = resolve_config(self.config, type(self), inference_only)
-        self.label_options = self._label_options()
+        self.label_options = label_fit.label_options(self.config)
         self.save_record("config.yml", records.runnable_config(self.config))
         environment = describe_environment(self.device, ["fairchem-core"], distutils.get_world_size())
         self.save_record("environment.json", json.dumps(environment, indent=2))
@@ -111,10 +111,6 @@ class DCTrainer(StateTrainer):
             super().load_references_and_normalizers()
 
     # ---- label rescaling -----------------------------------------------------------------------------------------
-
-    def _label_options(self) -> LabelOptions | None:
-        block = (self.config["dataset"].get("transforms") or {}).get(TRANSFORM_NAME)
-        return None if block is None else LabelOptions.from_block(block, f"dataset.train.transforms.{TRANSFORM_NAME}")
 
     def set_label_rescaling(self, rescaling: LabelRescaling | None) -> None:
         """Use the fitted label rescaling for the data sets and for predictions."""

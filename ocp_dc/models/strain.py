@@ -33,16 +33,16 @@ def strained(positions: Tensor, graph: Any, strain: Tensor) -> tuple[Tensor, Any
     return moved_points(positions, strain[edges_of(graph).batch]), _strained(graph, strain)
 
 
-def stress(virial: Tensor, cell: Tensor, pbc: Tensor) -> Tensor:
-    """Return the stress of each structure, [B, 9], positive under tension; zero where no direction is periodic.
+def stresses(virials: Tensor, cells: Tensor, pbc: Tensor) -> Tensor:
+    """Return the stress of each structure, [B, 3, 3], positive under tension; zero where no direction is periodic.
 
     Args:
-        virial: dE/dε, [B, 3, 3], in eV.
-        cell: the cell vectors as rows, [B, 3, 3], in Å.
-        pbc: periodic along each vector, bool [B, 3].
+        virials: dE/dε, [B, 3, 3], in eV.
+        cells: [B, 3, 3], cell vectors as rows, in Å.
+        pbc: bool [B, 3], the periodic directions.
     """
-    volume = torch.where(pbc.any(dim=1), torch.linalg.det(cell.detach()).abs(), torch.inf)  # [B]
-    return (virial / volume[:, None, None]).flatten(1)
+    volumes = torch.where(pbc.any(dim=1), torch.linalg.det(cells.detach()).abs(), torch.inf)  # [B]
+    return virials / volumes[:, None, None]
 
 
 def _strained(value: Any, strain: Tensor) -> Any:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ocp_dc.fairchem1.train.model_boundaries import periodic_directions
 from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.models.potential import Potential
-from ocp_dc.models.strain import stress
+from ocp_dc.models.strain import stresses
 
 
 class GraphPotential(Potential[EdgeGraph], GraphModelMixin):
@@ -44,7 +44,11 @@ class GraphPotential(Potential[EdgeGraph], GraphModelMixin):
             data.pos.requires_grad_(True)
         if self.regress_stress:
             energy, forces, virial = self.energy_forces_and_virial(numbers, data.pos, self.graph(data))
-            return {"energy": energy, "forces": forces, "stress": stress(virial, data.cell, periodic_directions(data))}
+            return {
+                "energy": energy,
+                "forces": forces,
+                "stress": stresses(virial, data.cell, periodic_directions(data)).flatten(1),
+            }
         energy, forces = self.energy_and_forces(numbers, data.pos, self.graph(data))
         return {"energy": energy, "forces": forces}
 

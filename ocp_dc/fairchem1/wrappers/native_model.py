@@ -16,7 +16,7 @@ from ocp_dc.fairchem1.wrappers.dc_model import DCModel
 from ocp_dc.models.compilation.accelerator import Accelerator
 from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.models.potential import Potential
-from ocp_dc.models.strain import stress
+from ocp_dc.models.strain import stresses
 
 
 class NativeModel(DCModel):
@@ -83,7 +83,11 @@ class NativeModel(DCModel):
             return {"energy": potential.energy(numbers, data.pos, graph)}
         if self.regress_stress:
             energy, forces, virial = potential.energy_forces_and_virial(numbers, data.pos, graph)
-            return {"energy": energy, "forces": forces, "stress": stress(virial, data.cell, periodic_directions(data))}
+            return {
+                "energy": energy,
+                "forces": forces,
+                "stress": stresses(virial, data.cell, periodic_directions(data)).flatten(1),
+            }
         energy, forces = self.accelerator.energy_and_forces(potential, numbers, data.pos, graph)
         return {"energy": energy, "forces": forces}
 

@@ -23,7 +23,7 @@ from ocp_dc.fairchem1.models.potential import GraphPotential
 from ocp_dc.fairchem1.train.model_boundaries import has_boundaries, periodic_directions
 from ocp_dc.fairchem1.wrappers.hydra import takes_gradients
 from ocp_dc.models.potential import Potential
-from ocp_dc.models.strain import moved_points, stress
+from ocp_dc.models.strain import moved_points, stresses
 from ocp_dc.surgery.direct_forces import forces_are_gradients
 
 # of the models without a dc: block, those whose forces are -dE/dx unless they are direct
@@ -105,7 +105,7 @@ def _add_stress(model: Any, args: tuple[Any, ...], outputs: dict[str, Any]) -> d
         return {**outputs, "stress": _output(outputs, "stress")}
     energy = _output(outputs, "energy")
     (virial,) = torch.autograd.grad(energy, strain, torch.ones_like(energy), create_graph=torch.is_grad_enabled())
-    return {**outputs, "stress": stress(virial, data.cell, periodic_directions(data))}
+    return {**outputs, "stress": stresses(virial, data.cell, periodic_directions(data)).flatten(1)}
 
 
 def _output(outputs: dict[str, Any], name: str) -> Tensor:

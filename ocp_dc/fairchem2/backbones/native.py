@@ -21,7 +21,7 @@ from ocp_dc.models.compilation.accelerator import Accelerator
 from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.models.potential import Potential
 from ocp_dc.models.shared_names import save_first_names
-from ocp_dc.models.strain import stress
+from ocp_dc.models.strain import stresses
 from ocp_dc.surgery import DCOptions, RegionTable
 
 if TYPE_CHECKING:
@@ -173,11 +173,8 @@ class NativeBackbone(nn.Module, BackboneInterface):
     def _outputs(self, data: AtomicData, numbers: Tensor, positions: Tensor, graph: Any) -> dict[str, Tensor]:
         if self.regress_config.stress:
             energy, forces, virial = self.potential.energy_forces_and_virial(numbers, positions, graph)
-            return {
-                "energy": energy[:, 0],
-                "forces": forces,
-                "stress": stress(virial, data.cell, data.pbc.reshape(-1, 3)),
-            }
+            stress = stresses(virial, data.cell, data.pbc.reshape(-1, 3))
+            return {"energy": energy[:, 0], "forces": forces, "stress": stress.flatten(1)}
         if not self.regress_config.forces:
             return {"energy": self.potential.energy(numbers, positions, graph)[:, 0]}
         energy, forces = self.accelerator.energy_and_forces(self.potential, numbers, positions, graph)
