@@ -33,6 +33,9 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("main", "main", "run fairchem's main with the plugin loaded: train, validate, predict, run-relaxations"),
     Command("configs", "configs", "list the configs that ship; every command takes them by name, from any folder"),
+    Command("studies", "studies", "list the studies that ship, with the title of each"),
+    Command("models", "models", "list the models of the installed fairchem that take a dc: block"),
+    Command("activations", "activations", "list the activations, with formula and purpose"),
     Command("prepare", "prepare", "turn structures with energies and forces into a data set that fairchem reads"),
     Command("inspect", "inspect", "build a config's model and print what surgery would change"),
     Command("fit-scales", "fit_scales", "fit GemNet's scale factors for a config's surgery, before training"),
