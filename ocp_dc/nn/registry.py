@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from ocp_dc.core.errors import UserError, unknown_name
-from ocp_dc.core.numbers import finite_number
+from ocp_dc.core.json_schema import Schema, any_of, block, choices, number_schema
+from ocp_dc.core.numbers import Number, finite_number
 from ocp_dc.core.options import check_keys
-from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU
+from ocp_dc.nn.integrated import UNIT_MOMENT, IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU
 from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
+
+POSITIVE = Number(0, above=True, nullable=False)
 
 
 def _leaky_relu(negative_slope: float = 0.01) -> nn.Module:
@@ -89,12 +92,37 @@ ACTIVATIONS = (
         "for equations of second order: its second derivative is ReLU",
     ),
 )
+# the JSON Schema of each setting
+SETTINGS: dict[str, Schema] = {
+    "alpha": {"description": "the limit at -infinity is -alpha; 1 by default", **number_schema(POSITIVE)},
+    "coefficient": {
+        "description": "c, or unit_moment: c with E[f(x)^2] = 1 for x ~ N(0, 1)",
+        **any_of(number_schema(POSITIVE), choices([UNIT_MOMENT])),
+    },
+    "negative_slope": {"description": "the slope below 0; 0.01 by default", "type": "number"},
+}
 _BY_NAME = {name: each for each in ACTIVATIONS for name in (each.name, *each.aliases)}
 
 
 def activation_names() -> list[str]:
     """Return the names that :func:`activation` knows, aliases included, in alphabetical order."""
     return sorted(_BY_NAME)
+
+
+def activation_schema(*others: str) -> Schema:
+    """Return the JSON Schema of the argument of :func:`activation`.
+
+    Args:
+        others: texts that are valid as well.
+    """
+    blocks = [
+        {
+            **block({"name": choices((each.name, *each.aliases)), **{key: SETTINGS[key] for key in each.settings}}),
+            "required": ["name"],
+        }
+        for each in ACTIVATIONS
+    ]
+    return any_of(choices([*activation_names(), *others]), *blocks)
 
 
 def activation(spec: str | Mapping[str, Any]) -> nn.Module:
@@ -106,17 +134,17 @@ def activation(spec: str | Mapping[str, Any]) -> nn.Module:
     Raises:
         UserError: the name is unknown, the activation does not take a setting, or a value is not valid.
     """
-    block = {"name": spec} if isinstance(spec, str) else spec
-    if not isinstance(block, Mapping) or "name" not in block:
+    settings = {"name": spec} if isinstance(spec, str) else spec
+    if not isinstance(settings, Mapping) or "name" not in settings:
         raise UserError(
             f"activation: got {spec!r}, expected a name or a mapping with one, such as irelu or "
             f"{{name: irelu, coefficient: 0.5}}; the names are {', '.join(activation_names())}"
         )
-    name = block["name"]
+    name = settings["name"]
     if not isinstance(name, str) or name not in _BY_NAME:
         raise unknown_name("activation", name, activation_names())
-    check_keys(block, ("name", *_BY_NAME[name].settings), f"activation {name}")
-    return _BY_NAME[name].make(**{key: value for key, value in block.items() if key != "name"})
+    check_keys(settings, ("name", *_BY_NAME[name].settings), f"activation {name}")
+    return _BY_NAME[name].make(**{key: value for key, value in settings.items() if key != "name"})
 
 
 def same_activation(a: object, b: object) -> bool:
