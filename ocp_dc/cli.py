@@ -43,6 +43,8 @@ COMMANDS = (
     Command("study", "study", "ablation studies: run one, or report what it found"),
     Command("convert", "convert", "turn a checkpoint or a data set of one fairchem into the other's"),
     Command("pinn", "pinn", "physics-informed tasks: train one, or generate its data"),
+    Command("schema", "schema", "print the JSON Schema of a kind of config, by which editors check and complete it"),
+    Command("completion", "completion", "print a script that completes ocp-dc's arguments in a shell"),
     Command("demo", "demo", "train SchNet on the bundled sample, stock and derivative-constrained, and compare"),
 )
 

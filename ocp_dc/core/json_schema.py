@@ -11,10 +11,13 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ocp_dc.core.arguments import kinds_of
+from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import write_text
 from ocp_dc.core.numbers import Number
 
 Schema = dict[str, Any]
@@ -211,3 +214,26 @@ def _hint_schema(hint: Any, options: type | None) -> Schema:
     if kind is Sequence:
         return {"type": "array", "items": _hint_schema(arguments[0], options)}
     return {} if kind is Any else {"type": _TYPES[kind]}
+
+
+def write_schema(path: Path, schema: Schema) -> None:
+    """Write the schema of a file.
+
+    Args:
+        path: the file to write; an older schema with the same title is replaced.
+        schema: the schema, from :func:`document`.
+
+    Raises:
+        UserError: there is another file in this place.
+    """
+    if path.exists() and not _has_title(path, schema["title"]):
+        raise UserError(f"{path}: exists, and is not an older schema of this kind; choose another name")
+    write_text(path, json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
+
+
+def _has_title(path: Path, title: str) -> bool:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("title") == title
