@@ -37,8 +37,8 @@ def document(title: str, schema: Schema) -> Schema:
     counts: Counter[str] = Counter()
 
     def count(part: Schema) -> Schema:
-        counts[json.dumps(part)] += 1
-        return map_parts(part, count)
+        counts[text := json.dumps(part)] += 1
+        return map_parts(part, count) if counts[text] == 1 else part
 
     definitions: dict[str, Schema] = {}
     names: dict[str, str] = {}

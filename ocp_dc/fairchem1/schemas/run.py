@@ -107,9 +107,8 @@ def _metrics() -> dict[str, Schema]:
 
 def _dataset() -> Schema:
     split = nullable(_split())
-    return any_of(
-        block_of(known_keys.SPLITS, dict.fromkeys(known_keys.SPLITS, split)), {"type": "array", "items": split}
-    )
+    named = block_of(known_keys.SPLITS, dict.fromkeys(known_keys.SPLITS, split))
+    return {**named, "type": ["object", "array"], "items": split}  # older configs have a list
 
 
 def _split() -> Schema:
