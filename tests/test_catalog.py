@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -113,3 +114,9 @@ def test_the_lists_import_no_fairchem() -> None:
     code = "import sys; from ocp_dc.cli import main; [main([n]) for n in sys.argv[1:]]; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, *command[3:-1]], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize(("page", "command"), [("configuration", "activations"), ("editors", "models")])
+def test_the_lists_in_the_documentation(page: str, command: str, capsys) -> None:
+    text = (Path(__file__).parents[1] / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert "```text\n" + "\n".join(listed(capsys, command)) + "\n```" in text
