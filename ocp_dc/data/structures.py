@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ocp_dc.core.errors import UserError, nearest, unknown_name
+from ocp_dc.core.units import energy_in_ev, length_in_angstrom
 from ocp_dc.data.ase_lmdb.writer import SUFFIX as ASELMDB
 from ocp_dc.data.frames import FrameSource
-from ocp_dc.data.lmdb_file import LMDB, data_files
+from ocp_dc.data.lmdb_file import LMDB, data_files, is_lmdb
 from ocp_dc.data.readers.label_keys import LabelKeys
 from ocp_dc.data.readers.npz import LAYOUTS, NpzSource, npz_format
 from ocp_dc.data.splits import Split
@@ -37,11 +38,14 @@ class ReadOptions:
     forces_key: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the format and the names.
+        """Check the format, the units and the names.
 
         Raises:
-            UserError: the format is unknown, or a name is not valid.
+            UserError: the format or a unit is unknown, or a name is not valid.
         """
+        for unit, value_of in ((self.units, energy_in_ev), (self.length_units, length_in_angstrom)):
+            if unit is not None:
+                value_of(unit)
         if self.format is not None and self.format not in FORMATS:
             raise unknown_name("format", self.format, FORMATS)
         _ = self.keys
@@ -145,7 +149,13 @@ def _format_of(paths: Sequence[Path]) -> str:
 def _kind(path: Path) -> str:
     """Return the suffix of LMDBs and npz files, or of LMDBs in a folder; any other path is ase's."""
     if not path.is_dir():
-        return path.suffix if path.suffix in (LMDB, NPZ) else ""
+        return (
+            LMDB
+            if path.suffix not in (NPZ, ASELMDB) and is_lmdb(path)
+            else path.suffix
+            if path.suffix in (LMDB, NPZ)
+            else ""
+        )
     if _holds(path, LMDB) and _holds(path, ASELMDB):
         raise UserError(f"{path}: holds *{LMDB} and *{ASELMDB} files; expected one kind. Name a file, or move one")
     return LMDB if _holds(path, LMDB) else ""

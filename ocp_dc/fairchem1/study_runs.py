@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ocp_dc.core.errors import DivergenceError
-from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
+from ocp_dc.data.dataset_cache import count_structures
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1.checks.config_check import check_run_config
 from ocp_dc.fairchem1.checks.model_check import GRADIENT_CHOICES, read_dc
@@ -44,8 +44,8 @@ class StudyRuns:
         return {**config, "dataset": dataset}
 
     def count_structures(self, src: Path) -> int:
-        """Return the number of structures of an LMDB."""
-        return check_lmdb(src)
+        """Return the number of structures of LMDBs or other files."""
+        return count_structures(src)
 
     def run_length(self, config: Config) -> RunLength:
         """Return the epochs and the batch size."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch.optim import lr_scheduler
 
+from ocp_dc.data.dataset_cache import KEYS as READING_KEYS
+
 MAIN_KEYS = (
     "trainer task model outputs dataset loss_functions evaluation_metrics optim logger slurm name mode identifier "
     "timestamp_id seed is_debug run_dir print_every amp checkpoint cpu submit summit world_size distributed_backend "
@@ -25,7 +27,7 @@ DATASET_KEYS = (
     "use_train_settings splits train_split_settings val_split_settings test_split_settings shard total_shards "
     "a2g_args ase_read_args atoms_transform_args connect_args select_args index_file pattern keep_in_memory "
     "include_relaxed_energy use_tqdm oc20_ref total_energy train_on_oc20_total_energies data2train"
-).split()
+).split() + list(READING_KEYS)
 OUTPUT_KEYS = (
     "level property shape irrep_dim decomposition train_on_free_atoms eval_on_free_atoms prediction_dtype parent"
 ).split()
