@@ -78,7 +78,6 @@ def open_structures(
     """
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     for path in given:
-        check_exists(path)
         check_one_set(path)
     options = replace(options, format=options.format or _format_of(given))
     files = structure_files(given, options.format)
@@ -95,18 +94,19 @@ def structure_files(paths: Sequence[Path], format: str | None = None) -> list[Pa
     Raises:
         UserError: a path is missing, a folder has no file of structures, or the files are of different kinds.
     """
-    for path in paths:
-        check_exists(path)
     format = format or _format_of(paths)
-    if format == "lmdb":
-        return [file for path in paths for file in data_files(path, LMDB)]
     if format in LAYOUTS:
         if len(paths) != 1 or paths[0].is_dir():
             raise UserError(
                 f"got {', '.join(map(str, paths[:3]))}{', ...' if len(paths) > 3 else ''}; --format {format} takes one "
                 "npz file. Use each separately"
             )
+    for path in paths:
+        check_exists(path)
+    if format in LAYOUTS:
         return list(paths)
+    if format == "lmdb":
+        return [file for path in paths for file in data_files(path, LMDB)]
     from ocp_dc.data.readers import trajectories  # ase's readers are slow to import
 
     return trajectories.structure_files(paths)
@@ -148,14 +148,11 @@ def _format_of(paths: Sequence[Path]) -> str:
 
 def _kind(path: Path) -> str:
     """Return the suffix of LMDBs and npz files, or of LMDBs in a folder; any other path is ase's."""
+    check_exists(path)
+    if path.suffix in (LMDB, NPZ, ASELMDB) and not path.is_dir():
+        return "" if path.suffix == ASELMDB else path.suffix
     if not path.is_dir():
-        return (
-            LMDB
-            if path.suffix not in (NPZ, ASELMDB) and is_lmdb(path)
-            else path.suffix
-            if path.suffix in (LMDB, NPZ)
-            else ""
-        )
+        return LMDB if is_lmdb(path) else ""
     if _holds(path, LMDB) and _holds(path, ASELMDB):
         raise UserError(f"{path}: holds *{LMDB} and *{ASELMDB} files; expected one kind. Name a file, or move one")
     return LMDB if _holds(path, LMDB) else ""
