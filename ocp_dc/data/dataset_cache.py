@@ -71,7 +71,7 @@ def as_dataset(
         with folder_lock(folder, "a conversion of the same file", PATIENCE):
             if not found.is_dir():  # another process has made it in the meantime
                 _convert(path, found, layout, options, progress)
-                write_json(folder / "dataset.json", {"source": str(path.absolute()), **identity})
+                write_json(folder / "dataset.json", {"source": path.name, **identity})
     return found
 
 

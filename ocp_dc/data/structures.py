@@ -95,12 +95,11 @@ def structure_files(paths: Sequence[Path], format: str | None = None) -> list[Pa
         UserError: a path is missing, a folder has no file of structures, or the files are of different kinds.
     """
     format = format or _format_of(paths)
-    if format in LAYOUTS:
-        if len(paths) != 1 or paths[0].is_dir():
-            raise UserError(
-                f"got {', '.join(map(str, paths[:3]))}{', ...' if len(paths) > 3 else ''}; --format {format} takes one "
-                "npz file. Use each separately"
-            )
+    if format in LAYOUTS and (len(paths) != 1 or paths[0].is_dir()):
+        raise UserError(
+            f"got {', '.join(map(str, paths[:3]))}{', ...' if len(paths) > 3 else ''}; --format {format} takes one npz "
+            "file. Use each separately"
+        )
     for path in paths:
         check_exists(path)
     if format in LAYOUTS:

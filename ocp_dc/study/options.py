@@ -66,8 +66,14 @@ class DataOptions:
 
     sample: str | None = option(None, help="a bundled sample, split as train, val and test say", choices=SAMPLES)
     path: str | None = option(
-        None, help="a folder with train, val and test in it, as `ocp-dc prepare` makes it; a file of PDEBench for pinn"
+        None,
+        help="a folder with train, val and test in it, as `ocp-dc prepare` makes it; a file or folder of structures, "
+        "which is split as train, val and test say, by default 80/10/10; a file of PDEBench for pinn",
     )
+    units: str | None = option(None, help="energy unit of a file of structures; see `ocp-dc prepare --help`")
+    length_units: str | None = option(None, help="its length unit")
+    energy_key: str | None = option(None, help="the name of its energies")
+    forces_key: str | None = option(None, help="the name of its forces")
     configs: str | None = option(
         None,
         help="replaces {configs} in the bases: the folder with models at sizes for this data; default: the host's "
@@ -105,6 +111,11 @@ def data_options(name: str, block: Mapping[str, Any] | None) -> DataOptions:
     options = parse(DataOptions, block, f"data.{name}")
     if options.sample is not None and options.path is not None:
         raise UserError(f"data.{name}: got both sample and path, expected one of them")
+    for key in ("units", "length_units", "energy_key", "forces_key"):
+        if getattr(options, key) is not None and options.path is None:
+            raise UserError(
+                f"data.{name}.{key}: says how a file is read, but there is no path; give path, or remove it"
+            )
     for key in ("train", "val", "test"):
         count().check(getattr(options, key), f"data.{name}.{key}")
     return options
