@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "src",
         nargs="+",
         help="a file of structures with energies and forces: xyz, traj, db, npz, LMDB, aselmdb; a folder of them; "
-        "several of these; or 'download:revised ethanol' for a molecule of MD17",
+        "several of these; or 'download:NAME' for a data set of `ocp-dc datasets`",
     )
     add("out", type=Path, help="the folder to make, with train, val and test in it; it must not exist")
     add("--format", choices=("md17", "rmd17", "ase", "lmdb"), help="layout of the source (default: by its suffix)")

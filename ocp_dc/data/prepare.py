@@ -21,9 +21,9 @@ from ocp_dc.core.units import energy_in_ev, length_in_angstrom
 from ocp_dc.data.edges import check_edges
 from ocp_dc.data.frames import Frame, FrameSource, check_frame
 from ocp_dc.data.layouts import WRITERS, default_layout
-from ocp_dc.data.optional_pyg import needs_pyg
 from ocp_dc.data.output_folder import new_folder
 from ocp_dc.data.plausibility import data_warnings
+from ocp_dc.data.readers.named_downloads import named_download
 from ocp_dc.data.splits import Size, random_split, split_sizes
 from ocp_dc.data.structures import ReadOptions, open_structures, structure_files
 from ocp_dc.data.summary import Summary
@@ -58,8 +58,8 @@ def prepare(
 
     Args:
         src: a file of structures, a folder of them, or several of these, as
-            :func:`~ocp_dc.data.structures.open_structures` takes them; or ``"download:revised ethanol"`` for a molecule
-            of MD17 by PyG's name.
+            :func:`~ocp_dc.data.structures.open_structures` takes them; or ``"download:revised ethanol"`` for a data
+            set of :func:`~ocp_dc.data.readers.named_downloads.download_names`.
         out: the folder to create; it may exist if it is empty.
         format: one of ``FORMATS``; None follows from the suffix.
         units: the energy unit of the source. None is kcal/mol for downloads, the unit stated in an npz file, and eV
@@ -149,19 +149,16 @@ def _resolve(sources: list[str], options: ReadOptions) -> tuple[list[Path], Read
     """Return the paths, downloading a file if necessary, and the options with which it is read."""
     if not sources[0].startswith(DOWNLOAD):
         return [Path(source) for source in sources], options
-    with needs_pyg("a download of MD17"):
-        from ocp_dc.data.readers import md17_download
-    name = sources[0].removeprefix(DOWNLOAD).strip()
+    found = named_download(sources[0].removeprefix(DOWNLOAD).strip())
     # The download is large: check first.
-    expected, unit = md17_download.layout_of(name), md17_download.UNIT
-    same_units = energy_in_ev(options.units or unit) == energy_in_ev(unit)
+    same_units = energy_in_ev(options.units or found.units) == energy_in_ev(found.units)
     length = options.length_units or "Å"
-    if options.format not in (None, expected) or not same_units or length_in_angstrom(length) != 1.0:
+    if options.format not in (None, found.format) or not same_units or length_in_angstrom(length) != 1.0:
         raise UserError(
             f"{sources[0]}: got format {options.format}, units {options.units} and length units {length}; this one "
-            f"comes in --format {expected} --units {unit}, lengths in Å"
+            f"comes in --format {found.format} --units {found.units}, lengths in Å"
         )
-    return [md17_download.download_md17(name)], replace(options, format=expected, units=unit)
+    return [found.fetch()], replace(options, format=found.format, units=found.units)
 
 
 def _frames(

@@ -79,7 +79,7 @@ def open_structures(
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     for path in given:
         check_one_set(path)
-    options = replace(options, format=options.format or _format_of(given))
+    options = replace(options, format=options.format or structure_format(given))
     files = structure_files(given, options.format)
     return _open(files, len(given) == 1 and not given[0].is_dir(), options, labels)
 
@@ -94,7 +94,7 @@ def structure_files(paths: Sequence[Path], format: str | None = None) -> list[Pa
     Raises:
         UserError: a path is missing, a folder has no file of structures, or the files are of different kinds.
     """
-    format = format or _format_of(paths)
+    format = format or structure_format(paths)
     if format in LAYOUTS and (len(paths) != 1 or paths[0].is_dir()):
         raise UserError(
             f"got {', '.join(map(str, paths[:3]))}{', ...' if len(paths) > 3 else ''}; --format {format} takes one npz "
@@ -135,7 +135,12 @@ def check_exists(path: Path) -> None:
         raise UserError(f"{path}: no such file or folder; expected structures.{hint}")
 
 
-def _format_of(paths: Sequence[Path]) -> str:
+def structure_format(paths: Sequence[Path]) -> str:
+    """Return the format of files and folders, one of ``FORMATS``, by their suffixes.
+
+    Raises:
+        UserError: a path is missing, or the paths are of different kinds.
+    """
     kinds = {_kind(path): path for path in paths}
     if len(kinds) > 1:
         raise UserError(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ocp_dc.evaluation.predictions import Predictions
+from ocp_dc.fairchem1.first_runs import FirstRuns
 from ocp_dc.fairchem1.infer.evaluate import predict_labels
 from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 from ocp_dc.fairchem1.infer.predictor import Predictor
@@ -23,6 +24,7 @@ class Fairchem1:
     data_format = "oc20"
     configs = "md17"
     studies = StudyRuns()
+    first_runs = FirstRuns()
 
     def main(self, arguments: Sequence[str]) -> None:
         """Run fairchem's main; see :func:`ocp_dc.fairchem1.main.main`."""
