@@ -98,7 +98,8 @@ def start(
             scale_file=None if run.scale_file is None else real / run.scale_file.name,
         )
         write_text(config, host.first_runs.config(final))
-    return Started(description, real / config.name, list(run.reasons.values()), _commands(host, final, Path(out)))
+    commands = _commands(host, final, Path(out))
+    return Started(description, Path(out) / config.name, list(run.reasons.values()), commands)
 
 
 def _first_run(host: Host, model: str, description: dict[str, Any], folder: Path) -> FirstRun:
