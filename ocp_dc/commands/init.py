@@ -23,6 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--length-units", metavar="U", help="unit of positions and cells: Å (default), bohr, nm or pm")
     add("--energy-key", metavar="KEY", help="name of the energies (default: the usual or the likely one)")
     add("--forces-key", metavar="KEY", help="name of the forces (default: the usual or the likely one)")
+    add("--stress-key", metavar="KEY", help="name of the stresses, positive under tension")
+    add("--virial-key", metavar="KEY", help="name of virials, -V times the stress, as MACE writes them")
+    add("--stress-units", metavar="U", help="unit of stresses: GPa, kbar or such as eV/Å^3")
     add("--train", metavar="N", help="training structures: a number, or a share such as 0.8 (default: all others)")
     add("--val", metavar="N", help="validation structures: a number or a share (default: 0.1)")
     add("--test", metavar="N", help="test structures: a number or a share (default: 0.1)")
@@ -41,7 +44,16 @@ def run(args: argparse.Namespace) -> int:
         args.files,
         Path(args.files[0].name.partition(".")[0]) if args.out is None else args.out,
         model=args.model,
-        options=ReadOptions(args.format, args.units, args.length_units, args.energy_key, args.forces_key),
+        options=ReadOptions(
+            format=args.format,
+            units=args.units,
+            length_units=args.length_units,
+            energy_key=args.energy_key,
+            forces_key=args.forces_key,
+            stress_key=args.stress_key,
+            virial_key=args.virial_key,
+            stress_units=args.stress_units,
+        ),
         train=parse_size(args.train, "--train"),
         val=parse_size(args.val, "--val"),
         test=parse_size(args.test, "--test"),

@@ -27,7 +27,15 @@ from ocp_dc.data.lmdb_file import LMDB, is_lmdb
 from ocp_dc.data.structures import ReadOptions, check_one_set, open_structures, structure_files
 
 CACHE = "datasets"
-KEYS = tuple(field.name for field in dataclasses.fields(ReadOptions) if field.name != "format")
+KEYS = {  # of a data set in a config, with their meanings, which the JSON Schema of run configs shows
+    "units": "the energy unit of a file that is not an LMDB; eV, and for npz files what they state",
+    "length_units": "its unit of positions and cells; Å",
+    "energy_key": "the name of its energies, such as REF_energy",
+    "forces_key": "the name of its forces, such as REF_forces",
+    "stress_key": "the name of its stresses",
+    "virial_key": "the name of its virials, in place of stresses",
+    "stress_units": "the unit of its stresses, such as GPa",
+}
 PATIENCE = 24 * 3600.0  # seconds that a process waits for another one that converts the same file
 SUFFIXES = {"oc20": LMDB, "aselmdb": ASELMDB}
 

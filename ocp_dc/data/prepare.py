@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ def prepare(
     length_units: str | None = None,
     energy_key: str | None = None,
     forces_key: str | None = None,
+    stress_key: str | None = None,
+    virial_key: str | None = None,
+    stress_units: str | None = None,
     train: Size = None,
     val: Size = None,
     test: Size = None,
@@ -69,6 +72,10 @@ def prepare(
         energy_key: the name of the energies in the source, if it differs from the default of the format: an array of an
             npz file, or with ``ase`` a result of the calculator or a key of ``info``.
         forces_key: the name of the forces, likewise; with ``ase`` also a key of ``arrays``.
+        stress_key: with ``ase``, the name of the stresses, likewise; None is the stress of the calculator, or a virial
+            in ``info``, of structures that have one. Stresses are positive under tension.
+        virial_key: with ``ase``, the name of virials, -V times the stress, in place of stresses.
+        stress_units: the unit of stresses, such as ``GPa``; None is the unit of energy per cubed unit of length.
         train: number of training structures, or their share as a float; None is what validation and test leave.
         val: number or share of validation structures; 0 creates no such folder, and None is a tenth.
         test: number or share of test structures, likewise.
@@ -87,7 +94,7 @@ def prepare(
         UserError: an argument, the source or a structure is not valid.
     """
     out = new_folder(out)
-    options = ReadOptions(format, units, length_units, energy_key, forces_key)
+    options = ReadOptions(format, units, length_units, energy_key, forces_key, stress_key, virial_key, stress_units)
     layout = default_layout() if to is None else to
     if layout not in WRITERS:
         raise unknown_name("layout (--to)", layout, WRITERS)
@@ -104,6 +111,7 @@ def prepare(
             "(--edges 6), or leave it out"
         )
     sources = [src] if isinstance(src, str | Path) else list(src)
+    given = {name: value for name, value in dataclasses.asdict(options.keys).items() if value is not None}
     paths, options = _resolve([str(source) for source in sources], options)
     with closing(open_structures(paths, options)) as source, replacing_folder(out) as folder:
         files = structure_files(paths, options.format)
@@ -114,8 +122,7 @@ def prepare(
             "file": files[0].name if len(files) == 1 else None,
             "sha256": file_digest(*files),
             **source.describe(),
-            **({} if energy_key is None else {"energy_key": energy_key}),
-            **({} if forces_key is None else {"forces_key": forces_key}),
+            **{name if name == "stress_units" else f"{name}_key": value for name, value in given.items()},
             "source_count": len(source),
             "counts": {name: len(indices) for name, indices in split._asdict().items()},
             "seed": seed,
@@ -158,7 +165,7 @@ def _resolve(sources: list[str], options: ReadOptions) -> tuple[list[Path], Read
             f"{sources[0]}: got format {options.format}, units {options.units} and length units {length}; this one "
             f"comes in --format {found.format} --units {found.units}, lengths in Å"
         )
-    return [found.fetch()], replace(options, format=found.format, units=found.units)
+    return [found.fetch()], dataclasses.replace(options, format=found.format, units=found.units)
 
 
 def _frames(

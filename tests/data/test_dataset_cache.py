@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from ase.io import write
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data import dataset_cache
-from ocp_dc.data.dataset_cache import as_dataset, count_structures, read_options
+from ocp_dc.data.dataset_cache import KEYS, as_dataset, count_structures, read_options
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.structures import ReadOptions, open_structures
 
@@ -117,6 +118,7 @@ def test_several_processes_convert_once(tmp_path: Path, cache: Path) -> None:
 
 
 def test_options_of_a_block() -> None:
+    assert ["format", *KEYS] == [field.name for field in dataclasses.fields(ReadOptions)]
     assert read_options({"units": "eV", "energy_key": None}, "dataset.train") == ReadOptions(units="eV")
     with pytest.raises(UserError, match="Did you mean 'units'"):
         read_options({"unit": "eV"}, "dataset.train")
