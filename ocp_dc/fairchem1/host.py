@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ocp_dc.evaluation.predictions import Predictions
+from ocp_dc.fairchem1.first_runs import FirstRuns
 from ocp_dc.fairchem1.infer.evaluate import predict_labels
 from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 from ocp_dc.fairchem1.infer.predictor import Predictor
@@ -26,6 +27,7 @@ class Fairchem1:
     data_format = "oc20"
     configs = "md17"
     studies = StudyRuns()
+    first_runs = FirstRuns()
 
     def main(self, arguments: Sequence[str]) -> None:
         """Run fairchem's main; see :func:`ocp_dc.fairchem1.main.main`."""

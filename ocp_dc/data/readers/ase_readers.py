@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -62,6 +63,37 @@ def open_reader(path: Path, convert: Convert, labels: bool = True) -> Reader:
         return _Database(path, convert)
     check_declared_sizes(path, kind, labels)
     return Table(iread(str(path), ":", do_not_split_by_at_sign=True), convert, str(path))
+
+
+def first_structure(path: Path) -> Atoms:
+    """Return the first structure of a file as ase reads it, without reading a text file to its end.
+
+    Raises:
+        UserError: the file is not valid, or holds no structure.
+    """
+    found: list[Atoms] = []
+
+    def keep(atoms: Atoms, index: int) -> Frame:
+        found.append(atoms)
+        raise _FirstFound
+
+    try:
+        reader = open_reader(path, keep)
+        with closing(reader):
+            if len(reader):
+                reader[0]
+    except UserError:
+        raise
+    except Exception as error:  # each reader of ase raises different errors
+        if not found:
+            raise unreadable(str(path), error) from error
+    if not found:
+        raise UserError(f"{path}: holds no structures; expected at least one")
+    return found[0]
+
+
+class _FirstFound(Exception):
+    """The first structure is found."""
 
 
 def unreadable(where: str, error: Exception) -> UserError:
@@ -141,7 +173,7 @@ class Table:
         try:
             for index, atoms in enumerate(structures):
                 self._append(convert(atoms, index))
-        except UserError:
+        except (UserError, _FirstFound):
             raise
         except Exception as error:
             raise unreadable(f"{name}: frame {len(self)}", error) from error
