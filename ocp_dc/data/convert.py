@@ -16,17 +16,15 @@ from ocp_dc.data.ase_lmdb import writer
 from ocp_dc.data.ase_lmdb.reader import AseLmdbReader, check_aselmdb
 from ocp_dc.data.ase_lmdb.rows import Row, structure_values
 from ocp_dc.data.boundaries import complete_cell, has_volume
-from ocp_dc.data.lmdb_file import data_files
+from ocp_dc.data.lmdb_file import LMDB, data_files
 from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.oc20_lmdb.lmdb_io import to_data, write_lmdb
 from ocp_dc.data.oc20_lmdb.lmdb_reader import LmdbReader
-from ocp_dc.data.oc20_lmdb.safe_pickle import loads
-from ocp_dc.data.oc20_lmdb.sample_check import ENERGY_KEYS, FORCES_KEYS, check_values
+from ocp_dc.data.oc20_lmdb.record_frames import read_record, record_frame
 from ocp_dc.data.output_folder import new_folder
+from ocp_dc.data.readers.label_keys import LabelKeys
+from ocp_dc.data.splits import Split
 
-LMDB = ".lmdb"
-SPLITS = ("train", "val", "test")
-IN_DOUBLE = ("pos", "cell")  # the check casts them to single precision
 NUMBERS = ("y_relaxed", "y_init", "nads", "oc22")  # of OC20's and OC22's relaxations; kept by name
 
 
@@ -51,7 +49,7 @@ def convert_dataset(src: Path | str, out: Path | str, *, progress: bool = True) 
         UnsafeDataError: a record names an object that could run code.
     """
     src, out = Path(src), new_folder(out)
-    splits = [name for name in SPLITS if (src / name).is_dir()]
+    splits = [name for name in Split._fields if (src / name).is_dir()]
     with replacing_folder(out) as folder:
         if not splits:
             return _convert(src, folder, progress)
@@ -66,7 +64,7 @@ def convert_dataset(src: Path | str, out: Path | str, *, progress: bool = True) 
 def is_dataset(path: Path | str) -> bool:
     """Return whether a path is what :func:`convert_dataset` takes, as opposed to a checkpoint."""
     path = Path(path)
-    folders = [path, *(path / name for name in SPLITS)]
+    folders = [path, *(path / name for name in Split._fields)]
     return path.suffix in (LMDB, writer.SUFFIX) or any(
         any(folder.glob(f"*{suffix}")) for folder in folders for suffix in (LMDB, writer.SUFFIX)
     )
@@ -98,35 +96,22 @@ def _rows(path: Path, bar: tqdm) -> Iterator[Row]:
     reader = LmdbReader(path)
     try:
         for number in range(check_lmdb(path)):
-            where = f"{path}: record {number}"
-            stored = reader.get(str(number).encode("ascii"))
-            assert stored is not None  # the reader raises an error for a missing record
-            values = loads(stored, where, dict)
-            if not isinstance(values, dict):
-                raise UserError(f"{where}: a {type(values).__name__}; expected a torch_geometric Data")
-            yield _row(values, number, where)
+            yield _row(read_record(reader, number), number, f"{path}: record {number}")
             bar.update()
     finally:
         reader.close()
 
 
 def _row(values: dict[str, Any], number: int, where: str) -> Row:
-    exact = {key: np.array(values[key], dtype=np.float64) for key in IN_DOUBLE if values.get(key) is not None}
-    check_values(values, where)
-    count = len(values["pos"])
-    positions = exact["pos"].reshape(count, 3)
-    cell = exact["cell"].reshape(3, 3) if "cell" in exact else np.zeros((3, 3))
-    # OC20 has no pbc: there, whatever has a cell is periodic
-    pbc = np.asarray(values["pbc"]).reshape(3) if "pbc" in values else np.full(3, has_volume(cell))
-    if pbc.any() and not has_volume(cell):
-        cell = complete_cell(cell, pbc, positions)  # fairchem 2 needs a volume
-    atoms = [np.asarray(values.get(key, np.zeros(count))).astype(np.int64) for key in ("fixed", "tags")]
-    row = structure_values(np.asarray(values["atomic_numbers"]), positions, cell, pbc, *atoms)
-    for name, keys in (("energy", ENERGY_KEYS), ("forces", FORCES_KEYS)):
-        found = [key for key in keys if key in values]
-        if found:
-            label = np.asarray(values[found[0]], dtype=np.float64)
-            row[name] = float(label) if name == "energy" else label
+    frame = record_frame(values, where, LabelKeys(), labels=False)
+    cell = frame.cell
+    if frame.pbc.any() and not has_volume(cell):
+        cell = complete_cell(cell, frame.pbc, frame.positions)  # fairchem 2 needs a volume
+    row = structure_values(frame.numbers, frame.positions, cell, frame.pbc, frame.fixed, frame.tags)
+    if not np.isnan(frame.energy):
+        row["energy"] = frame.energy
+    if not np.isnan(frame.forces).any():
+        row["forces"] = frame.forces
     data = {key: values[key] for key in NUMBERS if isinstance(values.get(key), int | float)}
     return Row(row, {**data, "sid": values.get("sid", number), "fid": values.get("fid", 0)})
 

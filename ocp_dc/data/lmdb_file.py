@@ -8,6 +8,8 @@ import lmdb
 
 from ocp_dc.core.errors import UserError, nearest
 
+LMDB = ".lmdb"  # the suffix of OC20's files
+
 
 def data_files(path: Path | str, suffix: str) -> list[Path]:
     """Return the files of a data set: the file itself, or the sorted files of a folder.

@@ -16,7 +16,7 @@ from ocp_dc.core.units import energy_in_ev, length_in_angstrom
 from ocp_dc.data.frames import Frame
 from ocp_dc.data.readers import stated_units
 from ocp_dc.data.readers.ase_readers import Table, open_reader, unreadable
-from ocp_dc.data.readers.label_keys import LabelKeys, doubtful_names, labels_of, other_labels
+from ocp_dc.data.readers.label_keys import LabelKeys, doubtful_names, fill_labels, labels_of, other_labels
 from ocp_dc.data.structure_check import check_cell
 
 
@@ -32,6 +32,7 @@ class AseSource:
         unit: the energy unit of the file; None is eV, the unit of ase.
         length_unit: the unit of positions and cells; None is Å. Forces are energies per this length.
         keys: the names of energies and forces in the file.
+        labels: labels must be there; otherwise those that are missing are NaN.
 
     Raises:
         UserError: the file is missing or unreadable, has no structures, or has a structure without energy or forces or
@@ -44,8 +45,10 @@ class AseSource:
         unit: str | None = None,
         length_unit: str | None = None,
         keys: LabelKeys = LabelKeys(),  # noqa: B008 - immutable
+        labels: bool = True,
     ) -> None:
         self.name = str(path)
+        self._labels = labels
         self.unit, self.length_unit = unit or "eV", length_unit or "Å"
         self._energy, self._length = energy_in_ev(self.unit), length_in_angstrom(self.length_unit)
         self._keys = keys
@@ -53,7 +56,7 @@ class AseSource:
         if not Path(path).is_file():
             raise UserError(f"{path}: no such file; expected a file that ase.io reads")
         try:
-            self._reader = open_reader(Path(path), self._frame)
+            self._reader = open_reader(Path(path), self._frame, labels)
             length = len(self._reader)
         except UserError:
             raise
@@ -95,6 +98,8 @@ class AseSource:
         stated_units.energy_unit(atoms.info, self.unit, where)
         stated_units.length_unit(atoms.info, self.length_unit, where)
         stated_units.check_forces_unit(atoms.info, self.unit, self.length_unit, where)
+        if not self._labels:
+            fill_labels(atoms, self._keys)
         energy, forces = labels_of(atoms, self._keys, where)
         if self._notes is None:
             self._notes = _notes(atoms, self._keys, self._energy == self._length == 1.0)

@@ -39,12 +39,13 @@ class Reader(Protocol):
         ...
 
 
-def open_reader(path: Path, convert: Convert) -> Reader:
+def open_reader(path: Path, convert: Convert, labels: bool = True) -> Reader:
     """Open a file of structures; trajectories and databases are read by index, other files at once.
 
     Args:
         path: the file.
         convert: makes a frame from ase's atoms and their number in the file.
+        labels: refuse formats that hold no energies.
 
     Raises:
         UserError: the file is not valid, or ``convert`` raises it. The readers of ase raise other errors.
@@ -59,7 +60,7 @@ def open_reader(path: Path, convert: Convert) -> Reader:
         return _AseLmdb(path, convert)
     if kind == "db" or (kind == "json" and path.suffix == ".json"):
         return _Database(path, convert)
-    check_declared_sizes(path, kind)
+    check_declared_sizes(path, kind, labels)
     return Table(iread(str(path), ":", do_not_split_by_at_sign=True), convert, str(path))
 
 

@@ -20,9 +20,11 @@ BLOCK = 1 << 20
 LEAST_BYTES_PER_ATOM = 2  # a symbol and a line break
 PROPERTIES = re.compile(rb"""Properties["']?\s*=\s*["']?([^\s"']+)""")  # of extended XYZ: name:type:columns, ...
 
+POSCAR = "vasp"  # ase's name
+
 # Formats whose headers declare sizes, and from which ase reads no energies.
 WITHOUT_ENERGIES = {
-    "vasp": "a POSCAR",
+    POSCAR: "a POSCAR",
     "vasp-xdatcar": "an XDATCAR",
     "lammps-dump-text": "a LAMMPS dump",  # ase sets all energies to 0
     "lammps-dump-binary": "a LAMMPS dump",
@@ -33,24 +35,29 @@ WITHOUT_ENERGIES = {
 }
 
 
-def check_declared_sizes(path: Path, kind: str) -> None:
-    """Check that a file does not declare more than it can hold, and that its format has energies.
+def check_declared_sizes(path: Path, kind: str, labels: bool = True) -> None:
+    """Check that a file does not declare more than it can hold, and that its format has energies if they are needed.
 
     Args:
         path: the file; it may be compressed as ``.gz``, ``.bz2`` or ``.xz``.
         kind: ase's name of the format.
+        labels: energies are needed.
 
     Raises:
         UserError: the file is not valid.
     """
-    if kind in WITHOUT_ENERGIES:
+    if kind in WITHOUT_ENERGIES and labels:
         raise UserError(
             f"{path}: {WITHOUT_ENERGIES[kind]}, which holds no energies; expected a file with energies and forces, such"
             " as extended XYZ, a trajectory of ase, or the output of the calculation"
         )
+    if kind in WITHOUT_ENERGIES and kind != POSCAR:
+        raise UserError(f"{path}: {WITHOUT_ENERGIES[kind]}; expected extended XYZ or a trajectory of ase. Convert it")
     size = _unpacked_size(path)
     if kind in ("xyz", "extxyz"):
         _check_atom_counts(path, size)
+    elif kind == POSCAR:
+        _check_poscar(path, size)
 
 
 def _unpacked_size(path: Path) -> int:
@@ -96,6 +103,18 @@ def _check_atom_counts(path: Path, size: int) -> None:
             _check_columns(comment, size, f"{path}: frame {frame}")
             read += len(comment) + sum(len(atom) for atom in islice(file, atoms))
             frame += 1
+
+
+def _check_poscar(path: Path, size: int) -> None:
+    """Check the numbers of atoms, which are whole numbers in line 6 or 7."""
+    with OPENERS.get(path.suffix, open)(path, "rb") as file:
+        for line in islice(file, 5, 7):
+            counts = [int(word) for word in line.split() if word.isdigit()]
+            if LEAST_BYTES_PER_ATOM * sum(counts) > size:
+                raise UserError(
+                    f"{path}: declares {sum(counts)} atoms, but the whole file has {size} bytes; is it cut short, or "
+                    "is the number wrong?"
+                )
 
 
 def _check_columns(comment: bytes, size: int, where: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 
 from ocp_dc.core.errors import UserError, unknown_name
@@ -73,6 +74,20 @@ def labels_of(atoms: Atoms, keys: LabelKeys, where: str) -> tuple[float, NDArray
     return _energy(found["energy"], keys.energy or "energy", where), _forces(
         found["forces"], keys.forces or "forces", len(atoms), where
     )
+
+
+def fill_labels(atoms: Atoms, keys: LabelKeys) -> None:
+    """Set the labels that ase's atoms do not have to NaN, in place, under the names that :func:`labels_of` reads."""
+    results = {} if atoms.calc is None else atoms.calc.results
+    missing = {"energy": np.nan, "forces": np.full((len(atoms), 3), np.nan)}
+    for name, value in missing.items():
+        key = getattr(keys, name)
+        if key is None and results.get(name) is None:
+            results[name] = value
+        elif key is not None and results.get(key) is None and key not in {**atoms.info, **atoms.arrays}:
+            atoms.info[key] = value
+    if atoms.calc is None and results:
+        atoms.calc = SinglePointCalculator(atoms, **results)
 
 
 def other_labels(atoms: Atoms, keys: LabelKeys) -> list[str]:

@@ -33,6 +33,21 @@ LAYOUTS = {
 }
 
 
+def npz_format(path: Path | str) -> str:
+    """Return the layout of an npz file, a key of ``LAYOUTS``, from the names of its arrays.
+
+    Raises:
+        UserError: the file is missing or not an npz file, or has no atomic numbers and positions of a known layout.
+    """
+    held = npz_shapes(path)
+    for format, layout in LAYOUTS.items():
+        if layout.numbers in held and layout.positions in held:
+            return format
+    _check_archive(held, str(path))
+    expected = "; or ".join(f"{', '.join(layout)} (--format {format})" for format, layout in LAYOUTS.items())
+    raise UserError(f"{path}: has {describe_shapes(held)}; expected the arrays {expected}")
+
+
 class NpzSource:
     """The frames of one molecule in an npz file, converted to Å, eV and eV/Å.
 
@@ -44,6 +59,7 @@ class NpzSource:
         length_unit: the unit of positions; None is the unit that the file states, else Å. Forces are energies
             per this length.
         keys: the names of energies and forces, if they differ from those of the layout.
+        labels: labels must be there; otherwise those that are missing, or have no known unit, are NaN.
 
     Raises:
         UserError: the file is not an npz file, an array is missing, has a wrong shape or holds objects, or the unit is
@@ -57,6 +73,7 @@ class NpzSource:
         unit: str | None = None,
         length_unit: str | None = None,
         keys: LabelKeys = LabelKeys(),  # noqa: B008 - immutable
+        labels: bool = True,
     ) -> None:
         if format not in LAYOUTS:
             raise unknown_name("npz format", format, LAYOUTS)
@@ -68,21 +85,28 @@ class NpzSource:
         if unit is not None:
             energy_in_ev(unit)  # refuse a misspelled unit before reading the file
         held = npz_shapes(path)
-        _check_names(held, layout, format, self.name)
+        if labels or not {layout.numbers, layout.positions} <= set(held):
+            _check_names(held, layout, format, self.name)
         texts = _texts(path, [key for key in held if key.lower() in stated_units.NAMES])
         stated = stated_units.energy_unit(texts, unit, self.name)
-        if stated is None:
+        if stated is None and labels:
             raise UserError(
                 f"{path}: does not say its energy unit, and none was given; expected --units eV, kcal/mol or another. "
                 "Published MD17 files are in kcal/mol"
             )
-        self.unit, self.length_unit = stated, stated_units.length_unit(texts, length_unit, self.name) or "Å"
+        self.length_unit = stated_units.length_unit(texts, length_unit, self.name) or "Å"
+        self.unit = stated or "eV"
+        if stated is None and {layout.energies, layout.forces} & set(held):
+            self._notes.append(f"{path}: does not say its energy unit: energies and forces are not read. Give --units")
+        read = [key for key in layout if key in held and (stated or key in (layout.numbers, layout.positions))]
         stated_units.check_forces_unit(texts, self.unit, self.length_unit, self.name)
         energy, self._length = energy_in_ev(self.unit), length_in_angstrom(self.length_unit)
         self._force = energy / self._length
-        arrays = load_npz(path, layout)
+        arrays = load_npz(path, read)
         self._numbers = _numbers(arrays[layout.numbers], layout.numbers, self.name)
         self._positions = _vectors(arrays[layout.positions], layout.positions, len(self._numbers), self.name)
+        shape = self._positions.shape
+        arrays = {layout.energies: np.full(shape[0], np.nan), layout.forces: np.full(shape, np.nan), **arrays}
         self._forces = _vectors(arrays[layout.forces], layout.forces, len(self._numbers), self.name)
         energies = _energies(arrays[layout.energies], layout.energies, self.name)
         _check_lengths(
@@ -119,11 +143,7 @@ def _check_names(held: dict[str, tuple[int, ...]], layout: Layout, format: str, 
     missing = [key for key in layout if key not in held]
     if not missing:
         return
-    if packed := [key for key in held if key.endswith((".npz", ".xyz", ".extxyz", ".traj", ".db"))]:
-        raise UserError(
-            f"{name}: an archive of files ({', '.join(packed[:5])}{', ...' if len(packed) > 5 else ''}); expected one"
-            " npz file. Unpack it, and give one of them"
-        )
+    _check_archive(held, name)
     fitting = [other for other, arrays in LAYOUTS.items() if set(arrays) <= set(held)]
     hint = f". It has the layout of --format {fitting[0]}" if fitting else ""
     if not fitting and layout.numbers in held and layout.positions in held:
@@ -135,6 +155,14 @@ def _check_names(held: dict[str, tuple[int, ...]], layout: Layout, format: str, 
         f"{name}: no {', '.join(missing)}; it has {describe_shapes(held)}; --format {format} expects "
         f"{', '.join(layout)}{hint}"
     )
+
+
+def _check_archive(held: dict[str, tuple[int, ...]], name: str) -> None:
+    if packed := [key for key in held if key.endswith((".npz", ".xyz", ".extxyz", ".traj", ".db"))]:
+        raise UserError(
+            f"{name}: an archive of files ({', '.join(packed[:5])}{', ...' if len(packed) > 5 else ''}); expected one"
+            " npz file. Unpack it, and give one of them"
+        )
 
 
 def _texts(path: Path | str, names: list[str]) -> dict[str, NDArray]:

@@ -55,6 +55,7 @@ class AseFiles:
         unit: the energy unit of all files; None is eV.
         length_unit: the unit of positions and cells of all files; None is Å.
         keys: the names of energies and forces in all files.
+        labels: labels must be there; otherwise those that are missing are NaN.
 
     Raises:
         UserError: :class:`~ocp_dc.data.readers.ase_files.AseSource` raises it for one of the files.
@@ -66,7 +67,9 @@ class AseFiles:
         unit: str | None = None,
         length_unit: str | None = None,
         keys: LabelKeys = LabelKeys(),  # noqa: B008 - immutable
+        labels: bool = True,
     ) -> None:
+        self._labels = labels
         self.name = ", ".join(str(file) for file in files[:3]) + (", ..." if len(files) > 3 else "")
         self._files = list(files)
         self._unit, self._length_unit, self._keys = unit or "eV", length_unit or "Å", keys
@@ -120,7 +123,7 @@ class AseFiles:
         if number in self._open:
             self._open.move_to_end(number)
             return self._open[number]
-        source = AseSource(self._files[number], self._unit, self._length_unit, self._keys)
+        source = AseSource(self._files[number], self._unit, self._length_unit, self._keys, self._labels)
         if source.in_memory:  # keeping it is cheaper than reading it again
             self._in_memory[number] = source
             return source
