@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 
-def calculator(checkpoint: str | Path | Sequence[str | Path], cpu: bool = False, trust_modules: Sequence[str] = ()) -> Calculator:
+def calculator(
+    checkpoint: str | Path | Sequence[str | Path], cpu: bool = False, trust_modules: Sequence[str] = ()
+) -> Calculator:
     """Return an ASE calculator of a trained checkpoint, with energies in eV (float64) and forces in eV/Å.
 
     Args:

@@ -11,7 +11,6 @@ import numpy as np
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import count as number
 
-
 OPTIONAL = ("stress_true", "stress_pred", "energy_std", "forces_std")
 
 

@@ -102,7 +102,9 @@ def arm_checkpoints(study: Path, arm: str) -> list[Path]:
     if not finished:
         raise UserError(f"{study}:{arm}: none of its {len(chosen)} runs is finished; run the study first")
     if len(finished) < len(chosen):
-        logging.warning(f"{study}:{arm}: {len(finished)} of its {len(chosen)} runs are finished; the others are left out")
+        logging.warning(
+            f"{study}:{arm}: {len(finished)} of its {len(chosen)} runs are finished; the others are left out"
+        )
     return [find_checkpoint(folder) for folder in finished]
 
 

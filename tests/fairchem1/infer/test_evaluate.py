@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem1.infer.evaluate import predict_labels
 from ocp_dc.testing.tolerances import FLOAT32_LABEL
+
+from tests.helpers.predictions import predict_labels
 
 
 def test_the_first_structures(trained, ethanol):
     """The same as of a whole evaluation, also where a batch is cut."""
     best = trained.checkpoint("best_checkpoint.pt")
-    whole = predict_labels(best, ethanol / "test", batch_size=4, cpu=True, progress=False)
-    some = predict_labels(best, ethanol / "test", batch_size=4, cpu=True, progress=False, first_n=6)
+    whole = predict_labels(best, ethanol / "test", batch_size=4, cpu=True)
+    some = predict_labels(best, ethanol / "test", batch_size=4, cpu=True, first_n=6)
     assert len(whole.ids) == 10
     assert some.ids == whole.ids[:6]
     relative, absolute = FLOAT32_LABEL
