@@ -63,7 +63,7 @@ def _opened(path: Path | str) -> Iterator[NpzFile]:
 
 
 def _shape(archive: NpzFile, name: str) -> tuple[int, ...]:
-    member = name if name in archive._files else f"{name}.npy"  # type: ignore[attr-defined]
+    member = name if name in archive.zip.namelist() else f"{name}.npy"
     try:
         with archive.zip.open(member) as file:
             header = read_array_header_1_0 if read_magic(file) == (1, 0) else read_array_header_2_0

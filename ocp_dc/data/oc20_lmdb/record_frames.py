@@ -18,7 +18,8 @@ from ocp_dc.data.frames import Frame
 from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.oc20_lmdb.lmdb_reader import LmdbReader
 from ocp_dc.data.oc20_lmdb.safe_pickle import loads
-from ocp_dc.data.oc20_lmdb.sample_check import ENERGY_KEYS, FORCES_KEYS, check_values
+from ocp_dc.data.oc20_lmdb.sample_check import check_values
+from ocp_dc.data.oc20_lmdb.sample_form import ENERGY_KEYS, FORCES_KEYS, as_array
 from ocp_dc.data.readers.label_keys import LabelKeys
 
 IN_DOUBLE = ("pos", "cell")  # the check casts them to single precision
@@ -120,17 +121,22 @@ def record_frame(
     Raises:
         UserError: a value is missing or not valid.
     """
-    exact = {key: np.array(values[key], dtype=np.float64) * length for key in IN_DOUBLE if values.get(key) is not None}
+    exact = {
+        key: as_array(values[key], key, where).astype(np.float64) * length
+        for key in IN_DOUBLE
+        if values.get(key) is not None
+    }
     check_values(values, where)
     count = len(values["pos"])
     cell = exact["cell"].reshape(3, 3) if "cell" in exact else np.zeros((3, 3))
     # OC20 has no pbc: there, whatever has a cell is periodic
-    pbc = np.asarray(values["pbc"]).reshape(3) if "pbc" in values else np.full(3, has_volume(cell))
-    fixed, tags = (np.asarray(values.get(key, np.zeros(count))).astype(np.int64) for key in ("fixed", "tags"))
+    pbc = as_array(values["pbc"], "pbc", where).reshape(3) if "pbc" in values else np.full(3, has_volume(cell))
+    of_atoms = (as_array(values.get(key, np.zeros(count)), key, where) for key in ("fixed", "tags"))
+    fixed, tags = (array.astype(np.int64) for array in of_atoms)
     total = _label(values, keys.energy, ENERGY_KEYS, (), labels, where)
     forces = _label(values, keys.forces, FORCES_KEYS, (count, 3), labels, where)
     return Frame(
-        numbers=np.asarray(values["atomic_numbers"]).astype(np.int64),
+        numbers=as_array(values["atomic_numbers"], "atomic_numbers", where).astype(np.int64),
         positions=exact["pos"].reshape(count, 3),
         energy=float(total) * energy,
         forces=forces * (energy / length),
@@ -157,7 +163,7 @@ def _label(
         raise UserError(f"{where}: {unknown_name('label', key, values)}")
     if found is None:
         raise UserError(f"{where}: has no {' or '.join(usual)}; it has {', '.join(sorted(values))}")
-    array = np.asarray(found, dtype=np.float64)
+    array = as_array(found, " or ".join(names), where).astype(np.float64)
     if array.size != np.prod(shape, dtype=int):
         raise UserError(f"{where}: {' or '.join(names)} has shape {array.shape}, expected {shape or 'one number'}")
     return array.reshape(shape)
