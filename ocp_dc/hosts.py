@@ -226,6 +226,7 @@ def load_predictor(checkpoint: Names, cpu: bool = False, trust_modules: Sequence
         UserError: a file is missing, damaged, hostile, or of a host that is not installed, or the checkpoints do not
             form an ensemble.
     """
+    installed_name()  # without a host, no name of a checkpoint mends it
     paths = find_checkpoints(checkpoint)
     predictors = [host_for(path).predictor(path, cpu, trust_modules) for path in paths]
     if len(predictors) == 1:
