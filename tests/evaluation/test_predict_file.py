@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.data.structures import ReadOptions
 from ocp_dc.evaluation.ensemble import EnsemblePredictor
 from ocp_dc.evaluation.predict_file import predict_atoms, predict_file
+from ocp_dc.evaluation.xyz_output import xyz_bytes
 
 from tests.helpers.harmonic_predictor import Harmonic, clusters
 
@@ -190,14 +192,23 @@ def test_a_structure_that_is_not_plausible_is_named_and_leaves_nothing(tmp_path,
 def test_entries_that_a_line_cannot_hold(tmp_path, checkpoint):
     atoms = Atoms("H2", [[0, 0, 0], [0, 0, 1.5]])
     atoms.info |= {"text": "two\nlines", "nested": {"a": [np.float64(1.5), "b\nc"]}, "energy": 3.0}
-    atoms.arrays["tensor"] = np.arange(18.0).reshape(2, 3, 3)
     ase.io.write(tmp_path / "in.traj", atoms)
     predict_file(Harmonic(1.0), [checkpoint], tmp_path / "in.traj", tmp_path / "out.xyz", progress=False)
     (found,) = ase.io.read(tmp_path / "out.xyz", ":")
     assert found.info["text"] == "two lines"
     assert found.info["nested"] == {"a": [1.5, "b c"]}
     assert found.info["source_energy"] == 3.0
+
+
+def test_arrays_that_a_line_cannot_hold():
+    atoms = Atoms("H2", [[0, 0, 0], [0, 0, 1.5]])
+    atoms.arrays |= {"tensor": np.arange(18.0).reshape(2, 3, 3), "small": np.array([1, 2], dtype=np.uint8)}
+    found = ase.io.read(io.StringIO(xyz_bytes([atoms], ["here"]).decode()), format="extxyz")
     np.testing.assert_array_equal(found.arrays["tensor"], np.arange(18.0).reshape(2, 9))
+    assert found.arrays["small"].tolist() == [1, 2]
+    atoms.arrays["numbers_of_no_line"] = np.array([1j, 2j])
+    with pytest.raises(UserError, match="here: cannot be written as extended XYZ"):
+        xyz_bytes([atoms], ["here"])
 
 
 def test_atoms_in_memory_are_copied():
