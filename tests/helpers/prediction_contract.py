@@ -86,9 +86,10 @@ class PredictionContract:
                 raise KeyboardInterrupt
             return predict(structures)
 
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch:
             patch.setattr(predictor, "predict", interrupted)
-            predict_file(predictor, members, src, out, batch_size=3, progress=False)
+            with pytest.raises(KeyboardInterrupt):
+                predict_file(predictor, members, src, out, batch_size=3, progress=False)
         assert predict_file(predictor, members, src, out, batch_size=3, progress=False).continued == 3
         assert out.read_bytes() == whole.read_bytes()
 
