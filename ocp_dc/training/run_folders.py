@@ -64,7 +64,7 @@ def find_checkpoint(path_or_name: str | Path) -> Path:
     places = [path] if path.is_absolute() else [path, *(Path(parent) / path for parent in PARENTS)]
     folders = [place for place in places if place.is_dir()]
     for folder in folders:
-        if (found := _best_checkpoint(folder)) is not None:
+        if (found := best_checkpoint(folder)) is not None:
             return found
     if folders:
         raise UserError(_without_best(folders[0]))
@@ -90,8 +90,9 @@ def arm_checkpoints(study: Path, arm: str) -> list[Path]:
         (path.parent, read_record(path, f"remove {path.parent} to make the run again"))
         for path in sorted(study.glob("runs/*/run.json"))
     ]
-    parts = arm.split("/")
-    chosen = [(folder, run) for folder, run in runs if set(parts) <= {run["model"], run["data"], run["arm"]}]
+    exact = any(run["arm"] == arm for _, run in runs)  # the name of an arm may have slashes
+    parts = {arm} if exact else set(arm.split("/"))
+    chosen = [(folder, run) for folder, run in runs if parts <= {run["model"], run["data"], run["arm"]}]
     if not chosen:
         raise unknown_name(f"arm of {study}", arm, {name for _, run in runs for name in (run["arm"], _full_name(run))})
     groups = sorted({_full_name(run) for _, run in chosen})
@@ -108,7 +109,12 @@ def arm_checkpoints(study: Path, arm: str) -> list[Path]:
     return [find_checkpoint(folder) for folder in finished]
 
 
-def _best_checkpoint(folder: Path) -> Path | None:
+def best_checkpoint(folder: Path) -> Path | None:
+    """Return the best checkpoint of the run of a folder, or None.
+
+    Raises:
+        UserError: the folder has those of several runs.
+    """
     resolved = folder.resolve()
     for pattern in PATTERNS:
         found = sorted(folder.glob(pattern))
