@@ -19,6 +19,7 @@ from ocp_dc.data.structure_stream import StructureStream
 from ocp_dc.data.structures import ReadOptions, structure_files
 from ocp_dc.evaluation.batches import batches
 from ocp_dc.evaluation.calculator import results_of
+from ocp_dc.evaluation.ensemble import EnsemblePredictor
 from ocp_dc.evaluation.predictor import Predictor
 from ocp_dc.evaluation.xyz_output import GrowingFile, check_output_file, xyz_bytes
 
@@ -29,11 +30,13 @@ class Written(NamedTuple):
     Args:
         structures: the number of structures in the output.
         continued: how many of them an interrupted process had written.
+        properties: what is predicted, with the spreads of an ensemble.
         notes: remarks on the file.
     """
 
     structures: int
     continued: int
+    properties: tuple[str, ...]
     notes: list[str]
 
 
@@ -80,7 +83,8 @@ def predict_file(
                     file.flush()  # so that a kill costs one batch
                     count += len(chunk)
                     bar.update(len(chunk))
-        return Written(count, done, stream.notes())
+        spreads = predictor.spreads if isinstance(predictor, EnsemblePredictor) else ()
+        return Written(count, done, (*predictor.properties, *spreads), stream.notes())
 
 
 def predict_atoms(predictor: Predictor, structures: Iterable[Atoms], batch_size: int = 32) -> Iterator[Atoms]:
