@@ -27,7 +27,7 @@ from ocp_dc.evaluation.xyz_output import GrowingFile, check_output_file, xyz_byt
 class Written(NamedTuple):
     """The result of a prediction of a file.
 
-    Args:
+    Attributes:
         structures: the number of structures in the output.
         continued: how many of them an interrupted process had written.
         properties: what is predicted, with the spreads of an ensemble.
