@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from ocp_dc import __version__
 from ocp_dc.core.digests import content_digest, file_digest
-from ocp_dc.data.structure_stream import StructureStream
+from ocp_dc.core.errors import UserError
+from ocp_dc.data.structure_stream import Streamed, StructureStream
 from ocp_dc.data.structures import ReadOptions, structure_files
 from ocp_dc.evaluation.batches import batches
 from ocp_dc.evaluation.calculator import results_of
@@ -78,8 +79,7 @@ def predict_file(
             hidden = None if progress else True
             with tqdm(total=stream.count, initial=done, disable=hidden, unit="structure") as bar:
                 for chunk in batches(stream.structures(done), lambda each: len(each.atoms), batch_size):
-                    found = _predict_batch(predictor, [each.atoms for each in chunk])
-                    file.write(xyz_bytes(found, [each.where for each in chunk]))
+                    file.write(_predicted_text(predictor, chunk))
                     file.flush()  # so that a kill costs one batch
                     count += len(chunk)
                     bar.update(len(chunk))
@@ -101,6 +101,15 @@ def predict_atoms(predictor: Predictor, structures: Iterable[Atoms], batch_size:
     """
     for chunk in batches(structures, len, batch_size):
         yield from _predict_batch(predictor, [atoms.copy() for atoms in chunk])
+
+
+def _predicted_text(predictor: Predictor, chunk: Sequence[Streamed]) -> bytes:
+    try:
+        found = _predict_batch(predictor, [each.atoms for each in chunk])
+    except UserError as error:
+        after = f" and the {len(chunk) - 1} after it" if len(chunk) > 1 else ""
+        raise UserError(f"{chunk[0].where}{after}: {error}") from error
+    return xyz_bytes(found, [each.where for each in chunk])
 
 
 def _predict_batch(predictor: Predictor, structures: list[Atoms]) -> list[Atoms]:

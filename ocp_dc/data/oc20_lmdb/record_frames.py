@@ -129,8 +129,7 @@ def record_frame(
     check_values(values, where)
     count = len(values["pos"])
     cell = exact["cell"].reshape(3, 3) if "cell" in exact else np.zeros((3, 3))
-    # OC20 has no pbc: there, whatever has a cell is periodic
-    pbc = as_array(values["pbc"], "pbc", where).reshape(3) if "pbc" in values else np.full(3, has_volume(cell))
+    pbc = as_array(values["pbc"], "pbc", where).reshape(3) if "pbc" in values else _cell_directions(cell)
     of_atoms = (as_array(values.get(key, np.zeros(count)), key, where) for key in ("fixed", "tags"))
     fixed, tags = (array.astype(np.int64) for array in of_atoms)
     total = _label(values, keys.energy, ENERGY_KEYS, (), labels, where)
@@ -147,6 +146,14 @@ def record_frame(
         sid=values["sid"] if type(values.get("sid")) is int else None,
         fid=values["fid"] if type(values.get("fid")) is int else 0,
     )
+
+
+def _cell_directions(cell: NDArray) -> NDArray[np.bool_]:
+    """Return the periodic directions [3] of a record without ``pbc``: in OC20, whatever has a cell is periodic.
+
+    fairchem's conversion from ase puts a vector of 1 Å in the place of one that is missing.
+    """
+    return np.full(3, has_volume(cell)) & (np.abs(np.linalg.norm(cell, axis=1) - 1) > 1e-6)
 
 
 def _label(
