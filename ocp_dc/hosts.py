@@ -18,6 +18,8 @@ from ocp_dc.training.checkpoint_origin import host_of_checkpoint
 from ocp_dc.training.run_folders import Names, find_checkpoints
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
     from ocp_dc.evaluation.predictor import Predictor
 
 Config = dict[str, Any]
@@ -143,16 +145,16 @@ class Host(Protocol):
     def main(self, arguments: Sequence[str]) -> None:
         """Run fairchem's main."""
 
+    def main_parser(self) -> ArgumentParser:
+        """Return the parser of the arguments of ``main``."""
+
+    def run_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of its run configs."""
+
     def training_arguments(self, config: Path, data: Path, out: Path, name: str, epochs: int, seed: int) -> list[str]:
         """Return the arguments of ``main`` for a training run on the CPU.
 
-        Args:
-            config: the config.
-            data: a folder that ``ocp-dc prepare`` made.
-            out: the folder in which results and checkpoints are written.
-            name: the name of the run.
-            epochs: the number of epochs.
-            seed: the seed.
+        ``data`` is a folder that ``ocp-dc prepare`` made, ``out`` the one for results and checkpoints.
         """
 
     def run_files(self, out: Path, name: str) -> RunFiles:

@@ -23,6 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--energy-key", metavar="KEY", help="name of the energies in the source, such as REF_energy")
     add("--forces-key", metavar="KEY", help="name of the forces in the source, such as REF_forces")
+    add("--stress-key", metavar="KEY", help="name of the stresses in the source, positive under tension")
+    add("--virial-key", metavar="KEY", help="name of virials in the source, -V times the stress, as MACE writes them")
+    add(
+        "--stress-units", metavar="U", help="unit of stresses: GPa, kbar or such as eV/Å^3 (default: energy per volume)"
+    )
     add("--train", type=int, required=True, metavar="N", help="number of training structures")
     add("--val", type=int, required=True, metavar="N", help="number of validation structures")
     add("--test", type=int, required=True, metavar="N", help="number of test structures")
@@ -46,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
         length_units=args.length_units,
         energy_key=args.energy_key,
         forces_key=args.forces_key,
+        stress_key=args.stress_key,
+        virial_key=args.virial_key,
+        stress_units=args.stress_units,
         train=args.train,
         val=args.val,
         test=args.test,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -43,6 +44,9 @@ def prepare(
     length_units: str | None = None,
     energy_key: str | None = None,
     forces_key: str | None = None,
+    stress_key: str | None = None,
+    virial_key: str | None = None,
+    stress_units: str | None = None,
     train: int,
     val: int,
     test: int,
@@ -69,6 +73,10 @@ def prepare(
         energy_key: the name of the energies in the source, if it differs from the default of the format: an array of an
             npz file, or with ``ase`` a result of the calculator or a key of ``info``.
         forces_key: the name of the forces, likewise; with ``ase`` also a key of ``arrays``.
+        stress_key: with ``ase``, the name of the stresses, likewise; None is the stress of the calculator, or a virial
+            in ``info``, of structures that have one. Stresses are positive under tension.
+        virial_key: with ``ase``, the name of virials, -V times the stress, in place of stresses.
+        stress_units: the unit of stresses, such as ``GPa``; None is the unit of energy per cubed unit of length.
         train: number of training structures.
         val: number of validation structures; 0 creates no such folder.
         test: number of test structures; 0 creates no such folder.
@@ -107,7 +115,8 @@ def prepare(
     sources = [src] if isinstance(src, str | Path) else list(src)
     files, units = _resolve([str(source) for source in sources], format, units, length_units)
     single_file = len(files) == 1 and not Path(sources[0]).is_dir()
-    keys = LabelKeys(energy_key, forces_key)
+    keys = LabelKeys(energy_key, forces_key, stress_key, virial_key, stress_units)
+    given = {name: value for name, value in dataclasses.asdict(keys).items() if value is not None}
     with (
         closing(_source(files, format, units, length_units, keys, single_file)) as source,
         replacing_folder(out) as folder,
@@ -118,8 +127,7 @@ def prepare(
             "file": files[0].name if len(files) == 1 else None,
             "sha256": file_digest(*files),
             **source.describe(),
-            **({} if energy_key is None else {"energy_key": energy_key}),
-            **({} if forces_key is None else {"forces_key": forces_key}),
+            **{name if name == "stress_units" else f"{name}_key": value for name, value in given.items()},
             "source_count": len(source),
             "counts": {name: len(indices) for name, indices in split._asdict().items()},
             "seed": seed,

@@ -40,8 +40,8 @@ class StructureStream:
 
     ``info`` and ``arrays`` of files that ase reads are kept. Results of the file get the prefix ``source_``, so that
     they are not taken for predictions: ``info["source_energy"]`` in eV, ``arrays["source_forces"]`` in eV/Å,
-    ``info["source_stress"]`` in eV/Å³. Energies and forces that ``options`` names keep their names, and are converted
-    to eV and eV/Å. All other results and entries keep the numbers of the file.
+    ``info["source_stress"]`` in eV/Å³, also of virials. Energies, forces and stresses that ``options`` names keep their
+    names, and are converted to these units. All other results and entries keep the numbers of the file.
 
     Text files are read from their beginning. Only an index of the frames is kept in memory.
 
@@ -125,13 +125,13 @@ class StructureStream:
         atoms.calc = None
         labels = _labels(frame)
         keys = self._options.keys
-        for label, key in (("energy", keys.energy), ("forces", keys.forces), ("stress", None)):
+        for label, key in (("energy", keys.energy), ("forces", keys.forces), ("stress", keys.stress)):
             place = results
             if key is not None and key not in results:
                 place = atoms.info if key in atoms.info else atoms.arrays
             if label in labels:
                 place[key or label] = labels[label]  # in eV and Å
-            elif key is not None and place is atoms.info:
+            elif key is not None and label != "stress" and place is atoms.info:
                 del place[key]  # the converter set it to NaN
         for place in (atoms.info, atoms.arrays):
             for name in [name for name in place if name in OWN]:

@@ -28,6 +28,9 @@ class ReadOptions:
         length_units: the unit of positions and cells; forces are energies per this length. None is Å.
         energy_key: the name of the energies, if it is not the usual one of the format.
         forces_key: the name of the forces, likewise.
+        stress_key: the name of the stresses, positive under tension, likewise.
+        virial_key: the name of virials, -V times the stress, in place of stresses.
+        stress_units: the unit of stresses, such as GPa; None is the unit of energy per cubed unit of length.
     """
 
     format: str | None = None
@@ -35,6 +38,9 @@ class ReadOptions:
     length_units: str | None = None
     energy_key: str | None = None
     forces_key: str | None = None
+    stress_key: str | None = None
+    virial_key: str | None = None
+    stress_units: str | None = None
 
     def __post_init__(self) -> None:
         """Check the format and the names.
@@ -49,7 +55,7 @@ class ReadOptions:
     @property
     def keys(self) -> LabelKeys:
         """The names of the labels."""
-        return LabelKeys(self.energy_key, self.forces_key)
+        return LabelKeys(self.energy_key, self.forces_key, self.stress_key, self.virial_key, self.stress_units)
 
 
 def open_structures(

@@ -14,6 +14,7 @@ from fairchem.core.common.registry import registry
 from torch.utils.data import DataLoader
 from torch_geometric.data import Batch
 
+from ocp_dc.core.verbosity import bars_disabled
 from ocp_dc.fairchem1.checks import batch_check, config_check
 from ocp_dc.fairchem1.infer import prediction, relaxed_ids
 from ocp_dc.fairchem1.train import (
@@ -31,7 +32,8 @@ from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries
 from ocp_dc.fairchem1.train.resolved_config import check_sources, resolve_config
 from ocp_dc.fairchem1.train.run_listeners import ADVICE
 from ocp_dc.fairchem1.train.state_trainer import StateTrainer
-from ocp_dc.fairchem1.train.transform import TRANSFORM_NAME, attach_rescaling
+from ocp_dc.fairchem1.train.transform import attach_rescaling
+from ocp_dc.fairchem1.wrappers import stress
 from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling
 from ocp_dc.training import gains, records
@@ -39,6 +41,7 @@ from ocp_dc.training.averages import averaged_weights
 from ocp_dc.training.environment import describe_environment
 from ocp_dc.training.finite_checks import RunPosition
 from ocp_dc.training.flag_reader import FlagReader
+from ocp_dc.training.run_lines import in_words
 from ocp_dc.training.subnormals import flushed_subnormals
 
 
@@ -60,10 +63,11 @@ class DCTrainer(StateTrainer):
     def load(self, inference_only: bool) -> None:
         """Build everything; the resolved config is checked and saved before anything is built."""
         self.config = resolve_config(self.config, type(self), inference_only)
-        self.label_options = self._label_options()
+        self.label_options = label_fit.label_options(self.config)
         self.save_record("config.yml", records.runnable_config(self.config))
         environment = describe_environment(self.device, ["fairchem-core"], distutils.get_world_size())
         self.save_record("environment.json", json.dumps(environment, indent=2))
+        self.open_log()
         super().load(inference_only)
 
     def load_model(self) -> None:
@@ -77,6 +81,8 @@ class DCTrainer(StateTrainer):
             self.model = self._unwrapped_model
         elif hasattr(self._unwrapped_model, "shared_parameters"):  # read by the backward step, and hidden by DDP
             self.model.shared_parameters = self._unwrapped_model.shared_parameters
+        if "stress" in self.config["outputs"]:
+            stress.provide_stress(self._unwrapped_model)
         report = surgery_report(self._unwrapped_model)
         if report is not None:
             if distutils.is_master():
@@ -106,10 +112,6 @@ class DCTrainer(StateTrainer):
 
     # ---- label rescaling -----------------------------------------------------------------------------------------
 
-    def _label_options(self) -> LabelOptions | None:
-        block = (self.config["dataset"].get("transforms") or {}).get(TRANSFORM_NAME)
-        return None if block is None else LabelOptions.from_block(block, f"dataset.train.transforms.{TRANSFORM_NAME}")
-
     def set_label_rescaling(self, rescaling: LabelRescaling | None) -> None:
         """Use the fitted label rescaling for the data sets and for predictions."""
         self.state.label_rescaling = rescaling
@@ -127,7 +129,7 @@ class DCTrainer(StateTrainer):
     def _denorm_preds(self, target_key: str, prediction: torch.Tensor, batch: Any) -> torch.Tensor:
         """Return a prediction in physical units, in float64 if labels are rescaled."""
         rescaling = self.state.label_rescaling
-        if rescaling is None or target_key not in ("energy", "forces"):
+        if rescaling is None or target_key not in loss_and_metrics.RESCALED:
             return super()._denorm_preds(target_key, prediction, batch)
         return loss_and_metrics.to_physical(rescaling, target_key, prediction, batch)
 
@@ -156,7 +158,7 @@ class DCTrainer(StateTrainer):
         return loss_and_metrics.total_loss(self.loss_terms(out, batch, FlagReader()))
 
     def _compute_metrics(self, out: Any, batch: Any, evaluator: Any, metrics: Any = None) -> dict[str, Any]:
-        """Return fairchem's metrics of a batch, added to ``metrics``, in eV and eV/Å."""
+        """Return fairchem's metrics of a batch, added to ``metrics``, in eV, eV/Å and eV/Å³."""
         outputs, rescaling = self.output_targets, self.state.label_rescaling
         values = loss_and_metrics.physical_values(outputs, out, batch, self._denorm_preds, rescaling)
         of_atoms = loss_and_metrics.outputs_of_atoms(outputs)
@@ -170,8 +172,14 @@ class DCTrainer(StateTrainer):
         """Train; see :mod:`ocp_dc.fairchem1.train.loop`."""
         loop.train(self, disable_eval_tqdm)
 
-    @torch.no_grad()
     def validate(self, split: str = "val", disable_tqdm: bool = False) -> dict[str, Any]:
+        """Return and show fairchem's metrics on a split, in physical units, with the averaged weights."""
+        metrics = self.errors_on(split, bars_disabled(disable_tqdm or not distutils.is_master()))
+        self.say(f"{split}: {in_words({name: float(metric['metric']) for name, metric in metrics.items()})}")
+        return metrics
+
+    @torch.no_grad()
+    def errors_on(self, split: str, disable_tqdm: bool | None) -> dict[str, Any]:
         """Return fairchem's metrics on a split, in physical units, with the averaged weights."""
         gains.check_fitted(self._unwrapped_model)
         self._repeated_batch = padded_ranks.repeated_batch(self.val_loader if split == "val" else self.test_loader)
@@ -215,6 +223,8 @@ class DCTrainer(StateTrainer):
                 return self._predict_batch(next(iter(batches)))
             predictions = prediction.predict_structures(batches, self._predict_batch, outputs, disable_tqdm)
             self.save_results(predictions, results_file)
+        if results_file is not None:
+            self.say(f"predictions: {Path(self.config['cmd']['results_dir'], f'ocp_{results_file}.npz')}")
         return predictions
 
     def _predict_batch(self, batch: Any) -> dict[str, torch.Tensor]:
@@ -233,6 +243,7 @@ class DCTrainer(StateTrainer):
                 super().run_relaxations()
         finally:
             self.relax_loader = loader
+        self.say(f"relaxed structures: {self.config['cmd']['results_dir']}")
 
     # ---- checkpoints ---------------------------------------------------------------------------------------------
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.versions import TESTED, installed_version, is_supported
@@ -45,6 +46,18 @@ class Fairchem2:
         from ocp_dc.fairchem2.main import main
 
         main(arguments)
+
+    def main_parser(self) -> ArgumentParser:
+        """Return the parser of the arguments of ``main``."""
+        from ocp_dc.fairchem2.main import main_parser
+
+        return main_parser()
+
+    def run_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of its run configs; see :mod:`ocp_dc.fairchem2.schema`."""
+        from ocp_dc.fairchem2.schema import run_schema
+
+        return run_schema()
 
     def training_arguments(self, config: Path, data: Path, out: Path, name: str, epochs: int, seed: int) -> list[str]:
         """Return the arguments of ``main`` for a training run on the CPU."""
