@@ -130,8 +130,7 @@ def record_frame(
     check_values(values, where)
     count = len(values["pos"])
     cell = exact["cell"].reshape(3, 3) if "cell" in exact else np.zeros((3, 3))
-    # OC20 has no pbc: there, whatever has a cell is periodic
-    pbc = as_array(values["pbc"], "pbc", where).reshape(3) if "pbc" in values else np.full(3, has_volume(cell))
+    pbc = as_array(values["pbc"], "pbc", where).reshape(3) if "pbc" in values else _cell_directions(cell)
     of_atoms = (as_array(values.get(key, np.zeros(count)), key, where) for key in ("fixed", "tags"))
     fixed, tags = (array.astype(np.int64) for array in of_atoms)
     total = _label(values, keys.energy, ENERGY_KEYS, (), labels, where)
@@ -149,6 +148,14 @@ def record_frame(
         fid=values["fid"] if type(values.get("fid")) is int else 0,
         stress=_stress(values, keys, energy, length, abs(float(np.linalg.det(cell))), where),
     )
+
+
+def _cell_directions(cell: NDArray) -> NDArray[np.bool_]:
+    """Return the periodic directions [3] of a record without ``pbc``: in OC20, whatever has a cell is periodic.
+
+    fairchem's conversion from ase puts a vector of 1 Å in the place of one that is missing.
+    """
+    return np.full(3, has_volume(cell)) & (np.abs(np.linalg.norm(cell, axis=1) - 1) > 1e-6)
 
 
 def _stress(
@@ -171,7 +178,10 @@ def _label(
     values: dict[str, Any], key: str | None, usual: Sequence[str], shape: tuple[int, ...], required: bool, where: str
 ) -> NDArray[np.float64]:
     names = usual if key is None else [key]
-    found = next((values[name] for name in names if values.get(name) is not None), None)
+    known = [name for name in names if values.get(name) is not None]
+    if not all(np.array_equal(np.asarray(values[name]), np.asarray(values[known[0]])) for name in known):
+        raise UserError(f"{where}: {' and '.join(known)} are different labels; remove the wrong one")
+    found = values[known[0]] if known else None
     if found is None and not required:
         return np.full(shape, np.nan)
     if found is None and key is not None:
