@@ -60,7 +60,7 @@ CASES = [
     ("pinn train pinn/ad", {"pinn/advection"}),
     ("pinn data ad", {"advection"}),
     ("schema ", {"run", "study", "pinn"}),
-    ("prepare source out --format ", {"ase", "md17", "rmd17"}),
+    ("prepare source out --format ", {"ase", "lmdb", "md17", "rmd17"}),
     ("main --mode ", {"train", "predict", "validate", "run-relaxations"}),
     ("main --config-yml md17/painn-", {"md17/painn-dc", "md17/painn-stock"}),
     ("main --resume-with ", {"config", "checkpoint"}),

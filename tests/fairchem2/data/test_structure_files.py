@@ -7,17 +7,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import yaml
 from ase import Atoms
 from ase.io import write
 from omegaconf import OmegaConf
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.structures import open_structures
-from ocp_dc.fairchem2.compose import compose, find_fairchem2_config
+from ocp_dc.fairchem2.compose import find_fairchem2_config
 from ocp_dc.fairchem2.labels.dataset import Float64EnergyDataset
 from ocp_dc.fairchem2.labels.fitted import fitted_labels
 from ocp_dc.fairchem2.study_runs import StudyRuns
-from ocp_dc.hosts import DataSource
 
 from tests.helpers.fairchem2_runs import train
 
@@ -78,13 +78,18 @@ def test_the_data_set_and_the_fit(files: dict[str, Path], ethanol: Path, tmp_pat
         Float64EnergyDataset({"src": str(ethanol)})
 
 
-def test_data_sources_of_a_study(files: dict[str, Path]) -> None:
+def test_data_sources_of_a_study(files: dict[str, Path], tmp_path: Path) -> None:
     studies = StudyRuns()
-    config = studies.load(find_fairchem2_config("fairchem2/schnet-dc"))
-    assert studies.data_source(config, "test").src == "data/ethanol/test"
-    changed = studies.with_data(config, {split: DataSource(str(files[split]), 5) for split in ("train", "val")})
-    assert [studies.data_source(changed, split) for split in ("train", "val")] == [
-        (str(files[split]), 5) for split in ("train", "val")
-    ]
+    shipped = studies.load(find_fairchem2_config("fairchem2/schnet-dc"))
+    assert studies.data_source(shipped, "test").src == "data/ethanol/test"
+    sources = {split: str(path) for split, path in files.items()}
+    own = {"defaults": ["/fairchem2/schnet-dc", "_self_"], "sources": sources, "reading": READING}
+    (tmp_path / "own.yaml").write_text("# @package _global_\n" + yaml.safe_dump(own))
+    config = studies.load(tmp_path / "own.yaml")
+    found = {split: studies.data_source(config, split)._replace(first_n=5) for split in ("train", "val")}
+    assert [studies.count_structures(Path(str(source.src))) for source in found.values()] == [40, 10]
+    assert all((Path(str(source.src)) / "data.aselmdb").is_file() for source in found.values())
+    changed = studies.with_data(config, found)
+    assert {split: studies.data_source(changed, split) for split in found} == found
+    assert set(changed["reading"].values()) == {None}
     assert studies.count_structures(files["train"]) == 40
-    assert compose(find_fairchem2_config("fairchem2/schnet-dc")).sources.train == "data/ethanol/train"
