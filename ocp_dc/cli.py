@@ -37,6 +37,8 @@ COMMANDS = (
     Command("models", "models", "list the models of the installed fairchem that take a dc: block"),
     Command("activations", "activations", "list the activations, with formula and purpose"),
     Command("prepare", "prepare", "turn structures with energies and forces into a data set that fairchem reads"),
+    Command("datasets", "datasets", "list the data sets that prepare downloads by name"),
+    Command("init", "init", "look at files of structures, prepare them, and write a config that trains on them"),
     Command("inspect", "inspect", "build a config's model and print what surgery would change"),
     Command("fit-scales", "fit_scales", "fit GemNet's scale factors for a config's surgery, before training"),
     Command(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
 
     from ocp_dc.evaluation.predictor import Predictor
+    from ocp_dc.training.first_run import FirstRuns
 
 Config = dict[str, Any]
 INSTALL = (
@@ -142,6 +143,10 @@ class Host(Protocol):
     def studies(self) -> StudyRuns:
         """What studies ask of it."""
 
+    @property
+    def first_runs(self) -> FirstRuns:
+        """What ``ocp-dc init`` asks of it."""
+
     def main(self, arguments: Sequence[str]) -> None:
         """Run fairchem's main."""
 
@@ -189,11 +194,7 @@ def installed_name() -> str:
 
 
 def installed_host() -> Host:
-    """Return the host that is installed.
-
-    Raises:
-        UserError: fairchem is not installed, or is of a version that is not supported.
-    """
+    """Return the host that is installed; raises UserError where there is none, or one that is not supported."""
     host: Host = importlib.import_module(f"ocp_dc.{installed_name()}.host").HOST
     return host
 

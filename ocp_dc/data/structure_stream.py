@@ -17,7 +17,7 @@ from ocp_dc.data.frames import Frame, FrameSource
 from ocp_dc.data.readers.ase_files import FrameConverter
 from ocp_dc.data.readers.ase_readers import Reader, iterate_text, open_indexed, unreadable
 from ocp_dc.data.structure_check import check_structure
-from ocp_dc.data.structures import ReadOptions, check_exists, format_of, open_structures
+from ocp_dc.data.structures import ReadOptions, check_exists, structure_format, open_structures
 
 PREFIX = "source_"  # of the names of the labels of the file
 OWN = ("free_energy", "energy_std", "forces_std", *all_properties)  # names that predictions use
@@ -59,7 +59,7 @@ class StructureStream:
     def __init__(self, path: str | Path, options: ReadOptions = ReadOptions()) -> None:  # noqa: B008 - immutable
         self._path = Path(path)
         check_exists(self._path)
-        self._options = replace(options, format=options.format or format_of([self._path]))
+        self._options = replace(options, format=options.format or structure_format([self._path]))
         self._source: FrameSource | None = None
         self._reader: Reader[Streamed] | None = None
         if self._options.format != "ase" or self._path.is_dir():

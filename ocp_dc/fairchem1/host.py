@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ocp_dc.fairchem1.first_runs import FirstRuns
 from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 from ocp_dc.fairchem1.infer.predictor import Predictor
 from ocp_dc.fairchem1.main import main, main_parser
@@ -24,6 +25,7 @@ class Fairchem1:
     data_format = "oc20"
     configs = "md17"
     studies = StudyRuns()
+    first_runs = FirstRuns()
 
     def main(self, arguments: Sequence[str]) -> None:
         """Run fairchem's main; see :func:`ocp_dc.fairchem1.main.main`."""

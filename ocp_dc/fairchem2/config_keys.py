@@ -15,7 +15,13 @@ from ocp_dc.labels.options import LabelOptions
 class RunKeys:
     """The keys with their defaults in that file, which a test compares; None for a block."""
 
-    data_dir: str = option("data/ethanol", help="the folder that `ocp-dc prepare SRC DIR --to aselmdb` made")
+    data_dir: str = option("data/ethanol", help="the folder that `ocp-dc prepare SRC DIR` made")
+    sources: Mapping[str, Any] | None = option(
+        None, help="train, val and test: files or folders of structures; by default those in data_dir"
+    )
+    reading: Mapping[str, Any] | None = option(
+        None, help="units and names of labels in files that are not aselmdb, such as energy_key"
+    )
     epochs: int = option(30, help="passes over the training set", number=count(nullable=False))
     seed: int = option(0, help="of the weights and the order of the data", number=count(0, 2**32 - 1, nullable=False))
     batch_size: int = option(20, help="structures in a batch, on each rank", number=count(nullable=False))
@@ -36,7 +42,7 @@ class RunKeys:
     )
     label_rescaling: Mapping[str, Any] | None = option(
         None,
-        help="fitted to data_dir/train when a run starts: energies are centered, and energies and forces divided",
+        help="fitted to sources.train when a run starts: energies are centered, and energies and forces divided",
         block=LabelOptions,
     )
     keep_in_memory: bool = option(True, help="read each structure once; false for data larger than the memory")

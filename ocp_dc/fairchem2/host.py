@@ -14,6 +14,7 @@ from ocp_dc.hosts import Host, RunFiles, StudyRuns
 
 if TYPE_CHECKING:
     from ocp_dc.evaluation.predictor import Predictor
+    from ocp_dc.training.first_run import FirstRuns
 
 
 class Fairchem2:
@@ -40,6 +41,13 @@ class Fairchem2:
         from ocp_dc.fairchem2 import study_runs
 
         return study_runs.StudyRuns()
+
+    @functools.cached_property
+    def first_runs(self) -> FirstRuns:
+        """What ``ocp-dc init`` asks of it."""
+        from ocp_dc.fairchem2 import first_runs
+
+        return first_runs.FirstRuns()
 
     def main(self, arguments: Sequence[str]) -> None:
         """Run fairchem's main; see :func:`ocp_dc.fairchem2.main.main`."""

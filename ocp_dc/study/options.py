@@ -10,6 +10,7 @@ from typing import Any
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import Number, count
 from ocp_dc.core.options import option, parse
+from ocp_dc.data.dataset_cache import KEYS
 from ocp_dc.hosts import IN_WORDS
 
 Changes = Mapping[str, Any]
@@ -25,8 +26,17 @@ class DataOptions:
 
     sample: str | None = option(None, help="a bundled sample, split as train, val and test say", choices=SAMPLES)
     path: str | None = option(
-        None, help="a folder with train, val and test in it, as `ocp-dc prepare` makes it; a file of PDEBench for pinn"
+        None,
+        help="a folder with train, val and test in it, as `ocp-dc prepare` makes it; a file or folder of structures, "
+        "which is split as train, val and test say, by default 80/10/10; a file of PDEBench for pinn",
     )
+    units: str | None = option(None, help="energy unit of a file of structures; see `ocp-dc prepare --help`")
+    length_units: str | None = option(None, help="its length unit")
+    energy_key: str | None = option(None, help="the name of its energies")
+    forces_key: str | None = option(None, help="the name of its forces")
+    stress_key: str | None = option(None, help="the name of its stresses")
+    virial_key: str | None = option(None, help="the name of its virials")
+    stress_units: str | None = option(None, help="its unit of stresses")
     configs: str | None = option(
         None,
         help="replaces {configs} in the bases: the folder with models at sizes for this data; default: the host's "
@@ -114,6 +124,11 @@ def data_options(name: str, block: Mapping[str, Any] | None) -> DataOptions:
     options = parse(DataOptions, block, f"data.{name}")
     if options.sample is not None and options.path is not None:
         raise UserError(f"data.{name}: got both sample and path, expected one of them")
+    for key in KEYS:
+        if getattr(options, key) is not None and options.path is None:
+            raise UserError(
+                f"data.{name}.{key}: says how a file is read, but there is no path; give path, or remove it"
+            )
     return options
 
 

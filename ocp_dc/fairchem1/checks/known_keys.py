@@ -8,6 +8,8 @@ from typing import Any
 
 from torch.optim import lr_scheduler
 
+from ocp_dc.data.dataset_cache import KEYS as READING_KEYS
+
 # key -> its meaning, which the JSON Schema of run configs shows
 MAIN_KEYS = {
     "trainer": "dc, or a trainer of fairchem",
@@ -75,7 +77,8 @@ SPLITS = {
     "relax": "structures for run-relaxations",
 }
 DATASET_KEYS = {
-    "src": "the folder or file of the data, or a list of them",
+    "src": "the folder or file of the data: LMDBs, or any structures; or a list of them",
+    **READING_KEYS,
     "format": "lmdb, lmdb_in_memory (read once), oc22_lmdb, ase_db, ase_read, ase_read_multi, or of a package of yours",
     "key_mapping": "names of the labels in the data, each with the output that it is for",
     "transforms": "changes of each structure, by name",
