@@ -17,7 +17,7 @@ from ocp_dc.data.frames import Frame, FrameSource
 from ocp_dc.data.readers.ase_files import FrameConverter
 from ocp_dc.data.readers.ase_readers import Reader, iterate_text, open_indexed, unreadable
 from ocp_dc.data.structure_check import check_structure
-from ocp_dc.data.structures import ReadOptions, check_exists, structure_format, open_structures
+from ocp_dc.data.structures import ReadOptions, check_exists, open_structures, structure_format
 
 PREFIX = "source_"  # of the names of the labels of the file
 OWN = ("free_energy", "energy_std", "forces_std", *all_properties)  # names that predictions use
