@@ -28,7 +28,7 @@ def _elu(alpha: float = 1.0) -> nn.Module:
 class Activation(NamedTuple):
     """An activation that configs can name.
 
-    Args:
+    Attributes:
         name: its name.
         make: the class or function that makes it.
         settings: the settings that it takes.
