@@ -11,6 +11,21 @@ if TYPE_CHECKING:
 
     from ase.calculators.calculator import Calculator
 
+    from ocp_dc.api.run import Run
+    from ocp_dc.api.training import train
+
+__all__ = ["Run", "calculator", "train"]
+_MODULES = {"Run": "ocp_dc.api.run", "train": "ocp_dc.api.training"}  # imported when first used
+
+
+def __getattr__(name: str) -> object:
+    """Return a name of the Python API, whose modules take seconds to import."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
 
 def calculator(checkpoint: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> Calculator:
     """Return an ASE calculator of a trained checkpoint, with energies in eV (float64) and forces in eV/Å.

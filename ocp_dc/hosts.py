@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.training.checkpoint_origin import host_of_checkpoint
+from ocp_dc.training.run_files import RunFiles
 
 if TYPE_CHECKING:
     from ocp_dc.evaluation.predictions import Predictions
@@ -40,20 +41,6 @@ class RunLength(NamedTuple):
 
     epochs: int
     batch_size: int
-
-
-class RunFiles(NamedTuple):
-    """The files of a training run.
-
-    Args:
-        best_checkpoint: the weights of the best validation.
-        validation: the CSV file with a row for each validation.
-        state: a file or a folder from which the run can continue.
-    """
-
-    best_checkpoint: Path
-    validation: Path
-    state: Path
 
 
 class Divergence(NamedTuple):
@@ -143,17 +130,30 @@ class Host(Protocol):
     def main(self, arguments: Sequence[str]) -> None:
         """Run fairchem's main."""
 
-    def training_arguments(self, config: Path, data: Path, out: Path, name: str, epochs: int, seed: int) -> list[str]:
-        """Return the arguments of ``main`` for a training run on the CPU.
+    def training_arguments(
+        self,
+        config: Path,
+        out: Path,
+        name: str,
+        seed: int,
+        data: Path | None = None,
+        epochs: int | None = None,
+        cpu: bool = False,
+    ) -> list[str]:
+        """Return the arguments of ``main`` for a training run.
 
         Args:
             config: the config.
-            data: a folder that ``ocp-dc prepare`` made.
             out: the folder in which results and checkpoints are written.
             name: the name of the run.
-            epochs: the number of epochs.
             seed: the seed.
+            data: a folder that ``ocp-dc prepare`` made; None for the data of the config.
+            epochs: the number of epochs; None for that of the config.
+            cpu: use the CPU even if there is a GPU.
         """
+
+    def run_dir(self, out: Path, name: str) -> Path:
+        """Return the ``out`` of :meth:`training_arguments` for a run all of whose files are in ``out/name``."""
 
     def run_files(self, out: Path, name: str) -> RunFiles:
         """Return the files of the training run ``name`` in ``out``."""

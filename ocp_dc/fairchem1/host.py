@@ -12,7 +12,8 @@ from ocp_dc.fairchem1.infer.predictor import Predictor
 from ocp_dc.fairchem1.main import main
 from ocp_dc.fairchem1.study_runs import StudyRuns
 from ocp_dc.fairchem1.train.fit_scales import fit_config
-from ocp_dc.hosts import Host, RunFiles
+from ocp_dc.hosts import Host
+from ocp_dc.training.run_files import RunFiles, fairchem1_files
 from ocp_dc.training.scale_fit import factor_table
 
 
@@ -28,23 +29,32 @@ class Fairchem1:
         """Run fairchem's main; see :func:`ocp_dc.fairchem1.main.main`."""
         main(arguments)
 
-    def training_arguments(self, config: Path, data: Path, out: Path, name: str, epochs: int, seed: int) -> list[str]:
-        """Return the arguments of ``main`` for a training run on the CPU."""
-        return [
-            *("--mode", "train", "--config-yml", str(config), "--cpu", "--run-dir", str(out)),
-            *("--timestamp-id", name, "--seed", str(seed), "--print-every", "40"),
-            *(f"--dataset.{split}.src={data / split}" for split in ("train", "val", "test")),
-            f"--optim.max_epochs={epochs}",
-        ]
+    def training_arguments(
+        self,
+        config: Path,
+        out: Path,
+        name: str,
+        seed: int,
+        data: Path | None = None,
+        epochs: int | None = None,
+        cpu: bool = False,
+    ) -> list[str]:
+        """Return the arguments of ``main`` for a training run."""
+        arguments = ["--mode", "train", "--config-yml", str(config), *(["--cpu"] if cpu else []), "--run-dir", str(out)]
+        arguments += ["--timestamp-id", name, "--seed", str(seed), "--print-every", "40"]
+        if data is not None:
+            arguments += [f"--dataset.{split}.src={data / split}" for split in ("train", "val")]
+            has_test = (data / "test").exists()
+            arguments.append(f"--dataset.test.src={data / 'test'}" if has_test else "--dataset.test=null")
+        return [*arguments, *([] if epochs is None else [f"--optim.max_epochs={epochs}"])]
+
+    def run_dir(self, out: Path, name: str) -> Path:
+        """Return the folder in which a run is started whose files are all in ``out/name``."""
+        return out / name
 
     def run_files(self, out: Path, name: str) -> RunFiles:
         """Return the files of a training run."""
-        checkpoints = out / "checkpoints" / name
-        return RunFiles(
-            best_checkpoint=checkpoints / "best_checkpoint.pt",
-            validation=out / "results" / name / "validation.csv",
-            state=checkpoints / "checkpoint.pt",
-        )
+        return fairchem1_files(out, name)
 
     def inspect(self, config: str, overrides: Sequence[str], recipes: Sequence[str]) -> str:
         """Return a description of a config's model; see :mod:`ocp_dc.fairchem1.infer.inspect_model`."""
