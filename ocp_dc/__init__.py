@@ -11,11 +11,18 @@ if TYPE_CHECKING:
 
     from ase.calculators.calculator import Calculator
 
+    from ocp_dc.api.extending import extend
+    from ocp_dc.api.finetuning import finetune
     from ocp_dc.api.run import Run
     from ocp_dc.api.training import train
 
-__all__ = ["Run", "calculator", "train"]
-_MODULES = {"Run": "ocp_dc.api.run", "train": "ocp_dc.api.training"}  # imported when first used
+__all__ = ["Run", "calculator", "extend", "finetune", "train"]
+_MODULES = {  # imported when first used
+    "Run": "ocp_dc.api.run",
+    "extend": "ocp_dc.api.extending",
+    "finetune": "ocp_dc.api.finetuning",
+    "train": "ocp_dc.api.training",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -36,6 +36,10 @@ COMMANDS = (
     Command("prepare", "prepare", "turn structures with energies and forces into a data set that fairchem reads"),
     Command("inspect", "inspect", "build a config's model and print what surgery would change"),
     Command("fit-scales", "fit_scales", "fit GemNet's scale factors for a config's surgery, before training"),
+    Command(
+        "extend", "extend", "train a finished run for more epochs, with a second, lower cycle of the learning rate"
+    ),
+    Command("finetune", "finetune", "train the weights of a checkpoint further on other data"),
     Command("evaluate", "evaluate", "errors of a checkpoint on a data set: table, CSV, JSON, parity plots"),
     Command("study", "study", "ablation studies: run one, or report what it found"),
     Command("convert", "convert", "turn a checkpoint or a data set of one fairchem into the other's"),

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.training.checkpoint_origin import host_of_checkpoint
+from ocp_dc.training.finetuning import FineTuning
 from ocp_dc.training.run_files import RunFiles
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ocp_dc.evaluation.predictions import Predictions
     from ocp_dc.evaluation.predictor import Predictor
 
@@ -157,6 +160,37 @@ class Host(Protocol):
 
     def run_files(self, out: Path, name: str) -> RunFiles:
         """Return the files of the training run ``name`` in ``out``."""
+
+    def extension_arguments(self, run: RunFiles, extended: RunFiles, epochs: int, peak: float, cpu: bool) -> list[str]:
+        """Return the arguments of ``main`` that train a finished run for more epochs, as a new run.
+
+        Args:
+            run: the finished run.
+            extended: the new run, which resumes if it has a checkpoint.
+            epochs: the number of epochs to add.
+            peak: the highest learning rate, as a fraction of the highest rate of the run.
+            cpu: use the CPU even if there is a GPU.
+        """
+
+    def write_start(self, checkpoint: Path, start: Path, shift: Tensor, trust_modules: Sequence[str]) -> None:
+        """Write a checkpoint from which fine-tuning starts: the averaged weights, with other reference energies.
+
+        Args:
+            checkpoint: the checkpoint, of this host.
+            start: the file to write.
+            shift: what is added to the reference energy of each element; see
+                :meth:`ocp_dc.labels.LabelRescaling.shifted`.
+            trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name.
+        """
+
+    def finetuning_arguments(self, start: Path, run: RunFiles, tuning: FineTuning) -> list[str]:
+        """Write the config of a fine-tuning run, and return the arguments of ``main``.
+
+        Args:
+            start: what :meth:`write_start` wrote.
+            run: the run, which resumes if it has a checkpoint.
+            tuning: the settings.
+        """
 
     def inspect(self, config: str, overrides: Sequence[str], recipes: Sequence[str]) -> str:
         """Build the model of a config and return a description of it and of what surgery changed."""

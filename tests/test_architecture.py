@@ -37,7 +37,7 @@ OURS = {
     "hosts.py": (*CORE, "ocp_dc.training", "ocp_dc.evaluation"),
     "fairchem1": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.fallbacks"),
     "fairchem2": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.checkpoints"),
-    "api": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.calculator"),
+    "api": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.checkpoints", "ocp_dc.calculator"),
     "pinn": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation"),
     "testing": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.fairchem1"),
     "commands": ("ocp_dc",),

@@ -53,7 +53,7 @@ def train(
     _check(overrides, epochs, seed, data)
     out = Path(out)
     stem = "run" if isinstance(config, Mapping) else Path(config).stem
-    name = _new_name(out, stem) if name is None else name
+    name = new_name(out, stem) if name is None else name
     with unchanged_process():
         host = installed_host()
         path = _config_file(config, out / name, f"a config such as {host.configs}/schnet-dc")
@@ -69,8 +69,12 @@ def _check(overrides: Sequence[str], epochs: int | None, seed: int, data: str | 
     if epochs is not None:
         whole_number("epochs", epochs)
     whole_number("seed", seed, least=0)
-    if data is None:
-        return
+    if data is not None:
+        check_data(data)
+
+
+def check_data(data: str | Path) -> None:
+    """Check that a folder has data for training and validation; raises UserError."""
     missing = [split for split in ("train", "val") if not (Path(data) / split).exists()]
     if missing:
         raise UserError(
@@ -79,7 +83,7 @@ def _check(overrides: Sequence[str], epochs: int | None, seed: int, data: str | 
         )
 
 
-def _new_name(out: Path, stem: str) -> str:
+def new_name(out: Path, stem: str) -> str:
     """Return a name that no run in ``out`` has."""
     number = 1
     while (out / (name := stem if number == 1 else f"{stem}-{number}")).exists():

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import Tensor
+
 from ocp_dc.evaluation.predictions import Predictions
 from ocp_dc.fairchem1.infer.evaluate import predict_labels
 from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 from ocp_dc.fairchem1.infer.predictor import Predictor
 from ocp_dc.fairchem1.main import main
 from ocp_dc.fairchem1.study_runs import StudyRuns
+from ocp_dc.fairchem1.train.extended_run import extension_arguments
+from ocp_dc.fairchem1.train.finetuning import finetuning_arguments, write_start
 from ocp_dc.fairchem1.train.fit_scales import fit_config
 from ocp_dc.hosts import Host
+from ocp_dc.training.finetuning import FineTuning
 from ocp_dc.training.run_files import RunFiles, fairchem1_files
 from ocp_dc.training.scale_fit import factor_table
 
@@ -44,8 +49,8 @@ class Fairchem1:
         arguments += ["--timestamp-id", name, "--seed", str(seed), "--print-every", "40"]
         if data is not None:
             arguments += [f"--dataset.{split}.src={data / split}" for split in ("train", "val")]
-            has_test = (data / "test").exists()
-            arguments.append(f"--dataset.test.src={data / 'test'}" if has_test else "--dataset.test=null")
+            test = data / "test"
+            arguments.append(f"--dataset.test.src={test if test.exists() else 'null'}")
         return [*arguments, *([] if epochs is None else [f"--optim.max_epochs={epochs}"])]
 
     def run_dir(self, out: Path, name: str) -> Path:
@@ -55,6 +60,18 @@ class Fairchem1:
     def run_files(self, out: Path, name: str) -> RunFiles:
         """Return the files of a training run."""
         return fairchem1_files(out, name)
+
+    def extension_arguments(self, run: RunFiles, extended: RunFiles, epochs: int, peak: float, cpu: bool) -> list[str]:
+        """Return the arguments of ``main`` that train a finished run for more epochs, as a new run."""
+        return extension_arguments(run, extended, epochs, peak, cpu)
+
+    def write_start(self, checkpoint: Path, start: Path, shift: Tensor, trust_modules: Sequence[str]) -> None:
+        """Write a checkpoint from which fine-tuning starts."""
+        write_start(checkpoint, start, shift, trust_modules)
+
+    def finetuning_arguments(self, start: Path, run: RunFiles, tuning: FineTuning) -> list[str]:
+        """Write the config of a fine-tuning run, and return the arguments of ``main``."""
+        return finetuning_arguments(start, run, tuning)
 
     def inspect(self, config: str, overrides: Sequence[str], recipes: Sequence[str]) -> str:
         """Return a description of a config's model; see :mod:`ocp_dc.fairchem1.infer.inspect_model`."""

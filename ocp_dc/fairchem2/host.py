@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.versions import TESTED, installed_version, is_supported
 from ocp_dc.hosts import Host, StudyRuns
+from ocp_dc.training.finetuning import FineTuning
 from ocp_dc.training.run_files import RunFiles, fairchem2_files
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ocp_dc.evaluation.predictions import Predictions
     from ocp_dc.evaluation.predictor import Predictor
 
@@ -78,6 +81,24 @@ class Fairchem2:
     def run_files(self, out: Path, name: str) -> RunFiles:
         """Return the files of a training run."""
         return fairchem2_files(out, name)
+
+    def extension_arguments(self, run: RunFiles, extended: RunFiles, epochs: int, peak: float, cpu: bool) -> list[str]:
+        """Return the arguments of ``main`` that train a finished run for more epochs, as a new run."""
+        from ocp_dc.fairchem2.train.extension_config import extension_arguments
+
+        return extension_arguments(run, extended, epochs, peak, cpu)
+
+    def write_start(self, checkpoint: Path, start: Path, shift: Tensor, trust_modules: Sequence[str]) -> None:
+        """Write a checkpoint from which fine-tuning starts."""
+        from ocp_dc.fairchem2.finetuning_run import write_start
+
+        write_start(checkpoint, start, shift, trust_modules)
+
+    def finetuning_arguments(self, start: Path, run: RunFiles, tuning: FineTuning) -> list[str]:
+        """Write the config of a fine-tuning run, and return the arguments of ``main``."""
+        from ocp_dc.fairchem2.finetuning_run import finetuning_arguments
+
+        return finetuning_arguments(start, run, tuning)
 
     def inspect(self, config: str, overrides: Sequence[str], recipes: Sequence[str]) -> str:
         """Return a description of a config's model; see :mod:`ocp_dc.fairchem2.infer.inspect_model`."""

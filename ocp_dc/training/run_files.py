@@ -68,6 +68,13 @@ def fairchem2_files(out: Path, name: str) -> RunFiles:
     )
 
 
+def with_name(run: RunFiles, name: str) -> RunFiles:
+    """Return the files of a run beside another one, in a folder like that of the other."""
+    if run.host == "fairchem2":
+        return fairchem2_files(run.out, name)
+    return fairchem1_files(run.out.parent / name if run.folder == run.out else run.out, name)
+
+
 def find_run(run: str | Path) -> RunFiles:
     """Return the files of the run that a folder or a name stands for.
 

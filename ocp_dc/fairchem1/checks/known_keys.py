@@ -37,6 +37,8 @@ OPTIM_KEYS = (
     "load_datasets_and_model_then_exit checkpoint_format"
 ).split()
 
+OUR_OPTIM = ("early_stopping_patience", "extension", "trainable")
+
 # Keys that are read in some configs only, with the reason.
 OLD_LAYOUT = "read in configs without loss_functions"
 OLD_TASK = dict.fromkeys(
@@ -110,7 +112,7 @@ def optim_keys(optim: Mapping[str, Any], trainer: type) -> tuple[list[str], dict
     else:
         idle |= dict.fromkeys(DENOISING, "read by trainers that denoise")
     if is_ours(trainer):
-        read.append("early_stopping_patience")
+        read += OUR_OPTIM
     else:
-        idle["early_stopping_patience"] = "read by the trainer dc"
+        idle |= dict.fromkeys(OUR_OPTIM, "read by the trainer dc")
     return read, idle
