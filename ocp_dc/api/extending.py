@@ -14,7 +14,15 @@ from ocp_dc.training.run_files import RunFiles, find_run, with_name
 RECORD = "extension.json"
 
 
-def extend(run: Run | str | Path, epochs: int, *, name: str | None = None, peak: float = 0.3, cpu: bool = False) -> Run:
+def extend(
+    run: Run | str | Path,
+    epochs: int,
+    *,
+    name: str | None = None,
+    peak: float = 0.3,
+    cpu: bool = False,
+    log: bool = False,
+) -> Run:
     """Train a finished run for more epochs, as a new run beside it, and return that.
 
     Weights, their average, the moments of the optimizer, the rows of ``validation.csv`` and the best checkpoint are
@@ -28,6 +36,7 @@ def extend(run: Run | str | Path, epochs: int, *, name: str | None = None, peak:
         name: the name of the new run; None for ``NAME-extended``.
         peak: the highest learning rate, as a fraction of the highest rate of the run.
         cpu: use the CPU even if there is a GPU.
+        log: whether to show the log of the run; warnings are always shown.
 
     Raises:
         ocp_dc.core.errors.UserError: there is no such run, it is not finished, or another run has the name.
@@ -42,7 +51,7 @@ def extend(run: Run | str | Path, epochs: int, *, name: str | None = None, peak:
     extended = with_name(before, name or f"{before.name}-extended")
     record = {"run": before.name, "epochs": epochs, "peak": peak}
     _check_free(extended, record)
-    with unchanged_process():
+    with unchanged_process(log):
         host = installed_host()
         arguments = host.extension_arguments(before, extended, epochs, peak, cpu)
         write_json(extended.validation.with_name(RECORD), record)

@@ -33,6 +33,7 @@ def finetune(
     batch_size: int = 10,
     seed: int = 0,
     cpu: bool = False,
+    log: bool = False,
     trust_modules: Sequence[str] = (),
 ) -> Run:
     """Train the weights of a checkpoint further on other data, and return the run.
@@ -54,6 +55,7 @@ def finetune(
         batch_size: structures per step.
         seed: the seed of the order of the data.
         cpu: use the CPU even if there is a GPU.
+        log: whether to show the log of the run; warnings are always shown.
         trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name.
 
     Raises:
@@ -69,7 +71,7 @@ def finetune(
     name = new_name(out, "finetune") if name is None else name
     folder = (out / name).absolute()
     record = {"checkpoint": str(Path(checkpoint).absolute()), "data": str(source), "head_only": head_only}
-    with unchanged_process():
+    with unchanged_process(log):
         host = installed_host()
         if not (folder / RECORD).exists():
             if folder.exists() and any(folder.iterdir()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,15 +75,16 @@ class Run:
         content: dict[str, Any] = yaml.safe_load(self.files.config.read_text(encoding="utf-8"))
         return content
 
-    def calculator(self, cpu: bool = False) -> Calculator:
+    def calculator(self, cpu: bool = False, trust_modules: Sequence[str] = ()) -> Calculator:
         """Return an ASE calculator of the best checkpoint; see :func:`ocp_dc.calculator`.
 
         Args:
             cpu: use the CPU even if there is a GPU.
+            trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name.
         """
         from ocp_dc import calculator
 
-        return calculator(self.best, cpu)
+        return calculator(self.best, cpu, trust_modules)
 
     def __repr__(self) -> str:
         """Return the expression that opens the run."""

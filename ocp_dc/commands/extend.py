@@ -27,6 +27,6 @@ def run(args: argparse.Namespace) -> int:
     """Extend a run, and print the folder of the new one."""
     from ocp_dc.api.extending import extend
 
-    extended = extend(args.run_folder, args.epochs, name=args.name, peak=args.peak, cpu=args.cpu)
+    extended = extend(args.run_folder, args.epochs, name=args.name, peak=args.peak, cpu=args.cpu, log=True)
     print(f"the run is in {extended.folder}, its best checkpoint is {extended.best}")
     return 0

@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
         seed=args.seed,
         cpu=args.cpu,
+        log=True,
         trust_modules=args.trust_module,
     )
     print(f"the run is in {tuned.folder}, its best checkpoint is {tuned.best}")

@@ -74,8 +74,8 @@ def test_it_beats_training_from_scratch(tuned: ocp_dc.Run, shifted: Path, tmp_pa
 
 def test_references_of_the_new_data(run: ocp_dc.Run, tuned: ocp_dc.Run) -> None:
     """They were off by 1000 eV."""
-    assert tuned.history["energy_mae"][0] < 1.5 * run.history["energy_mae"].min()
-    assert tuned.history["forces_mae"][0] < 1.2 * run.history["forces_mae"].min()
+    assert tuned.history["energy_mae"].max() < 0.5
+    assert tuned.history["forces_mae"].max() < 1.5 * run.history["forces_mae"].min()
 
 
 def test_the_config_is_written_with_a_comment(tuned: ocp_dc.Run) -> None:
