@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
     from ocp_dc.api.extending import extend
     from ocp_dc.api.finetuning import finetune
+    from ocp_dc.api.prediction import evaluate, predict
     from ocp_dc.api.run import Run
     from ocp_dc.api.training import train
 
-__all__ = ["Run", "calculator", "extend", "finetune", "train"]
+__all__ = ["Run", "calculator", "evaluate", "extend", "finetune", "predict", "train"]
 _MODULES = {  # imported when first used
     "Run": "ocp_dc.api.run",
+    "evaluate": "ocp_dc.api.prediction",
     "extend": "ocp_dc.api.extending",
     "finetune": "ocp_dc.api.finetuning",
+    "predict": "ocp_dc.api.prediction",
     "train": "ocp_dc.api.training",
 }
 
@@ -34,12 +37,16 @@ def __getattr__(name: str) -> object:
     return getattr(importlib.import_module(_MODULES[name]), name)
 
 
-def calculator(checkpoint: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> Calculator:
+def calculator(
+    checkpoint: str | Path | Sequence[str | Path], cpu: bool = False, trust_modules: Sequence[str] = ()
+) -> Calculator:
     """Return an ASE calculator of a trained checkpoint, with energies in eV (float64) and forces in eV/Å.
 
     Args:
         checkpoint: a ``best_checkpoint.pt`` or ``checkpoint.pt`` of fairchem 1.10, or a ``best_inference_ckpt.pt`` of
-            fairchem 2; it is read as data.
+            fairchem 2; it is read as data. Or the folder or the name of a run, whose best checkpoint is taken. Several
+            of these, or ``STUDY:ARM`` for all runs of one arm of a study, form an ensemble: the calculator predicts
+            their mean, and its ``results`` also have ``energy_std`` and ``forces_std``, their spread.
         cpu: use the CPU even if there is a GPU.
         trust_modules: dotted names of modules whose code the checkpoint may name, besides fairchem's and ocp_dc's.
 

@@ -40,7 +40,13 @@ COMMANDS = (
         "extend", "extend", "train a finished run for more epochs, with a second, lower cycle of the learning rate"
     ),
     Command("finetune", "finetune", "train the weights of a checkpoint further on other data"),
-    Command("evaluate", "evaluate", "errors of a checkpoint on a data set: table, CSV, JSON, parity plots"),
+    Command(
+        "evaluate",
+        "evaluate",
+        "errors of a checkpoint on structures: tables, CSV, JSON, plots; the calibration of an ensemble",
+    ),
+    Command("predict", "predict", "energies and forces for the structures of a file, as extended XYZ"),
+    Command("select", "select", "choose structures of a file for labeling: the most uncertain, or the most diverse"),
     Command("study", "study", "ablation studies: run one, or report what it found"),
     Command("convert", "convert", "turn a checkpoint or a data set of one fairchem into the other's"),
     Command("pinn", "pinn", "physics-informed tasks: train one, or generate its data"),

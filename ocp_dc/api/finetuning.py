@@ -13,6 +13,7 @@ from ocp_dc.api.training import check_data, new_name
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import read_json, write_json
 from ocp_dc.training.finetuning import FineTuning
+from ocp_dc.training.run_folders import find_checkpoint
 from ocp_dc.training.trainable import HEAD
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def finetune(
     The same call with a ``name`` resumes a run that was interrupted.
 
     Args:
-        checkpoint: a checkpoint of ocp_dc or fairchem 1.10, or an inference checkpoint of fairchem 2 for one data set.
-            One of the other version of fairchem is converted if its model has a native potential.
+        checkpoint: a run's folder or name; a checkpoint of ocp_dc or fairchem 1.10; or an inference checkpoint of
+            fairchem 2 for one data set. One of the other version of fairchem is converted if its model has a native
+            potential.
         data: a folder that :func:`ocp_dc.data.prepare.prepare` or ``ocp-dc prepare`` made.
         out: the folder of runs; the files are in ``out/name``, with the config ``finetune.yml`` or ``finetune.yaml``.
         name: the name of the run; None for ``finetune``, with a number that makes it new.
@@ -65,18 +67,19 @@ def finetune(
     from ocp_dc.hosts import installed_host  # fairchem takes seconds to import
 
     check_data(data)
+    checkpoint = find_checkpoint(checkpoint)
     out, source = Path(out), Path(data).absolute()
     trainable = HEAD if head_only else None
     tuning = FineTuning(str(checkpoint), source, epochs, lr, batch_size, trainable, seed, cpu)
     name = new_name(out, "finetune") if name is None else name
     folder = (out / name).absolute()
-    record = {"checkpoint": str(Path(checkpoint).absolute()), "data": str(source), "head_only": head_only}
+    record = {"checkpoint": str(checkpoint.absolute()), "data": str(source), "head_only": head_only}
     with unchanged_process(log):
         host = installed_host()
         if not (folder / RECORD).exists():
             if folder.exists() and any(folder.iterdir()):
                 raise UserError(f"run {name}: exists in {folder}; give another name with --name")
-            _write_start(host, Path(checkpoint), source, folder, cpu, trust_modules)
+            _write_start(host, checkpoint, source, folder, cpu, trust_modules)
             write_json(folder / RECORD, record)
         elif read_json(folder / RECORD, "name another run") != record:
             raise UserError(f"run {name}: is of another checkpoint or other data, see {folder / RECORD}; give a --name")

@@ -86,6 +86,18 @@ class Run:
 
         return calculator(self.best, cpu, trust_modules)
 
+    def evaluate(self, data: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the errors of the best checkpoint; see :func:`ocp_dc.evaluate`.
+
+        Args:
+            data: a file or a folder of structures with labels.
+            cpu: use the CPU even if there is a GPU.
+            trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name.
+        """
+        from ocp_dc.api.prediction import evaluate
+
+        return evaluate(self.best, data, cpu=cpu, trust_modules=trust_modules)
+
     def __repr__(self) -> str:
         """Return the expression that opens the run."""
         return f"ocp_dc.Run({str(self.folder)!r})"

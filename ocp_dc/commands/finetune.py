@@ -9,7 +9,7 @@ from pathlib import Path
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add = parser.add_argument
-    add("checkpoint", type=Path, help="such as checkpoints/ID/best_checkpoint.pt, results/best_inference_ckpt.pt")
+    add("checkpoint", help="a checkpoint, such as checkpoints/ID/best_checkpoint.pt, or a run's folder or name")
     add("data", type=Path, help="a folder that `ocp-dc prepare` made")
     add("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of runs (default: runs)")
     add("--name", metavar="NAME", help="name of the run, a folder in DIR (default: finetune, finetune-2, ...)")

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from ase import Atoms
 from torch import Tensor
 from tqdm import tqdm
 
-from ocp_dc.data.frames import Frame, FrameSource
+from ocp_dc.data.frames import FrameSource
+from ocp_dc.evaluation.batches import batches
+from ocp_dc.evaluation.predict import frame_atoms
 from ocp_dc.evaluation.predictor import Predictor
 from ocp_dc.labels import LabelOptions, Labels, fit
 
-BATCH = 32  # structures that are predicted at once
+BATCH = 32  # structures that are predicted at once, at most
 
 
 def no_shift(structures: FrameSource) -> Tensor:
@@ -43,12 +44,10 @@ def fitted_shift(predictor: Predictor, structures: FrameSource) -> Tensor:
 
 def _differences(predictor: Predictor, structures: FrameSource) -> Iterator[Labels]:
     """Yield the atomic numbers of each structure, and its energy minus the predicted one."""
-    for start in tqdm(range(0, len(structures), BATCH), desc="fitting reference energies", unit="batch", disable=None):
-        frames = [structures[index] for index in range(start, min(start + BATCH, len(structures)))]
-        predicted = predictor.predict([_atoms(frame) for frame in frames])["energy"]
-        for frame, energy in zip(frames, predicted, strict=True):
-            yield frame.numbers, float(frame.energy - energy), np.zeros((0, 3))
-
-
-def _atoms(frame: Frame) -> Atoms:
-    return Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc, tags=frame.tags)
+    with tqdm(total=len(structures), desc="fitting reference energies", unit="structure", disable=None) as bar:
+        frames = (structures[index] for index in range(len(structures)))
+        for chunk in batches(frames, lambda frame: frame.natoms, BATCH):
+            predicted = predictor.predict([frame_atoms(frame) for frame in chunk])["energy"]
+            for frame, energy in zip(chunk, predicted, strict=True):
+                yield frame.numbers, float(frame.energy - energy), np.zeros((0, 3))
+            bar.update(len(chunk))
