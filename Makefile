@@ -50,13 +50,9 @@ coverage: $(DEVELOP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile --cov --cov-report=term --cov-report=xml
 
 # executes the notebook of the docs in an empty folder, and writes its page; two to three minutes
-NOTEBOOK := docs/notebooks/first-potential
 notebook: $(RUNTIME)
 	$(BIN)/python -m pip install --quiet nbconvert ipykernel
-	rm -rf build/notebook && mkdir -p build/notebook && cp $(NOTEBOOK).ipynb build/notebook/
-	cd build/notebook && ../../$(BIN)/python -m nbconvert --to notebook --execute --inplace first-potential.ipynb
-	cp build/notebook/first-potential.ipynb $(NOTEBOOK).ipynb
-	$(BIN)/python -m nbconvert --to markdown $(NOTEBOOK).ipynb
+	$(BIN)/python docs/notebooks/execute.py
 
 # every study that ships at the smoke budget: half an hour on two cores
 studies: $(RUNTIME)

@@ -44,7 +44,15 @@ class Fairchem1:
     ) -> list[str]:
         """Return the arguments of ``main`` for a training run."""
         arguments = ["--mode", "train", "--config-yml", str(config), *(["--cpu"] if cpu else []), "--run-dir", str(out)]
-        arguments += ["--timestamp-id", name, "--seed", str(seed), "--print-every", "40"]
+        arguments += [
+            "--timestamp-id",
+            name,
+            "--seed",
+            str(seed),
+            "--print-every",
+            "40",
+            "--hide_eval_progressbar=true",
+        ]
         if data is not None:
             arguments += [f"--dataset.{split}.src={data / split}" for split in ("train", "val")]
             test = data / "test"

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.versions import TESTED, installed_version, is_supported
-from ocp_dc.hosts import Host, StudyRuns
+from ocp_dc.hosts import Host
 from ocp_dc.training.finetuning import FineTuning
 from ocp_dc.training.run_files import RunFiles, fairchem2_files
+from ocp_dc.training.study_runs import StudyRuns
 
 if TYPE_CHECKING:
     from torch import Tensor

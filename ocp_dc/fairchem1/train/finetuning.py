@@ -71,7 +71,8 @@ def finetuning_arguments(start: Path, run: RunFiles, tuning: FineTuning) -> list
     path = start.with_name("finetune.yml")
     write_text(path, tuning.comment(start) + yaml_text(_config(start, tuning)))
     flags = ["--mode", "train", "--config-yml", str(path), *(["--cpu"] if tuning.cpu else [])]
-    flags += ["--run-dir", str(run.out), "--timestamp-id", run.name, "--seed", str(tuning.seed), "--print-every", "40"]
+    flags += ["--run-dir", str(run.out), "--timestamp-id", run.name, "--seed", str(tuning.seed)]
+    flags += ["--print-every", "40", "--hide_eval_progressbar=true"]
     return [*flags, *([] if run.state.is_file() else ["--checkpoint", str(start)])]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch.optim.lr_scheduler import LRScheduler
 
+from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.train.run_progress import RunProgress
 from ocp_dc.training.early_stopping import EarlyStopping
 from ocp_dc.training.extension import ExtendedSchedule, Extension, begins, extended_schedule, is_extended
@@ -48,8 +49,8 @@ def resume_schedule(
     stopping: EarlyStopping,
     extension: Extension | None,
     total: int | None,
-) -> bool:
-    """Put the schedule of an extended run into fairchem's unit; do nothing for another run.
+) -> None:
+    """Put the schedule of an extended run into fairchem's unit; check the length of that of another run.
 
     Args:
         unit: the training unit, with its checkpoint loaded.
@@ -59,8 +60,8 @@ def resume_schedule(
         extension: the extension of the config.
         total: the steps of the whole run.
 
-    Returns:
-        whether the run is an extended one.
+    Raises:
+        UserError: the run is longer than its schedule, and is not extended.
     """
     before, schedule = unit.scheduler, unit.scheduler
     if is_extended(progress.schedule):
@@ -71,4 +72,10 @@ def resume_schedule(
         stopping.wait_anew()
     if isinstance(schedule, ExtendedSchedule):
         unit.scheduler, state.scheduler = SavedAsBefore(schedule, before), schedule
-    return extension is not None or is_extended(progress.schedule)
+    planned = getattr(before, "total_steps", None)  # of OneCycleLR, loaded with the checkpoint
+    extended = extension is not None or is_extended(progress.schedule)
+    if not extended and planned is not None and total is not None and total > planned:
+        raise UserError(
+            f"the run has a learning-rate schedule of {planned} steps, and is resumed for {total}; resume with the "
+            "epochs and the batch_size of the run, or go on after its end with `ocp-dc extend`"
+        )

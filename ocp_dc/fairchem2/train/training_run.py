@@ -11,7 +11,6 @@ import torch
 from fairchem.core.common import distutils
 from omegaconf import OmegaConf
 
-from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
 from ocp_dc.fairchem2.train.extended_run import resume_schedule
 from ocp_dc.fairchem2.train.final_test import evaluate_best
@@ -210,13 +209,7 @@ class TrainingRun:
         if (config := checkpoint / "resume.yaml").is_file():
             check_resumed(OmegaConf.load(config), self._folder.read_config(), str(checkpoint), distutils.is_master())
         saved, total = self._progress.load(checkpoint), self._total_steps()
-        planned = getattr(self._unit.scheduler, "total_steps", None)  # of OneCycleLR, loaded with the checkpoint
-        extended = resume_schedule(self._unit, self._state, self._progress, self._stopping, self._extension, total)
-        if not extended and planned is not None and total is not None and total > planned:
-            raise UserError(
-                f"the run has a learning-rate schedule of {planned} steps, and is resumed for {total}; resume with the "
-                "epochs and the batch_size of the run, or go on after its end with `ocp-dc extend`"
-            )
+        resume_schedule(self._unit, self._state, self._progress, self._stopping, self._extension, total)
         if distutils.is_master():
             self._folder.take_over(checkpoint)
         if saved is None:
