@@ -12,9 +12,8 @@ from nbconvert import MarkdownExporter
 NOTEBOOK = Path(__file__).with_name("first-potential.ipynb")
 
 
-def main() -> None:
-    """Execute and export the notebook; progress bars and other texts of the error stream are left out."""
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+def execute(notebook: nbformat.NotebookNode) -> None:
+    """Execute a notebook; progress bars and other texts of the error stream are left out."""
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(notebook, timeout=600, resources={"metadata": {"path": folder}}).execute()
     for cell in notebook.cells:
@@ -22,9 +21,12 @@ def main() -> None:
         if cell.cell_type == "code":
             cell.outputs = [each for each in cell.outputs if each.get("name") != "stderr"]
     notebook.metadata["language_info"] = {"name": "python"}
-    nbformat.write(notebook, NOTEBOOK)
+
+
+def export(notebook: nbformat.NotebookNode) -> None:
+    """Write the page of a notebook, and its images beside it."""
     page, resources = MarkdownExporter().from_notebook_node(notebook, {"output_files_dir": NOTEBOOK.stem})
-    NOTEBOOK.with_suffix(".md").write_text(page.rstrip() + "\n", encoding="utf-8")
+    NOTEBOOK.with_suffix(".md").write_text(page.strip() + "\n", encoding="utf-8")
     for name, content in resources["outputs"].items():
         path = NOTEBOOK.parent / name
         path.parent.mkdir(exist_ok=True)
@@ -32,4 +34,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    content = nbformat.read(NOTEBOOK, as_version=4)
+    execute(content)
+    nbformat.write(content, NOTEBOOK)
+    export(content)
