@@ -21,7 +21,8 @@ def test_a_stock_checkpoint(
 ) -> None:
     """Its energies and forces are in units of two numbers, which are kept, or of one, which becomes C."""
     normalizer = {"energy": {"mean": -300.0, "stdev": scales[0]}, "forces": {"mean": 0.0, "stdev": scales[1]}}
-    config = small_config(trainer="ocp")
+    metrics = {"metrics": {"energy": ["mae"], "forces": ["mae"]}, "primary_metric": "forces_mae"}
+    config = small_config(trainer="ocp", evaluation_metrics=metrics)
     config["dataset"]["train"]["transforms"] = {"normalizer": normalizer}
     stock = run_main(tmp_path, config)
     assert stock.status == 0
