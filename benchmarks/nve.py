@@ -29,13 +29,14 @@ import numpy as np
 import torch
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
-from ase.data import covalent_radii
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
 from ase.md.verlet import VelocityVerlet
 
 import ocp_dc
 from ocp_dc.cli import main as command_line
 from ocp_dc.demo import config_path
+from ocp_dc.dynamics.summary import energy_drift
+from ocp_dc.dynamics.watch import BondWatch
 from ocp_dc.evaluation.calculator import PotentialCalculator
 from ocp_dc.fairchem1.infer.predictor import Predictor
 
@@ -54,7 +55,6 @@ ARMS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("GemNet-dT", "scaled SiLU (stock)"): ("gemnet_t-stock", []),
     ("GemNet-dT", "IReLU as in gemnet_t-dc"): ("gemnet_t-dc", []),
 }
-BROKEN = 2.0  # length of a broken bond, in sums of covalent radii; pairs below 1.2 at the start are bonds
 SEEDS = (0, 1, 2)
 
 
@@ -107,22 +107,19 @@ def simulate(atoms: Atoms, calculator: Calculator, seed: int, args: argparse.Nam
     MaxwellBoltzmannDistribution(atoms, temperature_K=args.temperature, rng=np.random.default_rng(seed))
     Stationary(atoms)
     ZeroRotation(atoms)
-    radii = covalent_radii[atoms.numbers]
-    reach = radii[:, None] + radii[None, :]  # [N, N]
-    bonds = np.triu(atoms.get_all_distances() < 1.2 * reach, k=1)
+    bonds = BondWatch(atoms)
     dynamics = VelocityVerlet(atoms, args.timestep * units.fs)
     steps = round(args.ps * 1e3 / args.timestep)
     energies = [atoms.get_total_energy()]
     for _ in range(steps):
         dynamics.run(1)
         energies.append(atoms.get_total_energy())
-        if not np.isfinite(energies[-1]) or (atoms.get_all_distances() / reach)[bonds].max() > BROKEN:
+        if not np.isfinite(energies[-1]) or bonds.broken(atoms) is not None:
             break
     times = np.arange(len(energies)) * args.timestep * 1e-3  # ps
     values = 1e3 * (np.array(energies) - energies[0]) / len(atoms)  # meV/atom
-    slope, start = np.polyfit(times, values, 1) if np.isfinite(values).all() else (np.nan, np.nan)
-    rms = float(np.sqrt(np.mean((values - start - slope * times) ** 2)))
-    return {"drift": float(slope), "rms": rms, "ps": float(times[-1]), "held": len(energies) == steps + 1}
+    slope, rms = energy_drift(times, values)
+    return {"drift": slope, "rms": rms, "ps": float(times[-1]), "held": len(energies) == steps + 1}
 
 
 def run(name: str, checkpoint: Path, seed: int, precision: str, args: argparse.Namespace) -> dict[str, Any]:

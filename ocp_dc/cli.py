@@ -47,6 +47,8 @@ COMMANDS = (
     ),
     Command("predict", "predict", "energies and forces for the structures of a file, as extended XYZ"),
     Command("select", "select", "choose structures of a file for labeling: the most uncertain, or the most diverse"),
+    Command("md", "md", "molecular dynamics with a checkpoint: NVE, NVT or NPT, guarded, resumable"),
+    Command("relax", "relax", "relax structures with a checkpoint, and their cells"),
     Command("study", "study", "ablation studies: run one, or report what it found"),
     Command("convert", "convert", "turn a checkpoint or a data set of one fairchem into the other's"),
     Command("pinn", "pinn", "physics-informed tasks: train one, or generate its data"),
@@ -61,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the arguments without the name of the program; None takes those of this process.
 
     Returns:
-        the exit status: 0, 1 for a training run that diverged, 2 for any other error, 3 for runs of a study that
-        failed, 130 for Ctrl-C.
+        the exit status: 0, 1 for a training run that diverged, a simulation that stopped or a relaxation that did not
+        converge, 2 for any other error, 3 for runs of a study that failed, 130 for Ctrl-C.
     """
     if arguments is None:  # this process is the command
         share_with_children()

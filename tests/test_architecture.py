@@ -34,6 +34,7 @@ OURS = {
     "plotting": CORE,
     "fallbacks": (*CORE, "ocp_dc.graphs"),
     "evaluation": (*MIDDLE, "ocp_dc.plotting"),
+    "dynamics": (*CORE, "ocp_dc.data", "ocp_dc.plotting"),
     "hosts.py": (*CORE, "ocp_dc.training", "ocp_dc.evaluation"),
     "fairchem1": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.fallbacks"),
     "fairchem2": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.checkpoints"),
@@ -54,6 +55,7 @@ THIRD_PARTY = {
     "graphs": {"torch", "numpy", "vesin"},
     "checkpoints": {"torch"},
     "plotting": {"matplotlib", "numpy"},
+    "dynamics": {"ase", "matplotlib", "numpy", "rich", "tqdm"},
     "fallbacks": {"torch", "torch_geometric", "scipy"},
 }
 

@@ -21,7 +21,7 @@ def extend(
     name: str | None = None,
     peak: float = 0.3,
     cpu: bool = False,
-    log: bool = False,
+    quiet: bool = False,
 ) -> Run:
     """Train a finished run for more epochs, as a new run beside it, and return that.
 
@@ -36,7 +36,7 @@ def extend(
         name: the name of the new run; None for ``NAME-extended``.
         peak: the highest learning rate, as a fraction of the highest rate of the run.
         cpu: use the CPU even if there is a GPU.
-        log: whether to show the log of the run; warnings are always shown.
+        quiet: whether to show only warnings; the log file has everything.
 
     Raises:
         ocp_dc.core.errors.UserError: there is no such run, it is not finished, or another run has the name.
@@ -51,11 +51,11 @@ def extend(
     extended = with_name(before, name or f"{before.name}-extended")
     record = {"run": before.name, "epochs": epochs, "peak": peak}
     _check_free(extended, record)
-    with unchanged_process(log):
+    with unchanged_process():
         host = installed_host()
         arguments = host.extension_arguments(before, extended, epochs, peak, cpu)
         write_json(extended.validation.with_name(RECORD), record)
-        host.main(arguments)
+        host.main([*arguments, *(["--quiet"] if quiet else [])])
     return Run(extended.folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ from ocp_dc.api.run import Run
 from ocp_dc.api.training import check_data, new_name
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import read_json, write_json
+from ocp_dc.core.log_level import raised_log_level
 from ocp_dc.training.finetuning import FineTuning
 from ocp_dc.training.run_folders import find_checkpoint
 from ocp_dc.training.trainable import HEAD
@@ -34,7 +36,7 @@ def finetune(
     batch_size: int = 10,
     seed: int = 0,
     cpu: bool = False,
-    log: bool = False,
+    quiet: bool = False,
     trust_modules: Sequence[str] = (),
 ) -> Run:
     """Train the weights of a checkpoint further on other data, and return the run.
@@ -57,7 +59,7 @@ def finetune(
         batch_size: structures per step.
         seed: the seed of the order of the data.
         cpu: use the CPU even if there is a GPU.
-        log: whether to show the log of the run; warnings are always shown.
+        quiet: whether to show only warnings; the log file has everything.
         trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name.
 
     Raises:
@@ -74,17 +76,19 @@ def finetune(
     name = new_name(out, "finetune") if name is None else name
     folder = (out / name).absolute()
     record = {"checkpoint": str(checkpoint.absolute()), "data": str(source), "head_only": head_only}
-    with unchanged_process(log):
+    with unchanged_process():
         host = installed_host()
         if not (folder / RECORD).exists():
             if folder.exists() and any(folder.iterdir()):
                 raise UserError(f"run {name}: exists in {folder}; give another name with --name")
-            _write_start(host, checkpoint, source, folder, cpu, trust_modules)
+            with raised_log_level(logging.WARNING):
+                _write_start(host, checkpoint, source, folder, cpu, trust_modules)
             write_json(folder / RECORD, record)
         elif read_json(folder / RECORD, "name another run") != record:
             raise UserError(f"run {name}: is of another checkpoint or other data, see {folder / RECORD}; give a --name")
         files = host.run_files(host.run_dir(folder.parent, name), name)
-        host.main(host.finetuning_arguments(folder / "start.pt", files, tuning))
+        arguments = host.finetuning_arguments(folder / "start.pt", files, tuning)
+        host.main([*arguments, *(["--quiet"] if quiet else [])])
     return Run(out / name)
 
 

@@ -16,22 +16,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)  # fairchem 2 handles them, and goes o
 
 
 @contextlib.contextmanager
-def unchanged_process(log: bool) -> Iterator[None]:
+def unchanged_process() -> Iterator[None]:
     """Restore, after the block, what fairchem's main sets for the process in which it runs.
 
     It is made for one run in a process of its own: it seeds the random generators, adds handlers of the log and of
     signals, and sets environment variables.
 
-    Args:
-        log: whether the log of the run is shown; otherwise only warnings are.
-
     Raises:
         KeyboardInterrupt: fairchem's handler of Ctrl-C has ended the run.
     """
     with _kept_log(), _kept_signals(), _kept_places(), _kept_torch(), warnings.catch_warnings():
-        if not log:  # fairchem reads it each time it sets up the log
-            os.environ["LOGLEVEL"] = "WARNING"
-            logging.basicConfig(level=logging.WARNING)
         try:
             yield
         except SystemExit as error:

@@ -25,7 +25,7 @@ def train(
     seed: int = 0,
     overrides: Sequence[str] = (),
     cpu: bool = False,
-    log: bool = False,
+    quiet: bool = False,
 ) -> Run:
     """Train a potential in this process, as ``ocp-dc main`` does, and return the run.
 
@@ -44,7 +44,7 @@ def train(
         overrides: changes of the config, as on the command line: ``["--optim.lr_initial=1e-3"]`` with fairchem 1.10,
             ``["lr=1e-3"]`` with fairchem 2.
         cpu: use the CPU even if there is a GPU.
-        log: whether to show the log of the run; warnings are always shown.
+        quiet: whether to show only warnings; the log file has everything.
 
     Raises:
         ocp_dc.core.errors.UserError: a mistake in an argument, the config or a file; with the message of the command.
@@ -56,12 +56,12 @@ def train(
     out = Path(out)
     stem = "run" if isinstance(config, Mapping) else Path(config).stem
     name = new_name(out, stem) if name is None else name
-    with unchanged_process(log):
+    with unchanged_process():
         host = installed_host()
         path = _config_file(config, out / name, f"a config such as {host.configs}/schnet-dc")
         source = None if data is None else Path(data).absolute()
         arguments = host.training_arguments(path, host.run_dir(out, name), name, seed, source, epochs, cpu)
-        host.main([*arguments, *overrides])
+        host.main([*arguments, *overrides, *(["--quiet"] if quiet else [])])
     return Run(out / name)
 
 

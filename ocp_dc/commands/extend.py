@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the highest learning rate, as a fraction of the highest rate of the run (default: 0.3)",
     )
     add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
+    add("-q", "--quiet", action="store_true", help="show only warnings and errors")
     parser.set_defaults(run=run)
 
 
@@ -27,6 +28,6 @@ def run(args: argparse.Namespace) -> int:
     """Extend a run, and print the folder of the new one."""
     from ocp_dc.api.extending import extend
 
-    extended = extend(args.run_folder, args.epochs, name=args.name, peak=args.peak, cpu=args.cpu, log=True)
+    extended = extend(args.run_folder, args.epochs, name=args.name, peak=args.peak, cpu=args.cpu, quiet=args.quiet)
     print(f"the run is in {extended.folder}, its best checkpoint is {extended.best}")
     return 0

@@ -19,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--batch-size", type=int, default=10, metavar="N", help="structures per step (default: 10)")
     add("--seed", type=int, default=0, metavar="S", help="seed of the order of the data (default: 0)")
     add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
+    add("-q", "--quiet", action="store_true", help="show only warnings and errors")
     add("--trust-module", action="append", default=[], metavar="M", help="run code of M where the checkpoint names it")
     parser.set_defaults(run=run)
 
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
         seed=args.seed,
         cpu=args.cpu,
-        log=True,
+        quiet=args.quiet,
         trust_modules=args.trust_module,
     )
     print(f"the run is in {tuned.folder}, its best checkpoint is {tuned.best}")

@@ -1,4 +1,4 @@
-"""Energy units in eV, length units in Å, and the parsing of energies such as ``"1e6 kcal/mol"``."""
+"""Units of energy, length, time and pressure, and the parsing of quantities such as ``"1e6 kcal/mol"``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from ocp_dc.core.errors import UserError, nearest, unknown_name
+from ocp_dc.core.errors import UserError, bad_value, nearest, unknown_name
 
 # CODATA 2014, the set that ase.units uses: written out so that the core needs no ase.
 ENERGY_UNITS = {
@@ -19,6 +19,9 @@ ENERGY_UNITS = {
     "Ry": 13.605693012183622,
 }
 LENGTH_UNITS = {"Å": 1.0, "bohr": 0.5291772105638411, "nm": 10.0, "pm": 0.01}
+TIME_UNITS = {"fs": 1.0, "ps": 1e3, "ns": 1e6}
+PRESSURE_UNITS = {"GPa": 1.0, "MPa": 1e-3, "kbar": 0.1, "bar": 1e-4, "atm": 1.01325e-4, "Pa": 1e-9}
+TEMPERATURE_UNITS = {"K": 1.0}
 # other spellings in files, without spaces and in lower case
 _ENERGY_ALIASES = {
     "kcal/mol": ("kcal", "kcal_mol", "kcalmol", "kcal/mole", "kcalmol-1", "kcalmol^-1", "kcal_per_mol"),
@@ -33,7 +36,7 @@ _LENGTH_ALIASES = {
     "nm": ("nanometer", "nanometers", "nanometre"),
     "pm": ("picometer", "picometers", "picometre"),
 }
-_ENERGY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\D.*?)?\s*")
+_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\D.*?)?\s*")
 
 
 def energy_in_ev(unit: str) -> float:
@@ -91,7 +94,7 @@ def parse_energy(text: str | float) -> float:
     """
     if isinstance(text, int | float) and not isinstance(text, bool):
         return float(text)
-    found = _ENERGY.fullmatch(text) if isinstance(text, str) else None
+    found = _QUANTITY.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise UserError(
             f"got {text!r}, expected an energy: a number in eV, or a number and a unit such as '1e6 kcal/mol'."
@@ -118,3 +121,46 @@ def positive_energy(value: str | float, path: str) -> float:
     if not (math.isfinite(energy) and energy > 0):
         raise UserError(f"{path}: got {value!r}, expected an energy above zero, for example '1e6 kcal/mol'")
     return energy
+
+
+def parse_time(text: str, path: str) -> float:
+    """Return a time in fs, such as ``"10ps"`` or ``"500 fs"``; arguments and errors as of :func:`_parse`."""
+    return _parse(text, TIME_UNITS, path, "a time such as '10 ps' or '0.5fs'")
+
+
+def parse_pressure(text: str, path: str) -> float:
+    """Return a pressure in GPa, such as ``"1 bar"``; arguments and errors as of :func:`_parse`."""
+    return _parse(text, PRESSURE_UNITS, path, "a pressure such as '1 bar' or '0.5GPa'")
+
+
+def parse_temperature(text: str | float, path: str) -> float:
+    """Return a temperature in K, such as ``"300 K"`` or 300; arguments and errors as of :func:`_parse`."""
+    return _parse(text, TEMPERATURE_UNITS, path, "a temperature in K such as '300 K' or 300", default="K")
+
+
+def _parse(
+    text: str | float, units: Mapping[str, float], path: str, expected: str, default: str | None = None
+) -> float:
+    """Return a quantity in the unit whose value is 1.
+
+    Args:
+        text: a number and a unit, in any case.
+        units: the value of each unit.
+        path: the name of the quantity, for messages.
+        expected: what is valid, in words.
+        default: the unit of a number without one; None if a unit is required.
+
+    Raises:
+        UserError: the text is no finite number with a unit, or the unit is unknown.
+    """
+    found = None if isinstance(text, bool) else _QUANTITY.fullmatch(str(text))
+    number, unit = found.groups() if found is not None else ("nan", None)
+    spelled = {name.lower(): value for name, value in units.items()}
+    if not math.isfinite(float(number)):
+        raise bad_value(path, text, expected)
+    if (unit or default) is None:
+        raise bad_value(path, text, expected, mend=f"add the unit: {', '.join(units)}")
+    value = spelled.get((unit or str(default)).lower())
+    if value is None:
+        raise bad_value(path, text, expected, mend=f"units: {', '.join(units)}")
+    return float(number) * value

@@ -102,7 +102,7 @@ def test_mistakes(ethanol: Path, tmp_path: Path, change: dict[str, Any], words: 
 
 def stopped_by_a_signal() -> None:
     """Change the process as fairchem does, until Ctrl-C."""
-    with unchanged_process(log=False):
+    with unchanged_process():
         signal.signal(signal.SIGINT, lambda number, frame: sys.exit(0))
         logging.getLogger().addHandler(logging.NullHandler())
         torch.manual_seed(3)

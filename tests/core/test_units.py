@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.core.units import ENERGY_UNITS, energy_in_ev, length_in_angstrom, parse_energy, positive_energy
+from ocp_dc.core.units import (
+    ENERGY_UNITS,
+    PRESSURE_UNITS,
+    TIME_UNITS,
+    energy_in_ev,
+    length_in_angstrom,
+    parse_energy,
+    parse_pressure,
+    parse_temperature,
+    parse_time,
+    positive_energy,
+)
 
 OF_ASE = {
     "eV": units.eV,
@@ -104,3 +115,45 @@ def test_a_scale_is_above_zero(value: str | float) -> None:
 
 def test_a_scale_passes_through() -> None:
     assert positive_energy("25 meV", "scale") == 25 * OF_ASE["meV"]
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+SPACES = st.sampled_from(["", " ", "  ", "\t"])
+
+
+@given(NUMBERS, SPACES, st.sampled_from(sorted(TIME_UNITS)), st.sampled_from(sorted(PRESSURE_UNITS)))
+def test_quantities_are_read_as_they_are_written(number: float, space: str, time: str, pressure: str) -> None:
+    assert parse_time(f"{space}{number!r}{space}{time}{space}", "time") == number * TIME_UNITS[time]
+    assert parse_pressure(f"{number!r}{space}{pressure.upper()}", "pressure") == number * PRESSURE_UNITS[pressure]
+    assert parse_temperature(f"{number!r}{space}k", "temperature") == parse_temperature(number, "temperature") == number
+
+
+@given(st.text())
+def test_any_other_text_is_a_mistake_of_the_user(text: str) -> None:
+    for parse in (parse_time, parse_pressure, parse_temperature):
+        with contextlib.suppress(UserError):
+            assert abs(parse(text, "x")) < float("inf")
+
+
+def test_times_and_pressures_agree_with_ase() -> None:
+    assert parse_time("2 ps", "time") * units.fs == pytest.approx(2000 * units.fs)
+    for text, expected in (("1 bar", units.bar), ("0.5GPa", 0.5 * units.GPa), ("2 atm", 2 * 101325 * units.Pascal)):
+        assert parse_pressure(text, "pressure") * units.GPa == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("parse", "value", "message"),
+    [
+        (parse_time, "10", "--time: got '10', expected a time such as '10 ps' or '0.5fs'; add the unit: fs, ps, ns"),
+        (parse_time, "10 sp", "got '10 sp', .*; units: fs, ps, ns"),
+        (parse_time, "ps", "expected a time"),
+        (parse_time, "1e999 fs", "expected a time"),
+        (parse_pressure, 1.0, "add the unit: GPa, MPa, kbar, bar"),
+        (parse_temperature, "20 C", "expected a temperature in K"),
+        (parse_temperature, True, "expected a temperature in K"),
+        (parse_temperature, float("nan"), "expected a temperature in K"),
+    ],
+)
+def test_refused_quantities(parse, value, message) -> None:
+    with pytest.raises(UserError, match=message):
+        parse(value, "--time")

@@ -30,4 +30,4 @@ def overrides(**changes: object) -> list[str]:
 def train(data: Path, out: Path, name: str = "first", epochs: int = 2, *more: str, **changes: object) -> ocp_dc.Run:
     """Train a small SchNet on the CPU."""
     changed = [*overrides(**changes), *more]
-    return ocp_dc.train(shipped(), data, out=out, name=name, epochs=epochs, overrides=changed, cpu=True)
+    return ocp_dc.train(shipped(), data, out=out, name=name, epochs=epochs, overrides=changed, cpu=True, quiet=True)

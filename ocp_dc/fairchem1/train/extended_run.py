@@ -21,7 +21,7 @@ def extension_arguments(run: RunFiles, extended: RunFiles, epochs: int, peak: fl
         )
     flags = ["--mode", "train", "--config-yml", str(run.config), *(["--cpu"] if cpu else [])]
     flags += ["--run-dir", str(extended.out), "--timestamp-id", extended.name]
-    flags += ["--seed", str(checkpoint["config"]["cmd"].get("seed") or 0), "--hide_eval_progressbar=true"]
+    flags += ["--seed", str(checkpoint["config"]["cmd"].get("seed") or 0)]
     if not extended.state.is_file():  # else the extended run was interrupted, and resumes
         flags += ["--checkpoint", str(run.state)]
     settings = {"after": done, "peak": peak}

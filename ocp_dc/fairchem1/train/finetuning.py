@@ -72,7 +72,7 @@ def finetuning_arguments(start: Path, run: RunFiles, tuning: FineTuning) -> list
     write_text(path, tuning.comment(start) + yaml_text(_config(start, tuning)))
     flags = ["--mode", "train", "--config-yml", str(path), *(["--cpu"] if tuning.cpu else [])]
     flags += ["--run-dir", str(run.out), "--timestamp-id", run.name, "--seed", str(tuning.seed)]
-    flags += ["--print-every", "40", "--hide_eval_progressbar=true"]
+    flags += ["--print-every", "40"]
     return [*flags, *([] if run.state.is_file() else ["--checkpoint", str(start)])]
 
 
