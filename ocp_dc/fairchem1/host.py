@@ -51,7 +51,6 @@ class Fairchem1:
             str(seed),
             "--print-every",
             "40",
-            "--hide_eval_progressbar=true",
         ]
         if data is not None:
             arguments += [f"--dataset.{split}.src={data / split}" for split in ("train", "val")]

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from fairchem.core.common import distutils
 from fairchem.core.common.registry import registry
-from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from torch_geometric.data import Batch
 
@@ -27,6 +26,7 @@ from ocp_dc.fairchem1.train import (
     resume,
     scale_factors,
     update,
+    wrapped_model,
 )
 from ocp_dc.fairchem1.train.loader import make_loader
 from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries
@@ -43,7 +43,6 @@ from ocp_dc.training.finite_checks import RunPosition
 from ocp_dc.training.flag_reader import FlagReader
 from ocp_dc.training.run_lines import in_words
 from ocp_dc.training.subnormals import flushed_subnormals
-from ocp_dc.training.trainable import train_only
 
 
 @registry.register_trainer("dc")
@@ -78,15 +77,7 @@ class DCTrainer(StateTrainer):
         if factors is not None:
             scale_factors.set_scale_factors(self._unwrapped_model, factors)
             self.config["model"]["scale_file"] = factors
-        if (chosen := self.config["optim"].get("trainable")) is not None:
-            values = train_only(self._unwrapped_model, chosen, "optim.trainable")
-            logging.info(f"optim.trainable: {values} values are trained")
-            if distutils.get_world_size() > 1:  # it waits for gradients of what could be trained when it was made
-                self.model = DistributedDataParallel(self._unwrapped_model)
-        if distutils.get_world_size() == 1:  # fairchem wraps the model even then, and each step copies gradient buckets
-            self.model = self._unwrapped_model
-        elif hasattr(self._unwrapped_model, "shared_parameters"):  # read by the backward step, and hidden by DDP
-            self.model.shared_parameters = self._unwrapped_model.shared_parameters
+        wrapped_model.settle_model(self)
         report = surgery_report(self._unwrapped_model)
         if report is not None:
             if distutils.is_master():
