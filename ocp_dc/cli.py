@@ -33,7 +33,12 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("main", "main", "run fairchem's main with the plugin loaded: train, validate, predict, run-relaxations"),
     Command("configs", "configs", "list the configs that ship; every command takes them by name, from any folder"),
+    Command("studies", "studies", "list the studies that ship, with the title of each"),
+    Command("models", "models", "list the models of the installed fairchem that take a dc: block"),
+    Command("activations", "activations", "list the activations, with formula and purpose"),
     Command("prepare", "prepare", "turn structures with energies and forces into a data set that fairchem reads"),
+    Command("datasets", "datasets", "list the data sets that prepare downloads by name"),
+    Command("init", "init", "look at files of structures, prepare them, and write a config that trains on them"),
     Command("inspect", "inspect", "build a config's model and print what surgery would change"),
     Command("fit-scales", "fit_scales", "fit GemNet's scale factors for a config's surgery, before training"),
     Command(
@@ -51,7 +56,10 @@ COMMANDS = (
     Command("relax", "relax", "relax structures with a checkpoint, and their cells"),
     Command("study", "study", "ablation studies: run one, or report what it found"),
     Command("convert", "convert", "turn a checkpoint or a data set of one fairchem into the other's"),
+    Command("export", "export", "write a trained potential as a file for other programs, such as LAMMPS"),
     Command("pinn", "pinn", "physics-informed tasks: train one, or generate its data"),
+    Command("schema", "schema", "print the JSON Schema of a kind of config, by which editors check and complete it"),
+    Command("completion", "completion", "print a script that completes ocp-dc's arguments in a shell"),
     Command("demo", "demo", "train SchNet on the bundled sample, stock and derivative-constrained, and compare"),
 )
 

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.training.checkpoint_origin import host_of_checkpoint
@@ -20,9 +20,12 @@ from ocp_dc.training.run_folders import Names, find_checkpoints
 from ocp_dc.training.study_runs import StudyRuns
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
     from torch import Tensor
 
     from ocp_dc.evaluation.predictor import Predictor
+    from ocp_dc.training.first_run import FirstRuns
 
 INSTALL = (
     "pip install 'ocp_dc[fairchem1]' for fairchem 1.10, or pip install 'ocp_dc[fairchem2]' for fairchem 2.24, each in "
@@ -50,8 +53,18 @@ class Host(Protocol):
     def studies(self) -> StudyRuns:
         """What studies ask of it."""
 
+    @property
+    def first_runs(self) -> FirstRuns:
+        """What ``ocp-dc init`` asks of it."""
+
     def main(self, arguments: Sequence[str]) -> None:
         """Run fairchem's main."""
+
+    def main_parser(self) -> ArgumentParser:
+        """Return the parser of the arguments of ``main``."""
+
+    def run_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of its run configs."""
 
     def training_arguments(
         self,
@@ -141,11 +154,7 @@ def installed_name() -> str:
 
 
 def installed_host() -> Host:
-    """Return the host that is installed.
-
-    Raises:
-        UserError: fairchem is not installed, or is of a version that is not supported.
-    """
+    """Return the host that is installed; raises UserError where there is none, or one that is not supported."""
     host: Host = importlib.import_module(f"ocp_dc.{installed_name()}.host").HOST
     return host
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ocp_dc.checkpoints.inference_checkpoint import InferenceCheckpoint
-from ocp_dc.checkpoints.models import ConvertibleModel, of_fairchem2
+from ocp_dc.checkpoints.models import of_fairchem2
 from ocp_dc.checkpoints.saved_potential import SavedPotential, Scaling, build_potential, check_weights
 from ocp_dc.checkpoints.to_fairchem2 import HEAD, POTENTIAL
 from ocp_dc.core.errors import UserError
@@ -52,7 +52,7 @@ def saved_potential(checkpoint: InferenceCheckpoint, where: str) -> SavedPotenti
     return SavedPotential(
         model,
         arguments,
-        _known_graph(model, graph, where),
+        {key: value for key, value in graph.items() if value is not None},
         dc,
         weights,
         task_scaling(energy, where),
@@ -66,19 +66,6 @@ def _check_head(heads: Any, where: str) -> None:
     found = [head.get("module") for head in heads.values()] if isinstance(heads, Mapping) else []
     if found != [HEAD]:
         raise UserError(f"{where}: its heads are {found}, expected one {HEAD}, which every native backbone has")
-
-
-def _known_graph(model: ConvertibleModel, graph: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the arguments of the graph, without a limit of neighbors that is fixed in fairchem 1.10."""
-    kept = {key: value for key, value in graph.items() if value is not None}
-    if "max_neighbors" in kept and "max_neighbors" not in model.graph_arguments:
-        fixed = 32 if model.name == "schnet" and not kept.get("use_pbc", True) else 50
-        if kept.pop("max_neighbors") != fixed:
-            raise UserError(
-                f"{where}: its max_neighbors is {graph['max_neighbors']}, and {model.title} of fairchem 1.10 always "
-                f"keeps {fixed}"
-            )
-    return kept
 
 
 def _tasks(tasks: Sequence[Mapping[str, Any]], where: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

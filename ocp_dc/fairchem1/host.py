@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
+from ocp_dc.fairchem1.first_runs import FirstRuns
 from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 from ocp_dc.fairchem1.infer.predictor import Predictor
-from ocp_dc.fairchem1.main import main
+from ocp_dc.fairchem1.main import main, main_parser
+from ocp_dc.fairchem1.schemas.run import run_schema
 from ocp_dc.fairchem1.study_runs import StudyRuns
 from ocp_dc.fairchem1.train.extended_run import extension_arguments
 from ocp_dc.fairchem1.train.finetuning import finetuning_arguments, write_start
@@ -27,10 +31,19 @@ class Fairchem1:
     data_format = "oc20"
     configs = "md17"
     studies = StudyRuns()
+    first_runs = FirstRuns()
 
     def main(self, arguments: Sequence[str]) -> None:
         """Run fairchem's main; see :func:`ocp_dc.fairchem1.main.main`."""
         main(arguments)
+
+    def main_parser(self) -> ArgumentParser:
+        """Return the parser of the arguments of ``main``."""
+        return main_parser()
+
+    def run_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of its run configs; see :mod:`ocp_dc.fairchem1.schemas.run`."""
+        return run_schema()
 
     def training_arguments(
         self,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.versions import TESTED, installed_version, is_supported
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ocp_dc.evaluation.predictor import Predictor
+    from ocp_dc.training.first_run import FirstRuns
 
 
 class Fairchem2:
@@ -45,11 +47,30 @@ class Fairchem2:
 
         return study_runs.StudyRuns()
 
+    @functools.cached_property
+    def first_runs(self) -> FirstRuns:
+        """What ``ocp-dc init`` asks of it."""
+        from ocp_dc.fairchem2 import first_runs
+
+        return first_runs.FirstRuns()
+
     def main(self, arguments: Sequence[str]) -> None:
         """Run fairchem's main; see :func:`ocp_dc.fairchem2.main.main`."""
         from ocp_dc.fairchem2.main import main
 
         main(arguments)
+
+    def main_parser(self) -> ArgumentParser:
+        """Return the parser of the arguments of ``main``."""
+        from ocp_dc.fairchem2.main import main_parser
+
+        return main_parser()
+
+    def run_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of its run configs; see :mod:`ocp_dc.fairchem2.schema`."""
+        from ocp_dc.fairchem2.schema import run_schema
+
+        return run_schema()
 
     def training_arguments(
         self,
