@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from ocp_dc.checkpoints.from_fairchem2 import task_references, task_scaling
 from ocp_dc.checkpoints.inference_checkpoint import read_inference_checkpoint, write_inference_checkpoint
 from ocp_dc.checkpoints.to_fairchem2 import references_block
-from ocp_dc.core.config_names import configs_folder
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import write_text
 from ocp_dc.core.yaml_config import yaml_text
@@ -81,20 +79,20 @@ def _config(start: Path, run: RunFiles, tuning: FineTuning) -> dict[str, Any]:
             **({} if last is None else {"runner_state_path": str(last)}),
         },
         "model": model,
-        "tasks": _tasks(stored, where),
+        **_tasks(stored, where),
     }
     return config if (tuning.data / "test").exists() else {**config, "test_dataloader": None}
 
 
-def _tasks(stored: Sequence[dict[str, Any]], where: str) -> list[dict[str, Any]]:
-    """Return the tasks of the base config with the scales and the references of a checkpoint."""
-    base: list[dict[str, Any]] = yaml.safe_load((configs_folder() / "fairchem2" / "_base.yaml").read_text())["tasks"]
-    energy = task_scaling(_task(stored, "energy", where), where)
-    for task in base:
-        found = _task(stored, task["property"], where)
-        scaling = task_scaling(found, where)
-        scale = "${label_rescaling.scale}" if scaling.scale == energy.scale else scaling.scale
-        task["normalizer"] = {**task["normalizer"], "mean": scaling.mean, "rmsd": scale}
-        if (references := task_references(found, where)) is not None:
-            task["element_references"] = references_block(references)
-    return base
+def _tasks(stored: Sequence[dict[str, Any]], where: str) -> dict[str, Any]:
+    """Return changes of the tasks of the base config: the scales and the references of a checkpoint."""
+    found = {name: _task(stored, name, where) for name in ("energy", "forces")}
+    scales = {name: task_scaling(task, where) for name, task in found.items()}
+    changes: dict[str, Any] = {}
+    for name, scaling in scales.items():
+        scale = "${label_rescaling.scale}" if scaling.scale == scales["energy"].scale else scaling.scale
+        changes[f"{name}_task"] = {"normalizer": {"mean": scaling.mean, "rmsd": scale}}
+    references = task_references(found["energy"], where)
+    assert references is not None  # write_start adds them
+    changes["energy_task"]["element_references"] = references_block(references)
+    return changes
