@@ -42,6 +42,10 @@ COMMANDS = (
     Command("inspect", "inspect", "build a config's model and print what surgery would change"),
     Command("fit-scales", "fit_scales", "fit GemNet's scale factors for a config's surgery, before training"),
     Command(
+        "extend", "extend", "train a finished run for more epochs, with a second, lower cycle of the learning rate"
+    ),
+    Command("finetune", "finetune", "train the weights of a checkpoint further on other data"),
+    Command(
         "evaluate",
         "evaluate",
         "errors of a checkpoint on structures: tables, CSV, JSON, plots; the calibration of an ensemble",

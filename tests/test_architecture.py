@@ -47,6 +47,7 @@ OURS = {
         "ocp_dc.catalog",
         "ocp_dc.checkpoints",
     ),
+    "api": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.checkpoints", "ocp_dc.calculator"),
     "pinn": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation"),
     "testing": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.fairchem1"),
     "commands": ("ocp_dc",),

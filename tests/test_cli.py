@@ -32,7 +32,7 @@ COMMANDS = list(commands(build_parser()))
 
 def test_the_commands_are_those_of_the_documentation():
     documented = "main prepare convert export inspect fit-scales evaluate predict select md relax study pinn".split()
-    documented += "schema completion demo configs studies models activations".split()
+    documented += "extend finetune schema completion demo configs studies models activations".split()
     deeper = [["study", "run"], ["study", "report"], ["pinn", "train"], ["pinn", "data"]]
     assert {" ".join(command) for command in COMMANDS} >= {"", *documented, *map(" ".join, deeper)}
 

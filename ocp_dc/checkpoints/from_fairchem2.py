@@ -55,9 +55,9 @@ def saved_potential(checkpoint: InferenceCheckpoint, where: str) -> SavedPotenti
         {key: value for key, value in graph.items() if value is not None},
         dc,
         weights,
-        _scaling(energy, where),
-        _scaling(forces, where),
-        _references(energy, where),
+        task_scaling(energy, where),
+        task_scaling(forces, where),
+        task_references(energy, where),
         {key: bool(forces[key]) for key in FREE_ATOMS if key in forces},
     )
 
@@ -80,7 +80,12 @@ def _tasks(tasks: Sequence[Mapping[str, Any]], where: str) -> tuple[Mapping[str,
     return found["energy"][0], found["forces"][0]
 
 
-def _scaling(task: Mapping[str, Any], where: str) -> Scaling:
+def task_scaling(task: Mapping[str, Any], where: str) -> Scaling:
+    """Return what brings the output of a task to physical units.
+
+    Raises:
+        UserError: its normalizer has no numbers.
+    """
     normalizer = task.get("normalizer")
     normalizer = normalizer if isinstance(normalizer, Mapping) else {}
     numbers = [_number(normalizer.get(key, default)) for key, default in (("rmsd", 1.0), ("mean", 0.0))]
@@ -97,7 +102,12 @@ def _number(value: Any) -> float | None:
     return float(value) if type(value) in (int, float) else None
 
 
-def _references(task: Mapping[str, Any], where: str) -> Tensor | None:
+def task_references(task: Mapping[str, Any], where: str) -> Tensor | None:
+    """Return the energies per element of a task in eV, float64 [Z_max + 1]; None without any.
+
+    Raises:
+        UserError: they are not a list of numbers.
+    """
     block = task.get("element_references")
     if block is None:
         return None

@@ -1,4 +1,4 @@
-"""What studies ask of this host: :class:`ocp_dc.hosts.StudyRuns`."""
+"""What studies ask of this host: :class:`ocp_dc.training.study_runs.StudyRuns`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ocp_dc.fairchem1.infer.inspect_model import build_model
 from ocp_dc.fairchem1.train.fit_scales import fit_config
 from ocp_dc.fairchem1.train.scale_factors import scale_factors
 from ocp_dc.fairchem1.train.step_times import step_times
-from ocp_dc.hosts import Config, DataSource, Divergence, ModelFacts, RunLength
 from ocp_dc.surgery import canonical_dc
 from ocp_dc.training.records import BLOCKS
 from ocp_dc.training.scale_fit import UnfittableError
+from ocp_dc.training.study_runs import Config, DataSource, Divergence, ModelFacts, RunLength
 
 
 class StudyRuns:

@@ -26,6 +26,7 @@ from ocp_dc.fairchem1.train import (
     resume,
     scale_factors,
     update,
+    wrapped_model,
 )
 from ocp_dc.fairchem1.train.loader import make_loader
 from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries
@@ -77,10 +78,7 @@ class DCTrainer(StateTrainer):
         if factors is not None:
             scale_factors.set_scale_factors(self._unwrapped_model, factors)
             self.config["model"]["scale_file"] = factors
-        if distutils.get_world_size() == 1:  # fairchem wraps the model even then, and each step copies gradient buckets
-            self.model = self._unwrapped_model
-        elif hasattr(self._unwrapped_model, "shared_parameters"):  # read by the backward step, and hidden by DDP
-            self.model.shared_parameters = self._unwrapped_model.shared_parameters
+        wrapped_model.settle_model(self)
         if "stress" in self.config["outputs"]:
             stress.provide_stress(self._unwrapped_model)
         report = surgery_report(self._unwrapped_model)

@@ -1,4 +1,4 @@
-"""What studies ask of this host: :class:`ocp_dc.hosts.StudyRuns`."""
+"""What studies ask of this host: :class:`ocp_dc.training.study_runs.StudyRuns`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ocp_dc.data.dataset_cache import as_dataset, count_structures, read_options
 from ocp_dc.fairchem2.backbones.native import native_backbone
 from ocp_dc.fairchem2.compose import compose, config_errors, override, without_fits
 from ocp_dc.fairchem2.infer.inspect_model import build_model
-from ocp_dc.hosts import Config, DataSource, Divergence, ModelFacts, RunLength
 from ocp_dc.models.scale_factors import scale_factors
 from ocp_dc.surgery import canonical_dc
 from ocp_dc.surgery.direct_forces import DirectOptions
 from ocp_dc.training.scale_fit import UnfittableError
+from ocp_dc.training.study_runs import Config, DataSource, Divergence, ModelFacts, RunLength
 
 DATA, SOURCES, READING = "data_dir", "sources", "reading"
 EPOCHS, BATCH_SIZE, SEED = "epochs", "batch_size", "seed"

@@ -76,6 +76,19 @@ class LabelRescaling:
         """Return forces in eV/Å or a stress in eV/Å³, float64: the inverse of :meth:`scale_forces`."""
         return scaled.double() * self.scale
 
+    def shifted(self, shift: torch.Tensor) -> LabelRescaling:
+        """Return the rescaling with an energy added to each reference, for data with other reference energies.
+
+        Args:
+            shift: the energy per element in eV, float64 [Z_max + 1]; NaN for elements that the data do not have, which
+                then have no reference. An element without a reference so far gets the shift alone.
+        """
+        before = torch.zeros_like(shift)
+        if self.references is not None:
+            size = min(len(shift), len(self.references))
+            before[:size] = self.references[:size].nan_to_num(0.0)
+        return dataclasses.replace(self, references=before + shift)
+
     def state_dict(self) -> dict[str, Any]:
         """Return the numbers as plain data, for a checkpoint."""
         return {"scale": self.scale, "mean": self.mean, "references": self.references}

@@ -147,7 +147,11 @@ OPTIM_KEYS = {
     "load_datasets_and_model_then_exit": "end before training",
     "checkpoint_format": "pt or dcp",
 }
-PATIENCE = {"early_stopping_patience": "validations without an improvement after which the run ends; trainer dc"}
+OUR_OPTIM = {
+    "early_stopping_patience": "validations without an improvement after which the run ends; trainer dc",
+    "extension": "more epochs for a finished run, which ocp-dc extend sets: {after: 30, peak: 0.3}; trainer dc",
+    "trainable": "head, or regular expressions: train only the parameters with such names; trainer dc",
+}
 
 # Keys that are read in some configs only, with the reason.
 OLD_LAYOUT = "read in configs without loss_functions"
@@ -222,7 +226,7 @@ def optim_keys(optim: Mapping[str, Any], trainer: type) -> tuple[list[str], dict
     else:
         idle |= dict.fromkeys(DENOISING, "read by trainers that denoise")
     if is_ours(trainer):
-        read += PATIENCE
+        read += OUR_OPTIM
     else:
-        idle |= dict.fromkeys(PATIENCE, "read by the trainer dc")
+        idle |= dict.fromkeys(OUR_OPTIM, "read by the trainer dc")
     return read, idle

@@ -17,6 +17,7 @@ from ocp_dc.fairchem1.checks.known_keys import is_ours
 from ocp_dc.fairchem1.checks.optim_trial import try_optim
 from ocp_dc.fairchem1.checks.schedule_check import check_schedule
 from ocp_dc.fairchem1.checks.value_check import check_optim_numbers
+from ocp_dc.training.extension import Extension
 
 
 def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
@@ -37,6 +38,7 @@ def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
         if key not in optim:
             raise UserError(f"optim.{key}: missing")
     check_optim_numbers(optim)
+    Extension.from_block(optim.get("extension"), "optim.extension")
     try_optim(optim, fills_length=is_ours(trainer))
 
 

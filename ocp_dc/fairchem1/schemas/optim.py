@@ -20,7 +20,7 @@ NUMBER = Number(nullable=False)
 
 def optim_schema() -> Schema:
     """Return the schema of the block; the arguments of an optimizer are checked if the block names one."""
-    every = {**known_keys.OPTIM_KEYS, **known_keys.PATIENCE}
+    every = {**known_keys.OPTIM_KEYS, **known_keys.OUR_OPTIM}
     idle = dict.fromkeys([*known_keys.WARMUP, *known_keys.DENOISING, "scheduler_params"], "")
     arguments = {name: "" for schedule in scheduler_names() for name in known_keys.schedule_arguments(schedule)}
     numbers = {key: number_schema(number) for key, number in value_check.OPTIM.items()}

@@ -13,8 +13,9 @@ from ocp_dc.data.dataset_cache import KEYS
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path, slab_sample_path
 from ocp_dc.data.structures import ReadOptions, structure_files
-from ocp_dc.hosts import DataSource, Host
+from ocp_dc.hosts import Host
 from ocp_dc.study.options import BudgetOptions, DataOptions
+from ocp_dc.training.study_runs import DataSource
 
 SAMPLE_SIZES = {"ethanol": (600, 100, 300), "slabs": (200, 50, 50)}
 SAMPLE_FILES = {"ethanol": (sample_path, "rmd17"), "slabs": (slab_sample_path, "ase")}
