@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 
-def calculator(checkpoint: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> Calculator:
+def calculator(
+    checkpoint: str | Path | Sequence[str | Path], cpu: bool = False, trust_modules: Sequence[str] = ()
+) -> Calculator:
     """Return an ASE calculator of a trained checkpoint, with energies in eV (float64) and forces in eV/Å.
 
     Args:
         checkpoint: a ``best_checkpoint.pt`` or ``checkpoint.pt`` of fairchem 1.10, or a ``best_inference_ckpt.pt`` of
-            fairchem 2; it is read as data.
+            fairchem 2; it is read as data. Or the folder or the name of a run, whose best checkpoint is taken. Several
+            of these, or ``STUDY:ARM`` for all runs of one arm of a study, form an ensemble: the calculator predicts
+            their mean, and its ``results`` also have ``energy_std`` and ``forces_std``, their spread.
         cpu: use the CPU even if there is a GPU.
         trust_modules: dotted names of modules whose code the checkpoint may name, besides fairchem's and ocp_dc's.
 

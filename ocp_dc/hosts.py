@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.training.checkpoint_origin import host_of_checkpoint
+from ocp_dc.training.run_folders import Names, find_checkpoints
 
 if TYPE_CHECKING:
-    from ocp_dc.evaluation.predictions import Predictions
     from ocp_dc.evaluation.predictor import Predictor
 
 Config = dict[str, Any]
@@ -166,18 +166,6 @@ class Host(Protocol):
     ) -> str:
         """Fit the scale factors of a config's model, write them to ``out``, and return them as a table."""
 
-    def predict_labels(
-        self,
-        checkpoint: str | Path,
-        data: str | Path,
-        batch_size: int = 32,
-        cpu: bool = False,
-        progress: bool = True,
-        first_n: int | None = None,
-        trust_modules: Sequence[str] = (),
-    ) -> Predictions:
-        """Return the predictions of a checkpoint for a data set, with its labels, in eV and eV/Å."""
-
     def predictor(self, checkpoint: str | Path, cpu: bool, trust_modules: Sequence[str]) -> Predictor:
         """Return a checkpoint that predicts structures."""
 
@@ -224,19 +212,28 @@ def host_for(checkpoint: str | Path) -> Host:
     return host
 
 
-def load_predictor(checkpoint: str | Path, cpu: bool = False, trust_modules: Sequence[str] = ()) -> Predictor:
-    """Return a checkpoint that predicts structures, with the installed host.
+def load_predictor(checkpoint: Names, cpu: bool = False, trust_modules: Sequence[str] = ()) -> Predictor:
+    """Return a checkpoint that predicts structures, or an ensemble of several, with the installed host.
 
     Args:
         checkpoint: a ``best_checkpoint.pt`` or ``checkpoint.pt`` of fairchem 1.10, or a ``best_inference_ckpt.pt`` of
-            fairchem 2; it is read as data.
+            fairchem 2, which are read as data; the folder or the name of a run; ``STUDY:ARM`` for all runs of one arm
+            of a study; or several of these, which form an ensemble.
         cpu: use the CPU even if there is a GPU.
         trust_modules: dotted names of modules whose code the checkpoint may name, besides fairchem's and ocp_dc's.
 
     Raises:
-        UserError: the file is missing, damaged, hostile, or of a host that is not installed.
+        UserError: a file is missing, damaged, hostile, or of a host that is not installed, or the checkpoints do not
+            form an ensemble.
     """
-    return host_for(checkpoint).predictor(checkpoint, cpu, trust_modules)
+    installed_name()  # without a host, no name of a checkpoint mends it
+    paths = find_checkpoints(checkpoint)
+    predictors = [host_for(path).predictor(path, cpu, trust_modules) for path in paths]
+    if len(predictors) == 1:
+        return predictors[0]
+    from ocp_dc.evaluation.ensemble import EnsemblePredictor
+
+    return EnsemblePredictor(predictors, [f"checkpoint {path}" for path in paths])
 
 
 def check_installed(name: str, where: str) -> None:

@@ -76,7 +76,7 @@ def open_structures(
     for path in given:
         check_exists(path)
         check_one_set(path)
-    options = replace(options, format=options.format or _format_of(given))
+    options = replace(options, format=options.format or format_of(given))
     files = structure_files(given, options.format)
     return _open(files, len(given) == 1 and not given[0].is_dir(), options, labels)
 
@@ -93,7 +93,7 @@ def structure_files(paths: Sequence[Path], format: str | None = None) -> list[Pa
     """
     for path in paths:
         check_exists(path)
-    format = format or _format_of(paths)
+    format = format or format_of(paths)
     if format == "lmdb":
         return [file for path in paths for file in data_files(path, LMDB)]
     if format in LAYOUTS:
@@ -132,7 +132,12 @@ def check_exists(path: Path) -> None:
         raise UserError(f"{path}: no such file or folder; expected structures.{hint}")
 
 
-def _format_of(paths: Sequence[Path]) -> str:
+def format_of(paths: Sequence[Path]) -> str:
+    """Return the format of files and folders, one of ``FORMATS``, from their suffixes and the names of arrays.
+
+    Raises:
+        UserError: they are of different kinds.
+    """
     kinds = {_kind(path): path for path in paths}
     if len(kinds) > 1:
         raise UserError(

@@ -10,13 +10,14 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.structure_check import check_structure
-from ocp_dc.evaluation.predictor import Predictor
+from ocp_dc.evaluation.predictor import Arrays, Predictor
 
 
 class PotentialCalculator(Calculator):
     """An ASE calculator with energies in eV, in float64, forces in eV/Å, and stresses in eV/Å³ of periodic structures.
 
-    It refuses structures that are not plausible before the network sees them.
+    It refuses structures that are not plausible before the network sees them. ``results`` of an ensemble also have
+    ``energy_std`` in eV and ``forces_std`` [N] in eV/Å, see :class:`ocp_dc.evaluation.ensemble.EnsemblePredictor`.
 
     Args:
         predictor: the checkpoint.
@@ -52,9 +53,23 @@ class PotentialCalculator(Calculator):
         if "stress" in properties and not periodic:
             raise PropertyNotImplementedError("a stress needs a structure that is periodic along all three vectors")
         found = self.predictor.predict([structure])
-        energy = float(found["energy"][0])
-        results: dict[str, Any] = {"energy": energy, "free_energy": energy}
-        results |= {name: found[name] for name in ("forces", "energies") if name in found}
-        if "stress" in found and periodic:
-            results["stress"] = found["stress"][0]
-        self.results = results
+        self.results = results_of(found, 0, slice(0, len(structure)), periodic)
+
+
+def results_of(found: Arrays, index: int, atoms: slice, periodic: bool) -> dict[str, Any]:
+    """Return the results of ASE for one structure of a batch.
+
+    Args:
+        found: the predictions for the batch.
+        index: the number of the structure in the batch.
+        atoms: its atoms in the batch.
+        periodic: it is periodic along all three vectors, so that it has a stress.
+    """
+    energy = float(found["energy"][index])
+    results: dict[str, Any] = {"energy": energy, "free_energy": energy}
+    results |= {name: found[name][atoms] for name in ("forces", "energies", "forces_std") if name in found}
+    if "energy_std" in found:
+        results["energy_std"] = float(found["energy_std"][index])
+    if "stress" in found and periodic:
+        results["stress"] = found["stress"][index]
+    return results

@@ -22,6 +22,7 @@ UNITS = {
     "forces_cosine": "dimensionless",
     "efwt": "fraction",
 }
+STRESS_UNITS = {"stress_mae": "eV/Å³", "stress_rmse": "eV/Å³"}  # only where labels and predictions have stresses
 
 
 def error_metrics(predictions: Predictions) -> dict[str, Any]:
@@ -32,13 +33,17 @@ def error_metrics(predictions: Predictions) -> dict[str, Any]:
     the fraction of structures with ``|dE| <= 0.02`` eV and ``max |dF| <= 0.03`` eV/Å; only the energy counts if a
     structure has no free atoms. ``n_atoms`` counts all atoms, ``n_free_atoms`` those whose forces are compared.
 
-    An undefined metric is NaN, such as those of forces without free atoms. It may be NaN or infinite if the model
-    has diverged.
+    Where structures have stresses as labels and as predictions, ``stress_mae`` and ``stress_rmse`` are means over the
+    six components of the order of Voigt.
+
+    An undefined metric is NaN, such as those of forces without free atoms, or without labels. It may be NaN or infinite
+    if the model has diverged.
     """
     de = np.abs(predictions.energy_error)  # [B]
     df = predictions.forces_error  # [N_free, 3]
     within = (de <= ENERGY_THRESHOLD) & (predictions.max_force_error <= FORCE_THRESHOLD)  # [B]
-    return {
+    stress = stress_errors(predictions)  # [B_stress, 6]
+    metrics = {
         "n_structures": len(de),
         "energy_mae": _mean(de),
         "energy_rmse": _mean(de**2) ** 0.5,
@@ -48,11 +53,21 @@ def error_metrics(predictions: Predictions) -> dict[str, Any]:
         "forces_cosine": _mean(
             cosines(predictions.forces_pred[predictions.free], predictions.forces_true[predictions.free])
         ),
-        "efwt": _mean(within),
-        "units": dict(UNITS),
+        "efwt": _mean(within) if predictions.has_energies and predictions.has_forces else float("nan"),
         "n_atoms": int(predictions.natoms.sum()),
         "n_free_atoms": int(predictions.free.sum()),
     }
+    if len(stress):
+        metrics |= {"stress_mae": _mean(np.abs(stress)), "stress_rmse": _mean(stress**2) ** 0.5}
+    return {**metrics, "units": {**UNITS, **(STRESS_UNITS if len(stress) else {})}}
+
+
+def stress_errors(predictions: Predictions) -> np.ndarray:
+    """Return predicted minus true stresses, [B_stress, 6] in eV/Å³, of the structures that have both."""
+    if predictions.stress_true is None or predictions.stress_pred is None:
+        return np.zeros((0, 6))
+    error = predictions.stress_pred - predictions.stress_true
+    return error[~np.isnan(error).any(axis=1)]
 
 
 def cosines(a: np.ndarray, b: np.ndarray, smallest: float = 1e-8) -> np.ndarray:

@@ -94,6 +94,9 @@ def learning_curves_figure(runs: Mapping[str, Sequence[TrainingLog]], title: str
 
 def _panel(figure: Figure, ax: Axes, true: np.ndarray, pred: np.ndarray, name: str, unit: str, counted: str) -> None:
     ax.set(xlabel=f"true {name} [{unit}]", ylabel=f"predicted {name} [{unit}]")
+    if len(true) and np.isnan(true).all():
+        draw_nothing(ax, "no labels")
+        return
     finite = np.isfinite(pred)
     if not finite.any():
         draw_nothing(ax, "no finite predictions" if len(pred) else f"no {counted}")

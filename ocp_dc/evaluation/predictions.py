@@ -11,22 +11,28 @@ import numpy as np
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import count as number
 
+OPTIONAL = ("stress_true", "stress_pred", "energy_std", "forces_std")
+
 
 @dataclass(eq=False)
 class Predictions:
     """Energies and forces of B structures with N atoms in total; the atoms are in the order of the structures.
 
     Args:
-        energy_true: ``[B]`` labels, eV.
+        energy_true: ``[B]`` labels, eV; all NaN for structures without energies.
         energy_pred: ``[B]`` predictions, eV. They may be NaN or infinite if the model has diverged.
-        forces_true: ``[N, 3]`` labels, eV/Å.
+        forces_true: ``[N, 3]`` labels, eV/Å; all NaN for structures without forces.
         forces_pred: ``[N, 3]`` predictions, eV/Å.
         natoms: ``[B]`` number of atoms of each structure, at least 1.
         free: ``[N]`` bool, true for an atom that may move. Errors of forces include only these atoms.
         ids: ``[B]`` names of the structures.
+        stress_true: ``[B, 6]`` labels in the order of Voigt, eV/Å³; NaN for structures without a stress.
+        stress_pred: ``[B, 6]`` predictions, eV/Å³; NaN for structures without three periodic directions.
+        energy_std: ``[B]`` spread of an ensemble, eV; see :class:`ocp_dc.evaluation.ensemble.EnsemblePredictor`.
+        forces_std: ``[N]`` spread of an ensemble, eV/Å.
 
     Raises:
-        UserError: there are no structures, shapes do not match, or labels are not finite.
+        UserError: there are no structures, shapes do not match, or some labels are not finite.
     """
 
     energy_true: np.ndarray
@@ -36,14 +42,31 @@ class Predictions:
     natoms: np.ndarray
     free: np.ndarray
     ids: Sequence[str]
+    stress_true: np.ndarray | None = None
+    stress_pred: np.ndarray | None = None
+    energy_std: np.ndarray | None = None
+    forces_std: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name in ("energy_true", "energy_pred", "forces_true", "forces_pred"):
             setattr(self, name, _float64(name, getattr(self, name)))
+        for name in OPTIONAL:
+            if getattr(self, name) is not None:
+                setattr(self, name, _float64(name, getattr(self, name)))
         self.natoms = np.asarray(self.natoms)
         self.free = np.asarray(self.free)
         self.ids = [str(name) for name in self.ids]
         self._check()
+
+    @property
+    def has_energies(self) -> bool:
+        """Whether the structures have energies as labels."""
+        return not np.isnan(self.energy_true).all()
+
+    @property
+    def has_forces(self) -> bool:
+        """Whether the structures have forces as labels."""
+        return not np.isnan(self.forces_true).all()
 
     @property
     def energy_error(self) -> np.ndarray:
@@ -92,9 +115,19 @@ class Predictions:
             _same_shape(name, getattr(self, name).shape, (atoms, 3), "natoms.sum() rows of x, y, z")
         _same_shape("free", self.free.shape, (atoms,), "one per atom, natoms.sum() in all")
         _same_shape("ids", (len(self.ids),), (structures,), "one per structure")
-        for name in ("energy_true", "forces_true"):
-            if not np.isfinite(getattr(self, name)).all():
-                raise UserError(f"{name}: got NaN or infinite labels, expected finite ones: fix the data set")
+        for name, shape in (("stress", (structures, 6)), ("energy_std", (structures,)), ("forces_std", (atoms,))):
+            for each in (f"{name}_true", f"{name}_pred") if name == "stress" else (name,):
+                if (values := getattr(self, each)) is not None:
+                    _same_shape(each, values.shape, shape, "one per structure, or per atom")
+        for name, known in (("energy_true", self.has_energies), ("forces_true", self.has_forces)):
+            values = getattr(self, name).reshape(len(getattr(self, name)), -1)
+            bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+            if known and len(bad):
+                structure = bad[0] if name == "energy_true" else np.searchsorted(self.first_atom, bad[0], "right") - 1
+                raise UserError(
+                    f"{name}: got NaN or infinite labels, first for structure {structure} ({self.ids[structure]}); "
+                    "expected labels of all structures, or of none: fix the data set"
+                )
 
 
 def _float64(name: str, values: object) -> np.ndarray:

@@ -9,15 +9,16 @@ import numpy as np
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.npz_file import write_npz
-from ocp_dc.data.safe_npz import load_npz
-from ocp_dc.evaluation.predictions import Predictions
+from ocp_dc.data.safe_npz import load_npz, npz_shapes
+from ocp_dc.evaluation.predictions import OPTIONAL, Predictions
 
-FIELDS = tuple(field.name for field in dataclasses.fields(Predictions))
+FIELDS = tuple(field.name for field in dataclasses.fields(Predictions) if field.name not in OPTIONAL)
 
 
 def save_predictions(predictions: Predictions, path: str | Path) -> None:
     """Write predictions as an npz file with an array for each field; an existing file is replaced atomically."""
-    write_npz(path, **{name: np.asarray(getattr(predictions, name)) for name in FIELDS})
+    known = [*FIELDS, *(name for name in OPTIONAL if getattr(predictions, name) is not None)]
+    write_npz(path, **{name: np.asarray(getattr(predictions, name)) for name in known})
 
 
 def load_predictions(path: str | Path) -> Predictions:
@@ -27,7 +28,7 @@ def load_predictions(path: str | Path) -> Predictions:
         UserError: the file is missing or damaged, or does not have predictions.
         UnsafeDataError: the file has Python objects.
     """
-    arrays = load_npz(path, FIELDS)
+    arrays = load_npz(path, [*FIELDS, *(name for name in OPTIONAL if name in npz_shapes(path))])
     if arrays["ids"].ndim != 1 or arrays["ids"].dtype.kind != "U":
         raise UserError(
             f"{path}: ids: got shape {arrays['ids'].shape} of {arrays['ids'].dtype}, expected a 1D array of names"

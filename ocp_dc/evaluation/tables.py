@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ase.units import GPa
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -51,10 +52,49 @@ def errors_table(metrics: Metrics, title: str) -> Table:
     for key, label in zip(forces, ("forces, per component", ""), strict=True):
         table.add_row(label, _statistic(key), *(_number(metrics[key] / unit) for unit in (1.0, kcal, mev)))
     table.add_row("forces, per atom", "cosine", _number(metrics["forces_cosine"]))
+    if "stress_mae" in metrics:
+        table.add_section()
+        table.add_row("", "", "eV/Å³", "kcal/mol/Å³", "GPa", style="bold")
+        for key, label in (("stress_mae", "stress, per component"), ("stress_rmse", "")):
+            table.add_row(label, _statistic(key), *(_number(metrics[key] / unit) for unit in (1.0, kcal, GPa)))
     table.add_section()
     table.add_row("structures within", "EFwT", f"{100 * metrics['efwt']:.4g} %")
     atoms = f"{metrics['n_free_atoms']} free of {metrics['n_atoms']} atoms" if "n_atoms" in metrics else "free atoms"
     table.caption = f"EFwT: |dE| <= {ENERGY_THRESHOLD} eV and max |dF| <= {FORCE_THRESHOLD} eV/Å. Forces: {atoms}."
+    return table
+
+
+def ranges_table(ranges: Mapping[str, Mapping[str, float]], title: str) -> Table:
+    """Return the table of the ranges of predictions without labels.
+
+    Args:
+        ranges: the result of :func:`ocp_dc.evaluation.prediction_rows.ranges`.
+        title: the line above the table.
+    """
+    table = Table(title=escape(title), box=box.SIMPLE_HEAVY)
+    for name, justify in (("prediction", "left"), ("lowest", "right"), ("highest", "right")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for name, ends in ranges.items():
+        table.add_row(escape(name), *(f"{ends[end]:.6g}" for end in ("lowest", "highest")))
+    table.caption = "The structures have no labels, so there are no errors."
+    return table
+
+
+def calibration_table(numbers: Mapping[str, Mapping[str, float]]) -> Table:
+    """Return the table of the calibration of an ensemble.
+
+    Args:
+        numbers: the result of :func:`ocp_dc.evaluation.calibration.calibration`.
+    """
+    table = Table(title="calibration: error against spread", box=box.SIMPLE_HEAVY)
+    table.add_column("what")
+    for name in ("rank correlation", "RMSE", "RMS spread", "RMSE / spread"):
+        table.add_column(name, justify="right", overflow="fold")
+    for name, unit, counted in (("energy", "eV", "structure"), ("forces", "eV/Å", "free atom")):
+        if found := numbers.get(name):
+            cells = (_number(found[key]) for key in ("spearman", "rmse", "rms_spread", "rmse_over_spread"))
+            table.add_row(f"{name}, {unit}, per {counted}", *cells)
+    table.caption = "RMSE / spread above 1: the members agree more than they are right. Forces: lengths of vectors."
     return table
 
 

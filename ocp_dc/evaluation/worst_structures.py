@@ -14,6 +14,8 @@ def largest_errors(predictions: Predictions, count: int = 20) -> list[dict[str, 
     The force error of a structure is the largest absolute component over its free atoms; a structure without free
     atoms is not ranked by forces. Errors that are not finite come first; equal errors keep the order of the data.
 
+    Structures without energies, or without forces, as labels have no such rows.
+
     Returns:
         Rows for a CSV file, worst first: the error by which the row is ranked, its rank from 1, the id and the index
         of the structure, its number of atoms, energies (eV), largest force error (eV/Å), and the atom with that error.
@@ -26,7 +28,8 @@ def largest_errors(predictions: Predictions, count: int = 20) -> list[dict[str, 
     with_free_atoms = np.flatnonzero(predictions.n_free)
     energy = _worst_first(np.abs(predictions.energy_error))[:count]
     forces = with_free_atoms[_worst_first(predictions.max_force_error[with_free_atoms])[:count]]
-    return _rows(predictions, "energy", energy) + _rows(predictions, "forces", forces)
+    rows = _rows(predictions, "energy", energy) if predictions.has_energies else []
+    return rows + (_rows(predictions, "forces", forces) if predictions.has_forces else [])
 
 
 def _worst_first(errors: np.ndarray) -> np.ndarray:

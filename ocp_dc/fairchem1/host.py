@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ocp_dc.evaluation.predictions import Predictions
-from ocp_dc.fairchem1.infer.evaluate import predict_labels
 from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 from ocp_dc.fairchem1.infer.predictor import Predictor
 from ocp_dc.fairchem1.main import main
@@ -55,19 +53,6 @@ class Fairchem1:
     ) -> str:
         """Fit scale factors, write them to ``out``, and return them as a table."""
         return factor_table(fit_config(config, out, overrides, recipes=recipes, batches=batches, cpu=cpu))
-
-    def predict_labels(
-        self,
-        checkpoint: str | Path,
-        data: str | Path,
-        batch_size: int = 32,
-        cpu: bool = False,
-        progress: bool = True,
-        first_n: int | None = None,
-        trust_modules: Sequence[str] = (),
-    ) -> Predictions:
-        """Return predictions and labels; see :func:`ocp_dc.fairchem1.infer.evaluate.predict_labels`."""
-        return predict_labels(checkpoint, data, batch_size, cpu, progress, first_n, trust_modules)
 
     def predictor(self, checkpoint: str | Path, cpu: bool, trust_modules: Sequence[str]) -> Predictor:
         """Return a checkpoint that predicts structures."""

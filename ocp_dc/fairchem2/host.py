@@ -12,7 +12,6 @@ from ocp_dc.fairchem2.versions import TESTED, installed_version, is_supported
 from ocp_dc.hosts import Host, RunFiles, StudyRuns
 
 if TYPE_CHECKING:
-    from ocp_dc.evaluation.predictions import Predictions
     from ocp_dc.evaluation.predictor import Predictor
 
 
@@ -84,21 +83,6 @@ class Fairchem2:
 
         refuse_recipes(recipes)
         return factor_table(fit_config(config, out, overrides, batches=batches, cpu=cpu))
-
-    def predict_labels(
-        self,
-        checkpoint: str | Path,
-        data: str | Path,
-        batch_size: int = 32,
-        cpu: bool = False,
-        progress: bool = True,
-        first_n: int | None = None,
-        trust_modules: Sequence[str] = (),
-    ) -> Predictions:
-        """Return predictions and labels; see :func:`ocp_dc.fairchem2.infer.predict.predict_labels`."""
-        from ocp_dc.fairchem2.infer.predict import predict_labels
-
-        return predict_labels(checkpoint, data, batch_size, cpu, progress, first_n, trust_modules)
 
     def predictor(self, checkpoint: str | Path, cpu: bool, trust_modules: Sequence[str]) -> Predictor:
         """Return a checkpoint that predicts structures."""

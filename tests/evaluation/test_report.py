@@ -23,6 +23,8 @@ def test_the_folder_holds_the_metrics_twice_the_largest_errors_and_the_plot(hand
         "errors.csv",
         "largest_errors.csv",
         "parity.png",
+        "predictions.csv",
+        "predictions.npz",
     }
     assert read_record(out / "evaluation.json", "mend") == metrics
     with (out / "errors.csv").open(newline="", encoding="utf-8") as file:
@@ -39,7 +41,7 @@ def test_an_evaluation_is_not_overwritten_unless_told(hand, tmp_path):
     write_report(hand, tmp_path, "first")
     before = (tmp_path / "evaluation.json").read_bytes()
     perfect = dataclasses.replace(hand, energy_pred=hand.energy_true)
-    with pytest.raises(UserError, match="there is already an evaluation"):
+    with pytest.raises(UserError, match="holds an evaluation already"):
         write_report(perfect, tmp_path, "second")
     assert (tmp_path / "evaluation.json").read_bytes() == before
     write_report(perfect, tmp_path, "second", overwrite=True)

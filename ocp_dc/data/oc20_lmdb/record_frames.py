@@ -153,7 +153,10 @@ def _label(
     values: dict[str, Any], key: str | None, usual: Sequence[str], shape: tuple[int, ...], required: bool, where: str
 ) -> NDArray[np.float64]:
     names = usual if key is None else [key]
-    found = next((values[name] for name in names if values.get(name) is not None), None)
+    known = [name for name in names if values.get(name) is not None]
+    if not all(np.array_equal(np.asarray(values[name]), np.asarray(values[known[0]])) for name in known):
+        raise UserError(f"{where}: {' and '.join(known)} are different labels; remove the wrong one")
+    found = values[known[0]] if known else None
     if found is None and not required:
         return np.full(shape, np.nan)
     if found is None and key is not None:

@@ -48,15 +48,11 @@ class AseSource:
         labels: bool = True,
     ) -> None:
         self.name = str(path)
-        self._labels = labels
-        self.unit, self.length_unit = unit or "eV", length_unit or "Å"
-        self._energy, self._length = energy_in_ev(self.unit), length_in_angstrom(self.length_unit)
-        self._keys = keys
-        self._notes: list[str] | None = None
+        self._converter = FrameConverter(self.name, unit, length_unit, keys, labels)
         if not Path(path).is_file():
             raise UserError(f"{path}: no such file; expected a file that ase.io reads")
         try:
-            self._reader = open_reader(Path(path), self._frame, labels)
+            self._reader = open_reader(Path(path), self._converter.frame, labels)
             length = len(self._reader)
         except UserError:
             raise
@@ -79,21 +75,51 @@ class AseSource:
 
     def where(self, index: int) -> str:
         """Return the file and number of a structure."""
-        return f"{self.name}: frame {index}"
+        return self._converter.where(index)
 
     def notes(self) -> list[str]:
         """Return remarks on the labels of the first structure, such as other energies and forces in it."""
-        return self._notes or []
+        return self._converter.notes or []
 
     def describe(self) -> dict[str, object]:
         """Return the format and the units."""
-        return {"format": "ase", "units": self.unit, "length_units": self.length_unit}
+        return {"format": "ase", "units": self._converter.unit, "length_units": self._converter.length_unit}
 
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
 
-    def _frame(self, atoms: Atoms, index: int) -> Frame:
+
+class FrameConverter:
+    """Turns ase's atoms into frames: in Å and eV, with the labels of the given names.
+
+    Args:
+        name: the file, for messages.
+        unit: as for :class:`AseSource`.
+        length_unit: likewise.
+        keys: likewise.
+        labels: likewise.
+
+    Attributes:
+        notes: remarks on the labels of the first structure; None before that.
+    """
+
+    def __init__(self, name: str, unit: str | None, length_unit: str | None, keys: LabelKeys, labels: bool) -> None:
+        self._name, self._keys, self._labels = name, keys, labels
+        self.unit, self.length_unit = unit or "eV", length_unit or "Å"
+        self._energy, self._length = energy_in_ev(self.unit), length_in_angstrom(self.length_unit)
+        self.notes: list[str] | None = None
+
+    def where(self, index: int) -> str:
+        """Return the file and number of a structure."""
+        return f"{self._name}: frame {index}"
+
+    def frame(self, atoms: Atoms, index: int) -> Frame:
+        """Return the frame of a structure, and convert its positions and its cell to Å in place.
+
+        Raises:
+            UserError: a label is missing or has another unit, or the cell is not valid.
+        """
         where = self.where(index)
         stated_units.energy_unit(atoms.info, self.unit, where)
         stated_units.length_unit(atoms.info, self.length_unit, where)
@@ -101,8 +127,8 @@ class AseSource:
         if not self._labels:
             fill_labels(atoms, self._keys)
         energy, forces = labels_of(atoms, self._keys, where)
-        if self._notes is None:
-            self._notes = _notes(atoms, self._keys, self._energy == self._length == 1.0)
+        if self.notes is None:
+            self.notes = _notes(atoms, self._keys, self._energy == self._length == 1.0)
         atoms.positions *= self._length
         atoms.set_cell(atoms.cell.array * self._length)
         check_cell(atoms.cell.array, atoms.pbc, where)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from ase import Atoms
@@ -25,21 +25,23 @@ from ocp_dc.data.readers.declared_sizes import check_declared_sizes
 SYMBOLS = chemical_symbols[1:]  # without X, ase's symbol of no element
 NO_STRESS = [np.nan] * 6
 Convert = Callable[[Atoms, int], Frame]
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Reader(Protocol):
-    """Random access to the frames of one kind of file."""
+class Reader(Protocol[T_co]):
+    """Random access to the structures of one kind of file."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> Frame: ...
+    def __getitem__(self, index: int) -> T_co: ...
 
     def close(self) -> None:
         """Close the file."""
         ...
 
 
-def open_reader(path: Path, convert: Convert, labels: bool = True) -> Reader:
+def open_reader(path: Path, convert: Convert, labels: bool = True) -> Reader[Frame]:
     """Open a file of structures; trajectories and databases are read by index, other files at once.
 
     Args:
@@ -50,18 +52,47 @@ def open_reader(path: Path, convert: Convert, labels: bool = True) -> Reader:
     Raises:
         UserError: the file is not valid, or ``convert`` raises it. The readers of ase raise other errors.
     """
-    try:
-        kind = filetype(str(path))
-    except UnknownFileTypeError:
-        kind = path.suffix.removeprefix(".")  # ase recognizes the backends of databases by suffix only
+    indexed = open_indexed(path, convert)
+    return Table(iterate_text(path, labels), convert, str(path)) if indexed is None else indexed
+
+
+def iterate_text(path: Path, labels: bool, first: int = 0) -> Iterator[Atoms]:
+    """Yield the structures of a file that cannot be read by index, one at a time, from number ``first`` on.
+
+    Args:
+        path: the file.
+        labels: refuse formats that hold no energies.
+        first: the number of the first structure.
+
+    Raises:
+        UserError: the file declares more than it can hold, or holds no energies. The readers of ase raise other errors.
+    """
+    check_declared_sizes(path, _kind(path), labels)
+    return iread(str(path), f"{first}:", do_not_split_by_at_sign=True)
+
+
+def open_indexed(path: Path, convert: Callable[[Atoms, int], T]) -> Reader[T] | None:
+    """Open a trajectory or a database; None for files of other kinds.
+
+    Args:
+        path: the file.
+        convert: converts ase's atoms, given their number in the file.
+    """
+    kind = _kind(path)
     if kind == "traj":
         return _Trajectory(path, convert)
     if path.suffix == SUFFIX:
         return _AseLmdb(path, convert)
     if kind == "db" or (kind == "json" and path.suffix == ".json"):
         return _Database(path, convert)
-    check_declared_sizes(path, kind, labels)
-    return Table(iread(str(path), ":", do_not_split_by_at_sign=True), convert, str(path))
+    return None
+
+
+def _kind(path: Path) -> str:
+    try:
+        return str(filetype(str(path)))
+    except UnknownFileTypeError:
+        return path.suffix.removeprefix(".")  # ase recognizes the backends of databases by suffix only
 
 
 def unreadable(where: str, error: Exception) -> UserError:
@@ -74,23 +105,23 @@ def unreadable(where: str, error: Exception) -> UserError:
     return UserError(f"{where}: ase cannot read it ({type(error).__name__}: {error})")
 
 
-class _Trajectory:
-    def __init__(self, path: Path, convert: Convert) -> None:
+class _Trajectory(Generic[T]):
+    def __init__(self, path: Path, convert: Callable[[Atoms, int], T]) -> None:
         self._convert = convert
         self._trajectory = TrajectoryReader(str(path))
 
     def __len__(self) -> int:
         return len(self._trajectory)
 
-    def __getitem__(self, index: int) -> Frame:
+    def __getitem__(self, index: int) -> T:
         return self._convert(self._trajectory[index], index)
 
     def close(self) -> None:
         self._trajectory.close()
 
 
-class _Database:
-    def __init__(self, path: Path, convert: Convert) -> None:
+class _Database(Generic[T]):
+    def __init__(self, path: Path, convert: Callable[[Atoms, int], T]) -> None:
         self._convert = convert
         self._database = connect(str(path), use_lock_file=False)
         # Rows are numbered from 1, with gaps where some were deleted.
@@ -99,7 +130,7 @@ class _Database:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def __getitem__(self, index: int) -> Frame:
+    def __getitem__(self, index: int) -> T:
         row = self._database.get(id=self._ids[index])
         atoms = row.toatoms()
         atoms.info.update({**row.get("data", {}), **row.key_value_pairs})
@@ -111,17 +142,17 @@ class _Database:
             close()
 
 
-class _AseLmdb:
+class _AseLmdb(Generic[T]):
     """The rows of an aselmdb file, read as data; ase would write a lock file beside it."""
 
-    def __init__(self, path: Path, convert: Convert) -> None:
+    def __init__(self, path: Path, convert: Callable[[Atoms, int], T]) -> None:
         self._convert = convert
         self._reader = AseLmdbReader(path)
 
     def __len__(self) -> int:
         return len(self._reader)
 
-    def __getitem__(self, index: int) -> Frame:
+    def __getitem__(self, index: int) -> T:
         return self._convert(row_atoms(self._reader.row(index), self._reader.where(index)), index)
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,14 @@ def run(host: Host, folder: RunFolder, cpu: bool) -> dict[str, Any]:
 
 def _test(host: Host, folder: RunFolder, checkpoint: Path, test: dict[str, Any], cpu: bool) -> dict[str, Any]:
     """Predict the test set with the best checkpoint and return the result."""
+    from ocp_dc.data.structures import open_structures
     from ocp_dc.evaluation.metrics import error_metrics
+    from ocp_dc.evaluation.predict import predict_labels
     from ocp_dc.evaluation.saved_predictions import save_predictions
 
     modules = host.studies.trusted_modules(folder.config())  # trusted, because the user wrote the config
-    predictions = host.predict_labels(
-        checkpoint, test["src"], first_n=test["first_n"], cpu=cpu, progress=False, trust_modules=modules
-    )
+    predictor = host.predictor(checkpoint, cpu, modules)
+    with closing(open_structures(test["src"])) as source:
+        predictions = predict_labels(predictor, source, first_n=test["first_n"], progress=False)
     save_predictions(predictions, folder.path / "predictions.npz")
     return {"status": "done", "message": "", "test": error_metrics(predictions)}

@@ -17,12 +17,12 @@ from fairchem.core.datasets.lmdb_dataset import LmdbDataset
 from ocp_dc.cli import main
 from ocp_dc.core.errors import DivergenceError, UserError
 from ocp_dc.data.oc20_lmdb.lmdb_io import write_lmdb
-from ocp_dc.fairchem1.infer.evaluate import predict_labels
 from ocp_dc.fairchem1.train import loss_and_metrics
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.training.finite_checks import RunPosition
 from ocp_dc.training.flag_reader import FlagReader
 
+from tests.helpers.predictions import predict_labels
 from tests.helpers.runs import run_main
 
 RECORD = 3
@@ -167,7 +167,7 @@ def test_predictions_of_records_with_the_same_ids_are_all_written(tmp_path, smal
     assert sorted(found["ids"]) == sorted([f"0_0#0_{n}" for n in range(4)] + [f"{n}_0" for n in range(1, 7)])
     assert "1 ids (sid and fid) belong to several structures" in caplog.text
     order = [int(name.rpartition("_")[2]) if "#" in name else 3 + int(name.split("_")[0]) for name in found["ids"]]
-    expected = predict_labels(checkpoint, folder / "test", cpu=True, progress=False)
+    expected = predict_labels(checkpoint, folder / "test", cpu=True)
     np.testing.assert_allclose(found["energy"].ravel(), expected.energy_pred[order], rtol=0, atol=1e-5)
 
 

@@ -12,9 +12,9 @@ import torch
 from ase.build import molecule
 
 import ocp_dc
-from ocp_dc.fairchem1.infer.evaluate import predict_labels
 from ocp_dc.fairchem1.infer.inspect_model import build_model
 
+from tests.helpers.predictions import predict_labels
 from tests.helpers.runs import Run, run_main
 
 DC = {"activation": "irelu", "region": "output", "elsewhere": "mish"}
@@ -36,7 +36,7 @@ def without_averages(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def by_labels(checkpoint: Path, ethanol: Path) -> np.ndarray:
-    return predict_labels(checkpoint, ethanol / "test", cpu=True, progress=False).forces_pred
+    return predict_labels(checkpoint, ethanol / "test", cpu=True).forces_pred
 
 
 def by_calculator(checkpoint: Path, ethanol: Path) -> np.ndarray:

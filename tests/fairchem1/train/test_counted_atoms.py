@@ -15,9 +15,9 @@ from fairchem.core.modules.evaluator import Evaluator
 
 from ocp_dc.data.prepare import prepare
 from ocp_dc.evaluation.metrics import error_metrics
-from ocp_dc.fairchem1.infer.evaluate import predict_labels
 from ocp_dc.fairchem1.train.counted_atoms import evaluate
 
+from tests.helpers.predictions import predict_labels
 from tests.helpers.runs import run_main
 
 METRICS = {"energy": ["mae", "per_atom_mae"], "forces": ["mae"], "misc": ["energy_forces_within_threshold"]}
@@ -81,17 +81,13 @@ def test_training_on_structures_without_free_atoms(tmp_path, small_config):
             atoms.set_constraint(FixAtoms(range(len(atoms))))
         frames.append(atoms)
     ase.io.write(tmp_path / "frames.traj", frames)
-    prepare(
-        tmp_path / "frames.traj", tmp_path / "data", format="ase", units="eV", train=6, val=4, test=4, progress=False
-    )
+    prepare(tmp_path / "frames.traj", tmp_path / "data", format="ase", units="eV", train=6, val=4, test=4)
     config = small_config(optim={"batch_size": 1, "eval_batch_size": 1})
     for split in ("train", "val", "test"):
         config["dataset"][split] = {**config["dataset"][split], "src": str(tmp_path / "data" / split)}
     run = run_main(tmp_path, config)
     assert run.status == 0
-    errors = error_metrics(
-        predict_labels(run.checkpoint("best_checkpoint.pt"), tmp_path / "data" / "test", cpu=True, progress=False)
-    )
+    errors = error_metrics(predict_labels(run.checkpoint("best_checkpoint.pt"), tmp_path / "data" / "test", cpu=True))
     found = run.json("test.json")
     assert errors["n_free_atoms"] < errors["n_atoms"]
     for name in ("energy_mae", "forces_mae", "energy_per_atom_mae"):

@@ -12,8 +12,8 @@ import torch
 from fairchem.core.models.schnet import SchNetWrap
 
 from ocp_dc.evaluation.metrics import error_metrics
-from ocp_dc.fairchem1.infer.evaluate import predict_labels
 
+from tests.helpers.predictions import predict_labels
 from tests.helpers.runs import Run, run_main
 
 # name, and how far the relative rounding of float32 errors goes
@@ -22,7 +22,7 @@ FORCES, ROUNDING = "forces_mae", 1e-4
 
 def errors(run: Run, file: str, folder: Path) -> dict[str, float]:
     """Errors of a checkpoint by numpy, from predictions of our own inference."""
-    return error_metrics(predict_labels(run.checkpoint(file), folder, cpu=True, progress=False))
+    return error_metrics(predict_labels(run.checkpoint(file), folder, cpu=True))
 
 
 def test_the_test_split_is_evaluated_with_the_best_weights(

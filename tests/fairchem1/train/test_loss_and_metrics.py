@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ocp_dc.fairchem1.infer.evaluate import predict_labels
-
+from tests.helpers.predictions import predict_labels
 from tests.helpers.runs import run_main
 
 
@@ -29,7 +28,7 @@ def test_losses_on_one_target_add_up(
     )
     run = run_main(tmp_path, config)
     assert run.status == 0
-    predicted = predict_labels(run.checkpoint(), ethanol / "train", cpu=True, progress=False)
+    predicted = predict_labels(run.checkpoint(), ethanol / "train", cpu=True)
     scale = run.load()["label_rescaling"]["scale"]
     energy, forces = predicted.energy_error / scale, predicted.forces_error / scale
     (row,) = run.validations()

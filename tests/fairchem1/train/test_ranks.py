@@ -18,8 +18,8 @@ from torch.distributed.elastic.rendezvous.c10d_rendezvous_backend import create_
 
 from ocp_dc.data.prepare import prepare
 from ocp_dc.evaluation.metrics import error_metrics
-from ocp_dc.fairchem1.infer.evaluate import predict_labels
 
+from tests.helpers.predictions import predict_labels
 from tests.helpers.runs import GEMNET, MODEL, Run, run_main
 
 from fairchem.core import _cli  # isort: skip  # after the hooks, which let it import
@@ -37,7 +37,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frames.append(atoms)
     folder = tmp_path_factory.mktemp("mixed")
     ase.io.write(folder / "frames.xyz", frames)
-    prepare(folder / "frames.xyz", folder / "data", format="ase", units="eV", train=42, val=3, test=1, progress=False)
+    prepare(folder / "frames.xyz", folder / "data", format="ase", units="eV", train=42, val=3, test=1)
     return folder / "data"
 
 
@@ -114,7 +114,7 @@ def test_metrics_of_two_ranks_count_each_structure_once(tmp_path, small_config, 
     config["dataset"]["test"] = {"src": str(mixed / "val")}
     run = run_two_ranks(tmp_path, config, "three")
     best = run.checkpoint("best_checkpoint.pt")
-    errors = error_metrics(predict_labels(best, mixed / "val", cpu=True, progress=False))
+    errors = error_metrics(predict_labels(best, mixed / "val", cpu=True))
     found = run.json("test.json")
     for name in ("energy_mae", "energy_per_atom_mae", "forces_mae"):
         assert found[name] == pytest.approx(errors[name], rel=1e-5)

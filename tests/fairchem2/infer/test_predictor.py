@@ -16,7 +16,6 @@ from ocp_dc.data.ase_lmdb.rows import Row
 from ocp_dc.data.ase_lmdb.writer import write_aselmdb
 from ocp_dc.evaluation.metrics import error_metrics
 from ocp_dc.fairchem2.infer.checkpoint import read_inference_checkpoint
-from ocp_dc.fairchem2.infer.predict import predict_labels
 from ocp_dc.fairchem2.infer.predictor import Predictor
 from ocp_dc.hosts import host_for
 from ocp_dc.models.schnet import SchNet
@@ -26,6 +25,7 @@ from ocp_dc.training.checkpoint_origin import host_of_checkpoint
 
 from tests.helpers.atomic_batches import batch_of, brute_force_edges
 from tests.helpers.atomic_batches import ethanol as ethanol_molecule
+from tests.helpers.predictions import predict_labels
 
 pytestmark = pytest.mark.slow
 PREFIX = "backbone.potential."
@@ -63,7 +63,7 @@ def structures(ethanol):
 
 
 def test_predictions_are_those_of_the_potential(checkpoint, ethanol, structures):
-    predictions = predict_labels(checkpoint, ethanol / "test", batch_size=4, cpu=True, progress=False)
+    predictions = predict_labels(checkpoint, ethanol / "test", batch_size=4, cpu=True)
     energies, forces = bare_outputs(checkpoint, structures)
     np.testing.assert_allclose(predictions.energy_pred, energies, atol=2e-5)
     np.testing.assert_allclose(predictions.forces_pred, forces, atol=2e-5)
@@ -80,15 +80,15 @@ def test_labels_keep_float64_and_fixed_atoms_do_not_count(checkpoint, tmp_path):
     energy, forces = -123456.000123456, np.full((9, 3), 1 / 3)
     constraint = {"name": "FixAtoms", "kwargs": {"indices": [0, 4]}}
     write(tmp_path, ethanol_molecule(), energy=energy, forces=forces, constraints=[constraint])
-    predictions = predict_labels(checkpoint, tmp_path, cpu=True, progress=False)
+    predictions = predict_labels(checkpoint, tmp_path, cpu=True)
     assert predictions.energy_true.tolist() == [energy]
     np.testing.assert_array_equal(predictions.forces_true, forces)
     assert np.flatnonzero(~predictions.free).tolist() == [0, 4]
-    assert predictions.ids == ["0"]
+    assert predictions.ids == ["0_0"]  # the first row of the first file
 
 
 def test_the_first_structures(checkpoint, ethanol):
-    predictions = predict_labels(checkpoint, ethanol / "test", cpu=True, progress=False, first_n=3)
+    predictions = predict_labels(checkpoint, ethanol / "test", cpu=True, first_n=3)
     with AseLmdbReader(ethanol / "test") as reader:
         frames = [reader.frame(index) for index in range(3)]
     assert predictions.ids == [f"{frame.sid}_{frame.fid}" for frame in frames]
@@ -96,24 +96,10 @@ def test_the_first_structures(checkpoint, ethanol):
 
 
 def test_errors_are_those_of_the_test_at_the_end_of_the_run(checkpoint, trained, ethanol):
-    found = error_metrics(predict_labels(checkpoint, ethanol / "test", cpu=True, progress=False))
+    found = error_metrics(predict_labels(checkpoint, ethanol / "test", cpu=True))
     written = json.loads((trained / "results" / "test.json").read_text())
     assert found["energy_mae"] == pytest.approx(written["energy_mae"], rel=1e-4)
     assert found["forces_mae"] == pytest.approx(written["forces_mae"], rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"batch_size": 0}, "batch_size: got 0"),
-        ({"first_n": 0}, "first_n: got 0, expected 1 to 10"),
-        ({"first_n": 11}, "first_n: got 11, expected 1 to 10"),
-        ({"cpu": 1}, "cpu: got 1, expected True or False"),
-    ],
-)
-def test_wrong_arguments(checkpoint, ethanol, change, words):
-    with pytest.raises(UserError, match=words):
-        predict_labels(checkpoint, ethanol / "test", **{"progress": False, "cpu": True, **change})
 
 
 def test_the_host_of_the_checkpoint(checkpoint):
@@ -124,7 +110,7 @@ def test_the_host_of_the_checkpoint(checkpoint):
 def test_an_element_without_a_reference(checkpoint, tmp_path):
     write(tmp_path, Atoms("Au2", [[0, 0, 0], [0, 0, 2.5]]))
     with pytest.raises(UserError, match=r"energy is not finite for Au2.*An element may be missing"):
-        predict_labels(checkpoint, tmp_path, cpu=True, progress=False)
+        predict_labels(checkpoint, tmp_path, cpu=True)
 
 
 def test_predictions_are_arrays_in_float64(checkpoint, structures):
