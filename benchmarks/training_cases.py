@@ -161,12 +161,12 @@ def _pause_ours(session: Session) -> None:
     assert ocp_dc.fairchem1  # registers the models
     make_listeners = loop.run_listeners
 
-    def with_pauses(trainer: Any, clock: Any, total: int, reader: Any) -> Listeners:
+    def with_pauses(trainer: Any, clock: Any, total: int, reader: Any, bar: Any) -> Listeners:
         class Pause(Listener):
             def step(self, state: Any, losses: Any) -> None:
                 session.after_step(trainer)
 
-        return Listeners([make_listeners(trainer, clock, total, reader), Pause()])
+        return Listeners([make_listeners(trainer, clock, total, reader, bar), Pause()])
 
     loop.run_listeners = with_pauses
 

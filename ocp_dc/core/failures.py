@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ocp_dc import __version__
 from ocp_dc.core.errors import DivergenceError, UserError
+from ocp_dc.core.streams import write_line
 from ocp_dc.core.write_errors import reason
 
 PACKAGES = ("torch", "torch-geometric", "fairchem-core", "numpy", "ase", "lmdb", "deepxde", "h5py")
@@ -96,9 +97,7 @@ def _report(error: Exception, arguments: Sequence[str], debug: bool) -> int:
 
 
 def _print(text: str) -> None:
-    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    with contextlib.suppress(OSError, ValueError):  # the error stream may be closed, or its disk full
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr, flush=True)
+    write_line(sys.stderr, text)
 
 
 def _package(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from fairchem.core import _cli
 from fairchem.core.common import distutils
 from fairchem.core.common.flags import flags
+from fairchem.core.common.registry import registry
 from fairchem.core.common.utils import setup_imports, setup_logging
 
 from ocp_dc.core.errors import UserError
@@ -19,10 +20,13 @@ from ocp_dc.core.log_level import raised_log_level
 from ocp_dc.fairchem1.checks import machine_check
 from ocp_dc.fairchem1.checks.config_check import check_run_config
 from ocp_dc.fairchem1.checks.held_out import check_held_out
+from ocp_dc.fairchem1.checks.known_keys import is_ours
 from ocp_dc.fairchem1.train import resume_with
+from ocp_dc.fairchem1.train.hidden_warnings import HIDDEN
 from ocp_dc.fairchem1.train.ranks import rank_errors
 from ocp_dc.fairchem1.train.run_config import build_config
 from ocp_dc.fairchem1.train.run_folder import check_names, run_folder
+from ocp_dc.training.output import add_output_options, run_output, show_everything
 
 DESCRIPTION = (
     "Train, validate, predict or relax with fairchem's main, the ocp_dc plugin loaded. Results go to "
@@ -50,12 +54,19 @@ def main(arguments: Sequence[str]) -> None:
         DivergenceError: a loss or a gradient is not finite.
     """
     args, overrides = parse(arguments)
+    with run_output(args.output, HIDDEN):
+        _run(args, overrides)
+
+
+def _run(args: argparse.Namespace, overrides: list[str]) -> None:
     setup_logging()
     machine_check.settle_device(args)
     config = resolve(args, overrides)
     check_mode(config)
     machine_check.check_logger(config)
     check_names(config)
+    if not is_ours(registry.get_trainer_class(config["trainer"])):
+        show_everything()  # such a trainer has no other output
     try:
         with rank_errors(), contextlib.nullcontext() if args.submit else run_folder(config):
             _cli.main(args, overrides)
@@ -71,6 +82,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     add_with_option(parser)
     add_checkpoint_options(parser)
+    add_output_options(parser)
     args, overrides = parser.parse_known_args(list(arguments))
     for override in overrides:
         if not override.startswith("--") or "=" not in override:

@@ -14,6 +14,7 @@ from fairchem.core.common.registry import registry
 from torch.utils.data import DataLoader
 from torch_geometric.data import Batch
 
+from ocp_dc.core.verbosity import bars_disabled
 from ocp_dc.fairchem1.checks import batch_check, config_check
 from ocp_dc.fairchem1.infer import prediction, relaxed_ids
 from ocp_dc.fairchem1.train import (
@@ -39,6 +40,7 @@ from ocp_dc.training.averages import averaged_weights
 from ocp_dc.training.environment import describe_environment
 from ocp_dc.training.finite_checks import RunPosition
 from ocp_dc.training.flag_reader import FlagReader
+from ocp_dc.training.run_lines import in_words
 from ocp_dc.training.subnormals import flushed_subnormals
 
 
@@ -64,6 +66,7 @@ class DCTrainer(StateTrainer):
         self.save_record("config.yml", records.runnable_config(self.config))
         environment = describe_environment(self.device, ["fairchem-core"], distutils.get_world_size())
         self.save_record("environment.json", json.dumps(environment, indent=2))
+        self.open_log()
         super().load(inference_only)
 
     def load_model(self) -> None:
@@ -170,8 +173,14 @@ class DCTrainer(StateTrainer):
         """Train; see :mod:`ocp_dc.fairchem1.train.loop`."""
         loop.train(self, disable_eval_tqdm)
 
-    @torch.no_grad()
     def validate(self, split: str = "val", disable_tqdm: bool = False) -> dict[str, Any]:
+        """Return and show fairchem's metrics on a split, in physical units, with the averaged weights."""
+        metrics = self.errors_on(split, bars_disabled(disable_tqdm or not distutils.is_master()))
+        self.say(f"{split}: {in_words({name: float(metric['metric']) for name, metric in metrics.items()})}")
+        return metrics
+
+    @torch.no_grad()
+    def errors_on(self, split: str, disable_tqdm: bool | None) -> dict[str, Any]:
         """Return fairchem's metrics on a split, in physical units, with the averaged weights."""
         gains.check_fitted(self._unwrapped_model)
         self._repeated_batch = padded_ranks.repeated_batch(self.val_loader if split == "val" else self.test_loader)
@@ -215,6 +224,8 @@ class DCTrainer(StateTrainer):
                 return self._predict_batch(next(iter(batches)))
             predictions = prediction.predict_structures(batches, self._predict_batch, outputs, disable_tqdm)
             self.save_results(predictions, results_file)
+        if results_file is not None:
+            self.say(f"predictions: {Path(self.config['cmd']['results_dir'], f'ocp_{results_file}.npz')}")
         return predictions
 
     def _predict_batch(self, batch: Any) -> dict[str, torch.Tensor]:
@@ -233,6 +244,7 @@ class DCTrainer(StateTrainer):
                 super().run_relaxations()
         finally:
             self.relax_loader = loader
+        self.say(f"relaxed structures: {self.config['cmd']['results_dir']}")
 
     # ---- checkpoints ---------------------------------------------------------------------------------------------
 

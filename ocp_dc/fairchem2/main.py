@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from fairchem.core import _cli
 from fairchem.core.common import distutils
+from omegaconf import DictConfig, OmegaConf
 from torch.distributed.checkpoint.api import CheckpointException
 
+import ocp_dc.fairchem2.job_output  # noqa: F401 # for ranks and jobs
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.compose import compose, config_errors, find_fairchem2_config, hydra_overrides
+from ocp_dc.fairchem2.hidden_warnings import HIDDEN
+from ocp_dc.fairchem2.train.callback import RunCallback
 from ocp_dc.fairchem2.value_check import check_config
+from ocp_dc.training.output import add_output_options, run_output, show_everything
 
 DESCRIPTION = (
     "Run fairchem 2's main: train or evaluate as a config says. Results go to RUN_DIR/ID/results, checkpoints to "
@@ -53,9 +59,17 @@ def main(arguments: Sequence[str]) -> None:
             f"{old[0]}: an argument of fairchem 1.10, and fairchem 2 is installed; expected -c CONFIG and overrides, "
             "such as: ocp-dc main -c fairchem2/schnet-dc data_dir=data/ethanol epochs=50 job.run_dir=runs"
         )
+    add_output_options(parser)
     args, rest = parser.parse_known_args(list(arguments))
-    path, overrides = find_fairchem2_config(args.config), hydra_overrides(rest)
-    check_config(compose(path, overrides))
+    with run_output(args.output, HIDDEN):
+        _run(find_fairchem2_config(args.config), hydra_overrides(rest))
+
+
+def _run(path: Path, overrides: list[str]) -> None:
+    config = compose(path, overrides)
+    check_config(config)
+    if not _has_run_callback(config):
+        show_everything()  # such a run has no other output
     try:
         with config_errors(path):
             _cli.main(argparse.Namespace(config=str(path)), overrides)
@@ -67,3 +81,10 @@ def main(arguments: Sequence[str]) -> None:
         ) from error
     finally:
         distutils.cleanup()
+
+
+def _has_run_callback(config: DictConfig) -> bool:
+    """Return whether a run shows its progress by the callback of this package."""
+    path = f"{RunCallback.__module__}.{RunCallback.__qualname__}"
+    callbacks = OmegaConf.select(config, "runner.callbacks", default=None) or ()
+    return any(each.get("_target_") == path for each in callbacks if isinstance(each, DictConfig))

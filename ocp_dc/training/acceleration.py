@@ -23,6 +23,7 @@ from ocp_dc.models.compilation import cache
 from ocp_dc.models.compilation.accelerator import Accelerator, cache_key
 from ocp_dc.models.compilation.requirements import machine_reason, model_reason
 from ocp_dc.training.listeners import Listener, Losses
+from ocp_dc.training.output import say
 from ocp_dc.training.state import TrainingState
 
 COLD, WARM = 1.4, 0.3  # seconds for each parameter, on two cores; WARM if the compiled code is in the cache
@@ -145,7 +146,9 @@ class AccelerationChoice(Listener):
             self._log("auto", f"the model is not compiled: {estimate}")
 
     def _log(self, wish: str, text: str, level: int = logging.INFO) -> None:
-        if self._logs:
+        if self._logs and level == logging.INFO:
+            say(f"dc.accelerate: {wish}: {text}")
+        elif self._logs:
             logging.log(level, f"dc.accelerate: {wish}: {text}")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ocp_dc.core.numbers import Number, whole_number
 from ocp_dc.training.listeners import Listener, Metrics
+from ocp_dc.training.output import say
 from ocp_dc.training.schedule import higher_is_better
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class EarlyStopping(Listener):
             return
         self._waited += 1
         if self.stops:
-            logging.info(f"early stopping: {self._waited} validations without an improvement of {state.primary_metric}")
+            say(f"early stopping: {self._waited} validations without an improvement of {state.primary_metric}")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the reference and the count, as plain numbers."""

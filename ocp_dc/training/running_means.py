@@ -17,6 +17,7 @@ class RunningMeans(Listener):
     """Means since the last log entry and since the last validation; checkpoints store the sums of the latter."""
 
     def __init__(self) -> None:
+        self.printed: dict[str, float] = {}  # what the last call of since_print returned
         self._recent: list[dict[str, torch.Tensor]] = []
         self._sums: dict[str, tuple[torch.Tensor | float, int]] = {}  # and the number of steps of each
 
@@ -34,7 +35,8 @@ class RunningMeans(Listener):
     def since_print(self) -> dict[str, float]:
         """Return the means since the last call."""
         recent, self._recent = self._recent, []
-        return {name: float(torch.stack([values[name] for values in recent]).mean()) for name in recent[0]}
+        self.printed = {name: float(torch.stack([values[name] for values in recent]).mean()) for name in recent[0]}
+        return self.printed
 
     def since_validation(self) -> dict[str, float]:
         """Return the means since the last call, including steps before a resume."""

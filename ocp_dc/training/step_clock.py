@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ocp_dc.training.listeners import Listener, Losses
+from ocp_dc.training.output import say
 
 if TYPE_CHECKING:
     from ocp_dc.training.state import TrainingState
@@ -76,7 +76,7 @@ class StepClock(Listener):
 
 
 class RunTime(Listener):
-    """Log at the end the number of steps and the time that this process took.
+    """Show at the end the number of steps and the time that this process took.
 
     Args:
         total: the number of steps of the whole training run.
@@ -91,8 +91,8 @@ class RunTime(Listener):
         self._since = time.monotonic()
 
     def end(self, state: TrainingState) -> None:
-        """Log the steps and the seconds."""
-        logging.info(f"trained to step {state.step} of {self._total} in {time.monotonic() - self._since:.1f} s")
+        """Show the steps and the seconds."""
+        say(f"trained to step {state.step} of {self._total} in {time.monotonic() - self._since:.1f} s")
 
 
 def start_peak_memory(device: torch.device) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ocp_dc.core.verbosity import bars_disabled
 from ocp_dc.data.ase_lmdb.reader import AseLmdbReader
 from ocp_dc.labels import Labels
 
@@ -23,5 +24,5 @@ def iterate_labels(path: Path | str, *, title: str = "reading labels", progress:
         UserError: a file or a row is not valid, or a structure has no energy, no forces, or a label that is not finite.
     """
     with AseLmdbReader(path) as reader:
-        for frame in tqdm(reader, total=len(reader), desc=title, disable=None if progress else True):
+        for frame in tqdm(reader, total=len(reader), desc=title, disable=bars_disabled(not progress), leave=False):
             yield frame.numbers, frame.energy, frame.forces[frame.fixed == 0]

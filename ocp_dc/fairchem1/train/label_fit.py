@@ -8,6 +8,7 @@ import torch
 from fairchem.core.common import distutils
 from tqdm import tqdm
 
+from ocp_dc.core.verbosity import bars_disabled
 from ocp_dc.fairchem1.train.transform import iterate_labels
 from ocp_dc.labels import LabelOptions, LabelRescaling, fit, needs_data
 
@@ -25,7 +26,7 @@ def fit_label_rescaling(dataset: Any, options: LabelOptions, device: torch.devic
         labels: Any = ()
         if needs_data(options):
             title = "fitting label rescaling"
-            labels = tqdm(iterate_labels(dataset), total=len(dataset), desc=title, disable=None)
+            labels = tqdm(iterate_labels(dataset), total=len(dataset), desc=title, disable=bars_disabled(), leave=False)
         fitted = [fit(options, labels).state_dict()]
     distutils.broadcast_object_list(fitted, src=0, device=device)
     return LabelRescaling.from_state_dict(fitted[0])

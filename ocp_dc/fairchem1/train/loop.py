@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from fairchem.core.common import distutils
 from fairchem.core.common.utils import match_state_dict
-from tqdm import tqdm
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import write_json
 from ocp_dc.core.interrupts import deferred_sigint
+from ocp_dc.core.verbosity import bars_disabled
 from ocp_dc.fairchem1.train import checkpoints, loss_and_metrics
 from ocp_dc.fairchem1.train.run_folder import checkpoint_named
 from ocp_dc.fairchem1.train.run_listeners import run_listeners
@@ -27,7 +27,10 @@ from ocp_dc.training import schedule
 from ocp_dc.training.averages import other_weights
 from ocp_dc.training.flag_reader import FlagReader
 from ocp_dc.training.listeners import Listeners
+from ocp_dc.training.output import say
+from ocp_dc.training.progress_bar import ProgressBar
 from ocp_dc.training.random_states import get_random_states
+from ocp_dc.training.run_lines import say_end
 from ocp_dc.training.state import TrainingState
 from ocp_dc.training.step_clock import StepClock
 from ocp_dc.training.validation_log import ValidationLog
@@ -58,20 +61,22 @@ def train(trainer: DCTrainer, disable_eval_progress: bool = False) -> None:
     ensure_fitted(trainer.state.bare_model, warn=True)
     clock = StepClock(trainer.device)
     reader = FlagReader(late=trainer.device.type == "cuda")
-    listeners = run_listeners(trainer, clock, _total_steps(trainer), reader)
-    with checkpoint_named(Path(trainer.config["cmd"]["checkpoint_dir"], "checkpoint.pt")):
+    print_every, epochs = trainer.config["cmd"]["print_every"], trainer.config["optim"]["max_epochs"]
+    bar = ProgressBar(_total_steps(trainer), epochs, print_every, distutils.is_master())
+    listeners = run_listeners(trainer, clock, _total_steps(trainer), reader, bar)
+    with checkpoint_named(Path(trainer.config["cmd"]["checkpoint_dir"], "checkpoint.pt")), contextlib.closing(bar):
         listeners.start(trainer.state)
-        _epochs(trainer, listeners, reader, clock, disable_eval_progress)
-        _evaluate_best(trainer, disable_eval_progress)
+        _epochs(trainer, listeners, reader, clock)
+        test_errors = _evaluate_best(trainer, disable_eval_progress)
+    if trainer.writes_files:
+        _say_end(trainer, test_errors)
 
 
 def _total_steps(trainer: DCTrainer) -> int:
     return int(trainer.config["optim"]["max_epochs"] * len(trainer.train_loader))
 
 
-def _epochs(
-    trainer: DCTrainer, listeners: Listeners, reader: FlagReader, clock: StepClock, disable_eval_progress: bool
-) -> None:
+def _epochs(trainer: DCTrainer, listeners: Listeners, reader: FlagReader, clock: StepClock) -> None:
     """Run the remaining steps, with validations and checkpoints when they are due."""
     state, optim, total = trainer.state, trainer.config["optim"], _total_steps(trainer)
     per_epoch = len(trainer.train_loader)
@@ -80,11 +85,10 @@ def _epochs(
     checkpoint_every = per_epoch if checkpoint_every == -1 else checkpoint_every
     patience = optim.get("early_stopping_patience", math.inf)
     seed = trainer.config["cmd"]["seed"] or 0
-    bar = tqdm(total=total, initial=state.step, desc="training", unit="step", disable=None)
     # with several ranks Ctrl-C has its default effect
     waiting = deferred_sigint() if distutils.get_world_size() == 1 else contextlib.nullcontext(lambda: False)
     state.model.train()
-    with bar, waiting as interrupted:
+    with waiting as interrupted:
         for batch in _batches(trainer.train_loader, trainer.train_sampler, state, total, seed):
             out, losses = _step(trainer, batch, reader)
             listeners.step(state, losses)
@@ -95,7 +99,7 @@ def _epochs(
             if state.step % eval_every == 0:
                 reader.settle()
                 with clock.paused():
-                    _validate(trainer, listeners, disable_eval_progress)
+                    _validate(trainer, listeners)
             stops = interrupted()
             # after schedule, validation and best metric, so that the checkpoint includes them
             if state.step % checkpoint_every == 0 or stops or state.step == total:
@@ -108,9 +112,9 @@ def _epochs(
                     f"stopped after step {state.step} of {total}; the same command with "
                     f"--timestamp-id {trainer.timestamp_id} resumes from there"
                 )
-            bar.update()
             if state.evaluations_since_best >= patience:
-                logging.info(f"early stopping: {patience} validations without an improvement of the best metric")
+                if distutils.is_master():
+                    say(f"early stopping: {patience} validations without an improvement of {state.primary_metric}")
                 break
     listeners.end(state)
 
@@ -152,14 +156,14 @@ def _step(
 
 
 def _log_step(state: TrainingState, metrics: dict[str, Any], logger: Any) -> None:
-    """Log the metrics of a batch and the mean losses since the last call.
+    """Log the metrics of a batch and the mean losses that the progress bar has read.
 
     Args:
         state: the state.
         metrics: of the batch, as fairchem's evaluator gives them.
         logger: fairchem's, or None.
     """
-    values = {name: metric["metric"] for name, metric in metrics.items()} | state.running_means.since_print()
+    values = {name: metric["metric"] for name, metric in metrics.items()} | state.running_means.printed
     values |= {"lr": state.learning_rate, "epoch": state.epoch, "step": state.step}
     if distutils.is_master():
         logging.info(", ".join(f"{name}: {value:.2e}" for name, value in values.items()))
@@ -167,29 +171,34 @@ def _log_step(state: TrainingState, metrics: dict[str, Any], logger: Any) -> Non
         logger.log(values, step=state.step, split="train")
 
 
-def _validate(trainer: DCTrainer, listeners: Listeners, disable_progress: bool) -> None:
+def _validate(trainer: DCTrainer, listeners: Listeners) -> None:
     """Validate, save the weights if they are the best, and update the schedule and the listeners."""
     state = trainer.state
     if trainer.val_loader is None:
         listeners.validation(state, None)
         return
-    metrics = trainer.validate(split="val", disable_tqdm=disable_progress or not distutils.is_master())
+    metrics = trainer.errors_on("val", disable_tqdm=True)  # the bar of the training run is the only one
     trainer.update_best(state.primary_metric, metrics)
     schedule.step_on_metric(state.scheduler, metrics[state.primary_metric]["metric"])
     listeners.validation(state, {name: float(metric["metric"]) for name, metric in metrics.items()})
 
 
-def _evaluate_best(trainer: DCTrainer, disable_progress: bool) -> None:
-    """Evaluate the best weights on the test split and write test.json; the training weights are restored afterwards."""
+def _evaluate_best(trainer: DCTrainer, disable_progress: bool) -> dict[str, float] | None:
+    """Evaluate the best weights on the test split and write test.json; the training weights are restored afterwards.
+
+    Returns:
+        The metrics; None if the test split is not evaluated.
+    """
     if trainer.test_loader is None:
-        return
+        return None
     labels = [name for name in trainer.output_targets if name not in trainer.test_dataset[0]]
     if labels:
         logging.info(f"the test split has no {', '.join(labels)}: it is not evaluated")
-        return
+        return None
     best = Path(trainer.config["cmd"]["checkpoint_dir"], "best_checkpoint.pt")
     with _weights_of(best, trainer.state, trainer.device) if best.is_file() else contextlib.nullcontext():
-        metrics = trainer.validate(split="test", disable_tqdm=disable_progress or not distutils.is_master())
+        hidden = bars_disabled(disable_progress or not distutils.is_master())
+        metrics = trainer.errors_on("test", disable_tqdm=hidden)
     values = {name: float(metric["metric"]) for name, metric in metrics.items()}
     units = {name: unit for name in values if (unit := ValidationLog.unit(name))}
     record = {"checkpoint": best.name if best.is_file() else "last weights", **values, "units": units}
@@ -198,8 +207,20 @@ def _evaluate_best(trainer: DCTrainer, disable_progress: bool) -> None:
     if distutils.is_master():
         shown = ", ".join(f"{name} {value:.5g} {units.get(name, '')}".strip() for name, value in values.items())
         logging.info(f"test split, {record['checkpoint']}: {shown}")
-        if best.is_file():
-            logging.info(f"the best checkpoint is {best}")
+    return values
+
+
+def _say_end(trainer: DCTrainer, test_errors: dict[str, float] | None) -> None:
+    folders, blocks = trainer.config["cmd"], (trainer.config["test_dataset"], trainer.config["val_dataset"])
+    results = Path(folders["results_dir"])
+    say_end(
+        results / "validation.csv",
+        trainer.state.primary_metric,
+        Path(folders["checkpoint_dir"], "best_checkpoint.pt"),
+        test_errors,
+        next((block["src"] for block in blocks if isinstance(block.get("src"), str)), None),
+        results / "evaluation",
+    )
 
 
 def _weights_of(path: Path, state: TrainingState, device: torch.device) -> contextlib.AbstractContextManager[None]:

@@ -13,6 +13,7 @@ from ocp_dc.core.failures import message
 from ocp_dc.core.locks import folder_lock
 from ocp_dc.core.temporary import remove, remove_leftovers
 from ocp_dc.core.write_errors import FULL, WriteError, reason, write_errors
+from ocp_dc.training.output import job_rank
 
 LONGEST = 200  # bytes; file systems allow 255
 FLAGS = {"timestamp_id": "--timestamp-id", "identifier": "--identifier"}
@@ -108,6 +109,5 @@ def checkpoint_named(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def job_folder(config: Mapping[str, Any]) -> Iterator[None]:
     """Apply :func:`run_folder` in a submitted job, where the first rank holds the lock."""
-    rank = int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0)
-    with run_folder(config, JOB_PATIENCE) if rank == 0 else contextlib.nullcontext():
+    with run_folder(config, JOB_PATIENCE) if job_rank() == 0 else contextlib.nullcontext():
         yield

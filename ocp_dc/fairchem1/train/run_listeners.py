@@ -11,6 +11,7 @@ from fairchem.core.common import distutils
 
 from ocp_dc.fairchem1.checks import batch_check
 from ocp_dc.fairchem1.train import model_boundaries, resume
+from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
 from ocp_dc.fairchem1.wrappers.native_model import native_model
 from ocp_dc.training import gains
 from ocp_dc.training.acceleration import AccelerationChoice
@@ -18,7 +19,17 @@ from ocp_dc.training.finite_checks import GradientCheck
 from ocp_dc.training.flag_reader import FlagReader
 from ocp_dc.training.initial_weights import initial_weights
 from ocp_dc.training.listeners import AtStart, Listener, Listeners
+from ocp_dc.training.progress_bar import ProgressBar
 from ocp_dc.training.random_states import RandomStates
+from ocp_dc.training.run_lines import (
+    ValidationLines,
+    data_line,
+    label_line,
+    model_line,
+    say_header,
+    shown_path,
+    surgery_line,
+)
 from ocp_dc.training.stability import StabilityWarning
 from ocp_dc.training.state import TrainingState
 from ocp_dc.training.step_clock import RunTime, StepClock
@@ -31,7 +42,7 @@ if TYPE_CHECKING:
 ADVICE = "Lower optim.lr_initial, set optim.clip_grad_norm, or use a smaller activation coefficient"
 
 
-def run_listeners(trainer: DCTrainer, clock: StepClock, total: int, reader: FlagReader) -> Listeners:
+def run_listeners(trainer: DCTrainer, clock: StepClock, total: int, reader: FlagReader, bar: ProgressBar) -> Listeners:
     """Return the listeners of a run.
 
     Args:
@@ -39,6 +50,7 @@ def run_listeners(trainer: DCTrainer, clock: StepClock, total: int, reader: Flag
         clock: times the steps.
         total: the steps of the whole run.
         reader: reads whether gradients are finite.
+        bar: the progress bar.
     """
     checkpoint_dir = Path(trainer.config["cmd"]["checkpoint_dir"])
     log = ValidationLog(Path(trainer.config["cmd"]["results_dir"], "validation.csv"), enabled=trainer.writes_files)
@@ -59,10 +71,28 @@ def run_listeners(trainer: DCTrainer, clock: StepClock, total: int, reader: Flag
             ValidationRows(log, clock),
             GradientCheck(checkpoint_dir / "checkpoint.pt", ADVICE, reader),
             trainer.state.running_means,
+            *([AtStart(lambda state: _say_header(trainer)), ValidationLines()] if distutils.is_master() else []),
             AccelerationChoice(total, native_model, logs=distutils.is_master(), agree=_agree_on(trainer.device)),
             RunTime(total),
+            bar,
             clock,  # last, so that the start of the other listeners is not timed
         ]
+    )
+
+
+def _say_header(trainer: DCTrainer) -> None:
+    model, folders = trainer.state.bare_model, trainer.config["cmd"]
+    splits = {"training": trainer.train_dataset, "validation": trainer.val_dataset, "test": trainer.test_dataset}
+    say_header(
+        {
+            "model": model_line(type(model).__name__, model),
+            "surgery": surgery_line(surgery_report(model)),
+            "data": data_line({name: len(dataset) for name, dataset in splits.items() if dataset is not None}),
+            "labels": label_line(trainer.state.label_rescaling),
+            "device": str(trainer.device),
+            "run": shown_path(Path(folders["results_dir"])) if trainer.writes_files else None,
+            "resumed": f"from step {trainer.state.step}" if trainer.state.step else None,
+        }
     )
 
 

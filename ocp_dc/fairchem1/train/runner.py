@@ -15,7 +15,9 @@ from ocp_dc.core.orphans import end_with_parent
 from ocp_dc.fairchem1.checks import trust
 from ocp_dc.fairchem1.checks.known_keys import is_ours
 from ocp_dc.fairchem1.train import resume_with
+from ocp_dc.fairchem1.train.hidden_warnings import HIDDEN
 from ocp_dc.fairchem1.train.run_folder import job_folder
+from ocp_dc.training.output import inherited_output, job_rank
 from ocp_dc.training.subnormals import flushed_subnormals
 
 _StockRunner = _cli.Runner
@@ -35,7 +37,14 @@ class Runner(_StockRunner):  # type: ignore[misc, valid-type]
         trusted = [*(config.get("trust_modules") or ()), *trust.modules_of(config)]
         locked = job_folder(config) if config.get("submit") else contextlib.nullcontext()
         local = with_local_rank(config)
-        with flushed_subnormals(), locked, trust.trusting(trusted), resume_with.resumed_config(local) as resumed:
+        output = inherited_output(HIDDEN, job_rank())
+        with (
+            flushed_subnormals(),
+            output,
+            locked,
+            trust.trusting(trusted),
+            resume_with.resumed_config(local) as resumed,
+        ):
             super().__call__(resumed)
 
     def checkpoint(self, *args: Any, **kwargs: Any) -> DelayedSubmission:

@@ -12,6 +12,7 @@ from fairchem.core.trainers import OCPTrainer
 from ocp_dc.fairchem1.train import checkpoints, update
 from ocp_dc.training import records, schedule
 from ocp_dc.training.averages import averaged_weights
+from ocp_dc.training.output import say, write_log
 from ocp_dc.training.state import TrainingState
 
 
@@ -110,6 +111,16 @@ class StateTrainer(OCPTrainer):
             with averaged_weights(self.state):
                 checkpoints.write_checkpoint({**entries, **self.state.weights_dict()}, path)
         return str(path)
+
+    def open_log(self) -> None:
+        """Write the log of this rank beside the results."""
+        if not self.is_debug:
+            write_log(Path(self.config["cmd"]["results_dir"]), distutils.get_rank())
+
+    def say(self, text: str) -> None:
+        """Show a line to the user, on the first rank."""
+        if distutils.is_master():
+            say(text)
 
     def save_record(self, name: str, text: str) -> None:
         """Write a text file beside the results, on the first rank; a file with other content is kept."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fairchem.core.common import distutils
 from torchtnt.framework.callback import Callback
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.fairchem2.train.training_run import TrainingRun
 from ocp_dc.training.early_stopping import EarlyStopping
+from ocp_dc.training.output import write_log
 
 
 class RunCallback(Callback):
@@ -22,7 +24,8 @@ class RunCallback(Callback):
     * results/validation.csv: one row per validation, with units in the header
     * results/best_inference_ckpt.pt: the weights of the best validation, for fairchem's calculator
     * results/test.json: the errors of the best checkpoint on the test split, at the end
-    * results/learning_curves.png, results/environment.json, results/initial_weights.json
+    * results/learning_curves.png, results/environment.json, results/surgery.json, results/initial_weights.json
+    * logs/fairchem.log of ``ocp-dc main``: everything that was logged
     * checkpoints/*/ocp_dc_progress.pt: random states and whatever else an exact resume needs
 
     Args:
@@ -61,6 +64,7 @@ class RunCallback(Callback):
     def set_runner_callbacks(self, save_callback: Any, load_callback: Any, checkpoint_dir: str) -> None:
         """Take the folder of checkpoints; fairchem's runner calls this, before it loads a checkpoint."""
         self._folder = RunFolder(Path(checkpoint_dir))
+        write_log(self._folder.logs, distutils.get_rank())
 
     def on_train_start(self, state: Any, unit: Any) -> None:
         """Attach to the unit, which has loaded its checkpoint, and start the listeners."""

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from fairchem.core.launchers.api import CONFIG_FILE_NAME, RESULTS_DIR
+from fairchem.core.launchers.api import CONFIG_FILE_NAME, LOG_DIR_NAME, RESULTS_DIR
 from omegaconf import OmegaConf
 
 from ocp_dc.core.files import replacing
@@ -36,6 +36,11 @@ class RunFolder:
     def results(self) -> Path:
         """The folder of the results, which fairchem does not prune."""
         return self.checkpoint_dir.parent / RESULTS_DIR
+
+    @property
+    def logs(self) -> Path:
+        """The folder of logs."""
+        return self.checkpoint_dir.parent / LOG_DIR_NAME
 
     @property
     def best(self) -> Path:

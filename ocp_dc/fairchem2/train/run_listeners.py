@@ -16,6 +16,7 @@ from ocp_dc.fairchem2.labels.tasks import check_tasks
 from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
 from ocp_dc.fairchem2.train.label_check import check_elements, check_labels
 from ocp_dc.fairchem2.train.run_folder import RunFolder
+from ocp_dc.fairchem2.train.run_header import say_run_header
 from ocp_dc.training import gains
 from ocp_dc.training.acceleration import AccelerationChoice
 from ocp_dc.training.early_stopping import EarlyStopping
@@ -24,6 +25,7 @@ from ocp_dc.training.initial_weights import initial_weights
 from ocp_dc.training.listeners import AtStart, Listener, Listeners
 from ocp_dc.training.progress_bar import ProgressBar
 from ocp_dc.training.records import write_once
+from ocp_dc.training.run_lines import ValidationLines
 from ocp_dc.training.running_means import RunningMeans
 from ocp_dc.training.state import TrainingState
 from ocp_dc.training.step_clock import RunTime, StepClock
@@ -80,17 +82,23 @@ def run_listeners(parts: RunParts, state: TrainingState) -> Listeners:
         AtStart(lambda state: _check_tasks(parts.unit, state)),
         *([] if parts.resumed else _of_a_fresh_run(parts)),
         AtStart(lambda state: gains.check_fitted(state.bare_model)),
-        *([AtStart(lambda state: _write_environment(parts))] if master else []),
+        *([AtStart(lambda state: _write_records(parts, state))] if master else []),
         AtStart(lambda state: log.cut_after(state.step)),  # rows that this run writes again
         ValidationRows(log, parts.clock),
         parts.best,
         parts.stopping,
         state.running_means,
+        *([AtStart(lambda state: _say_header(parts, state)), ValidationLines()] if master else []),
         parts.bar,
         *([] if parts.total is None else [_acceleration(parts.total), RunTime(parts.total)]),
         parts.clock,  # last, so that the start of the other listeners is not timed
     ]
     return Listeners(listeners)
+
+
+def _say_header(parts: RunParts, state: TrainingState) -> None:
+    loaders = {**parts.loaders, "test": parts.test_loader}
+    say_run_header(parts.unit, loaders, parts.folder.results.parent, parts.resumed, state)
 
 
 def _check_elements(parts: RunParts) -> None:
@@ -135,7 +143,9 @@ def _agree_on_first_rank() -> Callable[[list[float]], list[float]]:
     return of_first_rank
 
 
-def _write_environment(parts: RunParts) -> None:
-    device = torch.device(distutils.get_device_for_local_rank())
+def _write_records(parts: RunParts, state: TrainingState) -> None:
+    results, device = parts.folder.results, torch.device(distutils.get_device_for_local_rank())
     record = describe_environment(device, ("fairchem-core",), distutils.get_world_size())
-    write_once(parts.folder.results / "environment.json", json.dumps(record, indent=2) + "\n")
+    write_once(results / "environment.json", json.dumps(record, indent=2) + "\n")
+    if (report := getattr(state.bare_model, "dc_report", None)) is not None:
+        write_once(results / "surgery.json", json.dumps(report.to_dict(), indent=2) + "\n")

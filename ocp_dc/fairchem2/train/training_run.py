@@ -13,11 +13,10 @@ from omegaconf import OmegaConf
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
-from ocp_dc.fairchem2.train.final_test import evaluate_best
-from ocp_dc.fairchem2.train.learning_curves import draw_learning_curves
 from ocp_dc.fairchem2.train.loss_taps import LossTaps
 from ocp_dc.fairchem2.train.optimizer_guard import OptimizerGuard
 from ocp_dc.fairchem2.train.resumed_config import check_resumed
+from ocp_dc.fairchem2.train.run_end import end_run
 from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.fairchem2.train.run_listeners import MeansOverRanks, RunParts, run_listeners
 from ocp_dc.fairchem2.train.run_progress import RunProgress
@@ -81,7 +80,9 @@ class TrainingRun:
         self._take_position()
         self._best = BestCheckpoint(unit, folder)
         self._progress = RunProgress(self._state, self._best, stopping)
-        self._bar = ProgressBar(self._total_steps(), unit.print_every, progress and distutils.is_master())
+        self._bar = ProgressBar(
+            self._total_steps(), loop.train_state.max_epochs, unit.print_every, progress and distutils.is_master()
+        )
         resumed_from = unit.lazy_state_location
         self._last_checkpoint = None if resumed_from is None else Path(resumed_from)
         self._validated_step = self._state.step if self._last_checkpoint else -1
@@ -171,17 +172,8 @@ class TrainingRun:
         self._reader.settle()
         self._listeners.end(self._state)
         self.detach()
-        step_of_best = self._best.step_of_best
-        if self._test_loader is None or step_of_best is None:
-            logging.info("the test split is not evaluated: there is no loader of it, or no finite validation")
-        elif not self._is_complete():
-            logging.info("the test split is not evaluated: the run was stopped before its end")
-        elif not self._folder.best.is_file():
-            logging.warning(f"the test split is not evaluated: {self._folder.best} was removed")
-        else:
-            evaluate_best(self._unit, self._test_loader, self._folder, self._state.step, step_of_best)
-        if distutils.is_master():
-            draw_learning_curves(self._folder)
+        loaders = {"val": self._loop.eval_state.dataloader, "test": self._test_loader}
+        end_run(self._unit, self._folder, self._state, loaders, self._best.step_of_best, self._is_complete())
 
     def detach(self) -> None:
         """Remove the hooks of losses and optimizer, and the progress bar; a last checkpoint may still be saved."""
