@@ -27,6 +27,7 @@ class Frame:
         sid: the number of the system or trajectory that the frame belongs to; None where the source has none.
         fid: its number in that trajectory.
         stress: [6] in eV/Å³ in Voigt order, positive under tension, as in ase; None where the source has none.
+        config_type: the kind of structure, such as ``bulk`` or ``surface``; None where the source has none.
     """
 
     numbers: NDArray[np.int64]
@@ -40,6 +41,7 @@ class Frame:
     sid: int | None = None
     fid: int = 0
     stress: NDArray[np.float64] | None = None
+    config_type: str | None = None
 
     @property
     def natoms(self) -> int:

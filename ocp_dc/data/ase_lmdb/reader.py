@@ -138,6 +138,7 @@ def row_frame(row: dict[str, Any], where: str) -> Frame:
     check_labels(energy.item(), forces, where)
     tags = number_array(row, "tags", where) if "tags" in row else np.zeros(len(numbers), dtype=np.int64)
     identities = {key: data[key] for key in ("sid", "fid") if type(data.get(key)) is int}
+    kind = data.get("config_type")
     return Frame(
         numbers=numbers.astype(np.int64),
         positions=positions.astype(np.float64),
@@ -148,6 +149,7 @@ def row_frame(row: dict[str, Any], where: str) -> Frame:
         fixed=fixed_atoms(row, len(numbers), where),
         tags=tags.astype(np.int64),
         stress=number_array(row, "stress", where).astype(np.float64) if "stress" in row else None,
+        config_type=kind if isinstance(kind, str) else None,
         **identities,
     )
 

@@ -19,13 +19,15 @@ from ocp_dc.data.readers.ase_readers import Table, open_reader, unreadable
 from ocp_dc.data.readers.label_keys import LabelKeys, doubtful_names, fill_labels, labels_of, other_labels
 from ocp_dc.data.structure_check import check_cell
 
+LONGEST_TYPE = 100  # characters of a config_type
+
 
 class AseSource:
     """The structures of a file that ase.io reads, with raw labels: no constraint is applied to the forces.
 
     Trajectories and databases are read by index; any other file is read once into flat arrays, and ``in_memory`` is
     True. Frames take ``sid`` and ``fid`` from ``info`` (in databases, from the key-value pairs or the data) if both are
-    integers.
+    integers, and ``config_type``.
 
     Args:
         path: the file.
@@ -133,7 +135,13 @@ class FrameConverter:
         atoms.set_cell(atoms.cell.array * self._length)
         check_cell(atoms.cell.array, atoms.pbc, where)
         frame = atoms_frame(atoms, energy * self._energy, forces * (self._energy / self._length))
-        return replace(frame, **_identity(atoms.info), stress=self._stress(atoms, where))
+        kind = atoms.info.get("config_type")
+        return replace(
+            frame,
+            **_identity(atoms.info),
+            stress=self._stress(atoms, where),
+            config_type=str(kind)[:LONGEST_TYPE] if isinstance(kind, str | int | np.integer) else None,
+        )
 
     def _stress(self, atoms: Atoms, where: str) -> np.ndarray | None:
         """Return the stress [6] of the calculator; None where there is none, or where its unit is not known."""
