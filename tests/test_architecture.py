@@ -41,7 +41,12 @@ OURS = {
     "pinn": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation"),
     "testing": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.fairchem1"),
     "commands": ("ocp_dc",),
-    "study": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.pinn"),
+    "pages": CORE,
+    "run_report": (
+        *(*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts"),
+        *("ocp_dc.dynamics", "ocp_dc.pages"),
+    ),
+    "study": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.pinn", "ocp_dc.pages"),
 }
 THIRD_PARTY = {
     "core": {"numpy", "platformdirs", "yaml"},
@@ -53,6 +58,7 @@ THIRD_PARTY = {
     "training": {"torch", "numpy", "yaml", "tqdm"},
     "graphs": {"torch", "numpy", "vesin"},
     "checkpoints": {"torch"},
+    "pages": {"jinja2"},
     "plotting": {"matplotlib", "numpy"},
     "dynamics": {"ase", "matplotlib", "numpy", "rich", "tqdm"},
     "fallbacks": {"torch", "torch_geometric", "scipy"},
