@@ -54,6 +54,7 @@ COMMANDS = (
     Command("select", "select", "choose structures of a file for labeling: the most uncertain, or the most diverse"),
     Command("md", "md", "molecular dynamics with a checkpoint: NVE, NVT or NPT, guarded, resumable"),
     Command("relax", "relax", "relax structures with a checkpoint, and their cells"),
+    Command("report", "report", "one page about a run: config, curves, errors in parts, worst structures, times"),
     Command("study", "study", "ablation studies: run one, or report what it found"),
     Command("convert", "convert", "turn a checkpoint or a data set of one fairchem into the other's"),
     Command("export", "export", "write a trained potential as a file for other programs, such as LAMMPS"),

@@ -53,7 +53,12 @@ OURS = {
     "commands": ("ocp_dc",),
     "start": (*MIDDLE, "ocp_dc.hosts"),
     "shell_completion.py": (*CORE, "ocp_dc.hosts", "ocp_dc.catalog"),
-    "study": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.pinn"),
+    "pages": CORE,
+    "run_report": (
+        *(*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts"),
+        *("ocp_dc.dynamics", "ocp_dc.pages"),
+    ),
+    "study": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.pinn", "ocp_dc.pages"),
 }
 THIRD_PARTY = {
     "core": {"numpy", "platformdirs", "yaml"},
@@ -66,6 +71,7 @@ THIRD_PARTY = {
     "graphs": {"torch", "numpy", "vesin"},
     "checkpoints": {"torch"},
     "interfaces": {"torch", "torch_sim", "metatensor", "metatomic"},
+    "pages": {"jinja2"},
     "plotting": {"matplotlib", "numpy"},
     "dynamics": {"ase", "matplotlib", "numpy", "rich", "tqdm"},
     "fallbacks": {"torch", "torch_geometric", "scipy"},

@@ -22,7 +22,8 @@ def test_from_the_sample_to_the_table(tmp_path, monkeypatch, capsys):
         rows = list(csv.DictReader(file))
     assert {row["run"] for row in rows} == {"stock", "derivative-constrained"}
     pictures = [path.name for path in (tmp_path / "demo").rglob("*.png")]
-    assert sorted(pictures) == ["learning_curves.png", "parity.png", "parity.png"]
+    assert pictures.count("parity.png") == 2
+    assert (tmp_path / "demo" / "learning_curves.png").is_file()
 
 
 def test_a_failed_training_is_named(tmp_path, monkeypatch):

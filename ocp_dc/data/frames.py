@@ -28,6 +28,7 @@ class Frame:
         fid: its number in that trajectory.
         stress: [6] in eV/Å³ in Voigt order (xx, yy, zz, yz, xz, xy), positive under tension, as in ase; None where the
             source has none.
+        config_type: the kind of structure, such as ``bulk`` or ``surface``; None where the source has none.
     """
 
     numbers: NDArray[np.int64]
@@ -41,6 +42,7 @@ class Frame:
     sid: int | None = None
     fid: int = 0
     stress: NDArray[np.float64] | None = None
+    config_type: str | None = None
 
     @property
     def natoms(self) -> int:

@@ -41,7 +41,8 @@ def predict_labels(
     count = count_to_predict(first_n, len(source), source.name)
     if "forces" not in predictor.properties:
         raise UserError(f"the checkpoint predicts {', '.join(predictor.properties)}, but not forces")
-    labels: dict[str, list] = {name: [] for name in ("energy", "forces", "stress", "natoms", "free", "ids")}
+    names = ("energy", "forces", "stress", "natoms", "free", "ids", "numbers", "config_types")
+    labels: dict[str, list] = {name: [] for name in names}
     found: dict[str, list[np.ndarray]] = {}
     with tqdm(total=count, disable=None if progress else True, unit="structure") as bar:
         for chunk in batches(_frames(source, count), lambda pair: pair[1].natoms, batch_size):
@@ -54,6 +55,8 @@ def predict_labels(
                 labels["natoms"].append(frame.natoms)
                 labels["free"].append(frame.fixed == 0)
                 labels["ids"].append(frame_id(frame, index))
+                labels["numbers"].append(frame.numbers)
+                labels["config_types"].append(frame.config_type or "")
             bar.update(len(chunk))
     predicted = {name: np.concatenate(parts) for name, parts in found.items()}
     stress_true = np.array(labels["stress"])  # [B, 6]
@@ -69,6 +72,8 @@ def predict_labels(
         stress_pred=predicted.get("stress"),
         energy_std=predicted.get("energy_std"),
         forces_std=predicted.get("forces_std"),
+        numbers=np.concatenate(labels["numbers"]),
+        config_types=labels["config_types"] if any(labels["config_types"]) else None,
     )
 
 

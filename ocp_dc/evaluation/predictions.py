@@ -11,7 +11,8 @@ import numpy as np
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.numbers import count as number
 
-OPTIONAL = ("stress_true", "stress_pred", "energy_std", "forces_std")
+OPTIONAL_NUMBERS = ("stress_true", "stress_pred", "energy_std", "forces_std")
+OPTIONAL = (*OPTIONAL_NUMBERS, "numbers", "config_types")
 
 
 @dataclass(eq=False)
@@ -30,6 +31,8 @@ class Predictions:
         stress_pred: ``[B, 6]`` predictions, eV/Å³; NaN for structures without three periodic directions.
         energy_std: ``[B]`` spread of an ensemble, eV; see :class:`ocp_dc.evaluation.ensemble.EnsemblePredictor`.
         forces_std: ``[N]`` spread of an ensemble, eV/Å.
+        numbers: ``[N]`` atomic numbers; None for predictions of earlier versions.
+        config_types: ``[B]`` kinds of structures, empty for a structure without one; None where none has one.
 
     Raises:
         UserError: there are no structures, shapes do not match, or some labels are not finite.
@@ -46,16 +49,20 @@ class Predictions:
     stress_pred: np.ndarray | None = None
     energy_std: np.ndarray | None = None
     forces_std: np.ndarray | None = None
+    numbers: np.ndarray | None = None
+    config_types: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         for name in ("energy_true", "energy_pred", "forces_true", "forces_pred"):
             setattr(self, name, _float64(name, getattr(self, name)))
-        for name in OPTIONAL:
+        for name in OPTIONAL_NUMBERS:
             if getattr(self, name) is not None:
                 setattr(self, name, _float64(name, getattr(self, name)))
         self.natoms = np.asarray(self.natoms)
         self.free = np.asarray(self.free)
         self.ids = [str(name) for name in self.ids]
+        if self.config_types is not None:
+            self.config_types = [str(name) for name in self.config_types]
         self._check()
 
     @property
@@ -119,6 +126,10 @@ class Predictions:
             for each in (f"{name}_true", f"{name}_pred") if name == "stress" else (name,):
                 if (values := getattr(self, each)) is not None:
                     _same_shape(each, values.shape, shape, "one per structure, or per atom")
+        if self.numbers is not None:
+            _same_shape("numbers", np.shape(self.numbers), (atoms,), "one per atom")
+        if self.config_types is not None:
+            _same_shape("config_types", (len(self.config_types),), (structures,), "one per structure")
         for name, known in (("energy_true", self.has_energies), ("forces_true", self.has_forces)):
             values = getattr(self, name).reshape(len(getattr(self, name)), -1)
             bad = np.flatnonzero(~np.isfinite(values).all(axis=1))

@@ -7,6 +7,13 @@ from typing import Any
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import is_cut_off, read_record, write_csv, write_record
+from ocp_dc.evaluation.breakdown import (
+    errors_along_trajectory,
+    errors_by_config_type,
+    errors_by_element,
+    errors_by_force,
+)
+from ocp_dc.evaluation.breakdown_plots import config_type_figure, element_figure, force_figure, trajectory_figure
 from ocp_dc.evaluation.calibration import calibration
 from ocp_dc.evaluation.calibration_plot import calibration_figure
 from ocp_dc.evaluation.metrics import STRESS_UNITS, UNITS, error_metrics
@@ -21,13 +28,21 @@ FILES = (
     *("predictions.csv", "predictions.npz", "errors.csv", "largest_errors.csv", "parity.png"),
     *("largest_spread.csv", "calibration.png"),
 )
+# of errors in parts: the name of table and picture, and the functions that make them
+PARTS = {
+    "errors_by_element": (errors_by_element, element_figure),
+    "errors_by_config_type": (errors_by_config_type, config_type_figure),
+    "errors_by_force": (errors_by_force, force_figure),
+    "errors_along_trajectory": (errors_along_trajectory, trajectory_figure),
+}
 
 
 def write_report(predictions: Predictions, out_dir: str | Path, title: str, overwrite: bool = False) -> dict[str, Any]:
     """Write the tables and plots of an evaluation and, last, ``evaluation.json``.
 
     ``predictions.csv`` and ``predictions.npz`` are written always, ``errors.csv``, ``largest_errors.csv`` and
-    ``parity.png`` where there are labels. An ensemble has ``largest_spread.csv``, and with labels ``calibration.png``.
+    ``parity.png`` where there are labels, with a table and a picture of each of ``PARTS`` for which the data suffice.
+    An ensemble has ``largest_spread.csv``, and with labels ``calibration.png``.
 
     Args:
         predictions: the predictions and the labels.
@@ -45,7 +60,8 @@ def write_report(predictions: Predictions, out_dir: str | Path, title: str, over
     out_dir = Path(out_dir)
     check_output(out_dir, overwrite)
     result = out_dir / "evaluation.json"
-    for name in (result.name, *FILES):  # without evaluation.json the other files are not complete
+    parts = [f"{name}.{suffix}" for name in PARTS for suffix in ("csv", "png")]
+    for name in (result.name, *FILES, *parts):  # without evaluation.json the other files are not complete
         (out_dir / name).unlink(missing_ok=True)
     metrics = error_metrics(predictions)
     write_csv(out_dir / "predictions.csv", prediction_rows(predictions))
@@ -56,6 +72,7 @@ def write_report(predictions: Predictions, out_dir: str | Path, title: str, over
         write_csv(out_dir / "errors.csv", rows)
         write_csv(out_dir / "largest_errors.csv", largest_errors(predictions))
         parity_plot(predictions, out_dir / "parity.png", title)
+        _write_parts(predictions, out_dir, title)
     else:
         metrics["ranges"] = ranges(predictions)
     if predictions.energy_std is not None:
@@ -65,6 +82,14 @@ def write_report(predictions: Predictions, out_dir: str | Path, title: str, over
             save_figure(calibration_figure(predictions, numbers, title), out_dir / "calibration.png")
     write_record(result, metrics)
     return metrics
+
+
+def _write_parts(predictions: Predictions, out_dir: Path, title: str) -> None:
+    for name, (table, picture) in PARTS.items():
+        if rows := table(predictions):
+            write_csv(out_dir / f"{name}.csv", rows)
+            if (figure := picture(predictions, title)) is not None:
+                save_figure(figure, out_dir / f"{name}.png")
 
 
 def check_output(out_dir: Path, overwrite: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ocp_dc.data.safe_npz import load_npz, npz_shapes
 from ocp_dc.evaluation.predictions import OPTIONAL, Predictions
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Predictions) if field.name not in OPTIONAL)
+TEXTS = ("ids", "config_types")
 
 
 def save_predictions(predictions: Predictions, path: str | Path) -> None:
@@ -29,13 +31,15 @@ def load_predictions(path: str | Path) -> Predictions:
         UnsafeDataError: the file has Python objects.
     """
     arrays = load_npz(path, [*FIELDS, *(name for name in OPTIONAL if name in npz_shapes(path))])
-    if arrays["ids"].ndim != 1 or arrays["ids"].dtype.kind != "U":
-        raise UserError(
-            f"{path}: ids: got shape {arrays['ids'].shape} of {arrays['ids'].dtype}, expected a 1D array of names"
-        )
+    texts: dict[str, Any] = {}
+    for name in TEXTS:
+        if name not in arrays:
+            continue
+        array = arrays.pop(name)
+        if array.ndim != 1 or array.dtype.kind != "U":
+            raise UserError(f"{path}: {name}: got shape {array.shape} of {array.dtype}, expected a 1D array of names")
+        texts[name] = array.tolist()
     try:
-        return Predictions(
-            **{name: array for name, array in arrays.items() if name != "ids"}, ids=arrays["ids"].tolist()
-        )
+        return Predictions(**{**arrays, **texts})
     except UserError as error:
         raise UserError(f"{path}: {error}") from error

@@ -25,6 +25,8 @@ def test_the_folder_holds_the_metrics_twice_the_largest_errors_and_the_plot(hand
         "parity.png",
         "predictions.csv",
         "predictions.npz",
+        *("errors_by_force.csv", "errors_by_force.png"),
+        *("errors_along_trajectory.csv", "errors_along_trajectory.png"),
     }
     assert read_record(out / "evaluation.json", "mend") == metrics
     with (out / "errors.csv").open(newline="", encoding="utf-8") as file:

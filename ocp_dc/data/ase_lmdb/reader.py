@@ -139,6 +139,7 @@ def row_frame(row: dict[str, Any], where: str) -> Frame:
     check_labels(energy.item(), forces, where)
     tags = number_array(row, "tags", where) if "tags" in row else np.zeros(len(numbers), dtype=np.int64)
     identities = {key: data[key] for key in ("sid", "fid") if type(data.get(key)) is int}
+    kind = data.get("config_type")
     return Frame(
         numbers=numbers.astype(np.int64),
         positions=positions.astype(np.float64),
@@ -149,6 +150,7 @@ def row_frame(row: dict[str, Any], where: str) -> Frame:
         fixed=fixed_atoms(row, len(numbers), where),
         tags=tags.astype(np.int64),
         stress=_stress(labels, where),
+        config_type=kind if isinstance(kind, str) else None,
         **identities,
     )
 

@@ -45,7 +45,8 @@ def frame_row(frame: Frame, sid: int) -> Row:
     values |= {"energy": frame.energy, "forces": frame.forces}
     if frame.stress is not None:
         values["stress"] = frame.stress
-    return Row(values, {"sid": sid if frame.sid is None else frame.sid, "fid": frame.fid})
+    kind = {} if frame.config_type is None else {"config_type": frame.config_type}
+    return Row(values, {"sid": sid if frame.sid is None else frame.sid, "fid": frame.fid, **kind})
 
 
 def structure_values(

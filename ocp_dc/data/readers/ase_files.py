@@ -19,13 +19,15 @@ from ocp_dc.data.readers.label_keys import LabelKeys, doubtful_names, fill_label
 from ocp_dc.data.readers.stress_labels import stress_label
 from ocp_dc.data.structure_check import check_cell
 
+LONGEST_TYPE = 100  # characters of a config_type
+
 
 class AseSource:
     """The structures of a file that ase.io reads, with raw labels: no constraint is applied to the forces.
 
     Trajectories and databases are read by index; any other file is read once into flat arrays, and ``in_memory`` is
     True. Frames take ``sid`` and ``fid`` from ``info`` (in databases, from the key-value pairs or the data) if both are
-    integers.
+    integers, and ``config_type``.
 
     Args:
         path: the file.
@@ -134,7 +136,13 @@ class FrameConverter:
             self.notes = [*_notes(atoms, self._keys), *([] if remark is None else [remark])]
         check_cell(atoms.cell.array, atoms.pbc, where)
         frame = atoms_frame(atoms, energy * self._energy, forces * (self._energy / self._length))
-        return replace(frame, **_identity(atoms.info), stress=stress)
+        kind = atoms.info.get("config_type")
+        return replace(
+            frame,
+            **_identity(atoms.info),
+            stress=stress,
+            config_type=str(kind)[:LONGEST_TYPE] if isinstance(kind, str | int | np.integer) else None,
+        )
 
 
 def atoms_frame(atoms: Atoms, energy: float, forces: np.ndarray) -> Frame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -201,6 +202,7 @@ class Table:
         self._vectors = array("d")  # 6 numbers per atom: position, forces
         self._codes = array("i")  # 3 numbers per atom: atomic number, fixed, tag
         self._identities = array("q")  # 2 numbers per frame: sid (-1 for None) and fid
+        self._config_types: list[str | None] = []
         try:
             for index, atoms in enumerate(structures):
                 self._append(convert(atoms, index))
@@ -215,6 +217,7 @@ class Table:
         self._labels.extend([frame.energy, *frame.cell.ravel(), *stress])
         self._pbc.extend(frame.pbc.tolist())
         self._identities.extend([-1 if frame.sid is None else frame.sid, frame.fid])
+        self._config_types.append(None if frame.config_type is None else sys.intern(frame.config_type))
         self._vectors.frombytes(np.hstack([frame.positions, frame.forces]).tobytes())
         codes = np.column_stack([frame.numbers, frame.fixed, frame.tags])
         self._codes.frombytes(codes.astype(np.intc).tobytes())
@@ -240,6 +243,7 @@ class Table:
             sid=None if sid < 0 else sid,
             fid=fid,
             stress=None if np.isnan(label[10]) else label[10:].copy(),
+            config_type=self._config_types[index],
         )
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from fairchem.core.common import distutils
 
+from ocp_dc.evaluation.run_curves import LiveCurves
 from ocp_dc.fairchem1.checks import batch_check
 from ocp_dc.fairchem1.train import model_boundaries, resume
 from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
@@ -75,6 +76,7 @@ def run_listeners(trainer: DCTrainer, clock: StepClock, total: int, reader: Flag
             AccelerationChoice(total, native_model, logs=distutils.is_master(), agree=_agree_on(trainer.device)),
             RunTime(total),
             bar,
+            *([LiveCurves(log.path)] if trainer.writes_files else []),
             clock,  # last, so that the start of the other listeners is not timed
         ]
     )

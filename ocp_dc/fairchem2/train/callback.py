@@ -109,7 +109,7 @@ class RunCallback(Callback):
         self.run.validation_ended()
 
     def on_train_end(self, state: Any, unit: Any) -> None:
-        """Evaluate the test split, draw the learning curves, and detach from the unit."""
+        """Evaluate the test split, and detach from the unit."""
         self.run.end()
         self._run = None
 

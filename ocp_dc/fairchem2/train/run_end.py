@@ -1,4 +1,4 @@
-"""The end of a training run of fairchem 2: errors on the test split, learning curves, and the last lines."""
+"""The end of a training run of fairchem 2: errors on the test split, and the last lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from fairchem.core.common import distutils
 
 from ocp_dc.fairchem2.train.final_test import evaluate_best
-from ocp_dc.fairchem2.train.learning_curves import draw_learning_curves
 from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.fairchem2.train.run_header import source_of
 from ocp_dc.training.output import say
@@ -25,7 +24,7 @@ def end_run(
     step_of_best: int | None,
     complete: bool,
 ) -> None:
-    """Evaluate the test split, draw the learning curves, and show the last lines; all ranks call this.
+    """Evaluate the test split, and show the last lines; all ranks call this.
 
     Args:
         unit: the training unit.
@@ -44,7 +43,6 @@ def end_run(
     else:
         evaluate_best(unit, loaders["test"], folder, state.step, step_of_best)
     if distutils.is_master():
-        draw_learning_curves(folder)
         _say_end(folder, state.primary_metric, loaders, complete)
 
 

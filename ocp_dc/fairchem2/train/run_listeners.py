@@ -11,6 +11,7 @@ import torch
 from fairchem.core.common import distutils
 
 from ocp_dc.core.files import write_text
+from ocp_dc.evaluation.run_curves import LiveCurves
 from ocp_dc.fairchem2.backbones.native import native_backbone
 from ocp_dc.fairchem2.labels.tasks import check_tasks
 from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
@@ -91,6 +92,7 @@ def run_listeners(parts: RunParts, state: TrainingState) -> Listeners:
         *([AtStart(lambda state: _say_header(parts, state)), ValidationLines()] if master else []),
         parts.bar,
         *([] if parts.total is None else [_acceleration(parts.total), RunTime(parts.total)]),
+        *([LiveCurves(log.path)] if master else []),
         parts.clock,  # last, so that the start of the other listeners is not timed
     ]
     return Listeners(listeners)

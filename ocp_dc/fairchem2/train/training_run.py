@@ -170,7 +170,7 @@ class TrainingRun:
         self._clock.resume()
 
     def end(self) -> None:
-        """End the listeners, evaluate the test split if the run is complete, and draw the learning curves."""
+        """End the listeners, and evaluate the test split if the run is complete."""
         self._take_position()
         self._reader.settle()
         self._listeners.end(self._state)

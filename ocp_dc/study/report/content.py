@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.pages.parts import Plot, Table
 from ocp_dc.plotting.figures import png_bytes
 from ocp_dc.study.record import STATUSES, StudyResults
 from ocp_dc.study.report.curves import curves_figure
@@ -16,20 +17,10 @@ from ocp_dc.study.report.equal_terms import describe_equal_terms
 from ocp_dc.study.report.groups import Group, gather
 from ocp_dc.study.report.parity import parity_figure
 from ocp_dc.study.report.plots import errors_figure, tradeoff_figure
-from ocp_dc.study.report.tables import Table, primary_table, secondary_table
+from ocp_dc.study.report.tables import primary_table, secondary_table
 from ocp_dc.study.report.verdict import Verdict, build_verdict
 
 PLOT_SUFFIXES = ("-errors", "-curves", "-tradeoff", "-parity")  # of the names of the plots
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Plot:
-    """A figure: the name of its file, its caption, its PNG, and its width in inches."""
-
-    name: str
-    caption: str
-    png: bytes
-    inches: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

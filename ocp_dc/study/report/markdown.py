@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ocp_dc.pages.parts import Cell, Table
 from ocp_dc.study.report.content import Content, Section
-from ocp_dc.study.report.tables import Cell, Table
 
 
 def render_markdown(content: Content) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from ocp_dc.pages.parts import Cell, Column, Table
 from ocp_dc.study.record import Quantity, StudyResults
 from ocp_dc.study.report import changes
 from ocp_dc.study.report.display import DisplayUnit, display_unit, in_kcal
@@ -15,42 +15,6 @@ from ocp_dc.study.report.statistics import Comparison
 
 NOTHING = "–"
 BEYOND = "*"
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """A text of one or more lines in a table, bold if it is the best of its column."""
-
-    text: str
-    best: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Column:
-    """A column: its heading of one or two lines, and a cell for each arm."""
-
-    heading: tuple[str, str]
-    cells: tuple[Cell, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table whose rows are arms.
-
-    Args:
-        title: the line above it.
-        columns: the first one holds the names of the arms.
-        notes: sentences below it.
-    """
-
-    title: str
-    columns: tuple[Column, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def rows(self) -> list[tuple[Cell, ...]]:
-        """Return the cells of each row."""
-        return list(zip(*(column.cells for column in self.columns), strict=True))
 
 
 def primary_table(results: StudyResults, group: Group) -> Table:

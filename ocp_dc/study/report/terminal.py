@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from ocp_dc.pages.parts import Cell, Column, Table
 from ocp_dc.study.report.content import Content, Section
-from ocp_dc.study.report.tables import Cell, Column, Table
 
 WIDEST_NAME = 28  # longer names of arms are folded
 PADDING = 3  # of rich's box around a column
