@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from ocp_dc.api.prediction import evaluate, predict
     from ocp_dc.api.run import Run
     from ocp_dc.api.training import train
+    from ocp_dc.start.project import init_project
 
-__all__ = ["Run", "calculator", "evaluate", "extend", "finetune", "predict", "train"]
+__all__ = ["Run", "calculator", "evaluate", "extend", "finetune", "init_project", "predict", "train"]
 _MODULES = {  # imported when first used
     "Run": "ocp_dc.api.run",
     "evaluate": "ocp_dc.api.prediction",
     "extend": "ocp_dc.api.extending",
     "finetune": "ocp_dc.api.finetuning",
+    "init_project": "ocp_dc.start.project",
     "predict": "ocp_dc.api.prediction",
     "train": "ocp_dc.api.training",
 }

@@ -38,9 +38,9 @@ def run(args: argparse.Namespace) -> int:
     from ocp_dc.data.splits import parse_size
     from ocp_dc.data.structures import ReadOptions
     from ocp_dc.data.summary_table import summary_table
-    from ocp_dc.start.start import start
+    from ocp_dc.start.project import init_project
 
-    started = start(
+    project = init_project(
         args.files,
         Path(args.files[0].name.partition(".")[0]) if args.out is None else args.out,
         model=args.model,
@@ -59,9 +59,9 @@ def run(args: argparse.Namespace) -> int:
         test=parse_size(args.test, "--test"),
         seed=args.seed,
     )
-    print(summary_table(started.description))
-    print(f"\n{started.config}, with settings for these data and this machine:")
-    print(*(f"  {reason}" for reason in started.reasons), sep="\n")
-    for purpose, command in started.commands.items():
+    print(summary_table(project.description))
+    print(f"\n{project.config}, with settings for these data and this machine:")
+    print(*(f"  {reason}" for reason in project.reasons), sep="\n")
+    for purpose, command in project.commands.items():
         print(f"\n{purpose}:\n  {command}")
     return 0

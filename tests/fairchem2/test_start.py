@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 import ocp_dc
 from ocp_dc.core.errors import UserError
-from ocp_dc.start.start import start
+from ocp_dc.start.project import init_project
 
 from tests.helpers.fairchem2_runs import command
 from tests.helpers.own_data import molecules, oxides
@@ -42,8 +42,10 @@ def test_three_commands_from_a_file_to_a_calculator(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_periodic_structures_and_scale_factors(tmp_path: Path) -> None:
-    started = start([oxides(tmp_path / "oxides.db", 16)], tmp_path / "out", model="gemnet_t", test=0, progress=False)
-    config = OmegaConf.load(started.config)
+    project = init_project(
+        [oxides(tmp_path / "oxides.db", 16)], tmp_path / "out", model="gemnet_t", test=0, progress=False
+    )
+    config = OmegaConf.load(project.config)
     assert OmegaConf.to_container(config.model.backbone) == {
         "cutoff": 4.5,
         "use_pbc": True,
@@ -52,6 +54,6 @@ def test_periodic_structures_and_scale_factors(tmp_path: Path) -> None:
     }
     assert (tmp_path / "out" / "scales.json").is_file()
     assert (config.data_dir, config.test_dataloader) == (str(tmp_path / "out" / "data"), None)
-    assert ".partial" not in started.config.read_text()
+    assert ".partial" not in project.config.read_text()
     with pytest.raises(UserError, match="Did you mean 'escaip'"):
-        start([tmp_path / "oxides.db"], tmp_path / "other", model="escaap")
+        init_project([tmp_path / "oxides.db"], tmp_path / "other", model="escaap")

@@ -26,8 +26,8 @@ BATCHES = 8  # on which scale factors are fitted
 logger = logging.getLogger(__name__)
 
 
-class Started(NamedTuple):
-    """The result of :func:`start`.
+class Project(NamedTuple):
+    """A prepared data set and a config; the result of :func:`init_project`.
 
     Attributes:
         description: the content of dataset.json.
@@ -42,7 +42,7 @@ class Started(NamedTuple):
     commands: dict[str, str]
 
 
-def start(
+def init_project(
     files: Sequence[Path | str],
     out: Path | str,
     *,
@@ -53,7 +53,7 @@ def start(
     test: Size = None,
     seed: int = 0,
     progress: bool = True,
-) -> Started:
+) -> Project:
     """Look at files of structures, prepare them, and write a config of the installed host that trains on them.
 
     Labels are found by their usual names, or else by likely ones. The folder is written whole or not at all.
@@ -99,7 +99,7 @@ def start(
         )
         write_text(config, host.first_runs.config(final))
     commands = _commands(host, final, Path(out))
-    return Started(description, Path(out) / config.name, list(run.reasons.values()), commands)
+    return Project(description, Path(out) / config.name, list(run.reasons.values()), commands)
 
 
 def _first_run(host: Host, model: str, description: dict[str, Any], folder: Path) -> FirstRun:

@@ -14,7 +14,7 @@ import ocp_dc
 from ocp_dc.cli import main
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.structures import ReadOptions
-from ocp_dc.start.start import start
+from ocp_dc.start.project import init_project
 
 from tests.helpers.own_data import molecules, oxides
 
@@ -54,16 +54,16 @@ def test_three_commands_from_a_file_to_a_calculator(tmp_path, monkeypatch, capsy
 
 
 def test_periodic_structures_and_scale_factors(tmp_path):
-    started = start([oxides(tmp_path / "oxides.db", 16)], tmp_path / "out", model="gemnet_t", progress=False)
-    config = yaml.safe_load(started.config.read_text())
+    project = init_project([oxides(tmp_path / "oxides.db", 16)], tmp_path / "out", model="gemnet_t", progress=False)
+    config = yaml.safe_load(project.config.read_text())
     model = config["model"]
     assert (model["use_pbc"], model["cutoff"], model["max_neighbors"]) == (True, 4.5, 50)
     assert model["scale_file"] == str(tmp_path / "out" / "scales.json")
     assert (tmp_path / "out" / "scales.json").is_file()
     assert config["dataset"]["test"] == {"src": str(tmp_path / "out" / "data" / "test")}
-    assert "scale_file: factors fitted" in started.config.read_text()
-    assert ".partial" not in started.config.read_text()
-    assert main(["inspect", str(started.config)]) == 0
+    assert "scale_file: factors fitted" in project.config.read_text()
+    assert ".partial" not in project.config.read_text()
+    assert main(["inspect", str(project.config)]) == 0
 
 
 def test_mistakes_leave_nothing(tmp_path):
@@ -77,5 +77,5 @@ def test_mistakes_leave_nothing(tmp_path):
         (tmp_path / "b.npz", {}, "b.npz: no such file"),
     ):
         with pytest.raises(UserError, match=words):
-            start([file], tmp_path / "out", progress=False, **options)
+            init_project([file], tmp_path / "out", progress=False, **options)
         assert sorted(each.name for each in tmp_path.iterdir()) == ["a.npz", "mine.xyz"]
