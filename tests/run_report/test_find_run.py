@@ -49,8 +49,9 @@ def test_a_run_of_fairchem_2(runs, name):
     assert run.checkpoint is not None
 
 
-def test_the_last_config_counts(runs):
-    for number in (2, 10, 3):
+@pytest.mark.parametrize("numbers", [(2, 10, 3), (10, 3, 2), (3, 2, 10)])
+def test_the_last_config_counts(runs, numbers):
+    for number in numbers:
         touch(runs / "runs" / "results" / "first" / f"config-{number}.yml", f"number: {number}\n")
     assert find_run("first").read_config() == {"number": 10}
 
