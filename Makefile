@@ -13,7 +13,7 @@ DEVELOP2 := $(VENV2)/.develop
 THREADS := $(shell nproc 2>/dev/null || echo 2)
 MARKDOWN := *.md docs/*.md docs/models docs/api patches/README.md .github
 
-.PHONY: demo demo-fairchem1 demo-fairchem2 test test-fairchem1 test-fairchem2 quick coverage check types format docs wheel studies lock clean
+.PHONY: demo demo-fairchem1 demo-fairchem2 test test-fairchem1 test-fairchem2 quick coverage check types format docs wheel studies notebook lock clean
 
 # a subset of the tests that touches every layer, in less than a minute: for the inner loop
 QUICK := tests/test_architecture.py tests/test_readme.py tests/test_docs.py tests/test_cli.py \
@@ -48,6 +48,11 @@ quick: $(DEVELOP)
 # the lines that the tests run, also in the processes that they start; a report, no gate
 coverage: $(DEVELOP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile --cov --cov-report=term --cov-report=xml
+
+# executes the notebook of the docs in an empty folder, and writes its page; two to three minutes
+notebook: $(RUNTIME)
+	$(BIN)/python -m pip install --quiet nbconvert ipykernel
+	$(BIN)/python docs/notebooks/execute.py
 
 # every study that ships at the smoke budget: half an hour on two cores
 studies: $(RUNTIME)

@@ -11,6 +11,31 @@ if TYPE_CHECKING:
 
     from ase.calculators.calculator import Calculator
 
+    from ocp_dc.api.extending import extend
+    from ocp_dc.api.finetuning import finetune
+    from ocp_dc.api.prediction import evaluate, predict
+    from ocp_dc.api.run import Run
+    from ocp_dc.api.training import train
+
+__all__ = ["Run", "calculator", "evaluate", "extend", "finetune", "predict", "train"]
+_MODULES = {  # imported when first used
+    "Run": "ocp_dc.api.run",
+    "evaluate": "ocp_dc.api.prediction",
+    "extend": "ocp_dc.api.extending",
+    "finetune": "ocp_dc.api.finetuning",
+    "predict": "ocp_dc.api.prediction",
+    "train": "ocp_dc.api.training",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Return a name of the Python API, whose modules take seconds to import."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
 
 def calculator(
     checkpoint: str | Path | Sequence[str | Path], cpu: bool = False, trust_modules: Sequence[str] = ()

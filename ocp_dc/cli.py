@@ -33,9 +33,18 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("main", "main", "run fairchem's main with the plugin loaded: train, validate, predict, run-relaxations"),
     Command("configs", "configs", "list the configs that ship; every command takes them by name, from any folder"),
+    Command("studies", "studies", "list the studies that ship, with the title of each"),
+    Command("models", "models", "list the models of the installed fairchem that take a dc: block"),
+    Command("activations", "activations", "list the activations, with formula and purpose"),
     Command("prepare", "prepare", "turn structures with energies and forces into a data set that fairchem reads"),
+    Command("datasets", "datasets", "list the data sets that prepare downloads by name"),
+    Command("init", "init", "look at files of structures, prepare them, and write a config that trains on them"),
     Command("inspect", "inspect", "build a config's model and print what surgery would change"),
     Command("fit-scales", "fit_scales", "fit GemNet's scale factors for a config's surgery, before training"),
+    Command(
+        "extend", "extend", "train a finished run for more epochs, with a second, lower cycle of the learning rate"
+    ),
+    Command("finetune", "finetune", "train the weights of a checkpoint further on other data"),
     Command(
         "evaluate",
         "evaluate",
@@ -48,7 +57,10 @@ COMMANDS = (
     Command("report", "report", "one page about a run: config, curves, errors in parts, worst structures, times"),
     Command("study", "study", "ablation studies: run one, or report what it found"),
     Command("convert", "convert", "turn a checkpoint or a data set of one fairchem into the other's"),
+    Command("export", "export", "write a trained potential as a file for other programs, such as LAMMPS"),
     Command("pinn", "pinn", "physics-informed tasks: train one, or generate its data"),
+    Command("schema", "schema", "print the JSON Schema of a kind of config, by which editors check and complete it"),
+    Command("completion", "completion", "print a script that completes ocp-dc's arguments in a shell"),
     Command("demo", "demo", "train SchNet on the bundled sample, stock and derivative-constrained, and compare"),
 )
 

@@ -71,7 +71,7 @@ def _train_all(host: Host, data: Path, out: Path, epochs: int, seed: int) -> Non
     threads = max(1, (os.cpu_count() or 1) // len(RUNS))
     processes = {}
     for config in RUNS.values():
-        arguments = host.training_arguments(config_path(config), data, out, config, epochs, seed)
+        arguments = host.training_arguments(config_path(config), out, config, seed, data, epochs, cpu=True)
         command = _command("main", *arguments)
         with (out / f"{config}.log").open("w") as log:
             environment = {"OMP_NUM_THREADS": str(threads), **os.environ}

@@ -6,119 +6,32 @@ can be installed, so the module is imported by its name, and nothing above the h
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.training.checkpoint_origin import host_of_checkpoint
+from ocp_dc.training.finetuning import FineTuning
+from ocp_dc.training.run_files import RunFiles
 from ocp_dc.training.run_folders import Names, find_checkpoints
+from ocp_dc.training.study_runs import StudyRuns
 
 if TYPE_CHECKING:
-    from ocp_dc.evaluation.predictor import Predictor
+    from argparse import ArgumentParser
 
-Config = dict[str, Any]
+    from torch import Tensor
+
+    from ocp_dc.evaluation.predictor import Predictor
+    from ocp_dc.training.first_run import FirstRuns
+
 INSTALL = (
     "pip install 'ocp_dc[fairchem1]' for fairchem 1.10, or pip install 'ocp_dc[fairchem2]' for fairchem 2.24, each in "
     "its own environment"
 )
 IN_WORDS = {"fairchem1": "fairchem 1.10", "fairchem2": "fairchem 2.24"}
-
-
-class DataSource(NamedTuple):
-    """A data set of a config: its place, and how many of its first structures are used (a number or a share)."""
-
-    src: str | None
-    first_n: Any = None
-
-
-class RunLength(NamedTuple):
-    """The length of a training run: its passes over a training set, in batches of ``batch_size`` structures."""
-
-    epochs: int
-    batch_size: int
-
-
-class RunFiles(NamedTuple):
-    """The files of a training run.
-
-    Args:
-        best_checkpoint: the weights of the best validation.
-        validation: the CSV file with a row for each validation.
-        state: a file or a folder from which the run can continue.
-    """
-
-    best_checkpoint: Path
-    validation: Path
-    state: Path
-
-
-class Divergence(NamedTuple):
-    """The end of a run whose loss or gradients are not finite: the step, from 1, and a message."""
-
-    step: int
-    message: str
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelFacts:
-    """Facts known once a model is built: the derivation of its forces, and the need to fit scale factors."""
-
-    gradients: str = ""
-    fits_scales: bool = False
-
-
-class StudyRuns(Protocol):
-    """What studies ask of a host: read and change its configs, and make runs. A config is plain data."""
-
-    def load(self, base: Path) -> Config:
-        """Return a base config with everything that it includes."""
-
-    def data_source(self, config: Config, split: str) -> DataSource:
-        """Return the data set of ``train``, ``val`` or ``test``."""
-
-    def with_data(self, config: Config, sources: Mapping[str, DataSource]) -> Config:
-        """Return the config with these training and validation sets, and without a test set."""
-
-    def count_structures(self, src: Path) -> int:
-        """Return the number of structures of a data set, after checks of its files."""
-
-    def run_length(self, config: Config) -> RunLength:
-        """Return the length of the training run of a config."""
-
-    def with_epochs(self, config: Config, epochs: int) -> Config:
-        """Return the config with another number of epochs."""
-
-    def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
-        """Return the seconds per training step of each config, measured in turns."""
-
-    def check(self, config: Config, changes: Iterable[str]) -> ModelFacts:
-        """Check a config as a run would, and build its model.
-
-        Args:
-            config: the config.
-            changes: the dotted keys that a study changes, all of which must have an effect.
-        """
-
-    def fingerprint(self, config: Config) -> str:
-        """Return a text that is equal for configs of the same run, even if they are written differently."""
-
-    def train(self, config_path: Path, name: str, seed: int, cpu: bool, fit_scales: bool) -> Divergence | None:
-        """Start or continue a training run, in the folder of its config; return None at its end.
-
-        Args:
-            config_path: the config.
-            name: the name of the run.
-            seed: seed of the weights and of the order of the data.
-            cpu: use the CPU even if there is a GPU.
-            fit_scales: fit the scale factors of the model first.
-        """
-
-    def trusted_modules(self, config: Config) -> Sequence[str]:
-        """Return the modules whose code a config of the user names, so that its checkpoint may name it too."""
 
 
 class Host(Protocol):
@@ -140,23 +53,77 @@ class Host(Protocol):
     def studies(self) -> StudyRuns:
         """What studies ask of it."""
 
+    @property
+    def first_runs(self) -> FirstRuns:
+        """What ``ocp-dc init`` asks of it."""
+
     def main(self, arguments: Sequence[str]) -> None:
         """Run fairchem's main."""
 
-    def training_arguments(self, config: Path, data: Path, out: Path, name: str, epochs: int, seed: int) -> list[str]:
-        """Return the arguments of ``main`` for a training run on the CPU.
+    def main_parser(self) -> ArgumentParser:
+        """Return the parser of the arguments of ``main``."""
+
+    def run_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of its run configs."""
+
+    def training_arguments(
+        self,
+        config: Path,
+        out: Path,
+        name: str,
+        seed: int,
+        data: Path | None = None,
+        epochs: int | None = None,
+        cpu: bool = False,
+    ) -> list[str]:
+        """Return the arguments of ``main`` for a training run.
 
         Args:
             config: the config.
-            data: a folder that ``ocp-dc prepare`` made.
             out: the folder in which results and checkpoints are written.
             name: the name of the run.
-            epochs: the number of epochs.
             seed: the seed.
+            data: a folder that ``ocp-dc prepare`` made; None for the data of the config.
+            epochs: the number of epochs; None for that of the config.
+            cpu: use the CPU even if there is a GPU.
         """
+
+    def run_dir(self, out: Path, name: str) -> Path:
+        """Return the ``out`` of :meth:`training_arguments` for a run all of whose files are in ``out/name``."""
 
     def run_files(self, out: Path, name: str) -> RunFiles:
         """Return the files of the training run ``name`` in ``out``."""
+
+    def extension_arguments(self, run: RunFiles, extended: RunFiles, epochs: int, peak: float, cpu: bool) -> list[str]:
+        """Return the arguments of ``main`` that train a finished run for more epochs, as a new run.
+
+        Args:
+            run: the finished run.
+            extended: the new run, which resumes if it has a checkpoint.
+            epochs: the number of epochs to add.
+            peak: the highest learning rate, as a fraction of the highest rate of the run.
+            cpu: use the CPU even if there is a GPU.
+        """
+
+    def write_start(self, checkpoint: Path, start: Path, shift: Tensor, trust_modules: Sequence[str]) -> None:
+        """Write a checkpoint from which fine-tuning starts: the averaged weights, with other reference energies.
+
+        Args:
+            checkpoint: the checkpoint, of this host.
+            start: the file to write.
+            shift: what is added to the reference energy of each element; see
+                :meth:`ocp_dc.labels.LabelRescaling.shifted`.
+            trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name.
+        """
+
+    def finetuning_arguments(self, start: Path, run: RunFiles, tuning: FineTuning) -> list[str]:
+        """Write the config of a fine-tuning run, and return the arguments of ``main``.
+
+        Args:
+            start: what :meth:`write_start` wrote.
+            run: the run, which resumes if it has a checkpoint.
+            tuning: the settings.
+        """
 
     def inspect(self, config: str, overrides: Sequence[str], recipes: Sequence[str]) -> str:
         """Build the model of a config and return a description of it and of what surgery changed."""
@@ -187,11 +154,7 @@ def installed_name() -> str:
 
 
 def installed_host() -> Host:
-    """Return the host that is installed.
-
-    Raises:
-        UserError: fairchem is not installed, or is of a version that is not supported.
-    """
+    """Return the host that is installed; raises UserError where there is none, or one that is not supported."""
     host: Host = importlib.import_module(f"ocp_dc.{installed_name()}.host").HOST
     return host
 

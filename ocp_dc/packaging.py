@@ -71,5 +71,5 @@ class BuildPy(build_py):
         return [*outputs, *self._configs(), *(str(Path(self.build_lib, name)) for name in (PTH, HYDRA_PLUGIN))]
 
     def _configs(self) -> dict[str, str]:
-        sources = sorted(path for suffix in ("yml", "yaml") for path in Path(CONFIGS).glob(f"*/*.{suffix}"))
+        sources = sorted(path for suffix in ("yml", "yaml") for path in Path(CONFIGS).glob(f"*/**/*.{suffix}"))
         return {str(Path(self.build_lib, "ocp_dc", source)): str(source) for source in sources}

@@ -22,13 +22,13 @@ def _host() -> str:
         return ""
 
 
-# Each host has its environment: tests/fairchem2 runs in that of fairchem 2, test_hosts.py in both, and everything else
-# in that of fairchem 1.10.
+# Each host has its environment: tests/fairchem2 runs in that of fairchem 2; api, interfaces and test_hosts.py in both;
+# everything else in that of fairchem 1.10.
 if _host() == "2":
     collect_ignore = [
         str(path)
         for path in Path(__file__).parent.iterdir()
-        if path.name not in ("fairchem2", "helpers", "test_hosts.py")
+        if path.name not in ("fairchem2", "helpers", "api", "interfaces", "test_hosts.py")
     ]
 else:
     collect_ignore = ["fairchem2"]

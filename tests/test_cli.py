@@ -15,7 +15,6 @@ import pytest
 import ocp_dc
 from ocp_dc import __version__
 from ocp_dc.cli import build_parser, main
-from ocp_dc.core.config_names import shipped_configs
 from ocp_dc.data.sample import sample_path
 
 
@@ -32,8 +31,8 @@ COMMANDS = list(commands(build_parser()))
 
 
 def test_the_commands_are_those_of_the_documentation():
-    documented = "main configs prepare convert inspect fit-scales evaluate predict select".split()
-    documented += "md relax report study pinn demo".split()
+    documented = "main prepare convert export inspect fit-scales evaluate predict select md relax".split()
+    documented += "report study pinn extend finetune schema completion demo configs studies models activations".split()
     deeper = [["study", "run"], ["study", "report"], ["pinn", "train"], ["pinn", "data"]]
     assert {" ".join(command) for command in COMMANDS} >= {"", *documented, *map(" ".join, deeper)}
 
@@ -76,13 +75,6 @@ def test_as_a_module_and_with_a_wrong_command():
     assert done.returncode == 2
     assert "trian" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_configs(capsys):
-    assert main(["configs"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [config.name for config in shipped_configs()]
-    assert any(line.startswith("md17/schnet-dc.yml  ") for line in lines)
 
 
 NO_HOST = """

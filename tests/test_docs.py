@@ -71,6 +71,10 @@ def test_api_pages_name_what_there_is():
     assert len(names) > 8
     for name in names:
         parts = name.split(".")
+        if parts[1] == "fairchem2":  # cannot be imported here; mkdocstrings reads the files, too
+            module, inside = ROOT.joinpath(*parts).with_suffix(".py"), ROOT.joinpath(*parts[:-1]).with_suffix(".py")
+            assert module.is_file() or re.search(rf"^(def|class) {parts[-1]}\b", inside.read_text(), re.M), name
+            continue
         for length in range(len(parts), 0, -1):
             try:
                 found = importlib.import_module(".".join(parts[:length]))

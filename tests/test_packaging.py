@@ -23,12 +23,18 @@ DISTRIBUTIONS = {
     "torch_geometric": "torch-geometric",
     "fairchem": "fairchem-core",
     "ase_db_backends": "ase-db-backends",
+    "metatensor": "metatensor-torch",
+    "metatomic": "metatomic-torch",
+    "torch_sim": "torch-sim-atomistic",
 }
 # Imported where it is needed, with a message that names it; the extras that bring it.
 OPTIONAL = {
     "torch_geometric": ("fairchem1",),
     "ase_db_backends": ("fairchem1", "fairchem2"),
-    "vesin": ("fairchem1", "fairchem2"),
+    "vesin": ("fairchem1", "fairchem2", "metatomic", "torch-sim"),
+    "metatensor": ("metatomic",),
+    "metatomic": ("metatomic",),
+    "torch_sim": ("torch-sim",),
     "fairchem": ("fairchem1", "fairchem2"),
 }
 BROUGHT_BY_FAIRCHEM_2 = {"omegaconf", "hydra", "torchtnt"}

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import torch
 
-from ocp_dc.checkpoints import from_fairchem1, from_fairchem2
-from ocp_dc.checkpoints.inference_checkpoint import read_stored, to_inference_checkpoint, write_inference_checkpoint
-from ocp_dc.checkpoints.stored_objects import StoredCheckpoint
+from ocp_dc.checkpoints.inference_checkpoint import write_inference_checkpoint
+from ocp_dc.checkpoints.read import read_potential
 from ocp_dc.checkpoints.to_fairchem1 import fairchem1_checkpoint
 from ocp_dc.checkpoints.to_fairchem2 import inference_checkpoint
 from ocp_dc.core.errors import UserError
@@ -30,14 +29,12 @@ def convert_checkpoint(source: str | Path, out: str | Path) -> str:
     source, out = Path(source), Path(out)
     if out.exists():
         raise UserError(f"{out}: exists; name a new file")
-    where = f"checkpoint {source}"
-    content = read_stored(source)
+    host, saved = read_potential(source)
     with bounded_by_checkpoint(source):
-        if isinstance(content, StoredCheckpoint):
-            saved = from_fairchem2.saved_potential(to_inference_checkpoint(content, where), where)
+        if host == "fairchem2":
+            content = fairchem1_checkpoint(saved, f"checkpoint {source}")
             with replacing(out) as new:
-                torch.save(fairchem1_checkpoint(saved), new)
+                torch.save(content, new)
             return f"{out}: {saved.model.title} for fairchem 1.10 (dc_{saved.model.name})"
-        saved = from_fairchem1.saved_potential(content, where)
-    write_inference_checkpoint(inference_checkpoint(saved), out)
+        write_inference_checkpoint(inference_checkpoint(saved), out)
     return f"{out}: {saved.model.title} for fairchem 2.24 ({saved.model.backbone})"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ocp_dc.checkpoints.inference_checkpoint import InferenceCheckpoint
-from ocp_dc.checkpoints.models import ConvertibleModel, of_fairchem2
+from ocp_dc.checkpoints.models import of_fairchem2
 from ocp_dc.checkpoints.saved_potential import SavedPotential, Scaling, build_potential, check_weights
 from ocp_dc.checkpoints.to_fairchem2 import HEAD, POTENTIAL
 from ocp_dc.core.errors import UserError
@@ -52,12 +52,12 @@ def saved_potential(checkpoint: InferenceCheckpoint, where: str) -> SavedPotenti
     return SavedPotential(
         model,
         arguments,
-        _known_graph(model, graph, where),
+        {key: value for key, value in graph.items() if value is not None},
         dc,
         weights,
-        _scaling(energy, where),
-        _scaling(forces, where),
-        _references(energy, where),
+        task_scaling(energy, where),
+        task_scaling(forces, where),
+        task_references(energy, where),
         {key: bool(forces[key]) for key in FREE_ATOMS if key in forces},
     )
 
@@ -66,19 +66,6 @@ def _check_head(heads: Any, where: str) -> None:
     found = [head.get("module") for head in heads.values()] if isinstance(heads, Mapping) else []
     if found != [HEAD]:
         raise UserError(f"{where}: its heads are {found}, expected one {HEAD}, which every native backbone has")
-
-
-def _known_graph(model: ConvertibleModel, graph: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the arguments of the graph, without a limit of neighbors that is fixed in fairchem 1.10."""
-    kept = {key: value for key, value in graph.items() if value is not None}
-    if "max_neighbors" in kept and "max_neighbors" not in model.graph_arguments:
-        fixed = 32 if model.name == "schnet" and not kept.get("use_pbc", True) else 50
-        if kept.pop("max_neighbors") != fixed:
-            raise UserError(
-                f"{where}: its max_neighbors is {graph['max_neighbors']}, and {model.title} of fairchem 1.10 always "
-                f"keeps {fixed}"
-            )
-    return kept
 
 
 def _tasks(tasks: Sequence[Mapping[str, Any]], where: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -93,7 +80,12 @@ def _tasks(tasks: Sequence[Mapping[str, Any]], where: str) -> tuple[Mapping[str,
     return found["energy"][0], found["forces"][0]
 
 
-def _scaling(task: Mapping[str, Any], where: str) -> Scaling:
+def task_scaling(task: Mapping[str, Any], where: str) -> Scaling:
+    """Return what brings the output of a task to physical units.
+
+    Raises:
+        UserError: its normalizer has no numbers.
+    """
     normalizer = task.get("normalizer")
     normalizer = normalizer if isinstance(normalizer, Mapping) else {}
     numbers = [_number(normalizer.get(key, default)) for key, default in (("rmsd", 1.0), ("mean", 0.0))]
@@ -110,7 +102,12 @@ def _number(value: Any) -> float | None:
     return float(value) if type(value) in (int, float) else None
 
 
-def _references(task: Mapping[str, Any], where: str) -> Tensor | None:
+def task_references(task: Mapping[str, Any], where: str) -> Tensor | None:
+    """Return the energies per element of a task in eV, float64 [Z_max + 1]; None without any.
+
+    Raises:
+        UserError: they are not a list of numbers.
+    """
     block = task.get("element_references")
     if block is None:
         return None

@@ -16,7 +16,7 @@ from ocp_dc.models.gemnet_oc import GEMNET_OC_REGIONS, GemNetOC
 from ocp_dc.models.gemnet_t import GEMNET_T_REGIONS, GemNetT
 from ocp_dc.models.painn import PAINN_REGIONS, PaiNN
 from ocp_dc.models.potential import Potential
-from ocp_dc.models.schnet import SCHNET_REGIONS, SchNet
+from ocp_dc.models.schnet import MOST_NEIGHBORS, SCHNET_REGIONS, SchNet
 from ocp_dc.surgery import RegionTable
 
 Weights = Mapping[str, Tensor]
@@ -171,3 +171,14 @@ def of_fairchem2(backbone: object, where: str) -> ConvertibleModel:
         f"{where}: its backbone is {backbone!r}, and fairchem 1.10 has no such model; expected a native one: "
         f"{', '.join(model.backbone for model in MODELS)}"
     )
+
+
+def most_neighbors(model: ConvertibleModel, graph: Mapping[str, Any]) -> int:
+    """Return how many of the nearest neighbors of each atom are kept: the given number, or the default of both hosts.
+
+    Args:
+        model: the model.
+        graph: the arguments of the graph.
+    """
+    default = MOST_NEIGHBORS if model.name == "schnet" and not graph.get("use_pbc", True) else 50
+    return int(graph.get("max_neighbors", default))

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from ocp_dc import __version__
+from ocp_dc.checkpoints.models import most_neighbors
 from ocp_dc.checkpoints.saved_potential import SavedPotential
+from ocp_dc.core.errors import UserError
 from ocp_dc.labels import LabelRescaling
 from ocp_dc.labels.fairchem1_form import stock_normalizers, stock_references
 
@@ -25,10 +27,18 @@ PREDICTION = {  # what fairchem reads of a config although it only predicts
 }
 
 
-def fairchem1_checkpoint(saved: SavedPotential) -> dict[str, Any]:
-    """Return the content of a checkpoint of fairchem 1.10, with weights for prediction only."""
+def fairchem1_checkpoint(saved: SavedPotential, where: str) -> dict[str, Any]:
+    """Return the content of a checkpoint of fairchem 1.10, with weights for prediction only.
+
+    Args:
+        saved: the potential.
+        where: the file that it is from, for messages.
+
+    Raises:
+        UserError: fairchem 1.10 cannot limit the neighbors as the potential does.
+    """
     model, dc = saved.model, dict(saved.dc or {})
-    arguments = {**saved.arguments, **saved.graph, "otf_graph": True, "regress_forces": True}
+    arguments = {**saved.arguments, **_known_graph(saved, where), "otf_graph": True, "regress_forces": True}
     if model.gradient_key is not None:
         dc[model.gradient_key] = arguments.pop("angle_gradients", "exact")
     if model.direct_by_default:
@@ -57,3 +67,15 @@ def fairchem1_checkpoint(saved: SavedPotential) -> dict[str, Any]:
         mean, scale = torch.tensor(saved.forces.mean), torch.tensor(saved.forces.scale)
         entries["normalizers"]["forces"] = {"mean": mean, "rmsd": scale}
     return entries
+
+
+def _known_graph(saved: SavedPotential, where: str) -> dict[str, Any]:
+    """Return the arguments of the graph, without a limit of neighbors that is fixed in fairchem 1.10."""
+    kept, model = dict(saved.graph), saved.model
+    if "max_neighbors" in kept and "max_neighbors" not in model.graph_arguments:
+        fixed = most_neighbors(model, {"use_pbc": kept.get("use_pbc", True)})
+        if (found := kept.pop("max_neighbors")) != fixed:
+            raise UserError(
+                f"{where}: its max_neighbors is {found}, and {model.title} of fairchem 1.10 always keeps {fixed}"
+            )
+    return kept

@@ -60,8 +60,13 @@ def _task(
         **options,
     }
     if references is not None:
-        every = torch.full((ELEMENTS,), torch.nan, dtype=torch.float64)
-        every[: len(references)] = references
-        table = {"_target_": "torch.DoubleTensor", "_args_": [every.tolist()]}
-        task["element_references"] = {"_target_": REFERENCES, "element_references": table}
+        task["element_references"] = references_block(references)
     return task
+
+
+def references_block(references: Tensor) -> dict[str, Any]:
+    """Return the block of a task with energies per element in eV, float64 [Z_max + 1]."""
+    every = torch.full((ELEMENTS,), torch.nan, dtype=torch.float64)
+    every[: len(references)] = references[:ELEMENTS]
+    table = {"_target_": "torch.DoubleTensor", "_args_": [every.tolist()]}
+    return {"_target_": REFERENCES, "element_references": table}

@@ -30,6 +30,9 @@ def add_read_options(parser: argparse.ArgumentParser) -> None:
     add("--length-units", metavar="U", help="unit of positions and cells: Å (default), bohr, nm or pm")
     add("--energy-key", metavar="KEY", help="name of the energies in the file, such as REF_energy")
     add("--forces-key", metavar="KEY", help="name of the forces in the file, such as REF_forces")
+    add("--stress-key", metavar="KEY", help="name of the stresses in the file, such as REF_stress")
+    add("--virial-key", metavar="KEY", help="name of virials in the file, -V times the stress, in place of stresses")
+    add("--stress-units", metavar="U", help="unit of the stresses, such as GPa (default: energy over cubed length)")
 
 
 def read_options(args: argparse.Namespace) -> ReadOptions:
@@ -37,7 +40,13 @@ def read_options(args: argparse.Namespace) -> ReadOptions:
     from ocp_dc.data.structures import ReadOptions
 
     return ReadOptions(
-        units=args.units, length_units=args.length_units, energy_key=args.energy_key, forces_key=args.forces_key
+        units=args.units,
+        length_units=args.length_units,
+        energy_key=args.energy_key,
+        forces_key=args.forces_key,
+        stress_key=args.stress_key,
+        virial_key=args.virial_key,
+        stress_units=args.stress_units,
     )
 
 

@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ocp_dc.commands.checkpoint_options import load, read_options
     from ocp_dc.evaluation.evaluate import evaluate_structures
+    from ocp_dc.evaluation.prediction_rows import largest_spread
     from ocp_dc.evaluation.report import check_output
     from ocp_dc.evaluation.tables import calibration_table, errors_table, ranges_table
 
@@ -45,6 +46,9 @@ def run(args: argparse.Namespace) -> int:
         console.print(errors_table(found.metrics, title))
     if "calibration" in found.metrics:
         console.print(calibration_table(found.metrics["calibration"]))
+    if found.predictions.energy_std is not None:
+        ids = ", ".join(str(row["id"]) for row in largest_spread(found.predictions, 5))
+        print(f"largest spread: structures {ids}; more in largest_spread.csv")
     for note in found.notes:
         print(f"note: {note}")
     print(f"written to {args.out}")

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from ocp_dc.commands.checkpoint_options import CHECKPOINT
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -13,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from ocp_dc.dynamics.options import MDOptions
 
     add = parser.add_argument
-    add("checkpoint", type=Path, help="such as checkpoints/ID/best_checkpoint.pt, results/best_inference_ckpt.pt")
+    add("checkpoint", nargs="+", help=CHECKPOINT)
     add("file", type=Path, help="a file that ASE reads, or a data set; momenta in it are kept, and so are fixed atoms")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the run; an interrupted one is continued")
     add("--index", type=int, default=-1, metavar="I", help="number of the structure in the file (default: the last)")
@@ -32,11 +34,18 @@ def run(args: argparse.Namespace) -> int:
     from ocp_dc.dynamics.summary import summary_text
     from ocp_dc.evaluation.calculator import PotentialCalculator
     from ocp_dc.hosts import load_predictor
+    from ocp_dc.training.run_folders import find_checkpoints
 
     options = options_of(args, MDOptions)
     atoms = read_structure(args.file, args.index)
     calculator = PotentialCalculator(load_predictor(args.checkpoint, args.cpu, args.trust_module))
-    summary = run_md(atoms, calculator, args.out, options, origin={"checkpoint_sha256": file_digest(args.checkpoint)})
+    summary = run_md(
+        atoms,
+        calculator,
+        args.out,
+        options,
+        origin={"checkpoint_sha256": file_digest(*find_checkpoints(args.checkpoint))},
+    )
     print(f"{summary_text(summary)}\nwritten to {args.out}")
     if summary["stopped"] is not None:
         print(f"stopped at {summary['stopped']}", file=sys.stderr)

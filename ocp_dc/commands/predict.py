@@ -43,5 +43,5 @@ def run(args: argparse.Namespace) -> int:
         print(f"note: {note}")
     if written.continued:
         print(f"continued after {written.continued} structures of an interrupted prediction")
-    print(f"{args.out}: {written.structures} structures with {', '.join(predictor.properties)}, in eV and Å")
+    print(f"{args.out}: {written.structures} structures with {', '.join(written.properties)}, in eV and Å")
     return 0

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from ocp_dc.commands.checkpoint_options import CHECKPOINT
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -13,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from ocp_dc.dynamics.options import RelaxOptions
 
     add = parser.add_argument
-    add("checkpoint", type=Path, help="such as checkpoints/ID/best_checkpoint.pt, results/best_inference_ckpt.pt")
+    add("checkpoint", nargs="+", help=CHECKPOINT)
     add("file", type=Path, help="a file that ASE reads, or a data set; atoms that are fixed in it stay fixed")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the relaxed structures and the table")
     add("--index", default=":", metavar="I", help="structures of the file, such as 3 or 0:10 (default: all)")

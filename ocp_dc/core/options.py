@@ -8,23 +8,35 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ocp_dc.core.errors import UserError, bad_value, nearest
+from ocp_dc.core.numbers import Number
 
 T = TypeVar("T")
 # types that :func:`check_containers` checks, in words
 _KINDS: dict[type, str] = {Mapping: "a block", Sequence: "a list", str: "a text", NoneType: ""}
 
 
-def option(default: Any, *, help: str, choices: Iterable[str] | None = None) -> Any:
+def option(
+    default: Any,
+    *,
+    help: str,
+    choices: Iterable[str] | None = None,
+    number: Number | None = None,
+    block: type | None = None,
+    schema: Mapping[str, Any] | None = None,
+) -> Any:
     """Declare one option as a dataclass field.
 
     Args:
         default: the value if the config has none.
         help: one line of documentation: meaning and unit.
         choices: the valid texts, if only these are valid.
+        number: the valid numbers, if the value is one.
+        block: the dataclass of the options in a block that the type hint leaves open, for the JSON Schema.
+        schema: the JSON Schema of the value, if the type hint says too little.
     """
-    return dataclasses.field(
-        default=default, metadata={"help": help, "choices": None if choices is None else tuple(choices)}
-    )
+    texts = None if choices is None else tuple(choices)
+    metadata = {"help": help, "choices": texts, "number": number, "block": block, "schema": schema}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def parse(cls: type[T], block: Mapping[str, Any] | None, path: str) -> T:
@@ -36,8 +48,8 @@ def parse(cls: type[T], block: Mapping[str, Any] | None, path: str) -> T:
         path: the place of the block in the config, for messages, for example ``"model.dc"``.
 
     Raises:
-        UserError: the block is not a mapping, has an unknown key, a value outside its choices, or a value other than
-            true or false although the default is one of them.
+        UserError: the block is not a mapping, has an unknown key, a value outside its choices or numbers, or a value
+            other than true or false although the default is one of them.
     """
     if block is None:
         block = {}
@@ -51,6 +63,8 @@ def parse(cls: type[T], block: Mapping[str, Any] | None, path: str) -> T:
             raise bad_value(f"{path}.{field.name}", value, f"one of {', '.join(choices)}", names=choices)
         if isinstance(field.default, bool) and not isinstance(value, bool):
             raise bad_value(f"{path}.{field.name}", value, "true or false")
+        if (number := field.metadata.get("number")) is not None and field.name in block:
+            number.check(value, f"{path}.{field.name}")
     return cls(**block)
 
 

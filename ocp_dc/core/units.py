@@ -1,4 +1,4 @@
-"""Units of energy, length, time and pressure, and the parsing of quantities such as ``"1e6 kcal/mol"``."""
+"""Units of energy, length, time, pressure and stress, and the parsing of quantities such as ``"1e6 kcal/mol"``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ LENGTH_UNITS = {"Å": 1.0, "bohr": 0.5291772105638411, "nm": 10.0, "pm": 0.01}
 TIME_UNITS = {"fs": 1.0, "ps": 1e3, "ns": 1e6}
 PRESSURE_UNITS = {"GPa": 1.0, "MPa": 1e-3, "kbar": 0.1, "bar": 1e-4, "atm": 1.01325e-4, "Pa": 1e-9}
 TEMPERATURE_UNITS = {"K": 1.0}
+GPA = 0.006241509125883258  # in eV/Å³
+# others of stress are an energy per cubed length, such as hartree/bohr^3
+STRESS_UNITS = {"eV/Å^3": 1.0, **{name: value * GPA for name, value in PRESSURE_UNITS.items()}}
 # other spellings in files, without spaces and in lower case
 _ENERGY_ALIASES = {
     "kcal/mol": ("kcal", "kcal_mol", "kcalmol", "kcal/mole", "kcalmol-1", "kcalmol^-1", "kcal_per_mol"),
@@ -67,6 +70,25 @@ def length_in_angstrom(unit: str) -> float:
         return _LENGTHS[_plain(unit)]
     except (KeyError, AttributeError):
         raise unknown_name("length unit", unit, LENGTH_UNITS) from None
+
+
+def stress_in_ev_per_cubed_angstrom(unit: str) -> float:
+    """Return the value of one ``unit`` of stress in eV/Å³.
+
+    Args:
+        unit: a key of ``STRESS_UNITS`` in any case, or an energy per cubed length, such as ``hartree/bohr^3``.
+
+    Raises:
+        UserError: the unit is unknown; the message lists the units and names the nearest.
+    """
+    text = _plain(unit) if isinstance(unit, str) else ""
+    pressures = {_plain(name): value for name, value in STRESS_UNITS.items()}
+    if text in pressures:
+        return pressures[text]
+    energy, _, length = text.removesuffix("\N{SUPERSCRIPT THREE}").removesuffix("3").removesuffix("^").rpartition("/")
+    if energy in _ENERGIES and length in _LENGTHS and length != text.rpartition("/")[2]:
+        return _ENERGIES[energy] / _LENGTHS[length] ** 3
+    raise unknown_name("unit of stress", unit, (*STRESS_UNITS, "ENERGY/LENGTH^3"))
 
 
 def _plain(unit: str) -> str:

@@ -31,9 +31,9 @@ NUMBERS = ("y_relaxed", "y_init", "nads", "oc22")  # of OC20's and OC22's relaxa
 def convert_dataset(src: Path | str, out: Path | str, *, progress: bool = True) -> int:
     """Convert LMDBs in the layout of OC20 and OC22 to aselmdb files, or the other way round, by what ``src`` holds.
 
-    Energies, forces, cells and positions keep their numbers, also those of single precision; ``fixed``, ``tags``,
-    ``sid`` and ``fid`` are kept. Records are read as data: no code of theirs runs. The files are written to a temporary
-    folder, which is renamed at the end.
+    Labels, cells and positions keep their numbers, also those of single precision; ``fixed``, ``tags``, ``sid`` and
+    ``fid`` are kept. Records are read as data: no code of theirs runs. The files are written to a temporary folder,
+    which is renamed at the end.
 
     Args:
         src: one file, a folder of files, or a folder of ``ocp-dc prepare``, with train, val and test in it.
@@ -112,6 +112,8 @@ def _row(values: dict[str, Any], number: int, where: str) -> Row:
         row["energy"] = frame.energy
     if not np.isnan(frame.forces).any():
         row["forces"] = frame.forces
+    if frame.stress is not None:
+        row["stress"] = frame.stress
     data = {key: values[key] for key in NUMBERS if isinstance(values.get(key), int | float)}
     return Row(row, {**data, "sid": values.get("sid", number), "fid": values.get("fid", 0)})
 

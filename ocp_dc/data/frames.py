@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ocp_dc.data.structure_check import check_labels, check_structure
+from ocp_dc.data.structure_check import check_labels, check_stress, check_structure
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Frame:
         tags: OC20's tags: 0 subsurface, 1 surface, 2 adsorbate [N], int64.
         sid: the number of the system or trajectory that the frame belongs to; None where the source has none.
         fid: its number in that trajectory.
-        stress: [6] in eV/Å³ in Voigt order, positive under tension, as in ase; None where the source has none.
+        stress: [6] in eV/Å³ in Voigt order (xx, yy, zz, yz, xz, xy), positive under tension, as in ase; None where the
+            source has none.
         config_type: the kind of structure, such as ``bulk`` or ``surface``; None where the source has none.
     """
 
@@ -113,4 +114,5 @@ def check_frame(frame: Frame, where: str) -> tuple[tuple[int, int], float]:
     """
     closest = check_structure(frame.numbers, frame.positions, frame.cell, frame.pbc, where)
     check_labels(frame.energy, frame.forces, where)
+    check_stress(frame.stress, where)
     return closest

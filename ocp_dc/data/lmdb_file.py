@@ -9,6 +9,14 @@ import lmdb
 from ocp_dc.core.errors import UserError, nearest
 
 LMDB = ".lmdb"  # the suffix of OC20's files
+MAGIC = bytes.fromhex("dec0efbe")  # of any LMDB, after the header of its first page
+HEADER = 16  # bytes
+
+
+def is_lmdb(path: Path) -> bool:
+    """Return whether a file begins as an LMDB does, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(HEADER + len(MAGIC))[HEADER:] == MAGIC
 
 
 def data_files(path: Path | str, suffix: str) -> list[Path]:

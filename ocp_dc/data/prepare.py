@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -20,17 +21,15 @@ from ocp_dc.core.units import energy_in_ev, length_in_angstrom
 from ocp_dc.data.edges import check_edges
 from ocp_dc.data.frames import Frame, FrameSource, check_frame
 from ocp_dc.data.layouts import WRITERS, default_layout
-from ocp_dc.data.optional_pyg import needs_pyg
 from ocp_dc.data.output_folder import new_folder
 from ocp_dc.data.plausibility import data_warnings
-from ocp_dc.data.readers.label_keys import LabelKeys
-from ocp_dc.data.readers.npz import LAYOUTS, NpzSource
-from ocp_dc.data.splits import random_split
+from ocp_dc.data.readers.named_downloads import named_download
+from ocp_dc.data.splits import Size, random_split, split_sizes
+from ocp_dc.data.structures import ReadOptions, open_structures, structure_files
 from ocp_dc.data.summary import Summary
 
 logger = logging.getLogger(__name__)  # prints to the error stream unless the caller configures logging
 
-FORMATS = (*LAYOUTS, "ase")
 DOWNLOAD = "download:"
 
 
@@ -38,14 +37,17 @@ def prepare(
     src: Path | str | Sequence[Path | str],
     out: Path | str,
     *,
-    format: str,
+    format: str | None = None,
     units: str | None = None,
     length_units: str | None = None,
     energy_key: str | None = None,
     forces_key: str | None = None,
-    train: int,
-    val: int,
-    test: int,
+    stress_key: str | None = None,
+    virial_key: str | None = None,
+    stress_units: str | None = None,
+    train: Size = None,
+    val: Size = None,
+    test: Size = None,
     seed: int = 0,
     to: str | None = None,
     edges: float | None = None,
@@ -58,20 +60,25 @@ def prepare(
     ``out``.
 
     Args:
-        src: the file of structures, or ``"download:revised ethanol"`` for a molecule of MD17 by PyG's name. With
-            ``ase``, also several files, or a folder, which is searched at any depth.
+        src: a file of structures, a folder of them, or several of these, as
+            :func:`~ocp_dc.data.structures.open_structures` takes them; or ``"download:revised ethanol"`` for a data
+            set of :func:`~ocp_dc.data.readers.named_downloads.download_names`.
         out: the folder to create; it may exist if it is empty.
-        format: one of ``FORMATS``.
-        units: the energy unit of the source. None is eV for ``ase``, kcal/mol for downloads, and the unit stated in an
-            npz file; it is required for npz files that state none.
+        format: one of ``FORMATS``; None follows from the suffix.
+        units: the energy unit of the source. None is kcal/mol for downloads, the unit stated in an npz file, and eV
+            otherwise; it is required for npz files that state none.
         length_units: the unit of positions and cells; forces are energies per this length. None is the unit stated in
             an npz file, else Å.
         energy_key: the name of the energies in the source, if it differs from the default of the format: an array of an
             npz file, or with ``ase`` a result of the calculator or a key of ``info``.
         forces_key: the name of the forces, likewise; with ``ase`` also a key of ``arrays``.
-        train: number of training structures.
-        val: number of validation structures; 0 creates no such folder.
-        test: number of test structures; 0 creates no such folder.
+        stress_key: with ``ase``, the name of the stresses, likewise; None is the stress of the calculator, or a virial
+            in ``info``, of structures that have one. Stresses are positive under tension.
+        virial_key: with ``ase``, the name of virials, -V times the stress, in place of stresses.
+        stress_units: the unit of stresses, such as ``GPa``; None is the unit of energy per cubed unit of length.
+        train: number of training structures, or their share as a float; None is what validation and test leave.
+        val: number or share of validation structures; 0 creates no such folder, and None is a tenth.
+        test: number or share of test structures, likewise.
         seed: seed of the split.
         to: ``oc20`` for the LMDBs ``data.lmdb`` of fairchem 1, ``aselmdb`` for the ``data.aselmdb`` of fairchem 2; None
             is what the installed fairchem reads, and ``oc20`` where there is none.
@@ -87,8 +94,7 @@ def prepare(
         UserError: an argument, the source or a structure is not valid.
     """
     out = new_folder(out)
-    if format not in FORMATS:
-        raise unknown_name("format", format, FORMATS)
+    options = ReadOptions(format, units, length_units, energy_key, forces_key, stress_key, virial_key, stress_units)
     layout = default_layout() if to is None else to
     if layout not in WRITERS:
         raise unknown_name("layout (--to)", layout, WRITERS)
@@ -105,21 +111,18 @@ def prepare(
             "(--edges 6), or leave it out"
         )
     sources = [src] if isinstance(src, str | Path) else list(src)
-    files, units = _resolve([str(source) for source in sources], format, units, length_units)
-    single_file = len(files) == 1 and not Path(sources[0]).is_dir()
-    keys = LabelKeys(energy_key, forces_key)
-    with (
-        closing(_source(files, format, units, length_units, keys, single_file)) as source,
-        replacing_folder(out) as folder,
-    ):
-        split = random_split(len(source), train, val, test, seed)
+    given = {name: value for name, value in dataclasses.asdict(options.keys).items() if value is not None}
+    paths, options = _resolve([str(source) for source in sources], options)
+    with closing(open_structures(paths, options)) as source, replacing_folder(out) as folder:
+        files = structure_files(paths, options.format)
+        sizes = split_sizes(len(source), train, val, test)
+        split = random_split(len(source), *sizes, seed)
         description: dict[str, Any] = {
             "source": ", ".join(map(str, sources)),
             "file": files[0].name if len(files) == 1 else None,
             "sha256": file_digest(*files),
             **source.describe(),
-            **({} if energy_key is None else {"energy_key": energy_key}),
-            **({} if forces_key is None else {"forces_key": forces_key}),
+            **{name if name == "stress_units" else f"{name}_key": value for name, value in given.items()},
             "source_count": len(source),
             "counts": {name: len(indices) for name, indices in split._asdict().items()},
             "seed": seed,
@@ -127,7 +130,7 @@ def prepare(
             **({} if edges is None else {"edges": {"cutoff": edges, "max_neighbors": max_neighbors}}),
         }
         summary = Summary()
-        with tqdm(total=train + val + test, unit=" structures", disable=not progress) as bar:
+        with tqdm(total=sum(sizes), unit=" structures", disable=not progress) as bar:
             for name, indices in split._asdict().items():
                 if len(indices):
                     bar.set_description(name)
@@ -149,46 +152,20 @@ def prepare(
     return description
 
 
-def _resolve(
-    sources: list[str], format: str, units: str | None, length_units: str | None
-) -> tuple[list[Path], str | None]:
-    """Return the files, downloading them if necessary, and their energy unit."""
-    if format != "ase" and len(sources) != 1:
-        raise UserError(f"got {len(sources)} sources; --format {format} takes one file. Prepare each separately")
-    if sources[0].startswith(DOWNLOAD):
-        with needs_pyg("a download of MD17"):
-            from ocp_dc.data.readers import md17_download
-        name = sources[0].removeprefix(DOWNLOAD).strip()
-        # The download is large: check first.
-        expected = md17_download.layout_of(name)
-        same_units = energy_in_ev(units or md17_download.UNIT) == energy_in_ev(md17_download.UNIT)
-        if format != expected or not same_units or length_in_angstrom(length_units or "Å") != 1.0:
-            raise UserError(
-                f"{sources[0]}: got format {format}, units {units} and length units {length_units or 'Å'}; this one"
-                f" comes in --format {expected} --units {md17_download.UNIT}, lengths in Å"
-            )
-        return [md17_download.download_md17(name)], md17_download.UNIT
-    paths = [Path(source) for source in sources]
-    if format != "ase":
-        return paths, units
-    from ocp_dc.data.readers.trajectories import structure_files  # ase's readers are slow to import
-
-    return structure_files(paths), units
-
-
-def _source(
-    files: list[Path], format: str, units: str | None, length_units: str | None, keys: LabelKeys, single_file: bool
-) -> FrameSource:
-    if format == "ase":
-        from ocp_dc.data.readers.ase_files import AseSource
-        from ocp_dc.data.readers.trajectories import AseFiles
-
-        return (
-            AseSource(files[0], units, length_units, keys)
-            if single_file
-            else AseFiles(files, units, length_units, keys)
+def _resolve(sources: list[str], options: ReadOptions) -> tuple[list[Path], ReadOptions]:
+    """Return the paths, downloading a file if necessary, and the options with which it is read."""
+    if not sources[0].startswith(DOWNLOAD):
+        return [Path(source) for source in sources], options
+    found = named_download(sources[0].removeprefix(DOWNLOAD).strip())
+    # The download is large: check first.
+    same_units = energy_in_ev(options.units or found.units) == energy_in_ev(found.units)
+    length = options.length_units or "Å"
+    if options.format not in (None, found.format) or not same_units or length_in_angstrom(length) != 1.0:
+        raise UserError(
+            f"{sources[0]}: got format {options.format}, units {options.units} and length units {length}; this one "
+            f"comes in --format {found.format} --units {found.units}, lengths in Å"
         )
-    return NpzSource(files[0], format, units, length_units, keys)
+    return [found.fetch()], dataclasses.replace(options, format=found.format, units=found.units)
 
 
 def _frames(

@@ -11,6 +11,7 @@ LARGEST_COORDINATE = 1.0e4  # Å; beyond it the resolution of single precision i
 SHORTEST_DISTANCE = 0.1  # Å; nuclei are never closer in data from electronic structure calculations
 LARGEST_FORCE = 1.0e6  # eV/Å
 LARGEST_ENERGY = 1.0e9  # eV
+LARGEST_STRESS = 1.0e2  # eV/Å³, 16,000 GPa
 SMALLEST_HEIGHT = 0.1  # Å; of a periodic cell
 PAIRS_AT_ONCE = 10_000  # per block, which fits into the cache of the processor
 
@@ -125,15 +126,28 @@ def check_labels(energy: float | None, forces: NDArray | None, where: str) -> No
         ("energy", energy, LARGEST_ENERGY, "eV"),
         ("forces", forces, LARGEST_FORCE, "eV/Å"),
     ):
-        if value is None or not np.size(value):
-            continue
-        values = np.asarray(value, dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise UserError(f"{where}: {name}: NaN or infinite; bad data. Remove the structure, or mend the file")
-        if (largest := np.abs(values).max()) > limit:
-            raise UserError(
-                f"{where}: {name}: got {largest:.3g} {unit}, expected at most {limit:g} {unit}. Are the units right?"
-            )
+        _check_label(name, value, limit, unit, where)
+
+
+def check_stress(stress: NDArray | None, where: str) -> None:
+    """Check that a stress in eV/Å³, of any shape, is finite and no larger than calculations give; None is valid.
+
+    Raises:
+        UserError: it is not valid.
+    """
+    _check_label("stress", stress, LARGEST_STRESS, "eV/Å³", where)
+
+
+def _check_label(name: str, value: float | NDArray | None, limit: float, unit: str, where: str) -> None:
+    if value is None or not np.size(value):
+        return
+    values = np.asarray(value, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise UserError(f"{where}: {name}: NaN or infinite; bad data. Remove the structure, or mend the file")
+    if (largest := np.abs(values).max()) > limit:
+        raise UserError(
+            f"{where}: {name}: got {largest:.3g} {unit}, expected at most {limit:g} {unit}. Are the units right?"
+        )
 
 
 def closest_pair(

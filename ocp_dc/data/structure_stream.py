@@ -17,7 +17,7 @@ from ocp_dc.data.frames import Frame, FrameSource
 from ocp_dc.data.readers.ase_files import FrameConverter
 from ocp_dc.data.readers.ase_readers import Reader, iterate_text, open_indexed, unreadable
 from ocp_dc.data.structure_check import check_structure
-from ocp_dc.data.structures import ReadOptions, check_exists, format_of, open_structures
+from ocp_dc.data.structures import ReadOptions, check_exists, open_structures, structure_format
 
 PREFIX = "source_"  # of the names of the labels of the file
 OWN = ("free_energy", "energy_std", "forces_std", *all_properties)  # names that predictions use
@@ -40,8 +40,8 @@ class StructureStream:
 
     ``info`` and ``arrays`` of files that ase reads are kept. Results of the file get the prefix ``source_``, so that
     they are not taken for predictions: ``info["source_energy"]`` in eV, ``arrays["source_forces"]`` in eV/Å,
-    ``info["source_stress"]`` in eV/Å³. Energies and forces that ``options`` names keep their names, and are converted
-    to eV and eV/Å. All other results and entries keep the numbers of the file.
+    ``info["source_stress"]`` in eV/Å³, also of virials. Energies, forces and stresses that ``options`` names keep their
+    names, and are converted to these units. All other results and entries keep the numbers of the file.
 
     Text files are read from their beginning. Only an index of the frames is kept in memory.
 
@@ -59,7 +59,7 @@ class StructureStream:
     def __init__(self, path: str | Path, options: ReadOptions = ReadOptions()) -> None:  # noqa: B008 - immutable
         self._path = Path(path)
         check_exists(self._path)
-        self._options = replace(options, format=options.format or format_of([self._path]))
+        self._options = replace(options, format=options.format or structure_format([self._path]))
         self._source: FrameSource | None = None
         self._reader: Reader[Streamed] | None = None
         if self._options.format != "ase" or self._path.is_dir():
@@ -125,13 +125,13 @@ class StructureStream:
         atoms.calc = None
         labels = _labels(frame)
         keys = self._options.keys
-        for label, key in (("energy", keys.energy), ("forces", keys.forces), ("stress", None)):
+        for label, key in (("energy", keys.energy), ("forces", keys.forces), ("stress", keys.stress)):
             place = results
             if key is not None and key not in results:
                 place = atoms.info if key in atoms.info else atoms.arrays
             if label in labels:
                 place[key or label] = labels[label]  # in eV and Å
-            elif key is not None and place is atoms.info:
+            elif key is not None and label != "stress" and place is atoms.info:
                 del place[key]  # the converter set it to NaN
         for place in (atoms.info, atoms.arrays):
             for name in [name for name in place if name in OWN]:

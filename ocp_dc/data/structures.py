@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ocp_dc.core.errors import UserError, nearest, unknown_name
+from ocp_dc.core.units import energy_in_ev, length_in_angstrom
 from ocp_dc.data.ase_lmdb.writer import SUFFIX as ASELMDB
 from ocp_dc.data.frames import FrameSource
-from ocp_dc.data.lmdb_file import LMDB, data_files
+from ocp_dc.data.lmdb_file import LMDB, data_files, is_lmdb
 from ocp_dc.data.readers.label_keys import LabelKeys
 from ocp_dc.data.readers.npz import LAYOUTS, NpzSource, npz_format
 from ocp_dc.data.splits import Split
@@ -28,6 +29,9 @@ class ReadOptions:
         length_units: the unit of positions and cells; forces are energies per this length. None is Å.
         energy_key: the name of the energies, if it is not the usual one of the format.
         forces_key: the name of the forces, likewise.
+        stress_key: the name of the stresses, positive under tension, likewise.
+        virial_key: the name of virials, -V times the stress, in place of stresses.
+        stress_units: the unit of stresses, such as GPa; None is the unit of energy per cubed unit of length.
     """
 
     format: str | None = None
@@ -35,13 +39,19 @@ class ReadOptions:
     length_units: str | None = None
     energy_key: str | None = None
     forces_key: str | None = None
+    stress_key: str | None = None
+    virial_key: str | None = None
+    stress_units: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the format and the names.
+        """Check the format, the units and the names.
 
         Raises:
-            UserError: the format is unknown, or a name is not valid.
+            UserError: the format or a unit is unknown, or a name is not valid.
         """
+        for unit, value_of in ((self.units, energy_in_ev), (self.length_units, length_in_angstrom)):
+            if unit is not None:
+                value_of(unit)
         if self.format is not None and self.format not in FORMATS:
             raise unknown_name("format", self.format, FORMATS)
         _ = self.keys
@@ -49,7 +59,7 @@ class ReadOptions:
     @property
     def keys(self) -> LabelKeys:
         """The names of the labels."""
-        return LabelKeys(self.energy_key, self.forces_key)
+        return LabelKeys(self.energy_key, self.forces_key, self.stress_key, self.virial_key, self.stress_units)
 
 
 def open_structures(
@@ -74,9 +84,8 @@ def open_structures(
     """
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
     for path in given:
-        check_exists(path)
         check_one_set(path)
-    options = replace(options, format=options.format or format_of(given))
+    options = replace(options, format=options.format or structure_format(given))
     files = structure_files(given, options.format)
     return _open(files, len(given) == 1 and not given[0].is_dir(), options, labels)
 
@@ -91,18 +100,18 @@ def structure_files(paths: Sequence[Path], format: str | None = None) -> list[Pa
     Raises:
         UserError: a path is missing, a folder has no file of structures, or the files are of different kinds.
     """
+    format = format or structure_format(paths)
+    if format in LAYOUTS and (len(paths) != 1 or paths[0].is_dir()):
+        raise UserError(
+            f"got {', '.join(map(str, paths[:3]))}{', ...' if len(paths) > 3 else ''}; --format {format} takes one npz "
+            "file. Use each separately"
+        )
     for path in paths:
         check_exists(path)
-    format = format or format_of(paths)
+    if format in LAYOUTS:
+        return list(paths)
     if format == "lmdb":
         return [file for path in paths for file in data_files(path, LMDB)]
-    if format in LAYOUTS:
-        if len(paths) != 1 or paths[0].is_dir():
-            raise UserError(
-                f"got {', '.join(map(str, paths[:3]))}{', ...' if len(paths) > 3 else ''}; --format {format} takes one "
-                "npz file. Use each separately"
-            )
-        return list(paths)
     from ocp_dc.data.readers import trajectories  # ase's readers are slow to import
 
     return trajectories.structure_files(paths)
@@ -132,11 +141,11 @@ def check_exists(path: Path) -> None:
         raise UserError(f"{path}: no such file or folder; expected structures.{hint}")
 
 
-def format_of(paths: Sequence[Path]) -> str:
-    """Return the format of files and folders, one of ``FORMATS``, from their suffixes and the names of arrays.
+def structure_format(paths: Sequence[Path]) -> str:
+    """Return the format of files and folders, one of ``FORMATS``, by their suffixes.
 
     Raises:
-        UserError: they are of different kinds.
+        UserError: a path is missing, or the paths are of different kinds.
     """
     kinds = {_kind(path): path for path in paths}
     if len(kinds) > 1:
@@ -149,8 +158,11 @@ def format_of(paths: Sequence[Path]) -> str:
 
 def _kind(path: Path) -> str:
     """Return the suffix of LMDBs and npz files, or of LMDBs in a folder; any other path is ase's."""
+    check_exists(path)
+    if path.suffix in (LMDB, NPZ, ASELMDB) and not path.is_dir():
+        return "" if path.suffix == ASELMDB else path.suffix
     if not path.is_dir():
-        return path.suffix if path.suffix in (LMDB, NPZ) else ""
+        return LMDB if is_lmdb(path) else ""
     if _holds(path, LMDB) and _holds(path, ASELMDB):
         raise UserError(f"{path}: holds *{LMDB} and *{ASELMDB} files; expected one kind. Name a file, or move one")
     return LMDB if _holds(path, LMDB) else ""

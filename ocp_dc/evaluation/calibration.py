@@ -16,7 +16,7 @@ LEAST_IN_BIN = 10
 class Pairs(NamedTuple):
     """Spreads and errors of one property, of the same length: of structures, or of atoms.
 
-    Args:
+    Attributes:
         spread: predicted standard deviations.
         error: absolute errors.
     """
@@ -28,7 +28,7 @@ class Pairs(NamedTuple):
 class Bins(NamedTuple):
     """The pairs in order of their spread, in bins of equal counts.
 
-    Args:
+    Attributes:
         spread: the root mean square of the spreads of each bin.
         error: the root mean square error of each bin.
     """

@@ -26,6 +26,10 @@ class EnsemblePredictor:
         members: the checkpoints.
         names: their names, for messages.
 
+    Attributes:
+        properties: the properties of the members, whose means it predicts.
+        spreads: ``energy_std``, and ``forces_std`` if the members predict forces.
+
     Raises:
         UserError: there are fewer than two members, or they do not predict the same properties.
     """
@@ -35,6 +39,7 @@ class EnsemblePredictor:
             raise UserError(f"ensemble: got {len(members)} checkpoint(s), expected two or more")
         self.members, self.names = tuple(members), tuple(names)
         self.properties: tuple[str, ...] = members[0].properties
+        self.spreads = tuple(f"{name}_std" for name in ("energy", "forces") if name in self.properties)
         for name, member in zip(self.names, self.members, strict=True):
             if member.properties != self.properties:
                 raise UserError(

@@ -16,7 +16,7 @@ from ocp_dc.evaluation.report import check_output, write_report
 class Evaluation(NamedTuple):
     """The result of an evaluation.
 
-    Args:
+    Attributes:
         predictions: the predictions and the labels.
         metrics: the content of ``evaluation.json``.
         notes: remarks on the file, such as names of labels that were not read.

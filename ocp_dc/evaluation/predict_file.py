@@ -15,10 +15,12 @@ from tqdm import tqdm
 
 from ocp_dc import __version__
 from ocp_dc.core.digests import content_digest, file_digest
-from ocp_dc.data.structure_stream import StructureStream
+from ocp_dc.core.errors import UserError
+from ocp_dc.data.structure_stream import Streamed, StructureStream
 from ocp_dc.data.structures import ReadOptions, structure_files
 from ocp_dc.evaluation.batches import batches
 from ocp_dc.evaluation.calculator import results_of
+from ocp_dc.evaluation.ensemble import EnsemblePredictor
 from ocp_dc.evaluation.predictor import Predictor
 from ocp_dc.evaluation.xyz_output import GrowingFile, check_output_file, xyz_bytes
 
@@ -26,14 +28,16 @@ from ocp_dc.evaluation.xyz_output import GrowingFile, check_output_file, xyz_byt
 class Written(NamedTuple):
     """The result of a prediction of a file.
 
-    Args:
+    Attributes:
         structures: the number of structures in the output.
         continued: how many of them an interrupted process had written.
+        properties: what is predicted, with the spreads of an ensemble.
         notes: remarks on the file.
     """
 
     structures: int
     continued: int
+    properties: tuple[str, ...]
     notes: list[str]
 
 
@@ -75,12 +79,12 @@ def predict_file(
             hidden = None if progress else True
             with tqdm(total=stream.count, initial=done, disable=hidden, unit="structure") as bar:
                 for chunk in batches(stream.structures(done), lambda each: len(each.atoms), batch_size):
-                    found = _predict_batch(predictor, [each.atoms for each in chunk])
-                    file.write(xyz_bytes(found, [each.where for each in chunk]))
+                    file.write(_predicted_text(predictor, chunk))
                     file.flush()  # so that a kill costs one batch
                     count += len(chunk)
                     bar.update(len(chunk))
-        return Written(count, done, stream.notes())
+        spreads = predictor.spreads if isinstance(predictor, EnsemblePredictor) else ()
+        return Written(count, done, (*predictor.properties, *spreads), stream.notes())
 
 
 def predict_atoms(predictor: Predictor, structures: Iterable[Atoms], batch_size: int = 32) -> Iterator[Atoms]:
@@ -97,6 +101,15 @@ def predict_atoms(predictor: Predictor, structures: Iterable[Atoms], batch_size:
     """
     for chunk in batches(structures, len, batch_size):
         yield from _predict_batch(predictor, [atoms.copy() for atoms in chunk])
+
+
+def _predicted_text(predictor: Predictor, chunk: Sequence[Streamed]) -> bytes:
+    try:
+        found = _predict_batch(predictor, [each.atoms for each in chunk])
+    except UserError as error:
+        after = f" and the {len(chunk) - 1} after it" if len(chunk) > 1 else ""
+        raise UserError(f"{chunk[0].where}{after}: {error}") from error
+    return xyz_bytes(found, [each.where for each in chunk])
 
 
 def _predict_batch(predictor: Predictor, structures: list[Atoms]) -> list[Atoms]:

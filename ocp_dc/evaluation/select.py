@@ -25,7 +25,7 @@ from ocp_dc.evaluation.xyz_output import check_output_file, xyz_bytes
 class Selection(NamedTuple):
     """The chosen structures, in the order of their choice.
 
-    Args:
+    Attributes:
         indices: their numbers in the file.
         scores: the uncertainty of each in eV/Å, or its distance to those before it.
     """

@@ -76,14 +76,7 @@ def _run(args: argparse.Namespace, overrides: list[str]) -> None:
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Parse fairchem's command line into its known arguments and the overrides."""
-    fairchems = flags.get_parser()  # shared by the whole process, so it is not modified
-    parser = argparse.ArgumentParser(
-        "ocp-dc main", description=DESCRIPTION, epilog=EPILOG, parents=[fairchems], conflict_handler="resolve"
-    )
-    add_with_option(parser)
-    add_checkpoint_options(parser)
-    add_output_options(parser)
-    args, overrides = parser.parse_known_args(list(arguments))
+    args, overrides = main_parser().parse_known_args(list(arguments))
     for override in overrides:
         if not override.startswith("--") or "=" not in override:
             raise UserError(f"argument {override!r}: expected an override such as --optim.max_epochs=3, in one word")
@@ -91,6 +84,18 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         raise UserError("--mode is missing; give train, predict, validate or run-relaxations")
     machine_check.check_flags(args)
     return args, [*overrides, *checkpoint_overrides(args)]
+
+
+def main_parser() -> argparse.ArgumentParser:
+    """Return the parser of fairchem's command line, with the options that ocp_dc adds."""
+    fairchems = flags.get_parser()  # shared by the whole process, so it is not modified
+    parser = argparse.ArgumentParser(
+        "ocp-dc main", description=DESCRIPTION, epilog=EPILOG, parents=[fairchems], conflict_handler="resolve"
+    )
+    add_with_option(parser)
+    add_checkpoint_options(parser)
+    add_output_options(parser)
+    return parser
 
 
 def add_with_option(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""What studies ask of this host: :class:`ocp_dc.hosts.StudyRuns`."""
+"""What studies ask of this host: :class:`ocp_dc.training.study_runs.StudyRuns`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ocp_dc.core.errors import DivergenceError
-from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
+from ocp_dc.data.dataset_cache import KEYS, count_structures
 from ocp_dc.fairchem1 import main as run_main
 from ocp_dc.fairchem1.checks.config_check import check_run_config
 from ocp_dc.fairchem1.checks.model_check import GRADIENT_CHOICES, read_dc
 from ocp_dc.fairchem1.checks.trust import modules_of
+from ocp_dc.fairchem1.host_patches.structure_files import lmdb_of
 from ocp_dc.fairchem1.infer.inspect_model import build_model
 from ocp_dc.fairchem1.train.fit_scales import fit_config
 from ocp_dc.fairchem1.train.scale_factors import scale_factors
 from ocp_dc.fairchem1.train.step_times import step_times
-from ocp_dc.hosts import Config, DataSource, Divergence, ModelFacts, RunLength
 from ocp_dc.surgery import canonical_dc
 from ocp_dc.training.records import BLOCKS
 from ocp_dc.training.scale_fit import UnfittableError
+from ocp_dc.training.study_runs import Config, DataSource, Divergence, ModelFacts, RunLength
 
 
 class StudyRuns:
@@ -32,20 +33,24 @@ class StudyRuns:
         return {key: value for key, value in config.items() if key in (*BLOCKS, "dataset")}
 
     def data_source(self, config: Config, split: str) -> DataSource:
-        """Return ``src`` and ``first_n`` of a split."""
+        """Return the LMDBs of a split, converted where its source is another file, and its ``first_n``."""
         block = config["dataset"].get(split) or {}
-        return DataSource(block.get("src"), block.get("first_n"))
+        inherited = config["dataset"].get("train") or {} if block.get("use_train_settings", True) else {}
+        src = block.get("src")
+        found = lmdb_of({**inherited, **block}, f"dataset.{split}") if isinstance(src, str) else None
+        return DataSource(src if found is None else str(found), block.get("first_n"))
 
     def with_data(self, config: Config, sources: Mapping[str, DataSource]) -> Config:
         """Return the config with these training and validation sets, and without a test set."""
         dataset = {split: block for split, block in config["dataset"].items() if split != "test"}
         for split, source in sources.items():
-            dataset[split] = {**(dataset.get(split) or {}), "src": source.src, "first_n": source.first_n}
+            block = {key: value for key, value in (dataset.get(split) or {}).items() if key not in KEYS}
+            dataset[split] = {**block, "src": source.src, "first_n": source.first_n}
         return {**config, "dataset": dataset}
 
     def count_structures(self, src: Path) -> int:
-        """Return the number of structures of an LMDB."""
-        return check_lmdb(src)
+        """Return the number of structures of LMDBs or other files."""
+        return count_structures(src)
 
     def run_length(self, config: Config) -> RunLength:
         """Return the epochs and the batch size."""

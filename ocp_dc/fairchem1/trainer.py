@@ -26,13 +26,15 @@ from ocp_dc.fairchem1.train import (
     resume,
     scale_factors,
     update,
+    wrapped_model,
 )
 from ocp_dc.fairchem1.train.loader import make_loader
 from ocp_dc.fairchem1.train.model_boundaries import adapt_boundaries
 from ocp_dc.fairchem1.train.resolved_config import check_sources, resolve_config
 from ocp_dc.fairchem1.train.run_listeners import ADVICE
 from ocp_dc.fairchem1.train.state_trainer import StateTrainer
-from ocp_dc.fairchem1.train.transform import TRANSFORM_NAME, attach_rescaling
+from ocp_dc.fairchem1.train.transform import attach_rescaling
+from ocp_dc.fairchem1.wrappers import stress
 from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
 from ocp_dc.labels import LabelOptions, LabelRescaling
 from ocp_dc.training import gains, records
@@ -62,7 +64,7 @@ class DCTrainer(StateTrainer):
     def load(self, inference_only: bool) -> None:
         """Build everything; the resolved config is checked and saved before anything is built."""
         self.config = resolve_config(self.config, type(self), inference_only)
-        self.label_options = self._label_options()
+        self.label_options = label_fit.label_options(self.config)
         self.save_record("config.yml", records.runnable_config(self.config))
         environment = describe_environment(self.device, ["fairchem-core"], distutils.get_world_size())
         self.save_record("environment.json", json.dumps(environment, indent=2))
@@ -76,10 +78,9 @@ class DCTrainer(StateTrainer):
         if factors is not None:
             scale_factors.set_scale_factors(self._unwrapped_model, factors)
             self.config["model"]["scale_file"] = factors
-        if distutils.get_world_size() == 1:  # fairchem wraps the model even then, and each step copies gradient buckets
-            self.model = self._unwrapped_model
-        elif hasattr(self._unwrapped_model, "shared_parameters"):  # read by the backward step, and hidden by DDP
-            self.model.shared_parameters = self._unwrapped_model.shared_parameters
+        wrapped_model.settle_model(self)
+        if "stress" in self.config["outputs"]:
+            stress.provide_stress(self._unwrapped_model)
         report = surgery_report(self._unwrapped_model)
         if report is not None:
             if distutils.is_master():
@@ -109,10 +110,6 @@ class DCTrainer(StateTrainer):
 
     # ---- label rescaling -----------------------------------------------------------------------------------------
 
-    def _label_options(self) -> LabelOptions | None:
-        block = (self.config["dataset"].get("transforms") or {}).get(TRANSFORM_NAME)
-        return None if block is None else LabelOptions.from_block(block, f"dataset.train.transforms.{TRANSFORM_NAME}")
-
     def set_label_rescaling(self, rescaling: LabelRescaling | None) -> None:
         """Use the fitted label rescaling for the data sets and for predictions."""
         self.state.label_rescaling = rescaling
@@ -130,7 +127,7 @@ class DCTrainer(StateTrainer):
     def _denorm_preds(self, target_key: str, prediction: torch.Tensor, batch: Any) -> torch.Tensor:
         """Return a prediction in physical units, in float64 if labels are rescaled."""
         rescaling = self.state.label_rescaling
-        if rescaling is None or target_key not in ("energy", "forces"):
+        if rescaling is None or target_key not in loss_and_metrics.RESCALED:
             return super()._denorm_preds(target_key, prediction, batch)
         return loss_and_metrics.to_physical(rescaling, target_key, prediction, batch)
 
@@ -159,7 +156,7 @@ class DCTrainer(StateTrainer):
         return loss_and_metrics.total_loss(self.loss_terms(out, batch, FlagReader()))
 
     def _compute_metrics(self, out: Any, batch: Any, evaluator: Any, metrics: Any = None) -> dict[str, Any]:
-        """Return fairchem's metrics of a batch, added to ``metrics``, in eV and eV/Å."""
+        """Return fairchem's metrics of a batch, added to ``metrics``, in eV, eV/Å and eV/Å³."""
         outputs, rescaling = self.output_targets, self.state.label_rescaling
         values = loss_and_metrics.physical_values(outputs, out, batch, self._denorm_preds, rescaling)
         of_atoms = loss_and_metrics.outputs_of_atoms(outputs)

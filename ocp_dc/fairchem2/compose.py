@@ -124,7 +124,7 @@ def without_fits() -> Iterator[list[dict[str, Any]]]:
     """Put placeholders where labels would be fitted to data; the list receives the arguments of each fit."""
     asked: list[dict[str, Any]] = []
 
-    def placeholder(name: str, folder: str, center: str = "none", scale: float | str = 1.0) -> Any:
+    def placeholder(name: str, folder: str, center: str = "none", scale: float | str = 1.0, reading: Any = None) -> Any:
         asked.append({"center": center, "scale": scale})
         LabelOptions.from_block(asked[-1])
         return {"dc_scale": 1.0, "dc_mean": 0.0}.get(name, OmegaConf.create([0.0]))

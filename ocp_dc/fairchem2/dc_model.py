@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairchem.core.common.distutils import is_master
@@ -20,6 +20,7 @@ from ocp_dc.fairchem2.probe import forward_once
 from ocp_dc.fairchem2.regions import is_conservative, regions_of, why_direct
 from ocp_dc.surgery import RegionTable, Report, apply_surgery
 from ocp_dc.surgery.direct_forces import DirectOptions, check_direct
+from ocp_dc.training.trainable import train_only
 
 PATH = "model.dc"  # the key of the block in a config
 
@@ -28,7 +29,8 @@ class DCHydraModel(HydraModel):
     """A hydra with a ``dc:`` block; its other arguments are those of ``HydraModel``.
 
     Without ``dc``, or if the block changes nothing, it is a ``HydraModel``: same parameters, outputs and random numbers
-    drawn. Surgery draws no random numbers and keeps the names of all parameters.
+    drawn. Surgery draws no random numbers and keeps the names of all parameters. ``trainable`` says which parameters
+    are trained, as in :func:`ocp_dc.training.trainable.train_only`: ``head``, or regular expressions; None for all.
 
     Attributes:
         dc_options: the options of this instance.
@@ -53,6 +55,7 @@ class DCHydraModel(HydraModel):
         supports_single_atoms: bool = False,
         model_id: str | None = None,
         dc: Mapping[str, Any] | None = None,
+        trainable: str | Sequence[str] | None = None,
     ) -> None:
         block: Any = OmegaConf.to_container(dc) if OmegaConf.is_config(dc) else dc
         options = DirectOptions.from_block(block, PATH)
@@ -75,6 +78,8 @@ class DCHydraModel(HydraModel):
         self._accelerate()
         if not options.is_noop:
             self._operate()
+        if trainable is not None:
+            train_only(self.surgery_root, trainable, "model.trainable")
 
     @property
     def conservative(self) -> bool:

@@ -30,6 +30,7 @@ def dc_finetuning_model(
     datasets: Mapping[str, str] | None = None,
     backbone: Mapping[str, Any] | None = None,
     freeze_backbone: bool = False,
+    trainable: str | Sequence[str] | None = None,
     otf_graph: bool | None = None,
     pass_through_head_outputs: bool | None = None,
     trust_modules: Sequence[str] = (),
@@ -48,7 +49,9 @@ def dc_finetuning_model(
         datasets: data sets of this run, each with the data set of the checkpoint whose embedding it uses:
             ``{data: omol}``.
         backbone: arguments of the backbone that replace those of the checkpoint, such as ``max_neighbors``.
-        freeze_backbone: whether only the heads are trained.
+        freeze_backbone: whether only the heads are trained; those of native backbones have no parameters.
+        trainable: which parameters are trained: ``head``, also the last layers of a native backbone, or regular
+            expressions; None for all.
         otf_graph: as in ``HydraModel``; None for the value of the checkpoint.
         pass_through_head_outputs: as in ``HydraModel``; None for the value of the checkpoint.
         trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name.
@@ -62,7 +65,12 @@ def dc_finetuning_model(
     apply_uma_compat_fixups(stored, str(checkpoint))
     config = _model_config(stored, checkpoint, heads, dc, datasets, backbone)
     config["freeze_backbone"] = freeze_backbone
-    given = {"otf_graph": otf_graph, "pass_through_head_outputs": pass_through_head_outputs}
+    config.pop("trainable", None)  # of the run that made the checkpoint
+    given = {
+        "trainable": _plain(trainable),
+        "otf_graph": otf_graph,
+        "pass_through_head_outputs": pass_through_head_outputs,
+    }
     config.update({key: value for key, value in given.items() if value is not None})
 
     model = DCHydraModel(**{key: value for key, value in config.items() if key != "_target_"})

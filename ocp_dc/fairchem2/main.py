@@ -42,6 +42,14 @@ OF_FAIRCHEM1 = (
 )
 
 
+def main_parser() -> argparse.ArgumentParser:
+    """Return the parser of fairchem's command line; overrides are left to hydra."""
+    parser = argparse.ArgumentParser("ocp-dc main", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("-c", "--config", required=True, help="a config, or the name of one that ships")
+    add_output_options(parser)
+    return parser
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run fairchem's main.
 
@@ -52,15 +60,12 @@ def main(arguments: Sequence[str]) -> None:
         UserError: a mistake in the command line, the config or a file that it names.
         DivergenceError: a loss or a gradient is not finite.
     """
-    parser = argparse.ArgumentParser("ocp-dc main", description=DESCRIPTION, epilog=EPILOG)
-    parser.add_argument("-c", "--config", required=True, help="a config, or the name of one that ships")
     if old := [each for each in arguments if each.partition("=")[0] in OF_FAIRCHEM1]:
         raise UserError(
             f"{old[0]}: an argument of fairchem 1.10, and fairchem 2 is installed; expected -c CONFIG and overrides, "
             "such as: ocp-dc main -c fairchem2/schnet-dc data_dir=data/ethanol epochs=50 job.run_dir=runs"
         )
-    add_output_options(parser)
-    args, rest = parser.parse_known_args(list(arguments))
+    args, rest = main_parser().parse_known_args(list(arguments))
     with run_output(args.output, HIDDEN):
         _run(find_fairchem2_config(args.config), hydra_overrides(rest))
 

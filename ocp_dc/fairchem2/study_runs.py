@@ -1,4 +1,4 @@
-"""What studies ask of this host: :class:`ocp_dc.hosts.StudyRuns`."""
+"""What studies ask of this host: :class:`ocp_dc.training.study_runs.StudyRuns`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ import hydra
 from omegaconf import OmegaConf
 
 from ocp_dc.core.errors import DivergenceError, UserError, nearest
-from ocp_dc.data.ase_lmdb.reader import check_aselmdb
+from ocp_dc.data.dataset_cache import as_dataset, count_structures, read_options
 from ocp_dc.fairchem2.backbones.native import native_backbone
 from ocp_dc.fairchem2.compose import compose, config_errors, override, without_fits
 from ocp_dc.fairchem2.infer.inspect_model import build_model
-from ocp_dc.hosts import Config, DataSource, Divergence, ModelFacts, RunLength
 from ocp_dc.models.scale_factors import scale_factors
 from ocp_dc.surgery import canonical_dc
 from ocp_dc.surgery.direct_forces import DirectOptions
 from ocp_dc.training.scale_fit import UnfittableError
+from ocp_dc.training.study_runs import Config, DataSource, Divergence, ModelFacts, RunLength
 
-DATA, EPOCHS, BATCH_SIZE, SEED = "data_dir", "epochs", "batch_size", "seed"
+DATA, SOURCES, READING = "data_dir", "sources", "reading"
+EPOCHS, BATCH_SIZE, SEED = "epochs", "batch_size", "seed"
 SAVE, SCALES = "checkpoint_every_n_steps", "model.backbone.scale_file"
 BLOCKS = {"train": "train_dataset", "val": "val_dataset"}
 TEST = ("test_dataset", "test_dataloader")  # a study tests by itself
@@ -49,20 +50,27 @@ class StudyRuns:
         return config
 
     def data_source(self, config: Config, split: str) -> DataSource:
-        """Return the folder of a split, below ``data_dir``, and its ``first_n``."""
+        """Return the aselmdb of a split, converted where its source is another file, and its ``first_n``."""
         first_n = _split_block(config, split).get("first_n") if split in BLOCKS else None
-        return DataSource(str(Path(config[DATA]) / split), first_n)
+        keys = OmegaConf.create({key: config[key] for key in (DATA, SOURCES) if key in config})
+        src = OmegaConf.select(keys, f"{SOURCES}.{split}", default=str(Path(config[DATA]) / split))
+        found = as_dataset(src, "aselmdb", read_options(config.get(READING), READING))
+        return DataSource(str(found), first_n)
 
     def with_data(self, config: Config, sources: Mapping[str, DataSource]) -> Config:
-        """Return the config with these training and validation sets, ``train`` and ``val`` of one folder."""
+        """Return the config with these training and validation sets."""
         changed = {**copy.deepcopy(config), DATA: str(Path(str(sources["train"].src)).parent)}
         for split, source in sources.items():
             _split_block(changed, split).update(source._asdict())
+            if SOURCES in changed:
+                changed[SOURCES][split] = source.src
+        if changed.get(READING):
+            changed[READING] = dict.fromkeys(changed[READING])  # the sources are aselmdb
         return changed
 
     def count_structures(self, src: Path) -> int:
-        """Return the number of structures of an aselmdb."""
-        return check_aselmdb(src)
+        """Return the number of structures of aselmdb or other files."""
+        return count_structures(src)
 
     def run_length(self, config: Config) -> RunLength:
         """Return the epochs and the batch size."""

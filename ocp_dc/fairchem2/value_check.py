@@ -16,7 +16,7 @@ from ocp_dc.core.numbers import Number, count
 POSITIVE = Number(0, above=True)
 UNIT = "runner.train_eval_unit"
 LOADERS = {  # and what to do without its data
-    "runner.train_dataloader": "set data_dir to the folder that `ocp-dc prepare --to aselmdb` made",
+    "runner.train_dataloader": "set data_dir to a folder that `ocp-dc prepare` made, or sources.train to a file",
     "runner.eval_dataloader": "a run needs data for validation; prepare some with --val N",
     "runner.callbacks.1.test_dataloader": "prepare some with --test N, or set test_dataloader=null to do without",
 }

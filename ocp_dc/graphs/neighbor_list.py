@@ -7,6 +7,7 @@ long and needs numpy 2, which fairchem 1.10 excludes; ase's search in Python tak
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Optional
 
 import numpy as np
 import torch
@@ -53,13 +54,27 @@ def nearby_pairs(
         cells, flags = cell.detach().double().cpu().numpy(), pbc.cpu().numpy()
         pairs, images = _periodic_pairs(search, points, sizes, cells, flags)
     target, source = pairs.unbind(1)
-    key = target * len(points) + source  # [P]
-    for column in images.unbind(1) if images is not None and len(images) else ():
-        low, high = column.aminmax()
-        key = key * (high - low + 1) + (column - low)
-    order = torch.argsort(key)
+    order = edge_order(source, target, images, len(points))
     source, target = (values[order].to(positions.device) for values in (source, target))
     return source, target, None if images is None else images[order].to(positions.device)
+
+
+def edge_order(source: Tensor, target: Tensor, images: Optional[Tensor], atoms: int) -> Tensor:  # noqa: UP045
+    """Return the order of edges by target, then source, then image, int64 [E]; TorchScript can compile it.
+
+    Args:
+        source: int64 [E].
+        target: int64 [E].
+        images: int64 [E, 3]; None for one image.
+        atoms: the number of atoms.
+    """
+    key = target * atoms + source  # [E]
+    if images is not None and len(images) > 0:
+        for axis in range(3):
+            column = images[:, axis]
+            low, high = column.min(), column.max()
+            key = key * (high - low + 1) + (column - low)
+    return torch.argsort(key)
 
 
 def _open_pairs(search: vesin.NeighborList, points: NDArray, sizes: NDArray) -> Tensor:

@@ -10,7 +10,8 @@ from ocp_dc.labels.rescaling import LabelRescaling
 def stock_normalizers(rescaling: LabelRescaling) -> dict[str, dict[str, torch.Tensor]]:
     """Return label rescaling as the states of fairchem's normalizers, with which a stock trainer undoes it."""
     scale, zero = torch.tensor(rescaling.scale), torch.tensor(0.0)
-    return {"energy": {"mean": torch.tensor(rescaling.mean), "rmsd": scale}, "forces": {"mean": zero, "rmsd": scale}}
+    derivatives = {name: {"mean": zero, "rmsd": scale} for name in ("forces", "stress")}
+    return {"energy": {"mean": torch.tensor(rescaling.mean), "rmsd": scale}, **derivatives}
 
 
 def stock_references(rescaling: LabelRescaling) -> dict[str, dict[str, torch.Tensor]]:

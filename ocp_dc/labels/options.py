@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ocp_dc.core.errors import UserError, nearest
+from ocp_dc.core.json_schema import any_of, choices, number_schema
+from ocp_dc.core.numbers import Number
 from ocp_dc.core.options import option, parse
 from ocp_dc.core.units import positive_energy
 
@@ -27,6 +29,11 @@ class LabelOptions:
         1.0,
         help="the number C that divides energies and forces: in eV, or text such as '1e6 kcal/mol', or forces_rms "
         "(fitted: the root mean square of the force components in eV/Å)",
+        schema=any_of(
+            number_schema(Number(SMALLEST_SCALE, LARGEST_SCALE, nullable=False)),
+            choices([FORCES_RMS]),
+            {"type": "string", "pattern": r"^\s*[0-9.]+([eE][-+]?[0-9]+)?\s*[A-Za-z]"},
+        ),
     )
 
     @classmethod

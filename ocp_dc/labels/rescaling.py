@@ -12,10 +12,11 @@ from ocp_dc.core.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class LabelRescaling:
-    """Divide centered energies and forces by the same number C (arXiv 2310.01649, section 3).
+    """Divide centered energies and their derivatives by the same number C (arXiv 2310.01649, section 3).
 
     With energy E and forces F in physical units, the scaled labels are ``(E - center) / C`` and ``F / C``. With the
-    same C for both, F = -dE/dx holds for the scaled labels too. The arithmetic is in float64.
+    same C for both, F = -dE/dx holds for the scaled labels too. A stress is a derivative of the energy like the forces,
+    and is scaled like them. The arithmetic is in float64.
 
     Args:
         scale: the number C, in eV.
@@ -64,7 +65,7 @@ class LabelRescaling:
         return (energy.double() - centers) / self.scale
 
     def scale_forces(self, forces: torch.Tensor) -> torch.Tensor:
-        """Return ``forces / C`` in float64; forces in eV/Å, any shape."""
+        """Return ``forces / C`` in float64; forces in eV/Å or a stress in eV/Å³, any shape."""
         return forces.double() / self.scale
 
     def physical_energy(self, scaled: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
@@ -72,8 +73,21 @@ class LabelRescaling:
         return scaled.double() * self.scale + centers
 
     def physical_forces(self, scaled: torch.Tensor) -> torch.Tensor:
-        """Return the forces in eV/Å, float64: the inverse of :meth:`scale_forces`."""
+        """Return forces in eV/Å or a stress in eV/Å³, float64: the inverse of :meth:`scale_forces`."""
         return scaled.double() * self.scale
+
+    def shifted(self, shift: torch.Tensor) -> LabelRescaling:
+        """Return the rescaling with an energy added to each reference, for data with other reference energies.
+
+        Args:
+            shift: the energy per element in eV, float64 [Z_max + 1]; NaN for elements that the data do not have, which
+                then have no reference. An element without a reference so far gets the shift alone.
+        """
+        before = torch.zeros_like(shift)
+        if self.references is not None:
+            size = min(len(shift), len(self.references))
+            before[:size] = self.references[:size].nan_to_num(0.0)
+        return dataclasses.replace(self, references=before + shift)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the numbers as plain data, for a checkpoint."""

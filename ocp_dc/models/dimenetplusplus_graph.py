@@ -31,10 +31,23 @@ class TripletGraph:
 
 def triplet_graph(edges: EdgeGraph) -> TripletGraph:
     """Return the triplets of edges k -> j and j -> i, without those in which k is i in the same periodic image."""
-    count = len(edges.batch)
-    incoming, into, _ = padded_groups(edges.target, count)
-    outgoing, out_of, places = padded_groups(edges.source, count)
-    back = edges.source[incoming][:, :, None] == edges.target[outgoing][:, None]  # [N, K, M]
-    images = edges.images[incoming][:, :, None] + edges.images[outgoing][:, None]  # [N, K, M, 3]
-    triplets = into[:, :, None] & out_of[:, None] & ~(back & (images == 0).all(-1))
-    return TripletGraph(edges, incoming, outgoing, triplets, places)
+    return TripletGraph(edges, *triplet_blocks(edges.source, edges.target, edges.images, len(edges.batch)))
+
+
+def triplet_blocks(source: Tensor, target: Tensor, images: Tensor, atoms: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return ``incoming``, ``outgoing``, ``triplets`` and ``places`` of a :class:`TripletGraph`.
+
+    TorchScript can compile it.
+
+    Args:
+        source: int64 [E].
+        target: int64 [E].
+        images: int64 [E, 3].
+        atoms: the number of atoms, N.
+    """
+    incoming, into, _ = padded_groups(target, atoms)
+    outgoing, out_of, places = padded_groups(source, atoms)
+    back = source[incoming][:, :, None] == target[outgoing][:, None]  # [N, K, M]
+    both = images[incoming][:, :, None] + images[outgoing][:, None]  # [N, K, M, 3]
+    triplets = into[:, :, None] & out_of[:, None] & ~(back & (both == 0).all(-1))
+    return incoming, outgoing, triplets, places

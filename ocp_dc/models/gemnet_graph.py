@@ -53,7 +53,17 @@ def symmetric_pairs(edges: EdgeGraph, *, later: bool = False) -> EdgeGraph:
         edges: the edges.
         later: whether those from a later cell are kept instead, as in fairchem's GemNet-OC.
     """
-    images = -edges.images if later else edges.images
+    return edges.select(is_first(edges.source, edges.target, -edges.images if later else edges.images))
+
+
+def is_first(source: Tensor, target: Tensor, images: Tensor) -> Tensor:
+    """Return which edges are the kept ones of their pairs, bool [E]; TorchScript can compile it.
+
+    Args:
+        source: int64 [E].
+        target: int64 [E].
+        images: int64 [E, 3].
+    """
     x, y, z = images.unbind(dim=1)  # [E] each
     earlier = (x < 0) | ((x == 0) & ((y < 0) | ((y == 0) & (z < 0))))
-    return edges.select((edges.source < edges.target) | ((edges.source == edges.target) & earlier))
+    return (source < target) | ((source == target) & earlier)

@@ -35,19 +35,33 @@ def pair_edges(edges: EdgeGraph) -> PairGraph:
     The edges between an atom and its images are matched too. Any graph is valid: an edge that occurs twice is matched
     with itself, which makes no difference to functions of the distance.
     """
-    key = _keys(edges)  # [E]
+    rows, others = pair_rows(edges.source, edges.target, edges.images, len(edges.batch))
+    return PairGraph(edges.select(rows), edges.source[others], edges.target[others])
+
+
+def pair_rows(source: Tensor, target: Tensor, images: Tensor, atoms: int) -> tuple[Tensor, Tensor]:
+    """Return the numbers of one edge of each pair, int64 [P], and those of the opposite edges, int64 [M].
+
+    TorchScript can compile it.
+
+    Args:
+        source: int64 [E].
+        target: int64 [E].
+        images: int64 [E, 3].
+        atoms: the number of atoms, N.
+    """
+    key = _keys(source, target, images.long(), atoms)  # [E]
     order = torch.argsort(key, stable=True)
     key = key[order]
     place = torch.arange(len(key), device=key.device)
     starts = torch.ones_like(key, dtype=torch.bool)
     starts[1:] = key[1:] != key[:-1]
-    rank = place - torch.where(starts, place, 0).cummax(0).values  # [E], the place among edges with the same key
+    rank = place - torch.where(starts, place, 0).cummax(0)[0]  # [E], the place among edges with the same key
     opposite = rank % 2 == 1
     matched = torch.zeros_like(opposite)
     matched[:-1] = opposite[1:]  # opposite edges follow the edges that they match
     pairs, singles, others = order[matched], order[~(matched | opposite)], order[opposite]
-    rows = torch.cat([pairs, singles])
-    return PairGraph(edges.select(rows), edges.source[others], edges.target[others])
+    return torch.cat([pairs, singles]), others
 
 
 def unpaired(edges: EdgeGraph) -> PairGraph:
@@ -115,13 +129,14 @@ class _Correlation(torch.autograd.Function):
         return x_grad, y_grad, None, None, None, None
 
 
-def _keys(edges: EdgeGraph) -> Tensor:
+def _keys(source: Tensor, target: Tensor, images: Tensor, atoms: int) -> Tensor:
     """Return a number [E] for each edge that only the same and the opposite edge have; no synchronization."""
-    source, target, images = edges.source, edges.target, edges.images.long()
-    width = 2 * images.abs().amax() + 1 if len(source) else 1
+    if len(source) == 0:
+        return source
+    width = 2 * images.abs().amax() + 1
     middle = width // 2
     image = ((images[:, 0] * width) + images[:, 1]) * width + images[:, 2]  # [E], odd: the opposite image is -image
     forward = torch.where(source == target, image > 0, source < target)
     low, high = torch.minimum(source, target), torch.maximum(source, target)
     image = torch.where(forward, image, -image) + middle * (width * width + width + 1)  # from 0 on
-    return (low * len(edges.batch) + high) * width**3 + image
+    return (low * atoms + high) * width**3 + image

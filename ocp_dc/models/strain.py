@@ -1,10 +1,11 @@
-"""A homogeneous strain of a batch, whose derivative of the energy is the virial."""
+"""A homogeneous strain of a batch, and the stress: the derivative of the energy by the strain, per volume."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ocp_dc.models.graph import EdgeGraph
@@ -29,19 +30,31 @@ def strained(positions: Tensor, graph: Any, strain: Tensor) -> tuple[Tensor, Any
         graph: the graph of the batch.
         strain: ε of each structure, [B, 3, 3].
     """
-    return _moved(positions, strain[edges_of(graph).batch]), _strained(graph, strain)
+    return moved_points(positions, strain[edges_of(graph).batch]), _strained(graph, strain)
+
+
+def stresses(virials: Tensor, cells: Tensor, pbc: Tensor) -> Tensor:
+    """Return the stress of each structure, [B, 3, 3], positive under tension; zero where no direction is periodic.
+
+    Args:
+        virials: dE/dε, [B, 3, 3], in eV.
+        cells: [B, 3, 3], cell vectors as rows, in Å.
+        pbc: bool [B, 3], the periodic directions.
+    """
+    volumes = torch.where(pbc.any(dim=1), torch.linalg.det(cells.detach()).abs(), torch.inf)  # [B]
+    return virials / volumes[:, None, None]
 
 
 def _strained(value: Any, strain: Tensor) -> Any:
     if isinstance(value, EdgeGraph):
         of_edges = strain[value.batch.index_select(0, value.source)]  # [E, 3, 3]
-        return dataclasses.replace(value, offsets=_moved(value.offsets, of_edges))
+        return dataclasses.replace(value, offsets=moved_points(value.offsets, of_edges))
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return value
     parts = {field.name: _strained(getattr(value, field.name), strain) for field in dataclasses.fields(value)}
     return dataclasses.replace(value, **parts)
 
 
-def _moved(vectors: Tensor, strain: Tensor) -> Tensor:
-    """Return vectors [M, 3] after a strain of each, [M, 3, 3]."""
+def moved_points(vectors: Tensor, strain: Tensor) -> Tensor:
+    """Return points or vectors [M, 3] after a strain of each, [M, 3, 3]."""
     return vectors + vectors[:, None].bmm(strain)[:, 0]

@@ -8,14 +8,67 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.core.numbers import count, finite_number
+from ocp_dc.core.numbers import Number, count
 from ocp_dc.core.options import option, parse
+from ocp_dc.data.dataset_cache import KEYS
 from ocp_dc.hosts import IN_WORDS
 
 Changes = Mapping[str, Any]
 ENGINES = ("fairchem", "pinn")
 SAMPLES = ("ethanol", "slabs")
 BUDGET_KINDS = ("epochs", "steps", "minutes")  # of budgets
+SEEDS = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True}
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """A data set of a study: a bundled sample, a folder or file, or the data set of the base config."""
+
+    sample: str | None = option(None, help="a bundled sample, split as train, val and test say", choices=SAMPLES)
+    path: str | None = option(
+        None,
+        help="a folder with train, val and test in it, as `ocp-dc prepare` makes it; a file or folder of structures, "
+        "which is split as train, val and test say, by default 80/10/10; a file of PDEBench for pinn",
+    )
+    units: str | None = option(None, help="energy unit of a file of structures; see `ocp-dc prepare --help`")
+    length_units: str | None = option(None, help="its length unit")
+    energy_key: str | None = option(None, help="the name of its energies")
+    forces_key: str | None = option(None, help="the name of its forces")
+    stress_key: str | None = option(None, help="the name of its stresses")
+    virial_key: str | None = option(None, help="the name of its virials")
+    stress_units: str | None = option(None, help="its unit of stresses")
+    configs: str | None = option(
+        None,
+        help="replaces {configs} in the bases: the folder with models at sizes for this data; default: the host's "
+        "folder for small molecules, md17 or fairchem2",
+    )
+    train: int | None = option(None, help="training structures; default: all", number=count())
+    val: int | None = option(None, help="validation structures", number=count())
+    test: int | None = option(None, help="test structures", number=count())
+    changes: Mapping[str, Any] | None = option(None, help="changes of every run on this data set")
+
+
+@dataclasses.dataclass(frozen=True)
+class BudgetOptions:
+    """The budget of each run of a study: one of epochs, steps or minutes."""
+
+    epochs: int | None = option(None, help="passes over the training set", number=count())
+    steps: int | None = option(None, help="optimizer steps; of fairchem rounded up to whole epochs", number=count())
+    minutes: float | None = option(
+        None,
+        help="wall-clock minutes of training; each arm gets the whole epochs that fit, from measured step times",
+        number=Number(0, above=True),
+    )
+    train: int | None = option(None, help="training structures at most", number=count())
+    val: int | None = option(None, help="validation structures at most", number=count())
+    test: int | None = option(None, help="test structures at most", number=count())
+    seeds: Sequence[int] | None = option(None, help="seeds that replace the study's", schema=SEEDS)
+
+    def __str__(self) -> str:
+        """Return the budget in words."""
+        kind = next(name for name in BUDGET_KINDS if getattr(self, name) is not None)
+        limits = [f"{getattr(self, n)} {n}" for n in ("train", "val", "test") if getattr(self, n) is not None]
+        return f"{getattr(self, kind)} {kind}" + (f", at most {', '.join(limits)} structures" if limits else "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +91,9 @@ class StudyOptions:
         None, help="names that replace {model}, or a mapping of each to its changes"
     )
     data: Mapping[str, Mapping[str, Any] | None] | None = option(
-        None, help="data sets by name; the first one is used unless --data names others; default: the bundled ethanol"
+        None,
+        help="data sets by name; the first one is used unless --data names others; default: the bundled ethanol",
+        block=DataOptions,
     )
     common: Mapping[str, Any] | None = option(None, help="changes of every run")
     axes: Mapping[str, Mapping[str, Changes | None]] | None = option(
@@ -55,49 +110,13 @@ class StudyOptions:
         None,
         help="differences to allow between arms although they are unequal: gradients (how forces are derived)",
     )
-    seeds: Sequence[int] = option((0, 1, 2), help="seeds of weights and order of data; each arm runs with each")
-    budget: Mapping[str, Any] | None = option(None, help="the budget of each run; see BudgetOptions")
-    smoke: Mapping[str, Any] | None = option(None, help="the budget of --budget smoke")
-
-
-@dataclasses.dataclass(frozen=True)
-class DataOptions:
-    """A data set of a study: a bundled sample, a folder or file, or the data set of the base config."""
-
-    sample: str | None = option(None, help="a bundled sample, split as train, val and test say", choices=SAMPLES)
-    path: str | None = option(
-        None, help="a folder with train, val and test in it, as `ocp-dc prepare` makes it; a file of PDEBench for pinn"
+    seeds: Sequence[int] = option(
+        (0, 1, 2), help="seeds of weights and order of data; each arm runs with each", schema=SEEDS
     )
-    configs: str | None = option(
-        None,
-        help="replaces {configs} in the bases: the folder with models at sizes for this data; default: the host's "
-        "folder for small molecules, md17 or fairchem2",
+    budget: Mapping[str, Any] | None = option(
+        None, help="the budget of each run: one of epochs, steps or minutes", block=BudgetOptions
     )
-    train: int | None = option(None, help="training structures; default: all")
-    val: int | None = option(None, help="validation structures")
-    test: int | None = option(None, help="test structures")
-    changes: Mapping[str, Any] | None = option(None, help="changes of every run on this data set")
-
-
-@dataclasses.dataclass(frozen=True)
-class BudgetOptions:
-    """The budget of each run of a study: one of epochs, steps or minutes."""
-
-    epochs: int | None = option(None, help="passes over the training set")
-    steps: int | None = option(None, help="optimizer steps; of fairchem rounded up to whole epochs")
-    minutes: float | None = option(
-        None, help="wall-clock minutes of training; each arm gets the whole epochs that fit, from measured step times"
-    )
-    train: int | None = option(None, help="training structures at most")
-    val: int | None = option(None, help="validation structures at most")
-    test: int | None = option(None, help="test structures at most")
-    seeds: Sequence[int] | None = option(None, help="seeds that replace the study's")
-
-    def __str__(self) -> str:
-        """Return the budget in words."""
-        kind = next(name for name in BUDGET_KINDS if getattr(self, name) is not None)
-        limits = [f"{getattr(self, n)} {n}" for n in ("train", "val", "test") if getattr(self, n) is not None]
-        return f"{getattr(self, kind)} {kind}" + (f", at most {', '.join(limits)} structures" if limits else "")
+    smoke: Mapping[str, Any] | None = option(None, help="the budget of --budget smoke", block=BudgetOptions)
 
 
 def data_options(name: str, block: Mapping[str, Any] | None) -> DataOptions:
@@ -105,8 +124,11 @@ def data_options(name: str, block: Mapping[str, Any] | None) -> DataOptions:
     options = parse(DataOptions, block, f"data.{name}")
     if options.sample is not None and options.path is not None:
         raise UserError(f"data.{name}: got both sample and path, expected one of them")
-    for key in ("train", "val", "test"):
-        count().check(getattr(options, key), f"data.{name}.{key}")
+    for key in KEYS:
+        if getattr(options, key) is not None and options.path is None:
+            raise UserError(
+                f"data.{name}.{key}: says how a file is read, but there is no path; give path, or remove it"
+            )
     return options
 
 
@@ -136,11 +158,6 @@ def budget_options(
             f"{path}: got {given[0]}, expected {' or '.join(kinds)}, which the study's engine counts in, such as "
             f"budget: {{{kinds[0]}: 500}}"
         )
-    for key in ("epochs", "steps", "train", "val", "test"):
-        count().check(getattr(options, key), f"{path}.{key}")
-    minutes = options.minutes
-    if minutes is not None:
-        finite_number(f"{path}.minutes", minutes, positive=True)
     if options.seeds is not None:
         check_seeds(options.seeds, f"{path}.seeds")
     return options

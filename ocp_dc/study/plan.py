@@ -12,7 +12,6 @@ from typing import Any
 from ocp_dc.core.config_names import find_config, shipped_config
 from ocp_dc.core.digests import text_digest
 from ocp_dc.core.errors import UserError, unknown_name
-from ocp_dc.hosts import ModelFacts
 from ocp_dc.study.deltas import apply_changes
 from ocp_dc.study.engines import get_engine
 from ocp_dc.study.engines.engine import Engine
@@ -26,6 +25,7 @@ from ocp_dc.study.options import (
     data_options,
 )
 from ocp_dc.study.spec import ArmSpec, Study
+from ocp_dc.training.study_runs import ModelFacts
 
 
 @dataclasses.dataclass(frozen=True)

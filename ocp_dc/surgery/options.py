@@ -7,14 +7,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.core.numbers import finite_number
+from ocp_dc.core.json_schema import Schema, any_of, choices
+from ocp_dc.core.numbers import Number
 from ocp_dc.core.options import option, parse
+from ocp_dc.nn import activation_schema
 
 REGION_NAMES = ("none", "output", "full", "paper")
+ACCELERATIONS = ("auto", "off", "native", "compile")
 # The key of the block in a config, for messages. A host that uses another key passes it as ``path``.
 PATH = "dc"
 
 Options = TypeVar("Options", bound="DCOptions")
+
+
+def region_schema(*names: str) -> Schema:
+    """Return the JSON Schema of a region that has one of these names, or is a list of regular expressions."""
+    patterns = {"type": "array", "items": {"type": "string", "format": "regex"}, "minItems": 1}
+    return any_of(choices(names), patterns)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,15 +34,20 @@ class DCOptions:
     """
 
     activation: str | Mapping[str, Any] | None = option(
-        None, help="name of the activation, or {name: irelu, coefficient: 0.5}; irelu if only a region is given"
+        None,
+        help="name of the activation, or {name: irelu, coefficient: 0.5}; irelu if only a region is given",
+        schema=activation_schema("original"),
     )
     region: str | Sequence[str] | None = option(
         None,
         help="none, output, full, paper, or a list of regular expressions (re.search on module paths); "
         "paper if only an activation is given",
+        schema=region_schema(*REGION_NAMES),
     )
     elsewhere: str | Mapping[str, Any] = option(
-        "original", help="the activation outside the region: original, or any activation"
+        "original",
+        help="the activation outside the region: original, or any activation",
+        schema=activation_schema("original"),
     )
     denormalize: str = option(
         "none", help="normalization layers to remove", choices=("none", "batchnorm", "layernorm", "all")
@@ -44,7 +58,9 @@ class DCOptions:
         choices=("none", "fitted"),
     )
     dropout: float = option(
-        0.0, help="the probability, in [0, 1), of dropout after each activation of insert_region; 0.0 for none"
+        0.0,
+        help="the probability, in [0, 1), of dropout after each activation of insert_region; 0.0 for none",
+        number=Number(0, 1, below=True, nullable=False),
     )
     insert_norm: str = option(
         "none",
@@ -54,12 +70,14 @@ class DCOptions:
     insert_region: str | Sequence[str] | None = option(
         None,
         help="region of dropout and insert_norm: output (the default), full, paper, or a list of regular expressions",
+        schema=region_schema(*REGION_NAMES[1:]),
     )
     accelerate: str | None = option(
         None,
         help="the forward pass: auto (the default if the block changes anything), off (the host's own), native "
         "(ocp_dc's, with the same results to rounding), or compile (native, compiled)",
-        choices=("auto", "off", "native", "compile"),
+        choices=ACCELERATIONS,
+        schema=choices([*ACCELERATIONS, False]),  # YAML 1.1 reads off as false
     )
 
     @classmethod
@@ -129,10 +147,8 @@ class DCOptions:
 
         Raises:
             UserError: there is an activation and the region is ``none``, a gain but no norm is removed, an insertion
-                region but no insertion or the reverse, or dropout is not in [0, 1).
+                region but no insertion or the reverse.
         """
-        if not 0 <= finite_number(f"{path}.dropout", self.dropout) < 1:
-            raise UserError(f"{path}.dropout: got {self.dropout!r}, expected a probability in [0, 1), such as 0.1")
         if self.has_insertions and self.insert_region == "none":
             raise UserError(
                 f"{path}.insert_region: 'none' leaves dropout and insert_norm nowhere to go; give output, full, paper "

@@ -54,6 +54,10 @@ class EarlyStopping(Listener):
         if self.stops:
             say(f"early stopping: {self._waited} validations without an improvement of {state.primary_metric}")
 
+    def wait_anew(self) -> None:
+        """Count from zero again."""
+        self._waited = 0
+
     def state_dict(self) -> dict[str, Any]:
         """Return the reference and the count, as plain numbers."""
         return {"reference": self._reference, "waited": self._waited}

@@ -128,6 +128,8 @@ def best_checkpoint(folder: Path) -> Path | None:
 
 
 def _without_best(folder: Path) -> str:
+    if any(folder.glob("runs/*/run.json")):
+        return f"checkpoint {folder}: is a study; name one of its arms after a colon, as in {folder}:ARM"
     last = folder / "checkpoint.pt"
     hint = f". Name {last} for the last state" if last.is_file() else ""
     return (

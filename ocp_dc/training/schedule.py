@@ -10,6 +10,7 @@ from typing import Any
 from torch.optim import lr_scheduler
 
 from ocp_dc.core.errors import unknown_name
+from ocp_dc.training.extension import ExtendedSchedule, is_extended
 
 # torch schedules that end, and the argument with their length
 LENGTHS = {"OneCycleLR": "total_steps", "CosineAnnealingLR": "T_max", "PolynomialLR": "total_iters"}
@@ -85,6 +86,24 @@ def move_to(scheduler: lr_scheduler.LRScheduler, step: int) -> None:
         warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
         for _ in range(min(step, getattr(scheduler, "total_steps", step + 1) - 1)):
             scheduler.step()
+
+
+def loaded(
+    scheduler: lr_scheduler.LRScheduler, saved: Mapping[str, Any], warns: bool = True
+) -> lr_scheduler.LRScheduler:
+    """Return a schedule in the state of a checkpoint: the given one, or that of an extended run.
+
+    Args:
+        scheduler: the schedule of the config.
+        saved: the checkpoint's state of the schedule.
+        warns: whether to warn if the config has another length.
+    """
+    if is_extended(saved):
+        return ExtendedSchedule.resumed(scheduler.optimizer, saved)
+    if warns:
+        warn_of_other_length(scheduler, saved)
+    scheduler.load_state_dict(dict(saved))
+    return scheduler
 
 
 def warn_of_other_length(scheduler: lr_scheduler.LRScheduler, saved: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from ocp_dc.labels import LabelRescaling
 from ocp_dc.training import optimizer_state, schedule
 from ocp_dc.training.averages import AveragedWeights, check_averages, copy_averages, trainable
+from ocp_dc.training.extension import Extension, begins, extended_schedule
 from ocp_dc.training.running_means import RunningMeans
 
 
@@ -30,11 +31,15 @@ class Resume:
         keep_settings: keep this run's settings of optimizer, schedule and averages, and load only moments and
             averages from the checkpoint; if False, the checkpoint's settings are used.
         saved_optimizer: the class of the checkpoint's optimizer in torch.optim.
+        extension: the extension of a finished run by more epochs; None without one.
+        total_steps: the steps of the whole run, which an extension needs.
     """
 
     steps_per_epoch: int | None = None
     keep_settings: bool = False
     saved_optimizer: str = "AdamW"
+    extension: Extension | None = None
+    total_steps: int = 0
 
 
 @dataclasses.dataclass(eq=False)
@@ -186,11 +191,14 @@ class TrainingState:
                 self.best_metric = saved.get("best_val_metric")
                 self.evaluations_since_best = saved.get("evaluations_since_best", 0)
         if saved.get("scheduler") is not None and self.scheduler is not None:
-            if self.step == saved_step and not resume.keep_settings:
-                schedule.warn_of_other_length(self.scheduler, saved["scheduler"])
-                self.scheduler.load_state_dict(saved["scheduler"])
+            begin = begins(resume.extension, saved["scheduler"])
+            if begin or (self.step == saved_step and not resume.keep_settings):
+                self.scheduler = schedule.loaded(self.scheduler, saved["scheduler"], warns=not begin)
             else:
                 schedule.move_to(self.scheduler, self.step)
+            if resume.extension is not None and begin:
+                self.scheduler = extended_schedule(self.scheduler, resume.extension, resume.total_steps - self.step)
+                self.evaluations_since_best = 0
         self.random_states = saved.get("random_states")
         self.compiled = saved.get("compiled")
         # earlier versions stored a single sum, of the total loss

@@ -28,6 +28,8 @@ UNITS = {
     "forcesy_mae": "eV/Å",
     "forcesz_mae": "eV/Å",
     "stress_mae": "eV/Å^3",
+    "stress_mse": "eV^2/Å^6",
+    "stress_magnitude_error": "eV/Å^3",
 }
 # fairchem's evaluator counts errors below the thresholds (<), `ocp-dc evaluate` those up to them (<=)
 SHORT_NAMES = {"energy_forces_within_threshold": "efwt", "per_atom_mae": "energy_per_atom_mae"}

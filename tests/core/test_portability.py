@@ -36,7 +36,7 @@ for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "register_at_fork", "pread
     delattr(os, name)
 """
 IMPORT_ALL = """
-HIDDEN += ("fairchem", "deepxde", "hydra", "omegaconf", "torchtnt")
+HIDDEN += ("fairchem", "deepxde", "hydra", "omegaconf", "torchtnt", "metatensor", "metatomic", "torch_sim")
 import importlib, pathlib
 root = pathlib.Path(sys.argv[1])
 done, without = [], []

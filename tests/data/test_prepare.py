@@ -252,7 +252,7 @@ def test_an_option_without_effect(tmp_path: Path, water: Path) -> None:
 
 
 def test_an_unknown_molecule(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"unknown MD17 molecule 'etanol'.*Did you mean 'ethanol'"):
+    with pytest.raises(UserError, match=r"unknown data set 'etanol'.*Did you mean 'ethanol'"):
         prepare("download:etanol", tmp_path / "out", **NPZ)
     with pytest.raises(UserError, match="this one comes in --format rmd17"):
         prepare("download:revised ethanol", tmp_path / "out", **NPZ | {"length_units": "bohr"})

@@ -104,3 +104,15 @@ def test_files_that_are_refused(tmp_path):
     (tmp_path / "a.xyz").write_text("2\n\nH 0 0 0\nXq 0 0 1\n")
     with pytest.raises(UserError, match="unknown element symbol 'Xq'"):
         read(tmp_path / "a.xyz")
+
+
+def test_stresses_by_name(tmp_path):
+    atoms = oxides(1)[0]
+    atoms.calc = None
+    atoms.info |= {"REF_stress": np.arange(6.0), "virial": -np.eye(3) * 2 * atoms.cell.volume}
+    write(tmp_path / "a.xyz", atoms)
+    (guessed,) = read(tmp_path / "a.xyz")
+    np.testing.assert_allclose(guessed.info["source_stress"], [2, 2, 2, 0, 0, 0], atol=1e-6)
+    (named,) = read(tmp_path / "a.xyz", ReadOptions(stress_key="REF_stress", stress_units="GPa"))
+    np.testing.assert_allclose(named.info["REF_stress"], np.arange(6.0) / 160.21766, rtol=1e-6)
+    assert "source_stress" not in named.info

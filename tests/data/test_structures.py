@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -14,8 +15,13 @@ from ase.db import connect
 from ase.io import read, write
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.data.ase_lmdb.reader import AseLmdbReader
+from ocp_dc.data.ase_lmdb.rows import Row
+from ocp_dc.data.ase_lmdb.writer import write_aselmdb
 from ocp_dc.data.frames import Frame
+from ocp_dc.data.oc20_lmdb.lmdb_io import to_data, write_lmdb
 from ocp_dc.data.prepare import prepare
+from ocp_dc.data.readers.ase_files import atoms_frame
 from ocp_dc.data.structures import ReadOptions, open_structures
 
 from tests.helpers.oc20_files import relaxations, write_shards
@@ -183,3 +189,27 @@ def test_a_poscar_that_declares_too_much(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="declares 100000000002 atoms"):
         frames(tmp_path / "POSCAR", labels=False)
     assert len(read(save(tmp_path / "b.xyz", oxides(1)))) == 4
+
+
+def test_labels_in_the_data_of_an_aselmdb_come_first(tmp_path: Path) -> None:
+    atoms = oxides(1)[0]
+    values = {"numbers": atoms.numbers, "positions": atoms.positions, "cell": atoms.cell.array, "pbc": atoms.pbc}
+    labels = {"energy": -5.0, "forces": np.full((4, 3), 0.5)}
+    write_aselmdb(tmp_path / "a.aselmdb", [Row({**values, "energy": 1.0}, {**labels, "sid": 3, "fid": 1})])
+    with AseLmdbReader(tmp_path / "a.aselmdb") as reader:
+        expected = reader.frame(0)
+    for path in (tmp_path / "a.aselmdb", tmp_path):
+        (found,) = frames(path)
+        assert found.energy == expected.energy == -5.0
+        np.testing.assert_array_equal(found.forces, expected.forces)
+        assert (found.sid, found.fid) == (3, 1)
+
+
+@pytest.mark.parametrize(("vectors", "pbc"), [((1, 1, 1), "FFF"), ((4, 4, 1), "TTF"), ((4, 5, 6), "TTT")])
+def test_vectors_that_fairchem_makes_up_are_no_boundaries(tmp_path: Path, vectors: tuple[int, ...], pbc: str) -> None:
+    atoms = Atoms("CO", [[0.0, 0.0, 0.0], [0.0, 0.0, 1.2]])
+    data = to_data(atoms_frame(atoms, -1.0, np.zeros((2, 3))), sid=0)
+    del data.pbc
+    data.cell = torch.diag(torch.tensor(vectors, dtype=torch.float))[None]  # [1, 3, 3]
+    write_lmdb(tmp_path / "data.lmdb", [data])
+    assert frames(tmp_path)[0].pbc.tolist() == [flag == "T" for flag in pbc]

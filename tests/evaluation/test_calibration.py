@@ -63,6 +63,9 @@ def test_fixed_atoms_do_not_count(honest):
     wrong = np.where(free[:, None], honest.forces_pred, 1e6)
     found = calibration(dataclasses.replace(honest, free=free, forces_pred=wrong))
     assert found["forces"]["rmse_over_spread"] == pytest.approx(1, abs=0.1)
+    error = np.linalg.norm(honest.forces_pred - honest.forces_true, axis=1)[free]
+    expected = np.corrcoef(rankdata(honest.forces_std[free]), rankdata(error))[0, 1]
+    assert found["forces"]["spearman"] == pytest.approx(expected)
 
 
 def test_bins_are_root_mean_squares_of_equal_counts():

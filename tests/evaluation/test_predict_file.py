@@ -189,6 +189,21 @@ def test_a_structure_that_is_not_plausible_is_named_and_leaves_nothing(tmp_path,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["harmonic.pt", "in.traj"]
 
 
+def test_an_error_of_the_checkpoint_names_the_structures(tmp_path, checkpoint, monkeypatch):
+    ase.io.write(tmp_path / "in.xyz", clusters(5))
+    predictor = Harmonic(1.0)
+    predict = predictor.predict
+
+    def refuse(structures):
+        if len(predictor.sizes) == 1:
+            raise UserError("unknown element")
+        return predict(structures)
+
+    monkeypatch.setattr(predictor, "predict", refuse)
+    with pytest.raises(UserError, match=r"in\.xyz: frame 2 and the 1 after it: unknown element"):
+        predict_file(predictor, [checkpoint], tmp_path / "in.xyz", tmp_path / "o.xyz", batch_size=2, progress=False)
+
+
 def test_entries_that_a_line_cannot_hold(tmp_path, checkpoint):
     atoms = Atoms("H2", [[0, 0, 0], [0, 0, 1.5]])
     atoms.info |= {"text": "two\nlines", "nested": {"a": [np.float64(1.5), "b\nc"]}, "energy": 3.0}

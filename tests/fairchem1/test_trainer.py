@@ -247,15 +247,15 @@ def test_a_normalizer_gives_way_to_the_checkpoints_rescaling(trained, tmp_path, 
     assert "the config's normalizers of energy are ignored" in caplog.text
 
 
-def test_only_energy_and_forces_are_rescaled(trained):
+def test_only_energy_and_its_derivatives_are_rescaled(trained):
     """Another target's normalizer is undone as ever."""
     from fairchem.core.modules.normalization.normalizer import Normalizer
 
     from ocp_dc.fairchem1.infer.inference import load_trainer
 
     trainer = load_trainer(trained.checkpoint("best_checkpoint.pt"), cpu=True)
-    trainer.normalizers["stress"] = Normalizer(mean=1.0, rmsd=5.0)
-    assert trainer._denorm_preds("stress", torch.ones(1, 9), None).tolist() == [[6.0] * 9]
+    trainer.normalizers["dipole"] = Normalizer(mean=1.0, rmsd=5.0)
+    assert trainer._denorm_preds("dipole", torch.ones(1, 9), None).tolist() == [[6.0] * 9]
 
 
 def test_a_preempted_job_goes_on_from_a_whole_step(trained):

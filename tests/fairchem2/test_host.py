@@ -95,5 +95,6 @@ def test_evaluate(tmp_path, checkpoint, ethanol):
     done = command("evaluate", str(checkpoint), str(ethanol / "test"), "--out", "out", "--cpu", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"errors.csv", "evaluation.json", "largest_errors.csv", "parity.png"}
+    tables = {"errors.csv", "largest_errors.csv", "predictions.csv", "predictions.npz"}
+    assert names == {"evaluation.json", "parity.png", *tables}
     assert "energy, per structure" in done.stdout

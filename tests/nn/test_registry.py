@@ -7,13 +7,23 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 import torch
+from scipy import special
 from torch import nn
 from torch.nn import functional as F
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.nn import IntegratedLeakyReLU, IReLU, ShiftedSoftplus, activation, activation_names, same_activation
+from ocp_dc.nn import (
+    ACTIVATIONS,
+    IntegratedLeakyReLU,
+    IReLU,
+    ShiftedSoftplus,
+    activation,
+    activation_names,
+    same_activation,
+)
 from ocp_dc.testing.tolerances import ROUNDING, assert_close
 
 REFERENCE = {
@@ -144,3 +154,28 @@ def test_import_needs_torch_alone() -> None:
         "from ocp_dc.nn import activation; activation('irelu')"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
+
+
+# each formula of the list, written again
+FORMULAS = {
+    "x, and alpha (e^x - 1) below 0": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "x Phi(x), Phi of the normal distribution": lambda x: x * (1 + special.erf(x / np.sqrt(2))) / 2,
+    "x^2/2, and alpha (e^x - x - 1) below 0": lambda x: np.where(x > 0, x**2 / 2, np.exp(x) - x - 1),
+    "c x^2, and negative_slope c x^2 below 0": lambda x: np.where(x > 0, 1, 0.01) * x**2 / 2,
+    "c max(0, x)^2, c = 1/2": lambda x: np.maximum(0, x) ** 2 / 2,
+    "x, and negative_slope x below 0": lambda x: np.where(x > 0, x, 0.01 * x),
+    "x tanh(log(1 + e^x))": lambda x: x * np.tanh(np.log1p(np.exp(x))),
+    "max(0, x)": lambda x: np.maximum(0, x),
+    "log(1 + e^x) - log 2": lambda x: np.log1p(np.exp(x)) - np.log(2),
+    "x / (1 + e^-x)": lambda x: x / (1 + np.exp(-x)),
+    "log(1 + e^x)": lambda x: np.log1p(np.exp(x)),
+    "tanh(x)": np.tanh,
+    "c max(0, x)^3, c = 1/6": lambda x: np.maximum(0, x) ** 3 / 6,
+}
+
+
+@pytest.mark.parametrize("entry", ACTIVATIONS, ids=lambda entry: entry.name)
+def test_a_formula_is_the_function(entry):
+    x = np.linspace(-3, 3, 41)
+    values = activation(entry.name)(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(values, FORMULAS[entry.formula](x), atol=1e-12)

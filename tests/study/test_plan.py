@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import cast
 
 import pytest
+import yaml
 
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import read_json
 from ocp_dc.study.commands import _write_study
 from ocp_dc.study.engines.potentials import SMOKE
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.plan import Choices, make_plan
 from ocp_dc.study.spec import read_study
 
+from tests.helpers.own_data import molecules
 from tests.helpers.small_study import ARMS, CONFIGS, SMALL, write_study
 
 
@@ -226,3 +230,39 @@ def test_what_runs_is_the_study_whoever_made_the_folder(out, tmp_path, caplog, f
     caplog.clear()
     _write_study(made, tmp_path / "out", folders, "a command")
     assert not caplog.records
+
+
+def test_a_file_of_structures_is_split(out, tmp_path):
+    path = molecules(tmp_path / "mine.xyz", 20)
+    keys = {"energy_key": "REF_energy", "forces_key": "REF_forces"}
+    made = plan(out, tmp_path, data={"mine": {"path": str(path), "val": 3, **keys}})
+    (folder,) = (out / "data").glob("mine-*")
+    assert [read_json(folder / "dataset.json", "")["counts"][name] for name in ("train", "val", "test")] == [15, 3, 2]
+    dataset = made.runs[0].config["dataset"]
+    assert dataset["train"]["src"] == str(folder / "train")
+    assert made.runs[0].test == {"src": str(folder / "test"), "first_n": 2}
+    assert {run.id for run in made.runs} == {
+        run.id for run in plan(out, tmp_path, data={"mine": {"path": str(path), "val": 3, **keys}}).runs
+    }
+    with pytest.raises(UserError, match="there is no path"):
+        plan(out, tmp_path, data={"mine": {"sample": "ethanol", **keys}})
+    with pytest.raises(UserError, match="is prepared"):
+        plan(out, tmp_path, data={"mine": {"path": str(folder), **keys}})
+
+
+def test_files_in_the_base(out, tmp_path, monkeypatch):
+    monkeypatch.setenv("OCP_DC_CACHE", str(tmp_path / "cache"))
+    path = molecules(tmp_path / "mine.xyz", 6)
+    base = {
+        "includes": [str(CONFIGS / "md17" / "schnet-stock.yml")],
+        "dataset": {
+            "train": {"src": str(path), "energy_key": "REF_energy", "forces_key": "REF_forces"},
+            **{split: {"src": str(path)} for split in ("val", "test")},
+        },
+    }
+    (tmp_path / "base.yml").write_text(yaml.safe_dump(base))
+    made = plan(out, tmp_path, base=str(tmp_path / "base.yml"), data={"own": {}})
+    train = made.runs[0].config["dataset"]["train"]
+    assert (Path(train["src"]) / "data.lmdb").is_file()
+    assert "energy_key" not in train
+    assert made.runs[0].test == {"src": train["src"], "first_n": 6}

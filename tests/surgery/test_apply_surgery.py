@@ -206,7 +206,7 @@ def test_an_error_leaves_the_model_alone(block: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        ({"dropout": 2}, r"^host\.dc\.dropout: got 2"),
+        ({"insert_region": "full"}, r"^host\.dc\.insert_region: got 'full'"),
         ({"region": "none", "activation": "irelu"}, r"^host\.dc: activation 'irelu'"),
         ({"region": "outputs"}, r"^host\.dc\.region: unknown region"),
         ({"dropout": 0.1, "insert_region": ["nowhere"]}, r"^host\.dc\.insert_region: 'nowhere' matches"),

@@ -109,6 +109,7 @@ def test_runs_that_are_not_finished_are_left_out(here, caplog):
         ("study:cd", r"unknown arm of study 'cd': expected one of dc, .*Did you mean 'dc'\?"),
         ("study:dc", r"study:dc: got the runs of painn/ethanol/dc, schnet/ethanol/dc; expected one of these"),
         ("study:late", r"study:late: none of its 1 runs is finished"),
+        ("study", r"checkpoint study: is a study; name one of its arms after a colon, as in study:ARM"),
     ],
 )
 def test_arms_that_are_refused(here, name, message):

@@ -15,6 +15,8 @@ from ocp_dc.data.ase_lmdb.reader import fixed_atoms, number_array
 def row_atoms(row: dict[str, Any], where: str) -> Atoms:
     """Return the structure of a row, with its results, and with its data and key-value pairs in ``info``.
 
+    As in fairchem 2, labels in data come first.
+
     Args:
         row: the values of the row by name.
         where: its file and number, for messages.
@@ -34,6 +36,7 @@ def row_atoms(row: dict[str, Any], where: str) -> Atoms:
     for key in ("data", "key_value_pairs"):
         if isinstance(row.get(key), dict):
             atoms.info.update(row[key])
-    results = {name: row[name] for name in all_properties if row.get(name) is not None}
+    labels = {**row, **{name: atoms.info.pop(name) for name in all_properties if name in atoms.info}}
+    results = {name: labels[name] for name in all_properties if labels.get(name) is not None}
     atoms.calc = SinglePointCalculator(atoms, **results)
     return atoms

@@ -18,13 +18,14 @@ from typing import Any
 
 import lmdb
 import numpy as np
+from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.ase_lmdb.writer import SUFFIX
 from ocp_dc.data.frames import Frame
 from ocp_dc.data.lmdb_file import data_files, open_lmdb
-from ocp_dc.data.structure_check import check_labels, check_structure
+from ocp_dc.data.structure_check import check_labels, check_stress, check_structure
 
 STRUCTURE = ("numbers", "positions", "cell", "pbc")
 LARGEST_ROW = 1 << 28  # bytes after decompression; about three million atoms
@@ -148,10 +149,23 @@ def row_frame(row: dict[str, Any], where: str) -> Frame:
         pbc=pbc.astype(bool),
         fixed=fixed_atoms(row, len(numbers), where),
         tags=tags.astype(np.int64),
-        stress=number_array(row, "stress", where).astype(np.float64) if "stress" in row else None,
+        stress=_stress(labels, where),
         config_type=kind if isinstance(kind, str) else None,
         **identities,
     )
+
+
+def _stress(labels: dict[str, Any], where: str) -> NDArray[np.float64] | None:
+    """Return the stress [6] of a row in Voigt order, which may have stored it as [3, 3]; None where it has none."""
+    if labels.get("stress") is None:
+        return None
+    stress = number_array(labels, "stress", where).astype(np.float64)
+    if stress.size == 9:
+        stress = full_3x3_to_voigt_6_stress(stress.reshape(3, 3))
+    if stress.shape != (6,):
+        raise UserError(f"{where}: stress has shape {stress.shape}, expected (6,) or (3, 3)")
+    check_stress(stress, where)
+    return stress
 
 
 def fixed_atoms(row: dict[str, Any], count: int, where: str) -> NDArray[np.int64]:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import lmdb
 import numpy as np
 import torch
+from ase.stress import voigt_6_to_full_3x3_stress
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.boundaries import complete_cell, stored_positions
 from ocp_dc.data.frames import Frame
 from ocp_dc.data.oc20_lmdb.record_checksum import seal
+from ocp_dc.data.oc20_lmdb.sample_form import STRESS_KEY
 from ocp_dc.data.optional_pyg import needs_pyg
 from ocp_dc.data.structure_check import check_cell
 
@@ -39,7 +41,8 @@ def to_data(frame: Frame, sid: int) -> Data:
     Returns:
         pos [N, 3] float32, wrapped or unwrapped by :func:`boundaries.stored_positions`; cell [1, 3, 3] float32, with
         all vectors if any direction is periodic; atomic_numbers [N] int64; natoms int; y float (eV, in float64); force
-        [N, 3] float32; fixed and tags [N] int32; pbc [1, 3] bool; sid and fid int.
+        [N, 3] float32; fixed and tags [N] int32; pbc [1, 3] bool; sid and fid int; where the frame has a stress, stress
+        [1, 3, 3] float32.
 
     Raises:
         UserError: a periodic direction has no cell vector, or torch-geometric is not installed.
@@ -50,6 +53,7 @@ def to_data(frame: Frame, sid: int) -> Data:
     check_cell(frame.cell, frame.pbc, f"structure {sid}")
     cell = complete_cell(frame.cell, frame.pbc, frame.positions) if frame.pbc.any() else frame.cell
     positions = stored_positions(frame.positions, cell, frame.pbc)
+    stress = None if frame.stress is None else voigt_6_to_full_3x3_stress(frame.stress)
     return Data(
         pos=torch.tensor(positions, dtype=torch.float32),
         # PyG batches along the leading dimension.
@@ -63,6 +67,7 @@ def to_data(frame: Frame, sid: int) -> Data:
         tags=torch.tensor(frame.tags, dtype=torch.int),
         sid=sid if frame.sid is None else frame.sid,
         fid=frame.fid,
+        **({} if stress is None else {STRESS_KEY: torch.tensor(stress, dtype=torch.float32).view(1, 3, 3)}),
     )
 
 

@@ -19,8 +19,9 @@ from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.data.oc20_lmdb.lmdb_reader import LmdbReader
 from ocp_dc.data.oc20_lmdb.safe_pickle import loads
 from ocp_dc.data.oc20_lmdb.sample_check import check_values
-from ocp_dc.data.oc20_lmdb.sample_form import ENERGY_KEYS, FORCES_KEYS, as_array
+from ocp_dc.data.oc20_lmdb.sample_form import ENERGY_KEYS, FORCES_KEYS, STRESS_KEY, as_array
 from ocp_dc.data.readers.label_keys import LabelKeys
+from ocp_dc.data.readers.stress_labels import in_physical_units, is_ambiguous
 
 IN_DOUBLE = ("pos", "cell")  # the check casts them to single precision
 
@@ -129,8 +130,7 @@ def record_frame(
     check_values(values, where)
     count = len(values["pos"])
     cell = exact["cell"].reshape(3, 3) if "cell" in exact else np.zeros((3, 3))
-    # OC20 has no pbc: there, whatever has a cell is periodic
-    pbc = as_array(values["pbc"], "pbc", where).reshape(3) if "pbc" in values else np.full(3, has_volume(cell))
+    pbc = as_array(values["pbc"], "pbc", where).reshape(3) if "pbc" in values else _cell_directions(cell)
     of_atoms = (as_array(values.get(key, np.zeros(count)), key, where) for key in ("fixed", "tags"))
     fixed, tags = (array.astype(np.int64) for array in of_atoms)
     total = _label(values, keys.energy, ENERGY_KEYS, (), labels, where)
@@ -146,7 +146,32 @@ def record_frame(
         tags=tags,
         sid=values["sid"] if type(values.get("sid")) is int else None,
         fid=values["fid"] if type(values.get("fid")) is int else 0,
+        stress=_stress(values, keys, energy, length, abs(float(np.linalg.det(cell))), where),
     )
+
+
+def _cell_directions(cell: NDArray) -> NDArray[np.bool_]:
+    """Return the periodic directions [3] of a record without ``pbc``: in OC20, whatever has a cell is periodic.
+
+    fairchem's conversion from ase puts a vector of 1 Å in the place of one that is missing.
+    """
+    return np.full(3, has_volume(cell)) & (np.abs(np.linalg.norm(cell, axis=1) - 1) > 1e-6)
+
+
+def _stress(
+    values: dict[str, Any], keys: LabelKeys, energy: float, length: float, volume: float, where: str
+) -> NDArray[np.float64] | None:
+    """Return the stress [6] in eV/Å³ and Voigt order; None where there is none, or no volume [Å³]."""
+    given = keys.stress or keys.virial
+    name = given or STRESS_KEY
+    if values.get(name) is None:
+        if given is not None:
+            raise UserError(f"{where}: {unknown_name('label', given, values)}")
+        return None
+    if volume == 0.0 or is_ambiguous(keys, energy, length):
+        return None
+    array = as_array(values[name], name, where)
+    return in_physical_units(array, name, keys.virial is not None, keys, energy, length, volume, where)
 
 
 def _label(

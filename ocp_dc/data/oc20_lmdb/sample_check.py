@@ -9,15 +9,33 @@ import numpy as np
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.oc20_lmdb.lmdb_check import REQUIRED_KEYS
-from ocp_dc.data.oc20_lmdb.sample_form import ENERGY_KEYS, FORCES_KEYS, RELAXATION_KEYS, as_array, standardize
-from ocp_dc.data.structure_check import check_labels, check_structure
+from ocp_dc.data.oc20_lmdb.sample_form import (
+    ENERGY_KEYS,
+    FORCES_KEYS,
+    RELAXATION_KEYS,
+    STRESS_KEY,
+    as_array,
+    standardize,
+)
+from ocp_dc.data.structure_check import check_labels, check_stress, check_structure
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
 
-__all__ = ["ENERGY_KEYS", "FORCES_KEYS", "RELAXATION_KEYS", "check_sample", "check_values"]
+__all__ = ["ENERGY_KEYS", "FORCES_KEYS", "RELAXATION_KEYS", "STRESS_KEY", "check_sample", "check_values"]
 
-CHECKED_KEYS = ("pos", "atomic_numbers", "fixed", "tags", "cell", "pbc", *ENERGY_KEYS, *RELAXATION_KEYS, *FORCES_KEYS)
+CHECKED_KEYS = (
+    "pos",
+    "atomic_numbers",
+    "fixed",
+    "tags",
+    "cell",
+    "pbc",
+    *ENERGY_KEYS,
+    *RELAXATION_KEYS,
+    *FORCES_KEYS,
+    STRESS_KEY,
+)
 
 
 def check_sample(data: object, where: str) -> Data:
@@ -69,6 +87,7 @@ def check_values(values: MutableMapping[str, Any], where: str) -> None:
             if arrays[key].shape != (count, 3):
                 raise UserError(f"{where}: {key} has shape {arrays[key].shape}, expected ({count}, 3)")
             check_labels(None, arrays[key], where)
+    check_stress(arrays.get(STRESS_KEY), where)
 
 
 def _check_edges(values: MutableMapping[str, Any], count: int, where: str) -> None:

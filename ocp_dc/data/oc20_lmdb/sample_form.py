@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
 from ocp_dc.core.errors import UserError
@@ -15,10 +16,11 @@ from ocp_dc.core.errors import UserError
 ENERGY_KEYS = ("energy", "y")
 RELAXATION_KEYS = ("y_relaxed", "y_init")  # of IS2RE
 FORCES_KEYS = ("forces", "force")
+STRESS_KEY = "stress"
 NUMBER_KEYS = (*ENERGY_KEYS, *RELAXATION_KEYS, "natoms")  # one for each structure
 ATOM_KEYS = ("atomic_numbers", "fixed", "tags")  # one for each atom
 VECTOR_KEYS = ("pos", *FORCES_KEYS)  # three for each atom
-CELL_SHAPES = {"cell": (1, 3, 3), "pbc": (1, 3)}
+CELL_SHAPES = {"cell": (1, 3, 3), "pbc": (1, 3), STRESS_KEY: (1, 3, 3)}
 IDENTITIES = ("sid", "fid")
 FLAGS = ("fixed", "pbc")  # bool is valid, too
 
@@ -28,8 +30,8 @@ def standardize(values: MutableMapping[str, Any], where: str) -> None:
 
     Values of None are removed. Energies become Python floats; ``natoms``, ``sid`` and ``fid`` become a single Python
     value, usually an int; atomic numbers, fixed and tags become tensors [N]; pos and forces become tensors in the
-    default precision, except that forces in float64 are kept; cell becomes [1, 3, 3], and pbc [1, 3] bool. Values that
-    already have this form are not replaced.
+    default precision, except that forces in float64 are kept; cell and stress become [1, 3, 3], and pbc [1, 3] bool. A
+    stress may have six numbers in Voigt order. Values that already have this form are not replaced.
 
     Args:
         values: the values of the sample, by name.
@@ -100,6 +102,8 @@ def _standardized(key: str, value: Any, where: str) -> Any:
         return float(number) if key != "natoms" else int(number) if number == np.round(number) else number
     if key in CELL_SHAPES:
         shape = CELL_SHAPES[key]
+        if key == STRESS_KEY and array.size == 6:
+            array = voigt_6_to_full_3x3_stress(array.reshape(6))
         if array.size != np.prod(shape):
             raise UserError(f"{where}: {key} has shape {array.shape}, expected {np.prod(shape)} numbers")
         array = array.reshape(shape)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms, FixCartesian, FixScaled
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.units import energy_in_ev, length_in_angstrom
@@ -17,6 +16,7 @@ from ocp_dc.data.frames import Frame
 from ocp_dc.data.readers import stated_units
 from ocp_dc.data.readers.ase_readers import Table, open_reader, unreadable
 from ocp_dc.data.readers.label_keys import LabelKeys, doubtful_names, fill_labels, labels_of, other_labels
+from ocp_dc.data.readers.stress_labels import stress_label
 from ocp_dc.data.structure_check import check_cell
 
 LONGEST_TYPE = 100  # characters of a config_type
@@ -33,7 +33,7 @@ class AseSource:
         path: the file.
         unit: the energy unit of the file; None is eV, the unit of ase.
         length_unit: the unit of positions and cells; None is Å. Forces are energies per this length.
-        keys: the names of energies and forces in the file.
+        keys: the names of energies, forces and stresses in the file.
         labels: labels must be there; otherwise those that are missing are NaN.
 
     Raises:
@@ -129,31 +129,16 @@ class FrameConverter:
         if not self._labels:
             fill_labels(atoms, self._keys)
         energy, forces = labels_of(atoms, self._keys, where)
-        if self.notes is None:
-            self.notes = _notes(atoms, self._keys, self._energy == self._length == 1.0)
         atoms.positions *= self._length
         atoms.set_cell(atoms.cell.array * self._length)
+        stress, remark = stress_label(atoms, self._keys, self._energy, self._length, where)
+        if self.notes is None:
+            self.notes = [*_notes(atoms, self._keys), *([] if remark is None else [remark])]
         check_cell(atoms.cell.array, atoms.pbc, where)
         frame = atoms_frame(atoms, energy * self._energy, forces * (self._energy / self._length))
         kind = atoms.info.get("config_type")
-        return replace(
-            frame,
-            **_identity(atoms.info),
-            stress=self._stress(atoms, where),
-            config_type=str(kind)[:LONGEST_TYPE] if isinstance(kind, str | int | np.integer) else None,
-        )
-
-    def _stress(self, atoms: Atoms, where: str) -> np.ndarray | None:
-        """Return the stress [6] of the calculator; None where there is none, or where its unit is not known."""
-        stress = getattr(atoms.calc, "results", {}).get("stress")
-        if stress is None or self._energy != 1.0 or self._length != 1.0:
-            return None
-        stress = np.asarray(stress, dtype=np.float64)
-        if stress.size == 9:
-            stress = full_3x3_to_voigt_6_stress(stress.reshape(3, 3))
-        if stress.shape != (6,) or not np.isfinite(stress).all():
-            raise UserError(f"{where}: its stress is {stress.tolist()}; expected 6 or 3 by 3 finite numbers in eV/Å³")
-        return stress
+        kind = str(kind)[:LONGEST_TYPE] if isinstance(kind, str | int | np.integer) else None
+        return replace(frame, **_identity(atoms.info), stress=stress, config_type=kind)
 
 
 def atoms_frame(atoms: Atoms, energy: float, forces: np.ndarray) -> Frame:
@@ -189,7 +174,7 @@ def _fixes_all_axes(constraint: Any) -> bool:
     return isinstance(constraint, FixCartesian | FixScaled) and bool(np.all(constraint.mask))
 
 
-def _notes(atoms: Atoms, keys: LabelKeys, stress_is_read: bool) -> list[str]:
+def _notes(atoms: Atoms, keys: LabelKeys) -> list[str]:
     """Return remarks on the labels of a structure, and on labels and constraints that are not read."""
     notes = doubtful_names(keys)
     results: dict[str, Any] = getattr(atoms.calc, "results", {})
@@ -202,8 +187,6 @@ def _notes(atoms: Atoms, keys: LabelKeys, stress_is_read: bool) -> list[str]:
         notes.append(
             f"constraints of type {', '.join(others)} are not kept: the atoms are free, and their forces are used"
         )
-    if results.get("stress") is not None and not stress_is_read:
-        notes.append("the stress is not kept, as its unit is known only in files in eV and Å")
     free = results.get("free_energy")
     if keys.energy is None and free is not None and not np.isclose(free, results["energy"], rtol=0, atol=1e-4):
         notes.append(

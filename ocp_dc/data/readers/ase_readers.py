@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -96,6 +97,37 @@ def _kind(path: Path) -> str:
         return path.suffix.removeprefix(".")  # ase recognizes the backends of databases by suffix only
 
 
+def first_structure(path: Path) -> Atoms:
+    """Return the first structure of a file as ase reads it, without reading a text file to its end.
+
+    Raises:
+        UserError: the file is not valid, or holds no structure.
+    """
+    found: list[Atoms] = []
+
+    def keep(atoms: Atoms, index: int) -> Frame:
+        found.append(atoms)
+        raise _FirstFound
+
+    try:
+        reader = open_reader(path, keep)
+        with closing(reader):
+            if len(reader):
+                reader[0]
+    except UserError:
+        raise
+    except Exception as error:  # each reader of ase raises different errors
+        if not found:
+            raise unreadable(str(path), error) from error
+    if not found:
+        raise UserError(f"{path}: holds no structures; expected at least one")
+    return found[0]
+
+
+class _FirstFound(Exception):
+    """The first structure is found."""
+
+
 def unreadable(where: str, error: Exception) -> UserError:
     """Return the error for the user for an error from one of ase's readers."""
     symbol = error.args[0] if isinstance(error, KeyError) and error.args else None
@@ -174,7 +206,7 @@ class Table:
         try:
             for index, atoms in enumerate(structures):
                 self._append(convert(atoms, index))
-        except UserError:
+        except (UserError, _FirstFound):
             raise
         except Exception as error:
             raise unreadable(f"{name}: frame {len(self)}", error) from error

@@ -1,4 +1,4 @@
-"""Search for energies and forces under the names used in a file."""
+"""Search for energies, forces and stresses under the names used in a file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 
 from ocp_dc.core.errors import UserError, unknown_name
+from ocp_dc.core.units import stress_in_ev_per_cubed_angstrom
 
 _ENERGY_NAME = re.compile(r"energ|toten|^(e|u0?|e0|etot|e_tot)$", re.IGNORECASE)
 _FORCES_NAME = re.compile(r"force|^f$", re.IGNORECASE)
@@ -25,18 +26,41 @@ _GRADIENT = re.compile(r"^(?!.*(neg|minus|^-)).*(grad|de_?dx|de_?dr)", re.IGNORE
 
 @dataclass(frozen=True)
 class LabelKeys:
-    """The names of the labels in a file; None is the default of the format."""
+    """The names of the labels in a file; None is the default of the format.
+
+    Attributes:
+        energy: of energies.
+        forces: of forces.
+        stress: of stresses, positive under tension.
+        virial: of virials, -V times the stress, in place of stresses.
+        stress_units: the unit of stresses; None is the unit of energy per cubed unit of length.
+    """
 
     energy: str | None = None
     forces: str | None = None
+    stress: str | None = None
+    virial: str | None = None
+    stress_units: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the names.
+        """Check the names and the unit.
 
         Raises:
-            UserError: a name is empty or not a string.
+            UserError: a name is empty or not a string, the unit is unknown, or stresses have two names.
         """
-        for option, name in (("energy_key", self.energy), ("forces_key", self.forces)):
+        if self.stress is not None and self.virial is not None:
+            raise UserError(
+                f"got --stress-key {self.stress} and --virial-key {self.virial}, expected one of them: a virial is -V "
+                "times the stress"
+            )
+        if self.stress_units is not None:
+            if self.virial is not None:
+                raise UserError(
+                    f"stress_units: got {self.stress_units!r} with --virial-key; a virial has the unit of the energies"
+                )
+            stress_in_ev_per_cubed_angstrom(self.stress_units)
+        names = {"energy": self.energy, "forces": self.forces, "stress": self.stress, "virial": self.virial}
+        for option, name in ((f"{label}_key", name) for label, name in names.items()):
             if name is not None and (not isinstance(name, str) or not name):
                 raise UserError(f"{option}: got {name!r}, expected a name in the source, such as REF_energy")
 
@@ -55,7 +79,7 @@ def labels_of(atoms: Atoms, keys: LabelKeys, where: str) -> tuple[float, NDArray
         UserError: a label is missing or has a wrong shape; the message lists the available and the likely names.
     """
     results: Mapping[str, Any] = getattr(atoms.calc, "results", {})
-    everything = {**atoms.arrays, **atoms.info, **{k: v for k, v in results.items() if v is not None}}
+    everything = named_values(atoms)
     found = {
         "energy": results.get("energy") if keys.energy is None else everything.get(keys.energy),
         "forces": results.get("forces") if keys.forces is None else everything.get(keys.forces),
@@ -64,16 +88,32 @@ def labels_of(atoms: Atoms, keys: LabelKeys, where: str) -> tuple[float, NDArray
     for name, value in found.items():
         key = asked[name]
         if value is None and key is not None:
-            shown = shapes(_labels_only(everything))
-            raise UserError(
-                f"{where}: --{name}-key: {unknown_name('name', key, shown)} It has {describe_shapes(shown)}"
-            )
+            raise missing_name(everything, name, key, where)
     missing = [name for name, value in found.items() if value is None]
     if missing:
         raise UserError(_missing_labels(missing, _labels_only(everything), len(atoms), where))
     return _energy(found["energy"], keys.energy or "energy", where), _forces(
         found["forces"], keys.forces or "forces", len(atoms), where
     )
+
+
+def named_values(atoms: Atoms) -> dict[str, Any]:
+    """Return what a structure has, by name: the results of its calculator, then ``info``, then ``arrays``."""
+    results: Mapping[str, Any] = getattr(atoms.calc, "results", {})
+    return {**atoms.arrays, **atoms.info, **{k: v for k, v in results.items() if v is not None}}
+
+
+def missing_name(values: Mapping[str, Any], label: str, key: str, where: str) -> UserError:
+    """Return the error for a name that a structure does not have.
+
+    Args:
+        values: what it has, by name.
+        label: energy, forces, stress or virial.
+        key: the name.
+        where: the location of the structure.
+    """
+    shown = shapes(_labels_only(values))
+    return UserError(f"{where}: --{label}-key: {unknown_name('name', key, shown)} It has {describe_shapes(shown)}")
 
 
 def fill_labels(atoms: Atoms, keys: LabelKeys) -> None:
@@ -92,7 +132,7 @@ def fill_labels(atoms: Atoms, keys: LabelKeys) -> None:
 
 def other_labels(atoms: Atoms, keys: LabelKeys) -> list[str]:
     """Return the names of other energies and forces of a structure, if the user gave no names."""
-    if keys != LabelKeys():
+    if keys.energy is not None or keys.forces is not None:
         return []
     held = shapes(_labels_only({**atoms.arrays, **atoms.info}))
     return [name for name in held if name in _candidates(held, (), _ENERGY_NAME)] + [

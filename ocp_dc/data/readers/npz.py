@@ -78,6 +78,10 @@ class NpzSource:
         if format not in LAYOUTS:
             raise unknown_name("npz format", format, LAYOUTS)
         layout = LAYOUTS[format]
+        if keys != LabelKeys(keys.energy, keys.forces):
+            raise UserError(
+                f"{path}: got options of a stress with an npz file, whose molecules have none; leave them out"
+            )
         self._notes = doubtful_names(keys)
         layout = layout._replace(energies=keys.energy or layout.energies, forces=keys.forces or layout.forces)
         self.name = str(path)

@@ -210,11 +210,17 @@ def check_transforms(transforms: Mapping[str, Any], path: str) -> None:
     for other in ("normalizer", "element_references"):
         block = transforms.get(other) or {}
         targets = {*block, *((block.get("fit") or {}).get("targets") or ())}
-        if targets & {"energy", "forces", "y", "force", "file"}:
+        if targets & {"energy", "forces", "stress", "y", "force", "file"}:
             raise UserError(
-                f"{path}: both {TRANSFORM_NAME} and {other} act on energy or forces, and the labels would be scaled "
+                f"{path}: both {TRANSFORM_NAME} and {other} act on energy, forces or stress, which would be scaled "
                 f"twice; remove {other} ({TRANSFORM_NAME} has center: composition for per-element references)"
             )
+
+    if (transforms.get("decompose_tensor") or {}).get("tensor") == "stress":
+        raise UserError(
+            f"{path}: {TRANSFORM_NAME} scales the stress as the derivative of the energy, and decompose_tensor divides "
+            "it into parts that a model predicts beside the energy; remove decompose_tensor, or label_rescaling"
+        )
 
 
 def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:

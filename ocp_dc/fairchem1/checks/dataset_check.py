@@ -13,6 +13,7 @@ from fairchem.core.modules.normalization.normalizer import fit_normalizers
 from ocp_dc.core.errors import UserError, nearest
 from ocp_dc.core.numbers import count
 from ocp_dc.core.options import check_keys
+from ocp_dc.data.dataset_cache import KEYS, read_options
 
 SUBSET = "{metadata_key: natoms, op: abs_le, rhv: 50}"
 ONE_SOURCE = ("lmdb", "lmdb_in_memory")  # formats that read a single file or folder
@@ -40,6 +41,7 @@ def check_split(block: Mapping[str, Any], path: str, file_format: str) -> None:
         raise UserError(
             f"{path}.src: got {len(source)} paths, and format {file_format} reads one; put the files into one folder"
         )
+    _check_reading(block, path, file_format)
     _check_shards(block, path)
     for key in BLOCKS:
         if block.get(key) is not None and not isinstance(block[key], Mapping):
@@ -63,6 +65,19 @@ def check_split(block: Mapping[str, Any], path: str, file_format: str) -> None:
         for target, numbers in transform.items():
             if target not in ("fit", "file"):
                 _check_numbers_file(numbers, f"{path}.transforms.{name}.{target}")
+
+
+def _check_reading(block: Mapping[str, Any], path: str, file_format: str) -> None:
+    given = {key: block[key] for key in KEYS if block.get(key) is not None}
+    try:
+        read_options(given, path)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    if given and (file_format.startswith("ase") or file_format == "oc22_lmdb"):
+        raise UserError(
+            f"{path}.{min(given)}: read only for format lmdb and lmdb_in_memory, and format is {file_format}; remove "
+            "the key, or the format: any file of structures is read without one"
+        )
 
 
 def _check_shards(block: Mapping[str, Any], path: str) -> None:

@@ -8,34 +8,150 @@ from typing import Any
 
 from torch.optim import lr_scheduler
 
-MAIN_KEYS = (
-    "trainer task model outputs dataset loss_functions evaluation_metrics optim logger slurm name mode identifier "
-    "timestamp_id seed is_debug run_dir print_every amp checkpoint cpu submit summit world_size distributed_backend "
-    "gp_gpus hide_eval_progressbar skip_experimental_imports timeout local_rank use_cuda_visibile_devices "
-    "resume_with trust_modules"
-).split()
-TASK_KEYS = (
-    "dataset prediction_dtype strict_load eval_relaxations relax_dataset relaxation_steps relaxation_fmax relax_cell "
-    "relax_volume relax_opt save_full_traj write_pos num_relaxation_batches set_deterministic_scatter"
-).split()
-RELAXATION_KEYS = ("maxstep", "memory", "damping", "alpha", "traj_dir")  # of L-BFGS, the only relaxation optimizer
-SPLITS = ("train", "val", "test", "relax")
-DATASET_KEYS = (
-    "src format key_mapping transforms seed first_n sample_n no_shuffle max_atoms subset_to metadata_path lin_ref "
-    "use_train_settings splits train_split_settings val_split_settings test_split_settings shard total_shards "
-    "a2g_args ase_read_args atoms_transform_args connect_args select_args index_file pattern keep_in_memory "
-    "include_relaxed_energy use_tqdm oc20_ref total_energy train_on_oc20_total_energies data2train"
-).split()
-OUTPUT_KEYS = (
-    "level property shape irrep_dim decomposition train_on_free_atoms eval_on_free_atoms prediction_dtype parent"
-).split()
-LOSS_KEYS = ("fn", "coefficient", "reduction")
-METRIC_KEYS = ("metrics", "primary_metric")
-OPTIM_KEYS = (
-    "optimizer optimizer_params weight_decay lr_initial scheduler batch_size eval_batch_size num_workers max_epochs "
-    "eval_every checkpoint_every clip_grad_norm ema_decay load_balancing load_balancing_on_error "
-    "load_datasets_and_model_then_exit checkpoint_format"
-).split()
+from ocp_dc.data.dataset_cache import KEYS as READING_KEYS
+
+# key -> its meaning, which the JSON Schema of run configs shows
+MAIN_KEYS = {
+    "trainer": "dc, or a trainer of fairchem",
+    "task": "settings of predictions and relaxations",
+    "model": "the model and its arguments",
+    "outputs": "what the model predicts, by name",
+    "dataset": "the data: train, val, test and relax",
+    "loss_functions": "the terms of the loss, one in each entry of the list",
+    "evaluation_metrics": "the metrics of a validation",
+    "optim": "optimizer, schedule and length of the run",
+    "logger": "tensorboard, wandb, null for none, or a block with the name and its settings",
+    "slurm": "parameters of submitit for --submit",
+    "name": "a name for the logger",
+    "mode": "train, predict, validate or run-relaxations; --mode sets it",
+    "identifier": "part of the name of the run; --identifier sets it",
+    "timestamp_id": "the name of the run's folders; --timestamp-id sets it",
+    "seed": "of the weights and of the order of the data",
+    "is_debug": "write no files; --debug sets it",
+    "run_dir": "the folder of results and checkpoints",
+    "print_every": "steps from one line of the log to the next",
+    "amp": "mixed precision",
+    "checkpoint": "the checkpoint to start from",
+    "cpu": "use the CPU even if there is a GPU",
+    "submit": "submit the run to Slurm",
+    "summit": "the run is on the cluster Summit",
+    "world_size": "the number of processes",
+    "distributed_backend": "nccl or gloo",
+    "gp_gpus": "GPUs that share the graph of a batch",
+    "hide_eval_progressbar": "no progress bar for validations",
+    "skip_experimental_imports": "skip fairchem's experimental modules",
+    "timeout": "minutes that ranks wait for each other",
+    "local_rank": "set by the launcher",
+    "use_cuda_visibile_devices": "take the GPU that CUDA_VISIBLE_DEVICES names; spelled so in fairchem",
+    "resume_with": "the settings with which a run resumes: config or checkpoint; --resume-with sets it",
+    "trust_modules": "modules whose code a checkpoint may name",
+}
+TASK_KEYS = {
+    "dataset": "the format of the data in configs without loss_functions",
+    "prediction_dtype": "the precision of predictions in files",
+    "strict_load": "refuse a checkpoint whose parameters do not all fit",
+    "eval_relaxations": "relax structures at each validation",
+    "relax_dataset": "the data of these relaxations",
+    "relaxation_steps": "steps of a relaxation at most",
+    "relaxation_fmax": "the largest force, in eV/Å, at which a relaxation ends",
+    "relax_cell": "relax the cell too",
+    "relax_volume": "relax the volume of the cell alone",
+    "relax_opt": "arguments of L-BFGS",
+    "save_full_traj": "write all steps of a relaxation, not only the first and the last",
+    "write_pos": "write relaxed positions",
+    "num_relaxation_batches": "relax only so many batches",
+    "set_deterministic_scatter": "sum in a fixed order",
+}
+# of L-BFGS, the only relaxation optimizer
+RELAXATION_KEYS = {
+    "maxstep": "the longest step, in Å",
+    "memory": "steps that the optimizer remembers",
+    "damping": "a factor of each step",
+    "alpha": "the initial curvature, in eV/Å²",
+    "traj_dir": "a folder for trajectories",
+}
+SPLITS = {
+    "train": "the training set",
+    "val": "the validation set",
+    "test": "the test set",
+    "relax": "structures for run-relaxations",
+}
+DATASET_KEYS = {
+    "src": "the folder or file of the data: LMDBs, or any structures; or a list of them",
+    **READING_KEYS,
+    "format": "lmdb, lmdb_in_memory (read once), oc22_lmdb, ase_db, ase_read, ase_read_multi, or of a package of yours",
+    "key_mapping": "names of the labels in the data, each with the output that it is for",
+    "transforms": "changes of each structure, by name",
+    "seed": "of sample_n and of the order",
+    "first_n": "use only the first structures",
+    "sample_n": "use so many structures, drawn at random",
+    "no_shuffle": "keep the order of the structures",
+    "max_atoms": "leave out larger structures",
+    "subset_to": "conditions on the metadata of a structure",
+    "metadata_path": "the file with the numbers of atoms, if it is not beside the data",
+    "lin_ref": "the file of linear references, which are subtracted from the energy",
+    "use_train_settings": "take the settings of train that this set does not have",
+    "splits": "several data sets in one block",
+    "train_split_settings": "settings of these sets in training",
+    "val_split_settings": "settings of these sets in validation",
+    "test_split_settings": "settings of these sets in a test",
+    "shard": "the number of the part of the data to use",
+    "total_shards": "the number of these parts",
+    "a2g_args": "arguments of the conversion from ase",
+    "ase_read_args": "arguments of ase.io.read",
+    "atoms_transform_args": "arguments of the change of each Atoms",
+    "connect_args": "arguments of ase.db.connect",
+    "select_args": "arguments of the selection from a database",
+    "index_file": "a file with the names of the structures' files",
+    "pattern": "a pattern of the names of the files",
+    "keep_in_memory": "read each structure once",
+    "include_relaxed_energy": "read the relaxed energy too",
+    "use_tqdm": "show a progress bar while files are found",
+    "oc20_ref": "the file of OC20's reference energies",
+    "total_energy": "train on total energies",
+    "train_on_oc20_total_energies": "turn OC20's energies into total ones",
+    "data2train": "the part of OC22: all, adslabs or slabs",
+}
+OUTPUT_KEYS = {
+    "level": "system: one for each structure; atom: one for each atom",
+    "property": "the name of the model's output, if it is another",
+    "shape": "the number of components",
+    "irrep_dim": "the degree of the spherical part",
+    "decomposition": "parts of a tensor, by name",
+    "train_on_free_atoms": "leave out fixed atoms in the loss",
+    "eval_on_free_atoms": "leave out fixed atoms in metrics",
+    "prediction_dtype": "the precision of this prediction in files",
+    "parent": "the output of which this one is a part",
+}
+LOSS_KEYS = {"fn": "the loss, such as mae, mse or l2mae", "coefficient": "its weight", "reduction": "mean or sum"}
+METRIC_KEYS = {
+    "metrics": "lists of metrics, by output",
+    "primary_metric": "the metric that selects the best checkpoint, such as forces_mae, or loss",
+}
+OPTIM_KEYS = {
+    "optimizer": "an optimizer of torch",
+    "optimizer_params": "its arguments",
+    "weight_decay": "the weight decay of all parameters but biases and such",
+    "lr_initial": "the learning rate at the start",
+    "scheduler": "a schedule of torch, or 'Null' for a constant rate; a warmup and steps where it is absent",
+    "batch_size": "structures in a batch, on each rank",
+    "eval_batch_size": "structures in a batch of a validation",
+    "num_workers": "processes that read data; 0 for none",
+    "max_epochs": "passes over the training set",
+    "eval_every": "steps from one validation to the next; an epoch where it is absent",
+    "checkpoint_every": "steps from one checkpoint to the next; -1 for an epoch",
+    "clip_grad_norm": "the largest norm of the gradient; 0 for no limit",
+    "ema_decay": "of the average of the weights, which is validated",
+    "load_balancing": "share the batches among ranks by atoms or neighbors",
+    "load_balancing_on_error": "what to do if that is not possible",
+    "load_datasets_and_model_then_exit": "end before training",
+    "checkpoint_format": "pt or dcp",
+}
+OUR_OPTIM = {
+    "early_stopping_patience": "validations without an improvement after which the run ends; trainer dc",
+    "extension": "more epochs for a finished run, which ocp-dc extend sets: {after: 30, peak: 0.3}; trainer dc",
+    "trainable": "head, or regular expressions: train only the parameters with such names; trainer dc",
+}
 
 # Keys that are read in some configs only, with the reason.
 OLD_LAYOUT = "read in configs without loss_functions"
@@ -89,7 +205,7 @@ def scheduler_params_keys(name: object) -> list[str]:
 def dataset_keys(block: Mapping[str, Any], train: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
     """Return the keys of one split of ``dataset`` that are read, and the known keys that are not, with the reason."""
     if str(block.get("format", train.get("format", "lmdb"))).startswith("ase"):
-        return DATASET_KEYS, OLD_DATASET
+        return list(DATASET_KEYS), OLD_DATASET
     read = [key for key in DATASET_KEYS if key != "lin_ref"]
     return read, {**OLD_DATASET, "lin_ref": "subtracted only from data of format ase_*"}
 
@@ -110,7 +226,7 @@ def optim_keys(optim: Mapping[str, Any], trainer: type) -> tuple[list[str], dict
     else:
         idle |= dict.fromkeys(DENOISING, "read by trainers that denoise")
     if is_ours(trainer):
-        read.append("early_stopping_patience")
+        read += OUR_OPTIM
     else:
-        idle["early_stopping_patience"] = "read by the trainer dc"
+        idle |= dict.fromkeys(OUR_OPTIM, "read by the trainer dc")
     return read, idle

@@ -17,6 +17,7 @@ HELPER = "metrics_dict"  # the evaluator's decorator of metrics, not a metric
 OUTPUT_SHAPES = {
     "energy": "one number for each structure",
     "forces": "a vector for each atom",
+    "stress": "nine numbers for each structure",
     "misc": "all outputs together",
 }
 
@@ -28,10 +29,10 @@ def metric_names() -> list[str]:
 
 
 def try_loss(target: str, name: str) -> None:
-    """Compute a loss function on energies or forces.
+    """Compute a loss function on energies, forces or a stress.
 
     Args:
-        target: the output; outputs other than energy and forces have unknown shapes and are not tried.
+        target: the output; other outputs have unknown shapes and are not tried.
         name: a registered name or a dotted path of a class.
 
     Raises:
@@ -46,7 +47,7 @@ def try_loss(target: str, name: str) -> None:
 
 
 def try_metric(target: str, name: str, outputs: Iterable[str]) -> None:
-    """Compute a metric of fairchem's evaluator on energies, forces, or both together (``misc``).
+    """Compute a metric of fairchem's evaluator on energies, forces, a stress, or all together (``misc``).
 
     Args:
         target: the output; others have unknown shapes and are not tried.
@@ -73,8 +74,13 @@ def _unsuitable(path: str, name: str, target: str, why: str, suitable: list[str]
 
 
 def _structures(outputs: Iterable[str]) -> dict[str, torch.Tensor]:
-    """Return outputs of two structures: energies ``[2, 1]``, forces ``[5, 3]`` and numbers of atoms ``[2]``."""
-    made_up = {"energy": torch.ones(len(ATOM_COUNTS), 1), "forces": torch.ones(sum(ATOM_COUNTS), 3)}
+    """Return outputs of two structures: energies [2, 1], forces [5, 3], stress [2, 9] and numbers of atoms [2]."""
+    count = len(ATOM_COUNTS)
+    made_up = {
+        "energy": torch.ones(count, 1),
+        "forces": torch.ones(sum(ATOM_COUNTS), 3),
+        "stress": torch.ones(count, 9),
+    }
     return {"natoms": torch.tensor(ATOM_COUNTS), **{name: made_up[name] for name in outputs if name in made_up}}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from fairchem.core.common.registry import registry
 
+from ocp_dc.core.arguments import kinds_of
 from ocp_dc.core.errors import UserError, bad_value
 from ocp_dc.core.numbers import Number, count, yaml_hint
 
@@ -56,10 +57,7 @@ def check_arguments(model_class: type, block: Mapping[str, Any], path: str) -> N
         if name in block and name not in ELSEWHERE:
             _check_type(block[name], parameter, f"{path}.{name}")
             if isinstance(block[name], Real) and not isinstance(block[name], bool):  # NaN too
-                number = RANGES.get(
-                    name, count() if isinstance(block[name], int) and _is_count(parameter) else Number()
-                )
-                number.check(block[name], f"{path}.{name}")
+                valid_numbers(parameter, isinstance(block[name], int)).check(block[name], f"{path}.{name}")
 
 
 def check_saved_arguments(config: Mapping[str, Any], where: str) -> None:
@@ -95,20 +93,20 @@ def _known_class(name: Any) -> type | None:
     return found if isinstance(found, type) else None
 
 
-def _is_count(parameter: inspect.Parameter) -> bool:
-    return str(parameter.annotation).split(" | ")[0] == "int"
+def valid_numbers(parameter: inspect.Parameter, whole: bool) -> Number:
+    """Return the valid values of an argument that is a number.
+
+    Args:
+        parameter: the argument.
+        whole: whether the value is a whole number.
+    """
+    counts = str(parameter.annotation).split(" | ")[0] == "int"
+    return RANGES.get(parameter.name, count() if whole and counts else Number())
 
 
 def _check_type(value: Any, parameter: inspect.Parameter, path: str) -> None:
-    """Check a value against the annotation of its parameter, and its default, which may be of a wider type."""
-    kinds = [kind.strip().split("[")[0].lower() for kind in str(parameter.annotation).split("|")]
-    if not set(kinds) <= {*WORDS, "dict", "list", "none"}:
-        return
-    if isinstance(parameter.default, float):
-        kinds.append("float")
-    if parameter.default is None:
-        kinds.append("none")
-    if value is None and "none" in kinds:
+    kinds = kinds_of(parameter)
+    if not kinds or (value is None and "none" in kinds):
         return
     fits = {
         "bool": isinstance(value, bool),

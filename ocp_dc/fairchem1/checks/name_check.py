@@ -143,10 +143,16 @@ def _check_outputs(config: Mapping[str, Any]) -> None:
                     f"outputs: {needed!r} is not an output of the model: {model['name']} gives {' and '.join(given)}; "
                     f"remove it, or use a model with a head for it.{nearest(needed, given)}"
                 )
-    if "forces" in outputs and model.get("regress_forces") is False:
+    for name in ("forces", "stress"):
+        if name in outputs and model.get("regress_forces") is False:
+            raise UserError(
+                f"model.regress_forces: got false, but outputs asks for {name}; set it to true, or remove {name} from "
+                "outputs and loss_functions"
+            )
+    if "stress" in outputs and model.get("use_pbc") is False:
         raise UserError(
-            "model.regress_forces: got false, but outputs asks for forces; set it to true, or remove forces from "
-            "outputs and loss_functions"
+            "model.use_pbc: got false, but outputs asks for stress, which needs periodic boundaries; set it to true, "
+            "or remove stress from outputs and loss_functions"
         )
     for target in (config.get("evaluation_metrics") or {}).get("metrics") or {}:
         known = [*outputs, *parts, "misc"]
@@ -162,7 +168,7 @@ def _given_outputs(model: Mapping[str, Any]) -> tuple[str, ...]:
         or not model_class(model["name"], "model").__module__.startswith(KNOWN_MODULES)
     ):
         return ()
-    return ("energy", "forces", *(["stress"] if model.get("regress_stress") else []))
+    return ("energy", "forces", "stress")  # the stress of most models, see ocp_dc.fairchem1.wrappers.stress
 
 
 def _check_key_mappings(config: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from ocp_dc.fairchem1.checks.known_keys import is_ours
 from ocp_dc.fairchem1.checks.optim_trial import try_optim
 from ocp_dc.fairchem1.checks.schedule_check import check_schedule
 from ocp_dc.fairchem1.checks.value_check import check_optim_numbers
+from ocp_dc.training.extension import Extension
 
 
 def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
@@ -30,15 +31,20 @@ def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
         UserError: torch does not have a name, a key is missing, or a value is of the wrong kind.
     """
     check_schedule(optim, trainer)
-    optimizers = [n for n, value in vars(torch.optim).items() if isinstance(value, type) and n != "Optimizer"]
-    if optim.get("optimizer", "AdamW") not in optimizers:
-        raise unknown_name("optim.optimizer", optim["optimizer"], optimizers)
+    if optim.get("optimizer", "AdamW") not in optimizer_names():
+        raise unknown_name("optim.optimizer", optim["optimizer"], optimizer_names())
     _check_optimizer(optim, trainer)
     for key in ("lr_initial", "max_epochs"):
         if key not in optim:
             raise UserError(f"optim.{key}: missing")
     check_optim_numbers(optim)
+    Extension.from_block(optim.get("extension"), "optim.extension")
     try_optim(optim, fills_length=is_ours(trainer))
+
+
+def optimizer_names() -> list[str]:
+    """Return the names that ``optim.optimizer`` may have."""
+    return [name for name, value in vars(torch.optim).items() if isinstance(value, type) and name != "Optimizer"]
 
 
 def _check_optimizer(optim: Mapping[str, Any], trainer: type) -> None:

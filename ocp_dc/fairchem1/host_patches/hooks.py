@@ -104,6 +104,13 @@ def readers_of_each_process() -> None:
     dataset_readers.install_dataset_pickling()
 
 
+def files_of_structures() -> None:
+    """Read xyz, traj, db, npz and aselmdb files where fairchem expects an LMDB; they are converted once."""
+    from ocp_dc.fairchem1.host_patches import structure_files
+
+    structure_files.install()
+
+
 def checked_structures() -> None:
     """Check the structures that fairchem's ase formats read; LMDB records are checked when they are unpickled."""
     dataset_readers.install_ase_checks()
@@ -224,6 +231,7 @@ HOOKS: tuple[Callable[[], None], ...] = (
     weights_only_loading,
     safe_unpickling,
     readers_of_each_process,
+    files_of_structures,
     checked_structures,
     key_mappings,
     safe_checkpoints,

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.stress import full_3x3_to_voigt_6_stress
+from fairchem.core.modules.normalization.normalizer import Normalizer
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.oc20_lmdb.lmdb_io import to_data
@@ -16,6 +18,8 @@ from ocp_dc.evaluation.predictor import Arrays
 from ocp_dc.fairchem1.infer.inference import check_outputs, load_trainer
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.model_boundaries import has_boundaries
+from ocp_dc.fairchem1.trainer import DCTrainer
+from ocp_dc.fairchem1.wrappers import stress
 
 
 class Predictor:
@@ -39,17 +43,41 @@ class Predictor:
             raise UserError(f"cpu: got {cpu!r}, expected True or False")
         self.trainer = load_trainer(checkpoint, cpu=cpu, trust_modules=trust_modules)
         check_outputs(self.trainer, ("energy",), checkpoint)
-        outputs = self.trainer.config["outputs"]
-        self.properties: tuple[str, ...] = tuple(name for name in ("energy", "forces") if name in outputs)
+        self._derives_stress = stress.why_no_stress(self.trainer._unwrapped_model) is None
+        if self._derives_stress:
+            _scale_stress(self.trainer)
+        names = {*self.trainer.config["outputs"], *(["stress"] if self._derives_stress else [])}
+        self.properties: tuple[str, ...] = tuple(name for name in ("energy", "forces", "stress") if name in names)
 
     def predict(self, structures: Sequence[Atoms]) -> Arrays:
         """Return the predictions; see :class:`ocp_dc.evaluation.predictor.Predictor`."""
         periodic = has_boundaries(self.trainer._unwrapped_model)
         batch = collate([_data(atoms) for atoms in structures], otf_graph=True, use_pbc=periodic)
+        has_volume = np.array([atoms.pbc.all() for atoms in structures])  # [B]
+        if self._derives_stress:
+            self._return_stress(bool(has_volume.any()))
         out = self.trainer.predict(batch, per_image=False, disable_tqdm=True)
-        found = {name: out[name].double().cpu().numpy() for name in self.properties}
+        found = {name: out[name].double().cpu().numpy() for name in self.properties if name in out}
         found["energy"] = found["energy"].reshape(len(structures))  # [B, 1] -> [B]
+        if "stress" in self.properties:
+            stresses = found.get("stress", np.zeros((len(structures), 9))).reshape(-1, 3, 3)
+            found["stress"] = full_3x3_to_voigt_6_stress(stresses)  # [B, 6]
+            found["stress"][~has_volume] = np.nan
         return found
+
+    def _return_stress(self, wanted: bool) -> None:
+        """Let the trainer predict the stress, or save its time for structures that have none."""
+        stress.return_stress(self.trainer._unwrapped_model, wanted)
+        for outputs in (self.trainer.config["outputs"], self.trainer.output_targets):
+            outputs.pop("stress", None)
+            outputs.update({"stress": {"level": "system"}} if wanted else {})
+
+
+def _scale_stress(trainer: DCTrainer) -> None:
+    """Let the trainer multiply stresses by fairchem's factor of the energies, whose derivative they are."""
+    factor = trainer.normalizers.get("energy")
+    if factor is not None and trainer.state.label_rescaling is None:
+        trainer.normalizers["stress"] = Normalizer(mean=0.0, rmsd=factor.rmsd)
 
 
 def _data(atoms: Atoms) -> Any:

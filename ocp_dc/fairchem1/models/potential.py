@@ -9,8 +9,10 @@ import torch
 from fairchem.core.models.base import GraphModelMixin
 from torch import Tensor
 
+from ocp_dc.fairchem1.train.model_boundaries import periodic_directions
 from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.models.potential import Potential
+from ocp_dc.models.strain import stresses
 
 
 class GraphPotential(Potential[EdgeGraph], GraphModelMixin):
@@ -18,6 +20,7 @@ class GraphPotential(Potential[EdgeGraph], GraphModelMixin):
 
     generate_graph: Callable[[Any], Any]  # a method of GraphModelMixin, which is untyped
     cutoff: float
+    regress_stress = False  # see ocp_dc.fairchem1.wrappers.stress
     use_pbc_single = False  # fairchem's way of building the edges of one structure at a time
 
     def set_graph_options(self, use_pbc: bool, otf_graph: bool, max_neighbors: int) -> None:
@@ -33,12 +36,19 @@ class GraphPotential(Potential[EdgeGraph], GraphModelMixin):
         self.max_neighbors = max_neighbors
 
     def forward(self, data: Any) -> dict[str, Tensor]:
-        """Return ``energy`` [B, 1] and, with ``regress_forces``, ``forces`` [N, 3] of a batch."""
+        """Return ``energy`` [B, 1] and, as the model says, ``forces`` [N, 3] and ``stress`` [B, 9] of a batch."""
         numbers = data.atomic_numbers.long()
         if not self.regress_forces:
             return {"energy": self.energy(numbers, data.pos, self.graph(data))}
         if not self.direct_forces:
             data.pos.requires_grad_(True)
+        if self.regress_stress:
+            energy, forces, virial = self.energy_forces_and_virial(numbers, data.pos, self.graph(data))
+            return {
+                "energy": energy,
+                "forces": forces,
+                "stress": stresses(virial, data.cell, periodic_directions(data)).flatten(1),
+            }
         energy, forces = self.energy_and_forces(numbers, data.pos, self.graph(data))
         return {"energy": energy, "forces": forces}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,8 +10,14 @@ from fairchem.core.common import distutils
 from tqdm import tqdm
 
 from ocp_dc.core.verbosity import bars_disabled
-from ocp_dc.fairchem1.train.transform import iterate_labels
+from ocp_dc.fairchem1.train.transform import TRANSFORM_NAME, iterate_labels
 from ocp_dc.labels import LabelOptions, LabelRescaling, fit, needs_data
+
+
+def label_options(config: Mapping[str, Any]) -> LabelOptions | None:
+    """Return the options of label rescaling in a config; None without any."""
+    block = (config["dataset"].get("transforms") or {}).get(TRANSFORM_NAME)
+    return None if block is None else LabelOptions.from_block(block, f"dataset.train.transforms.{TRANSFORM_NAME}")
 
 
 def fit_label_rescaling(dataset: Any, options: LabelOptions, device: torch.device) -> LabelRescaling:

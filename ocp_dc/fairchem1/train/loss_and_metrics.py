@@ -23,9 +23,11 @@ from ocp_dc.training.finite_checks import RunPosition, diverged
 from ocp_dc.training.flag_reader import FlagReader
 
 NOT_GIVEN = re.compile(r"Output target: '(.*?)', not found in model outputs: \[(.*?)\]")  # raised by fairchem's trainer
+RESCALED = ("energy", "forces", "stress")  # outputs that label rescaling scales
 DEFAULT_METRICS = {
     "energy": ["mae", "per_atom_mae"],
     "forces": ["mae"],
+    "stress": ["mae"],
     "misc": ["energy_forces_within_threshold"],  # needs both outputs
 }
 
@@ -89,7 +91,7 @@ def loss_terms(
 
     Args:
         setup: loss functions, outputs and normalizers.
-        out: predictions: energy ``[B, 1]``, forces ``[N, 3]``.
+        out: predictions: energy ``[B, 1]``, forces ``[N, 3]``, stress ``[B, 9]``.
         batch: the batch with the labels.
         where: the position of the run, for messages.
         reader: reads whether the predictions and the terms are finite.
@@ -147,7 +149,7 @@ def physical_values(
     to_prediction: Callable[[str, Tensor, Any], Tensor],
     rescaling: LabelRescaling | None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return predictions and targets of a batch in eV and eV/Å, as fairchem's evaluator takes them.
+    """Return predictions and targets of a batch in eV, eV/Å and eV/Å³, as fairchem's evaluator takes them.
 
     Args:
         outputs: the settings of each output, by name.
@@ -192,11 +194,11 @@ def _label(batch: Any, name: str) -> Tensor:
 
 
 def to_physical(rescaling: LabelRescaling, name: str, scaled: Tensor, batch: Any) -> Tensor:
-    """Return a target or prediction in physical units, float64; targets other than energy and forces are unchanged."""
+    """Return a target or prediction in physical units, float64; targets outside ``RESCALED`` are unchanged."""
     if name == "energy":
         centers = rescaling.center(batch.atomic_numbers, batch.batch, batch.natoms.numel())
         return rescaling.physical_energy(scaled, centers.view(-1, 1))  # [B, 1]
-    return rescaling.physical_forces(scaled) if name == "forces" else scaled
+    return rescaling.physical_forces(scaled) if name in RESCALED else scaled
 
 
 def _free_only(outputs: Mapping[str, Mapping[str, Any]], name: str, key: str) -> bool:

@@ -68,7 +68,7 @@ def adapt_boundaries(model: Any, batch: Any) -> Any:
     if stored and "cell_offsets" in batch:
         return batch
     one_by_one = bool(getattr(graph, "use_pbc_single", False))  # the edges of each structure are found separately
-    return _with_images(batch, _periodic(batch), max(cutoffs), one_by_one)
+    return _with_images(batch, periodic_directions(batch), max(cutoffs), one_by_one)
 
 
 def has_boundaries(model: Any) -> bool:
@@ -96,7 +96,7 @@ def check_first(model: Any, datasets: Mapping[str, Any]) -> None:
             raise UserError(f"dataset.{name}: {error}") from None
 
 
-def _periodic(batch: Any) -> Tensor:
+def periodic_directions(batch: Any) -> Tensor:
     """Return the periodic directions of each structure, bool ``[B, 3]``."""
     if "pbc" in batch:
         return batch.pbc.reshape(-1, 3)  # fairchem's conversion from ase drops a dimension

@@ -11,9 +11,13 @@ from fairchem.core.common.registry import registry
 
 from ocp_dc.data.oc20_lmdb.lmdb_check import check_lmdb
 from ocp_dc.fairchem1.checks import config_check
+from ocp_dc.fairchem1.host_patches.structure_files import lmdb_of
 from ocp_dc.fairchem1.train import loss_and_metrics, scale_factors
+from ocp_dc.training import records
 
 SPLITS = ("dataset", "val_dataset", "test_dataset")
+NAMES = {name: f"dataset.{split}" for split, name in records.SPLITS.items()}
+OC22 = "oc22_lmdb"  # a data set of fairchem that reads LMDBs only
 
 
 def resolve_config(given: Mapping[str, Any], trainer: type, inference_only: bool) -> dict[str, Any]:
@@ -47,10 +51,12 @@ def resolve_config(given: Mapping[str, Any], trainer: type, inference_only: bool
 
 
 def check_sources(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the LMDBs of a config, and return the block of its training set; a source that does not exist is removed.
+    """Check the data of a config, and return the block of its training set; a source that does not exist is removed.
+
+    Files of structures that are not LMDBs are converted here, before anything is built.
 
     Raises:
-        UserError: an LMDB cannot be read.
+        UserError: a file cannot be read.
     """
     train: dict[str, Any] = config["dataset"]
     for name in (*SPLITS, "relax_dataset"):
@@ -58,9 +64,12 @@ def check_sources(config: Mapping[str, Any]) -> dict[str, Any]:
         file_format = config[name].get("format", train.get("format", "lmdb"))
         if not isinstance(source, str) or "lmdb" not in file_format or file_format == "ase_lmdb":
             continue
+        inherited = train if name != "dataset" and config[name].get("use_train_settings", True) else {}
         if name == "dataset" and not Path(source).exists():
             logging.warning(f"dataset.train.src {source} does not exist: this run can predict, but not train")
             train = {key: value for key, value in train.items() if key != "src"}
             continue
-        check_lmdb(Path(source))
+        found = Path(source) if file_format == OC22 else lmdb_of({**inherited, **config[name]}, NAMES[name])
+        assert found is not None  # there is a source
+        check_lmdb(found)
     return train

@@ -17,7 +17,9 @@ from fairchem.core.modules.scaling.compat import load_scales_compat
 from ocp_dc.core.files import replacing
 from ocp_dc.fairchem1.checks.model_check import check_complete, check_same_model
 from ocp_dc.fairchem1.train import checkpoints, scale_factors
+from ocp_dc.fairchem1.train.loss_and_metrics import RESCALED
 from ocp_dc.fairchem1.train.resume_with import uses_given_settings
+from ocp_dc.training.extension import Extension
 from ocp_dc.training.state import Resume
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def load(trainer: DCTrainer, path: str, checkpoint: dict[str, Any] | None, infer
     if state.label_rescaling is None and trainer.label_options is not None:
         logging.warning("the checkpoint was trained without label rescaling: the config's label_rescaling is ignored")
     trainer.set_label_rescaling(state.label_rescaling)
-    ours = () if state.label_rescaling is None else ("energy", "forces")  # the same numbers in fairchem's form
+    ours = () if state.label_rescaling is None else RESCALED  # the same numbers in fairchem's form
     for kind, create, modules in (
         ("normalizers", create_normalizer, trainer.normalizers),
         ("elementrefs", create_element_references, trainer.elementrefs),
@@ -69,12 +71,17 @@ def load(trainer: DCTrainer, path: str, checkpoint: dict[str, Any] | None, infer
     if inference_only:
         return
     trainer.resumed_from = Path(path)
+    optim, per_epoch = trainer.config["optim"], None if trainer.train_loader is None else len(trainer.train_loader)
     resume = Resume(
-        steps_per_epoch=None if trainer.train_loader is None else len(trainer.train_loader),
+        steps_per_epoch=per_epoch,
         keep_settings=uses_given_settings(),
         saved_optimizer=(checkpoint["config"].get("optim") or {}).get("optimizer", "AdamW"),
+        extension=Extension.from_block(optim.get("extension"), "optim.extension"),
+        total_steps=int(optim["max_epochs"] * (per_epoch or 0)),
     )
     state.load_progress(checkpoint, resume)
+    if state.scheduler is not None:
+        trainer.scheduler.scheduler = state.scheduler
 
 
 def _load_stock(

@@ -30,7 +30,11 @@ from ocp_dc.training.records import SPLITS
 
 CHOICES = ("config", "checkpoint")
 # length and place of a run: always the config's; only the first key changes the result
-RUN_KEYS = ("max_epochs", "eval_every", "checkpoint_every", "early_stopping_patience", "num_workers", "eval_batch_size")
+RUN_KEYS = (
+    "max_epochs",
+    "extension",
+    *("eval_every", "checkpoint_every", "early_stopping_patience", "num_workers", "eval_batch_size"),
+)
 # keys whose values are in the states of optimizer and schedule, beside the schedule's own arguments
 STATE_KEYS = ("optimizer", "optimizer_params", "weight_decay", "lr_initial", "scheduler")
 MOST_LINES = 20
@@ -168,7 +172,9 @@ def _log_differences(
     """Log once which keys differ and which config applies for each."""
     if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) != 0:
         return
-    shown = {key: pair for key, pair in differences.items() if key.removeprefix("optim.") not in RUN_KEYS[1:]}
+    shown = {
+        key: pair for key, pair in differences.items() if key.removeprefix("optim.").split(".")[0] not in RUN_KEYS[1:]
+    }
     if not shown:
         return
     lines = [
@@ -193,7 +199,7 @@ def _short(value: Any) -> str:
 
 def _differs_in_training(differences: Mapping[str, Any]) -> bool:
     """Return whether settings of optimizer, schedule or averages differ, including the length of the schedule."""
-    keys = [key.removeprefix("optim.") for key in differences if key.startswith("optim.")]
+    keys = [key.removeprefix("optim.").split(".")[0] for key in differences if key.startswith("optim.")]
     return any(key == "max_epochs" or key not in RUN_KEYS for key in keys)
 
 

@@ -13,7 +13,7 @@ from fairchem.core.modules.transforms import DataTransforms
 from torch_geometric.data import Data
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.data.oc20_lmdb.sample_check import ENERGY_KEYS, FORCES_KEYS, RELAXATION_KEYS
+from ocp_dc.data.oc20_lmdb.sample_check import ENERGY_KEYS, FORCES_KEYS, RELAXATION_KEYS, STRESS_KEY
 from ocp_dc.labels import LabelRescaling, Labels
 
 TRANSFORM_NAME = "label_rescaling"
@@ -24,7 +24,7 @@ def label_rescaling(data: Data, settings: Any) -> Data:
 
     Args:
         data: a sample with energies (eV) under ``ENERGY_KEYS`` and ``RELAXATION_KEYS``, any of which a key mapping may
-            select, and forces (eV/Å) under ``FORCES_KEYS``.
+            select, forces (eV/Å) under ``FORCES_KEYS``, and a stress (eV/Å³) under ``STRESS_KEY``.
         settings: the fitted :class:`~ocp_dc.labels.LabelRescaling`. If the trainer does not fit it, and so cannot
             convert predictions back to physical units, this is the block of the config.
 
@@ -45,7 +45,7 @@ def label_rescaling(data: Data, settings: Any) -> Data:
                 data[key] = settings.scale_energy(energy, centers).to(torch.get_default_dtype()).view_as(energy)
             else:
                 data[key] = float(settings.scale_energy(torch.tensor(energy, dtype=torch.float64), centers))
-    for key in FORCES_KEYS:
+    for key in (*FORCES_KEYS, STRESS_KEY):
         if key in data:
             data[key] = settings.scale_forces(data[key]).to(data[key].dtype)
     return data

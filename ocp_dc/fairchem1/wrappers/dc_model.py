@@ -152,6 +152,11 @@ def register(name: str) -> Callable[[Wrapper], Wrapper]:
     return decorate
 
 
+def all_options() -> list[type[DCOptions]]:
+    """Return the classes of the options of all wrappers."""
+    return [DCOptions, *dict.fromkeys(_extra_keys.values())]
+
+
 def surgery_report(model: nn.Module) -> Report | None:
     """Return the report of a model's surgery, or None for a stock model."""
     return getattr(model, "dc_report", None)

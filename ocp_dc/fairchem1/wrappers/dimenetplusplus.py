@@ -75,8 +75,8 @@ class DCDimeNetPlusPlus(NativeModel, DimeNetPlusPlusWrap, DimeNetPlusPlusPotenti
         """Return the energies by fairchem's layers, for ``accelerate: off``."""
         if self.angle_gradients == "stock":
             return super()._forward(data)
+        graph = self.generate_graph(data)  # its offsets depend on the cell, by which a stress differentiates
         with torch.no_grad():
-            graph = self.generate_graph(data)
             i, j = graph.edge_index[1], graph.edge_index[0]
             *_, kj, ji = self.triplets(graph.edge_index, graph.cell_offsets, num_nodes=len(data.pos))
         vectors = data.pos.index_select(0, j) - data.pos.index_select(0, i) + graph.offset_distances  # [E, 3]

@@ -53,7 +53,7 @@ class DCGemNetOC(NativeModel, GemNetOC, GemNetOCPotential):
     def forward(self, data: Any) -> dict[str, Tensor]:
         """Return ``energy`` [B] and, with ``regress_forces``, ``forces`` [N, 3]."""
         outputs = super().forward(data)
-        return {**outputs, "energy": outputs["energy"].view(-1)}
+        return {**outputs, "energy": outputs["energy"].view(-1)} if self.uses_native else outputs
 
     @property
     def edge_search(self) -> HostEdgeSearch | None:

@@ -61,22 +61,32 @@ class DCHydra(DCModel, HydraModel):
     @property
     def conservative(self) -> bool:
         """Return whether the model predicts forces that are the gradient of its energy."""
-        return self.why_direct() is None and any(
-            isinstance(head, _GRADIENT_HEADS) and head.regress_forces and not getattr(head, "direct_forces", False)
-            for head in self.output_heads.values()
-        )
+        return takes_gradients(self)
 
     def why_direct(self) -> str | None:
         """Return why the forces are not derivatives of the energy; None if they are, or if there are none."""
-        if isinstance(self.backbone, (eSCNBackbone, EquiformerV2Backbone)):
-            return "its backbone detaches the rotations, so that the energy has no gradient"
-        if isinstance(self.backbone, DimeNetPlusPlusWrapBackbone):
-            return "its backbone detaches the angles; dc_dimenetplusplus differentiates through them"
-        for name, head in self.output_heads.items():
-            if not isinstance(head, (*_ENERGY_HEADS, *_GRADIENT_HEADS)):
-                return f"output_heads.{name} ({type(head).__name__}) does not take them as the gradient of the energy"
-        return None
+        return why_direct(self)
 
     def check_dc(self) -> None:
         """Refuse a block that changes direct forces without ``allow_direct``; raises UserError."""
         check_direct(self.dc_options, self.why_direct(), self.registered_name)
+
+
+def takes_gradients(model: HydraModel) -> bool:
+    """Return whether a hydra predicts forces that are the gradient of its energy."""
+    return why_direct(model) is None and any(
+        isinstance(head, _GRADIENT_HEADS) and head.regress_forces and not getattr(head, "direct_forces", False)
+        for head in model.output_heads.values()
+    )
+
+
+def why_direct(model: HydraModel) -> str | None:
+    """Return why the forces of a hydra are not derivatives of its energy; None if they are, or if there are none."""
+    if isinstance(model.backbone, (eSCNBackbone, EquiformerV2Backbone)):
+        return "its backbone detaches the rotations, so that the energy has no gradient"
+    if isinstance(model.backbone, DimeNetPlusPlusWrapBackbone):
+        return "its backbone detaches the angles; dc_dimenetplusplus differentiates through them"
+    for name, head in model.output_heads.items():
+        if not isinstance(head, (*_ENERGY_HEADS, *_GRADIENT_HEADS)):
+            return f"output_heads.{name} ({type(head).__name__}) does not take them as the gradient of the energy"
+    return None

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from ocp_dc.fairchem1.graphs.edges import find_edges
 from ocp_dc.fairchem1.graphs.search import HostEdgeSearch
+from ocp_dc.fairchem1.train.model_boundaries import periodic_directions
 from ocp_dc.fairchem1.wrappers.dc_model import DCModel
 from ocp_dc.models.compilation.accelerator import Accelerator
 from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.models.potential import Potential
+from ocp_dc.models.strain import stresses
 
 
 class NativeModel(DCModel):
@@ -25,6 +27,7 @@ class NativeModel(DCModel):
     """
 
     has_native: ClassVar[bool] = True
+    regress_stress = False  # see ocp_dc.fairchem1.wrappers.stress
 
     def check_acceleration(self) -> None:
         """Accept every value of ``accelerate``."""
@@ -40,6 +43,8 @@ class NativeModel(DCModel):
 
     def compile_reason(self) -> str | None:
         """Return why the outputs cannot be compiled, as part of a sentence, or None."""
+        if self.regress_stress:
+            return "it predicts the stress"
         return None if self.regress_forces else "it predicts no forces"
 
     @property
@@ -67,7 +72,7 @@ class NativeModel(DCModel):
         return Accelerator()
 
     def forward(self, data: Any) -> dict[str, Tensor]:
-        """Return ``energy`` [B, 1] and, with ``regress_forces``, ``forces`` [N, 3] of a batch."""
+        """Return ``energy`` [B, 1] and, as the model says, ``forces`` [N, 3] and ``stress`` [B, 9] of a batch."""
         if not self.uses_native:
             return cast(dict[str, Tensor], super().forward(data))
         potential = cast(Potential[Any], self)
@@ -76,6 +81,13 @@ class NativeModel(DCModel):
             graph = potential.build_graph(self.find_edges(data))
         if not self.regress_forces:
             return {"energy": potential.energy(numbers, data.pos, graph)}
+        if self.regress_stress:
+            energy, forces, virial = potential.energy_forces_and_virial(numbers, data.pos, graph)
+            return {
+                "energy": energy,
+                "forces": forces,
+                "stress": stresses(virial, data.cell, periodic_directions(data)).flatten(1),
+            }
         energy, forces = self.accelerator.energy_and_forces(potential, numbers, data.pos, graph)
         return {"energy": energy, "forces": forces}
 

@@ -21,6 +21,7 @@ from ocp_dc.models.compilation.accelerator import Accelerator
 from ocp_dc.models.graph import EdgeGraph
 from ocp_dc.models.potential import Potential
 from ocp_dc.models.shared_names import save_first_names
+from ocp_dc.models.strain import stresses
 from ocp_dc.surgery import DCOptions, RegionTable
 
 if TYPE_CHECKING:
@@ -172,7 +173,8 @@ class NativeBackbone(nn.Module, BackboneInterface):
     def _outputs(self, data: AtomicData, numbers: Tensor, positions: Tensor, graph: Any) -> dict[str, Tensor]:
         if self.regress_config.stress:
             energy, forces, virial = self.potential.energy_forces_and_virial(numbers, positions, graph)
-            return {"energy": energy[:, 0], "forces": forces, "stress": _stress(virial, data.cell, data.pbc)}
+            stress = stresses(virial, data.cell, data.pbc.reshape(-1, 3))
+            return {"energy": energy[:, 0], "forces": forces, "stress": stress.flatten(1)}
         if not self.regress_config.forces:
             return {"energy": self.potential.energy(numbers, positions, graph)[:, 0]}
         energy, forces = self.accelerator.energy_and_forces(self.potential, numbers, positions, graph)
@@ -214,13 +216,6 @@ class NativeBackbone(nn.Module, BackboneInterface):
     def validate_atoms_data(self, atoms: Atoms, task_name: str) -> None:
         """Refuse elements that the potential does not support; charge and spin have no effect."""
         self.potential.check_elements(torch.from_numpy(atoms.numbers).long())
-
-
-def _stress(virial: Tensor, cell: Tensor, pbc: Tensor) -> Tensor:
-    """Return the stress [B, 9] of virials and cells [B, 3, 3]; zero where no direction is periodic."""
-    periodic = pbc.reshape(-1, 3).any(dim=1)  # [B]
-    volume = torch.where(periodic, torch.linalg.det(cell.detach()).abs(), torch.inf)
-    return (virial / volume[:, None, None]).flatten(1)
 
 
 def native_backbone(model: nn.Module) -> NativeBackbone | None:

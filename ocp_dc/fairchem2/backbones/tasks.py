@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fairchem.core.modules.normalization.normalizer import Normalizer
 from fairchem.core.units.mlip_unit.mlip_unit import OutputSpec, Task
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def stress_tasks(tasks: dict[str, Task], settings: InferenceSettings) -> list[Ta
             level="system",
             property="stress",
             out_spec=OutputSpec(dim=[1, 9], dtype=settings.base_precision_dtype),
-            normalizer=energy.normalizer,
+            normalizer=Normalizer(rmsd=float(energy.normalizer.rmsd)),  # the mean of energies has no derivative
             datasets=[dataset],
             inference_only=True,
         )

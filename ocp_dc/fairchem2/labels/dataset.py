@@ -25,17 +25,20 @@ from fairchem.core.units.mlip_unit.mlip_unit import DEFAULT_EXCLUDE_KEYS, mt_col
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.ase_lmdb.reader import check_aselmdb
 from ocp_dc.data.ase_lmdb.writer import SUFFIX
+from ocp_dc.data.dataset_cache import as_dataset, read_options
 from ocp_dc.data.safe_npz import load_npz
 from ocp_dc.data.structure_check import check_labels
 
 ENERGY = "energy"
 EXACT = "energy_float64"
+READING = "reading"
 
 
 class Float64EnergyDataset(AseDBDataset):
-    """fairchem's data set of ase databases for aselmdb files, with energies in float64.
+    """fairchem's data set of ase databases for aselmdb and other files of structures, with energies in float64.
 
     A config takes it by ``format: ocp_dc.fairchem2.labels.dataset.Float64EnergyDataset``, with the keys of ``ase_db``.
+    Files that are not aselmdb are converted once; ``reading`` says what they do not say: units and names of labels.
     The files are checked before they are opened, and a metadata.npz that could run code is refused. With
     ``keep_in_memory: true`` each structure is read once, for which fairchem's own option has no effect.
 
@@ -43,11 +46,12 @@ class Float64EnergyDataset(AseDBDataset):
         config: the block of the data set.
 
     Raises:
-        UserError: ``src`` has no aselmdb files, or a file is damaged.
+        UserError: ``src`` has no files of structures, or a file is damaged.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.dbs: list[Any] = []  # fairchem closes them, also after an error here
+        config = _converted(config)
         _check_files(config)
         self._kept: dict[int, AtomicData] | None = {} if config.get("keep_in_memory") else None
         super().__init__({**config, "keep_in_memory": False})
@@ -125,6 +129,15 @@ def _with_exact_energy(atoms: Atoms, **options: Any) -> AtomicData:
     if energy is not None:
         data[EXACT] = torch.tensor([energy], dtype=torch.float64)
     return data
+
+
+def _converted(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the block of a data set with the aselmdb files of each source; patterns remain as they are."""
+    rest = {key: value for key, value in config.items() if key != READING}
+    options = read_options(config.get(READING), READING)
+    sources = config["src"] if isinstance(config["src"], list) else [config["src"]]
+    found = [str(as_dataset(source, "aselmdb", options)) if Path(source).exists() else source for source in sources]
+    return {**rest, "src": found if isinstance(config["src"], list) else found[0]}
 
 
 def _check_files(config: dict[str, Any]) -> None:

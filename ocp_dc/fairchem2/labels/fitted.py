@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.ase_lmdb.labels import iterate_labels
 from ocp_dc.data.ase_lmdb.writer import SUFFIX
+from ocp_dc.data.dataset_cache import as_dataset, read_options
 from ocp_dc.data.lmdb_file import data_files
 from ocp_dc.labels import LabelOptions, LabelRescaling, fit, needs_data
 
 
-def fitted_labels(folder: str, center: str, scale: float | str) -> LabelRescaling:
+def fitted_labels(
+    folder: str, center: str, scale: float | str, reading: Mapping[str, Any] | None = None
+) -> LabelRescaling:
     """Return the label rescaling that is fitted to the training data of a folder.
 
     Args:
-        folder: an aselmdb file or a folder of them; it is not read if nothing is fitted.
+        folder: a file or a folder of structures; it is not read if nothing is fitted.
         center: ``none``, ``mean`` or ``composition``.
         scale: a number in eV, text such as ``1e6 kcal/mol``, or ``forces_rms``.
+        reading: how files that are not aselmdb are read; see :class:`ocp_dc.data.structures.ReadOptions`.
 
     Raises:
         UserError: an argument is not valid, the folder has no valid data, or a label is not finite.
@@ -29,8 +35,9 @@ def fitted_labels(folder: str, center: str, scale: float | str) -> LabelRescalin
     options = LabelOptions.from_block({"center": center, "scale": scale})
     if not needs_data(options):
         return fit(options)
-    files = data_files(folder, SUFFIX)
-    return _fitted(options, folder, tuple((file.name, file.stat().st_mtime_ns) for file in files))
+    found = as_dataset(folder, "aselmdb", read_options(reading, "reading"))
+    files = data_files(found, SUFFIX)
+    return _fitted(options, str(found), tuple((file.name, file.stat().st_mtime_ns) for file in files))
 
 
 @functools.lru_cache(maxsize=32)

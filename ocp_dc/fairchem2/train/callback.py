@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.fairchem2.train.training_run import TrainingRun
 from ocp_dc.training.early_stopping import EarlyStopping
+from ocp_dc.training.extension import Extension
 from ocp_dc.training.output import write_log
 
 
@@ -35,6 +37,8 @@ class RunCallback(Callback):
         min_delta: how much better a metric must be to count as an improvement for ``patience``.
         test_dataloader: the loader of the test split; None without one.
         progress: whether to show a progress bar on a terminal.
+        extension: more epochs for a finished run, such as ``{after: 30, peak: 0.3}``, which ``ocp-dc extend`` writes;
+            see :class:`ocp_dc.training.extension.Extension`.
 
     Raises:
         UserError: a value is not valid.
@@ -47,10 +51,12 @@ class RunCallback(Callback):
         min_delta: float = 0.0,
         test_dataloader: Any = None,
         progress: bool = True,
+        extension: Mapping[str, float] | None = None,
     ) -> None:
         self._primary_metric, self._progress = primary_metric, progress
         self._stopping = EarlyStopping(patience, min_delta)
         self._test_dataloader = test_dataloader
+        self._extension = Extension.from_block(extension, "extension")
         self._folder: RunFolder | None = None
         self._run: TrainingRun | None = None
 
@@ -71,7 +77,14 @@ class RunCallback(Callback):
         if self._folder is None:
             raise UserError("RunCallback needs fairchem's TrainEvalRunner, which tells callbacks the folder of the run")
         self._run = TrainingRun(
-            unit, state, self._folder, self._stopping, self._primary_metric, self._progress, self._test_dataloader
+            unit,
+            state,
+            self._folder,
+            self._stopping,
+            self._primary_metric,
+            self._progress,
+            self._test_dataloader,
+            self._extension,
         )
         self._run.start()
 

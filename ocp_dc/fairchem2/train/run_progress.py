@@ -13,6 +13,7 @@ from fairchem.core.common import distutils
 from ocp_dc.core.files import replacing
 from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
 from ocp_dc.training.early_stopping import EarlyStopping
+from ocp_dc.training.extension import ExtendedSchedule
 from ocp_dc.training.random_states import get_random_states
 from ocp_dc.training.safe_torch import load_torch
 from ocp_dc.training.state import TrainingState
@@ -27,10 +28,14 @@ class RunProgress:
         state: the training state.
         best: writes the best checkpoint.
         stopping: stops early.
+
+    Attributes:
+        schedule: the state of the schedule of an extended run, as loaded; None for another run.
     """
 
     def __init__(self, state: TrainingState, best: BestCheckpoint, stopping: EarlyStopping) -> None:
         self._state, self._best, self._stopping = state, best, stopping
+        self.schedule: Mapping[str, Any] | None = None
 
     def save(self, folder: Path, within_epoch: bool) -> None:
         """Write the file, before fairchem completes the checkpoint; all ranks call this.
@@ -52,6 +57,7 @@ class RunProgress:
             "step_of_best": self._best.step_of_best,
             "early_stopping": self._stopping.state_dict(),
             "compiled": state.compiled,
+            "schedule": state.scheduler.state_dict() if isinstance(state.scheduler, ExtendedSchedule) else None,
             "ranks": ranks,
         }
         if distutils.is_master():
@@ -71,6 +77,7 @@ class RunProgress:
             return None
         saved, state = load_torch(folder / FILE, "progress"), self._state
         state.compiled = saved["compiled"]
+        self.schedule = saved.get("schedule")
         if saved["primary_metric"] == state.primary_metric:
             state.best_metric = saved["best_metric"]
             state.evaluations_since_best = saved["evaluations_since_best"]

@@ -11,8 +11,8 @@ import torch
 from fairchem.core.common import distutils
 from omegaconf import OmegaConf
 
-from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
+from ocp_dc.fairchem2.train.extended_run import resume_schedule
 from ocp_dc.fairchem2.train.loss_taps import LossTaps
 from ocp_dc.fairchem2.train.optimizer_guard import OptimizerGuard
 from ocp_dc.fairchem2.train.resumed_config import check_resumed
@@ -23,6 +23,7 @@ from ocp_dc.fairchem2.train.run_progress import RunProgress
 from ocp_dc.fairchem2.train.validation_metrics import check_primary, validation_metrics
 from ocp_dc.fairchem2.value_check import check_config
 from ocp_dc.training.early_stopping import EarlyStopping
+from ocp_dc.training.extension import Extension
 from ocp_dc.training.finite_checks import RunPosition
 from ocp_dc.training.flag_reader import FlagReader
 from ocp_dc.training.progress_bar import ProgressBar
@@ -47,6 +48,7 @@ class TrainingRun:
         primary_metric: the metric that selects the best checkpoint.
         progress: whether to show a progress bar.
         test_loader: the loader of the test split; None without one.
+        extension: more epochs for a finished run.
 
     Raises:
         UserError: there is no such metric.
@@ -61,10 +63,11 @@ class TrainingRun:
         primary_metric: str,
         progress: bool,
         test_loader: Any,
+        extension: Extension | None = None,
     ) -> None:
         check_primary(primary_metric, unit.tasks, loop.eval_state.dataloader.dataset.dataset_names)
         self._unit, self._loop, self._folder, self._stopping = unit, loop, folder, stopping
-        self._test_loader = test_loader
+        self._test_loader, self._extension = test_loader, extension
         if Path(unit.job_config.metadata.checkpoint_dir) != folder.checkpoint_dir:
             # a resume.yaml holds it resolved, so that under another timestamp_id it is that of the run before
             unit.job_config = folder.read_config().job
@@ -197,15 +200,10 @@ class TrainingRun:
         """
         if (config := checkpoint / "resume.yaml").is_file():
             check_resumed(OmegaConf.load(config), self._folder.read_config(), str(checkpoint), distutils.is_master())
-        planned, total = getattr(self._unit.scheduler, "total_steps", None), self._total_steps()
-        if planned is not None and total is not None and total > planned:  # of OneCycleLR, loaded with the checkpoint
-            raise UserError(
-                f"the run has a learning-rate schedule of {planned} steps, and is resumed for {total}; resume with the "
-                "epochs and the batch_size of the run, or give a new run its own ++job.timestamp_id=NAME"
-            )
+        saved, total = self._progress.load(checkpoint), self._total_steps()
+        resume_schedule(self._unit, self._state, self._progress, self._stopping, self._extension, total)
         if distutils.is_master():
             self._folder.take_over(checkpoint)
-        saved = self._progress.load(checkpoint)
         if saved is None:
             return
         if saved["within_epoch"]:

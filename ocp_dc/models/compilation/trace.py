@@ -62,9 +62,9 @@ def trace(potential: Potential[Any], numbers: Tensor, positions: Tensor, graph: 
 
     with torch.no_grad():  # constants that a model computes once and keeps: under the trace they would be symbols
         potential.energy(numbers, positions.detach(), graph, first_order=True)
-    copied = _traceable_copy(potential)
+    copied = traceable_copy(potential)
     state = {**dict(copied.named_parameters()), **dict(copied.named_buffers())}
-    inputs, shapes = _symbolic([*state.values()], [numbers, positions, *flatten(graph)])
+    inputs, shapes = symbolic_inputs([*state.values()], [numbers, positions, *flatten(graph)])
     count = len(state)
 
     def energy_and_forces(*flat: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,7 +84,7 @@ def trace(potential: Potential[Any], numbers: Tensor, positions: Tensor, graph: 
     decompositions |= get_decompositions([torch.ops.aten.native_layer_norm])
     with tracing():
         module = make_fx(energy_and_forces, tracing_mode="symbolic", decomposition_table=decompositions)(*inputs)
-    _check_sizes(inputs[count:], shapes)
+    check_sizes(inputs[count:], shapes)
     return Trace(module, inputs, tuple(state), shapes)
 
 
@@ -106,7 +106,8 @@ class _PlainIReLU(IReLU):
         return self.coefficient * torch.relu(x).square()
 
 
-def _traceable_copy(potential: Potential[Any]) -> Potential[Any]:
+def traceable_copy(potential: Potential[Any]) -> Potential[Any]:
+    """Return a copy of a potential whose operations can be differentiated after tracing."""
     copied = copy.deepcopy(potential)
     for part in copied.modules():
         if type(part) is IReLU:
@@ -114,7 +115,7 @@ def _traceable_copy(potential: Potential[Any]) -> Potential[Any]:
     return copied
 
 
-def _symbolic(weights: list[Tensor], batch: list[Tensor]) -> tuple[list[Tensor], Any]:
+def symbolic_inputs(weights: list[Tensor], batch: list[Tensor], vectors: int = 1) -> tuple[list[Tensor], Any]:
     """Return tensors without data, with symbols for the sizes of a batch, and the ShapeEnv of the symbols.
 
     Torch would give equal sizes the same symbol, and so bake an accident of the first batch into the trace.
@@ -122,6 +123,7 @@ def _symbolic(weights: list[Tensor], batch: list[Tensor]) -> tuple[list[Tensor],
     Args:
         weights: parameters and buffers, of fixed sizes.
         batch: numbers, positions, and the tensors of the graph.
+        vectors: the place in ``batch`` of the positions, or of others with three components.
     """
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
@@ -137,13 +139,14 @@ def _symbolic(weights: list[Tensor], batch: list[Tensor]) -> tuple[list[Tensor],
     found = []
     for place, tensor in enumerate(batch):
         sizes = [DimDynamic.DYNAMIC] * tensor.dim()
-        if place == 1:  # positions [N, 3]
+        if place == vectors:
             sizes[1] = DimDynamic.STATIC
         found.append(without_data(tensor.clone(memory_format=torch.contiguous_format), sizes))
     return fixed + found, shapes
 
 
-def _check_sizes(batch: list[Tensor], shapes: Any) -> None:
+def check_sizes(batch: list[Tensor], shapes: Any) -> None:
+    """Check that no size of a traced batch became a number; raises BakedSizeError."""
     for place, tensor in enumerate(batch):
         for size in tensor.shape:
             if not isinstance(size, torch.SymInt):

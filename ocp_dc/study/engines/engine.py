@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ocp_dc.hosts import Config, ModelFacts
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BudgetOptions, DataOptions
 from ocp_dc.study.record import Quantity
+from ocp_dc.training.study_runs import Config, ModelFacts
 
 
 class Engine(Protocol):

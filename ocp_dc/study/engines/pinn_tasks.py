@@ -13,10 +13,10 @@ import numpy as np
 from ocp_dc import pinn
 from ocp_dc.core.digests import file_digest
 from ocp_dc.core.errors import DivergenceError, UserError
-from ocp_dc.hosts import Config, ModelFacts
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BudgetOptions, DataOptions
 from ocp_dc.study.record import Quantity
+from ocp_dc.training.study_runs import Config, ModelFacts
 
 SCALED = Quantity("train_loss", "training loss, scaled labels", lower_is_better=None)
 SMALL_FILE = 2**26  # bytes; a larger file is identified by its path, not its content

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ocp_dc.core.digests import file_digest
+from ocp_dc.core.digests import content_digest, file_digest
 from ocp_dc.core.errors import UserError
+from ocp_dc.data.dataset_cache import KEYS
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path, slab_sample_path
-from ocp_dc.hosts import DataSource, Host
+from ocp_dc.data.structures import ReadOptions, structure_files
+from ocp_dc.hosts import Host
 from ocp_dc.study.options import BudgetOptions, DataOptions
+from ocp_dc.training.study_runs import DataSource
 
 SAMPLE_SIZES = {"ethanol": (600, 100, 300), "slabs": (200, 50, 50)}
 SAMPLE_FILES = {"ethanol": (sample_path, "rmd17"), "slabs": (slab_sample_path, "ase")}
@@ -69,6 +73,11 @@ def data_identity(src: str) -> str:
 def _folder(host: Host, name: str, options: DataOptions, limits: Mapping[str, int | None], out: Path) -> Path | None:
     if options.path is not None:
         path = Path(options.path)
+        reading = ReadOptions(**{key: getattr(options, key) for key in KEYS})
+        if path.is_file() or (path.is_dir() and not any((path / split).exists() for split in limits)):
+            return _prepared(host, name, path, reading, options, out)
+        if reading != ReadOptions():
+            raise UserError(f"data.{name}: units and names of labels are for files of structures; {path} is prepared")
         if missing := [split for split in ("train", "val", "test") if not (path / split).exists()]:
             raise UserError(
                 f"data.{name}.path {path}: has no {' and no '.join(missing)}; expected a folder made by "
@@ -93,6 +102,17 @@ def _folder(host: Host, name: str, options: DataOptions, limits: Mapping[str, in
             test=test,
             to=host.data_format,
         )
+    return folder
+
+
+def _prepared(host: Host, name: str, path: Path, reading: ReadOptions, options: DataOptions, out: Path) -> Path:
+    """Return a folder with the splits of a file or a folder of structures, prepared in the study's folder."""
+    sizes = {split: getattr(options, split) for split in ("train", "val", "test")}
+    files = structure_files([path], reading.format)
+    identity = {**asdict(reading), **sizes, "files": file_digest(*files), "layout": host.data_format}
+    folder = out / "data" / f"{name}-{content_digest(identity)[:12]}"
+    if not folder.exists():
+        prepare(path, folder, **asdict(reading), **sizes, to=host.data_format)
     return folder
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ocp_dc.hosts import Config, Host, ModelFacts, check_installed, installed_host
+from ocp_dc.hosts import Host, check_installed, installed_host
 from ocp_dc.study.engines.potential_data import data_identity, place_data
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BUDGET_KINDS, BudgetOptions, DataOptions
 from ocp_dc.study.record import Quantity
+from ocp_dc.training.study_runs import Config, ModelFacts
 from ocp_dc.training.validation_log import read_columns
 
 QUANTITIES = (

@@ -114,5 +114,5 @@ def test_mistakes(tmp_path: Path, folder: Path) -> None:
         structure_files([tmp_path / "empty"])
     with pytest.raises(UserError, match=r"missing\.traj: no such file"):
         AseFiles([folder / "a.traj", folder / "missing.traj"])
-    with pytest.raises(UserError, match="got 2 sources; --format rmd17 takes one"):
+    with pytest.raises(UserError, match=r"got a\.npz, b\.npz; --format rmd17 takes one"):
         prepare(["a.npz", "b.npz"], tmp_path / "o", format="rmd17", units="eV", train=1, val=0, test=0)

@@ -45,9 +45,9 @@ WRONG = [
     (
         "outputs.stress",
         {"level": "system"},
-        r"outputs: 'stress' is not an output of the model: dc_schnet gives energy and",
+        r"model\.use_pbc: got false, but outputs asks for stress, which needs periodic boundaries",
     ),
-    ("outputs.dipole", {"level": "system"}, r"outputs: 'dipole' is not an output of the model"),
+    ("outputs.dipole", {"level": "system"}, r"outputs: 'dipole' is not an output of the model: dc_schnet gives energy"),
     ("outputs.energy.level", "atom", r"outputs\.energy\.level: got atom, expected system"),
     ("outputs.forces.level", "system", r"outputs\.forces\.level: got system, expected atom"),
     ("outputs.energy.property", 5, r"outputs\.energy\.property: got 5"),

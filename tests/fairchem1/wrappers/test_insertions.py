@@ -120,7 +120,7 @@ def test_what_two_blocks_have_in_common():
 
 def test_a_mistake_ends_the_run(small_config, tmp_path, capsys):
     assert run_main(tmp_path, small_config(model={"dc": {"dropout": 1.5}})).status == 2
-    assert "model.dc.dropout: got 1.5, expected a probability in [0, 1)" in capsys.readouterr().err
+    assert "model.dc.dropout: got 1.5, expected a finite number, at least 0 and below 1" in capsys.readouterr().err
 
 
 def test_a_batch_of_one_structure_behind_the_pooling_is_named(small_config, tmp_path, capsys):

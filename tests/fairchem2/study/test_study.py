@@ -11,10 +11,10 @@ import pytest
 from ocp_dc.core.errors import UserError
 from ocp_dc.evaluation.saved_predictions import load_predictions
 from ocp_dc.fairchem2.study_runs import StudyRuns
-from ocp_dc.hosts import DataSource
 from ocp_dc.study.plan import Choices, make_plan
 from ocp_dc.study.results import read_results
 from ocp_dc.study.spec import read_study
+from ocp_dc.training.study_runs import DataSource
 
 from tests.helpers.fairchem2_runs import command, write_study
 
