@@ -51,13 +51,13 @@ OURS = {
     "pinn": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation"),
     "testing": (*MIDDLE, "ocp_dc.evaluation", "ocp_dc.fairchem1"),
     "commands": ("ocp_dc",),
+    "start": (*MIDDLE, "ocp_dc.hosts"),
+    "shell_completion.py": (*CORE, "ocp_dc.hosts", "ocp_dc.catalog"),
     "pages": CORE,
     "run_report": (
         *(*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts"),
         *("ocp_dc.dynamics", "ocp_dc.pages"),
     ),
-    "start": (*MIDDLE, "ocp_dc.hosts"),
-    "shell_completion.py": (*CORE, "ocp_dc.hosts", "ocp_dc.catalog"),
     "study": (*MIDDLE, "ocp_dc.plotting", "ocp_dc.evaluation", "ocp_dc.hosts", "ocp_dc.pinn", "ocp_dc.pages"),
 }
 THIRD_PARTY = {

@@ -31,8 +31,10 @@ COMMANDS = list(commands(build_parser()))
 
 
 def test_the_commands_are_those_of_the_documentation():
-    documented = "main prepare convert export inspect fit-scales evaluate predict select md relax".split()
-    documented += "report study pinn extend finetune schema completion demo configs studies models activations".split()
+    documented = "main prepare convert export inspect fit-scales evaluate predict select md relax study".split()
+    documented += (
+        "pinn init datasets report extend finetune schema completion demo configs studies models activations".split()
+    )
     deeper = [["study", "run"], ["study", "report"], ["pinn", "train"], ["pinn", "data"]]
     assert {" ".join(command) for command in COMMANDS} >= {"", *documented, *map(" ".join, deeper)}
 

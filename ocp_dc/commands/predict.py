@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the extended XYZ file to write; goes on where it stopped",
     )
     add("--overwrite", action="store_true", help="replace an existing file")
+    add("--energies", action="store_true", help="predict the energies of the atoms, too, whose sum is the energy")
     add_checkpoint_options(parser)
     add_read_options(parser)
     parser.set_defaults(run=run)
@@ -37,7 +38,10 @@ def run(args: argparse.Namespace) -> int:
     predictor = load(args)
     paths = find_checkpoints(args.checkpoint)
     written = predict_file(
-        *(predictor, paths, args.file, args.out, read_options(args)), args.batch_size, overwrite=args.overwrite
+        *(predictor, paths, args.file, args.out, read_options(args)),
+        args.batch_size,
+        overwrite=args.overwrite,
+        energies=args.energies,
     )
     for note in written.notes:
         print(f"note: {note}")

@@ -16,7 +16,7 @@ FARTHEST = 0.3  # Å: root mean square displacement; between closer geometries t
 
 
 class Slope(NamedTuple):
-    """Regression of energy changes on the work of the forces: correlation and slope are 1 for consistent labels."""
+    """Regression of energy changes on work: correlation and slope are 1 for consistent labels."""
 
     pairs: int
     correlation: float
@@ -59,10 +59,15 @@ class ForceSlope:
             forces = self._kept[a][1] + self._kept[b][1] @ rotation
             work.append(-0.5 * float((forces * step).sum()))
             change.append(self._kept[b][2] - self._kept[a][2])
-        x, y = np.array(work), np.array(change)
-        if len(x) < FEWEST_PAIRS or not x.any() or not y.any():
-            return None
-        return Slope(len(x), float(x @ y / np.sqrt((x @ x) * (y @ y))), float(x @ y / (x @ x)))
+        return regression(work, change)
+
+
+def regression(work: list[float], change: list[float]) -> Slope | None:
+    """Return the regression of changes of the energy on work; None for too few pairs, or where all of one are zero."""
+    x, y = np.array(work), np.array(change)
+    if len(x) < FEWEST_PAIRS or not x.any() or not y.any():
+        return None
+    return Slope(len(x), float(x @ y / np.sqrt((x @ x) * (y @ y))), float(x @ y / (x @ x)))
 
 
 def _nearest_pairs(positions: NDArray[np.float64]) -> list[tuple[int, int]]:

@@ -14,10 +14,12 @@ from ocp_dc.data.summary import PAIRS, Summary, formula
 ALL_ELECTRON = 1.2 * 0.7687 * 27.2114  # eV
 LARGEST_RMS = 20.0  # eV/Å; molecules at 500 K have about 1
 LARGEST_FORCE = 300.0  # eV/Å
+LARGEST_STRESS = 3.0  # eV/Å³, root mean square: 480 GPa, beyond the pressure in the center of the earth
 LARGEST_SPREAD = 10.0  # eV per atom among structures of one composition; bonds have about 5
 CLOSEST, FARTHEST = 0.5, 1.5  # relative to the sum of covalent radii
 NOBLE = (2, 10, 18, 36, 54, 86, 118)
 OPPOSITE, TOGETHER = -0.5, 0.9  # correlations of energy changes with the work of the forces
+CERTAIN = 0.9  # of the correlation with the work of the stress, which more than the labels may disturb
 SLOPES = (0.6, 1.6)  # mistaking bohr for Å, or Å for bohr, gives 0.53 or 1.89
 
 
@@ -29,7 +31,8 @@ def data_warnings(summary: Summary, where: Callable[[int], str]) -> list[str]:
         where: returns the location of a structure for messages, from its index in the source.
     """
     found = [*_energy_warnings(summary, where), *_force_warnings(summary, where), *_distance_warnings(summary, where)]
-    return [*found, *_duplicate_warnings(summary, where), *_slope_warnings(summary)]
+    found += [*_duplicate_warnings(summary, where), *_slope_warnings(summary)]
+    return [*found, *_stress_warnings(summary)]
 
 
 def _energy_warnings(summary: Summary, where: Callable[[int], str]) -> list[str]:
@@ -131,5 +134,28 @@ def _slope_warnings(summary: Summary) -> list[str]:
         return [
             f"{compared} by {slope.slope:.3g} times what the forces do: energies, forces and lengths are not in"
             " consistent units"
+        ]
+    return []
+
+
+def _stress_warnings(summary: Summary) -> list[str]:
+    stress, slope = summary.stress, summary.energy_against_stress
+    units = "--stress-units, --stress-key or --virial-key"
+    if stress.count > 1 and stress.rms == 0:
+        return [f"all {stress.count} stresses are zero. Are these the stresses of the structures?"]
+    if stress.rms > LARGEST_STRESS:
+        return [f"stresses have a root mean square of {stress.rms:.3g} eV/Å³. Are they in another unit? ({units})"]
+    if slope is None:
+        return []
+    compared = f"between {slope.pairs} pairs of similar crystals with other cells, energies change"
+    if slope.correlation < -CERTAIN:
+        return [
+            f"{compared} against the stress (correlation {slope.correlation:.2f}): it must be positive under tension."
+            " Change its sign"
+        ]
+    if slope.correlation > CERTAIN and not SLOPES[0] < slope.slope < SLOPES[1]:
+        return [
+            f"{compared} by {slope.slope:.3g} times what the stress does: energies and stresses are not in consistent"
+            f" units ({units})"
         ]
     return []

@@ -15,6 +15,7 @@ from ase.symbols import Symbols
 from ocp_dc.data.duplicates import Duplicates
 from ocp_dc.data.force_slope import ForceSlope, Slope
 from ocp_dc.data.frames import Frame
+from ocp_dc.data.stress_slope import StressSlope
 
 FORMULAS_LISTED = 20
 NET_FORCE = 0.1  # relative to the sum of the magnitudes; 0 for a free molecule, up to 0.01 with numerical noise
@@ -86,6 +87,7 @@ class Summary:
         self.boundaries: Counter[str] = Counter()  # structures by pbc
         self.duplicates = Duplicates()
         self.slope = ForceSlope()
+        self.stress = StressSlope()
 
     def add(self, split: str, index: int, frame: Frame, closest: tuple[tuple[int, int], float]) -> None:
         """Add one structure.
@@ -117,6 +119,7 @@ class Summary:
                 self.net_forces.append(index)
         self.duplicates.add(split, index, frame)
         self.slope.add(frame)
+        self.stress.add(frame)
 
     def _add_distance(
         self, split_summary: SplitSummary, index: int, frame: Frame, closest: tuple[tuple[int, int], float]
@@ -136,6 +139,11 @@ class Summary:
         """The comparison of the forces with differences in energy; valid once all structures are added."""
         return self.slope.result()
 
+    @cached_property
+    def energy_against_stress(self) -> Slope | None:
+        """The comparison of the stress with differences in energy; valid once all structures are added."""
+        return self.stress.result()
+
     def formulas(self) -> Counter[str]:
         """Return the number of structures of each formula."""
         counts: Counter[str] = Counter()
@@ -151,7 +159,7 @@ class Summary:
         """
         numbers = sorted(set().union(*self.compositions))
         formulas = self.formulas()
-        slope = self.energy_against_forces
+        slope, stress_slope = self.energy_against_forces, self.energy_against_stress
         return {
             "elements": [chemical_symbols[number] for number in numbers],
             "formula": next(iter(formulas)) if len(formulas) == 1 else None,
@@ -168,6 +176,7 @@ class Summary:
                 **{f"{a} and {b}": len(self.duplicates.shared(b, a)) for a, b in PAIRS if b in self.splits},
             },
             "energy_against_forces": None if slope is None else slope._asdict(),
+            "energy_against_stress": None if stress_slope is None else stress_slope._asdict(),
         }
 
 

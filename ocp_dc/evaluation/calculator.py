@@ -36,6 +36,8 @@ class PotentialCalculator(Calculator):
     ) -> None:
         """Compute everything that the model predicts for ``atoms`` with one evaluation of the network.
 
+        The energies of the atoms take another one; they are computed where ``properties`` has ``energies``.
+
         Raises:
             UserError: the structure is not plausible (no atoms, atoms on top of each other, or coordinates that are
                 not finite or beyond 1e4 Å, as after unstable molecular dynamics), or :meth:`Predictor.predict` raises
@@ -52,7 +54,7 @@ class PotentialCalculator(Calculator):
         periodic = bool(structure.pbc.all())
         if "stress" in properties and not periodic:
             raise PropertyNotImplementedError("a stress needs a structure that is periodic along all three vectors")
-        found = self.predictor.predict([structure])
+        found = self.predictor.predict([structure], energies="energies" in properties)
         self.results = results_of(found, 0, slice(0, len(structure)), periodic)
 
 

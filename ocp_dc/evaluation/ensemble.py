@@ -47,14 +47,18 @@ class EnsemblePredictor:
                     f"{', '.join(self.properties)}; expected checkpoints with the same properties"
                 )
 
-    def predict(self, structures: Sequence[Atoms]) -> Arrays:
+    def predict(self, structures: Sequence[Atoms], energies: bool = False) -> Arrays:
         """Return the means, ``energy_std``, and ``forces_std`` if the members predict forces.
+
+        Args:
+            structures: ase's atoms.
+            energies: return the means of the energies of the atoms, too.
 
         Raises:
             UserError: a member raises it, for example for an element that was not in its training data.
         """
-        found = [self._of_member(index, structures) for index in range(len(self.members))]
-        stacked = {name: np.stack([each[name] for each in found]) for name in self.properties}  # [M, ...]
+        found = [self._of_member(index, structures, energies) for index in range(len(self.members))]
+        stacked = {name: np.stack([each[name] for each in found]) for name in found[0]}  # [M, ...]
         arrays = {name: values.mean(axis=0) for name, values in stacked.items()}
         arrays["energy_std"] = stacked["energy"].std(axis=0)  # [M, B] -> [B]
         if "forces" in stacked:
@@ -62,8 +66,8 @@ class EnsemblePredictor:
             arrays["forces_std"] = np.sqrt((deviations**2).sum(axis=2).mean(axis=0))  # [N]
         return arrays
 
-    def _of_member(self, index: int, structures: Sequence[Atoms]) -> Arrays:
+    def _of_member(self, index: int, structures: Sequence[Atoms], energies: bool) -> Arrays:
         try:
-            return self.members[index].predict(structures)
+            return self.members[index].predict(structures, energies)
         except UserError as error:
             raise UserError(f"{self.names[index]}: {error}") from error

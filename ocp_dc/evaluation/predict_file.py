@@ -21,7 +21,7 @@ from ocp_dc.data.structures import ReadOptions, structure_files
 from ocp_dc.evaluation.batches import batches
 from ocp_dc.evaluation.calculator import results_of
 from ocp_dc.evaluation.ensemble import EnsemblePredictor
-from ocp_dc.evaluation.predictor import Predictor
+from ocp_dc.evaluation.predictor import Predictor, check_energies
 from ocp_dc.evaluation.xyz_output import GrowingFile, check_output_file, xyz_bytes
 
 
@@ -50,6 +50,7 @@ def predict_file(
     batch_size: int = 32,
     overwrite: bool = False,
     progress: bool = True,
+    energies: bool = False,
 ) -> Written:
     """Write the structures of a file with predictions as extended XYZ, in the order of the file.
 
@@ -66,28 +67,35 @@ def predict_file(
         batch_size: structures per evaluation of the network.
         overwrite: replace a file ``out``.
         progress: show a progress bar.
+        energies: predict the energies of the atoms, too.
 
     Raises:
         UserError: ``src`` is not valid, a structure is not plausible, the checkpoint cannot predict it, or ``out``
             exists.
     """
     check_output_file(Path(out), overwrite)
+    if energies:
+        check_energies(predictor.properties)
     with closing(StructureStream(src, options)) as stream:
-        growing = GrowingFile(Path(out), _job(checkpoints, Path(src), options, batch_size), batch_size, overwrite)
+        job = _job(checkpoints, Path(src), options, batch_size, energies)
+        growing = GrowingFile(Path(out), job, batch_size, overwrite)
         with growing.open() as (file, done):
             count = done
             hidden = None if progress else True
             with tqdm(total=stream.count, initial=done, disable=hidden, unit="structure") as bar:
                 for chunk in batches(stream.structures(done), lambda each: len(each.atoms), batch_size):
-                    file.write(_predicted_text(predictor, chunk))
+                    file.write(_predicted_text(predictor, chunk, energies))
                     file.flush()  # so that a kill costs one batch
                     count += len(chunk)
                     bar.update(len(chunk))
         spreads = predictor.spreads if isinstance(predictor, EnsemblePredictor) else ()
-        return Written(count, done, (*predictor.properties, *spreads), stream.notes())
+        properties = [name for name in predictor.properties if energies or name != "energies"]
+        return Written(count, done, (*properties, *spreads), stream.notes())
 
 
-def predict_atoms(predictor: Predictor, structures: Iterable[Atoms], batch_size: int = 32) -> Iterator[Atoms]:
+def predict_atoms(
+    predictor: Predictor, structures: Iterable[Atoms], batch_size: int = 32, energies: bool = False
+) -> Iterator[Atoms]:
     """Yield copies of structures with the predictions as results of their calculator, in their order.
 
     Args:
@@ -95,26 +103,27 @@ def predict_atoms(predictor: Predictor, structures: Iterable[Atoms], batch_size:
             ``arrays["forces_std"]``.
         structures: ase's atoms; a calculator of theirs is not used and not copied.
         batch_size: structures per evaluation of the network.
+        energies: predict the energies of the atoms, too.
 
     Raises:
         UserError: the checkpoint cannot predict a structure.
     """
     for chunk in batches(structures, len, batch_size):
-        yield from _predict_batch(predictor, [atoms.copy() for atoms in chunk])
+        yield from _predict_batch(predictor, [atoms.copy() for atoms in chunk], energies)
 
 
-def _predicted_text(predictor: Predictor, chunk: Sequence[Streamed]) -> bytes:
+def _predicted_text(predictor: Predictor, chunk: Sequence[Streamed], energies: bool) -> bytes:
     try:
-        found = _predict_batch(predictor, [each.atoms for each in chunk])
+        found = _predict_batch(predictor, [each.atoms for each in chunk], energies)
     except UserError as error:
         after = f" and the {len(chunk) - 1} after it" if len(chunk) > 1 else ""
         raise UserError(f"{chunk[0].where}{after}: {error}") from error
     return xyz_bytes(found, [each.where for each in chunk])
 
 
-def _predict_batch(predictor: Predictor, structures: list[Atoms]) -> list[Atoms]:
+def _predict_batch(predictor: Predictor, structures: list[Atoms], energies: bool) -> list[Atoms]:
     """Attach the predictions to structures, in place, and return them."""
-    found = predictor.predict(structures)
+    found = predictor.predict(structures, energies)
     ends = np.cumsum([0, *map(len, structures)])
     for index, (atoms, (start, end)) in enumerate(zip(structures, pairwise(ends.tolist()), strict=True)):
         results = results_of(found, index, slice(start, end), bool(atoms.pbc.all()))
@@ -127,9 +136,9 @@ def _predict_batch(predictor: Predictor, structures: list[Atoms]) -> list[Atoms]
     return structures
 
 
-def _job(checkpoints: Sequence[Path], src: Path, options: ReadOptions, batch_size: int) -> str:
+def _job(checkpoints: Sequence[Path], src: Path, options: ReadOptions, batch_size: int, energies: bool) -> str:
     """Return a digest of what the output depends on; a source counts by its name, its size and its time."""
     files = [src] if src.is_file() else structure_files([src], options.format)
     states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    parts = [str(options), batch_size, __version__, states, [file_digest(path) for path in checkpoints]]
+    parts = [str(options), batch_size, energies, __version__, states, [file_digest(path) for path in checkpoints]]
     return content_digest({"job": parts})

@@ -95,7 +95,7 @@ class EdgeModel(nn.Module):
 
 def _check(trained: TrainedPotential) -> None:
     saved = trained.saved
-    if not getattr(trained.potential, "extensive", True) or getattr(trained.potential, "reduce", "sum") == "mean":
+    if not trained.potential.has_atomic_energies:
         raise UserError(
             f"the energy of this {saved.model.title} is a mean over the atoms (readout: mean, or extensive: false), "
             "and an exported potential is a sum of energies of atoms; use ocp_dc.calculator, or the model for torch-sim"

@@ -12,7 +12,7 @@ from torch.fx import GraphModule
 from ocp_dc.interfaces.graph_tables import TABLES, UnpairedTables
 from ocp_dc.models.compilation.flatten import flatten, rebuild
 from ocp_dc.models.compilation.trace import check_sizes, symbolic_inputs, traceable_copy
-from ocp_dc.models.graph import EdgeGraph
+from ocp_dc.models.graph import EdgeGraph, graph_of_atoms
 from ocp_dc.models.pairs import PairGraph
 from ocp_dc.models.potential import Potential
 
@@ -69,13 +69,13 @@ def tables_of(name: str, potential: Any) -> nn.Module:
 
 def _example(potential: Potential[Any]) -> tuple[Any, list[Tensor]]:
     dtype = next(potential.parameters()).dtype
-    graph = potential.build_graph(_edges(dtype))
+    graph = graph_of_atoms(potential.build_graph(_edges(dtype)))
     numbers, weights = torch.full((ATOMS,), 6), torch.ones(ATOMS, dtype=dtype)
     return graph, [numbers, weights, *flatten(graph)]
 
 
 def _edges(dtype: torch.dtype = torch.float32) -> EdgeGraph:
-    """Return edges between all atoms of a helix, each atom as a structure by itself."""
+    """Return edges between all atoms of a helix."""
     turns = torch.arange(ATOMS, dtype=dtype)
     points = torch.stack([torch.cos(turns), torch.sin(turns), 0.4 * turns], dim=1)
     source, target = (~torch.eye(ATOMS, dtype=torch.bool)).nonzero().T.contiguous()
@@ -84,8 +84,8 @@ def _edges(dtype: torch.dtype = torch.float32) -> EdgeGraph:
         target=target,
         offsets=points[source] - points[target],
         images=torch.zeros(len(source), 3, dtype=torch.int64),
-        batch=torch.arange(ATOMS),
-        natoms=torch.ones(ATOMS, dtype=torch.int64),
+        batch=torch.zeros(ATOMS, dtype=torch.int64),
+        natoms=torch.tensor([ATOMS]),
     )
 
 

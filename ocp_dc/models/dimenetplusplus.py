@@ -55,6 +55,11 @@ class DimeNetPlusPlusPotential(Potential[TripletGraph]):
         """Return the edges and triplets."""
         return triplet_graph(edges)
 
+    @property
+    def has_atomic_energies(self) -> bool:
+        """Whether the energy is a sum over the atoms; it always is."""
+        return True
+
     def energy(self, numbers: Tensor, positions: Tensor, graph: TripletGraph, *, first_order: bool = False) -> Tensor:
         """Return the energy of each structure, [B, 1]; see :meth:`Potential.energy`."""
         edges = graph.edges

@@ -77,6 +77,11 @@ class GemNetOCPotential(Potential[GemNetOCGraph]):
         mixed = self.atom_edge_interaction or self.edge_atom_interaction
         return gemnet_oc_graph(edges, mixed=mixed, quadruplets=self.quad_interaction, atoms=self.atom_interaction)
 
+    @property
+    def has_atomic_energies(self) -> bool:
+        """Whether the energy is a sum over the atoms, and not their mean."""
+        return self.extensive
+
     def energy(self, numbers: Tensor, positions: Tensor, graph: GemNetOCGraph, *, first_order: bool = False) -> Tensor:
         """Return the energy of each structure, [B, 1]; see :meth:`Potential.energy`."""
         bases = find_bases(self, positions, graph, first_order)

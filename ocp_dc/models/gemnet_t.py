@@ -78,6 +78,11 @@ class GemNetTPotential(Potential[GemNetGraph]):
         """Return the pairs of atoms and the incoming edges of each atom."""
         return gemnet_graph(edges)
 
+    @property
+    def has_atomic_energies(self) -> bool:
+        """Whether the energy is a sum over the atoms, and not their mean."""
+        return self.extensive
+
     def energy(self, numbers: Tensor, positions: Tensor, graph: GemNetGraph, *, first_order: bool = False) -> Tensor:
         """Return the energy of each structure, [B, 1]; see :meth:`Potential.energy`."""
         vectors = graph.pairs.vectors(positions)  # [P, 3]

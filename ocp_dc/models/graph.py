@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,6 +56,42 @@ class EdgeGraph:
             offsets=self.offsets[rows],
             images=self.images[rows],
         )
+
+
+def edges_of(graph: Any) -> EdgeGraph:
+    """Return the first edges in a graph: an :class:`EdgeGraph`, or a dataclass that holds one."""
+    if isinstance(graph, EdgeGraph):
+        return graph
+    for field in dataclasses.fields(graph):
+        value = getattr(graph, field.name)
+        if dataclasses.is_dataclass(value):
+            return edges_of(value)
+    raise TypeError(f"a graph of type {type(graph).__name__} holds no edges")
+
+
+def with_edges(graph: Any, change: Callable[[EdgeGraph], EdgeGraph]) -> Any:
+    """Return a copy of a graph in which each :class:`EdgeGraph` is changed.
+
+    Args:
+        graph: an :class:`EdgeGraph`, or a dataclass that holds some, also in further dataclasses.
+        change: returns the edges that replace others.
+    """
+    if isinstance(graph, EdgeGraph):
+        return change(graph)
+    if not dataclasses.is_dataclass(graph) or isinstance(graph, type):
+        return graph
+    parts = {field.name: with_edges(getattr(graph, field.name), change) for field in dataclasses.fields(graph)}
+    return dataclasses.replace(graph, **parts)
+
+
+def graph_of_atoms(graph: Any) -> Any:
+    """Return the same graph with each atom as a structure by itself; edges may join such structures."""
+
+    def separated(edges: EdgeGraph) -> EdgeGraph:
+        alone = torch.arange(edges.batch.shape[0], device=edges.batch.device)
+        return dataclasses.replace(edges, batch=alone, natoms=torch.ones_like(alone))
+
+    return with_edges(graph, separated)
 
 
 def check_sizes(smallest: int, **sizes: int) -> None:

@@ -62,6 +62,11 @@ class PaiNNPotential(Potential[EdgeGraph]):
         """Return one edge of each pair of atoms."""
         return symmetric_pairs(edges)
 
+    @property
+    def has_atomic_energies(self) -> bool:
+        """Whether the energy is a sum over the atoms; it always is."""
+        return True
+
     def energy(self, numbers: Tensor, positions: Tensor, graph: EdgeGraph, *, first_order: bool = False) -> Tensor:
         """Return the energy of each structure, [B, 1]; see :meth:`Potential.energy`."""
         vectors = graph.vectors(positions)  # [P, 3]

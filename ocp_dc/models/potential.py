@@ -8,8 +8,9 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ocp_dc.models.graph import EdgeGraph
-from ocp_dc.models.strain import edges_of, strained
+from ocp_dc.core.errors import UserError
+from ocp_dc.models.graph import EdgeGraph, edges_of, graph_of_atoms
+from ocp_dc.models.strain import strained
 
 Graph = TypeVar("Graph")  # edges for some models, edges and triplets or more for others
 
@@ -47,6 +48,26 @@ class Potential(nn.Module, ABC, Generic[Graph]):
             graph: the graph of the batch; it carries no gradient.
             first_order: use the form without higher derivatives by the positions.
         """
+
+    @property
+    def has_atomic_energies(self) -> bool:
+        """Whether the energy is a sum over the atoms, of one term for each; a model with such an energy says so."""
+        return False
+
+    def atomic_energies(self, numbers: Tensor, positions: Tensor, graph: Graph) -> Tensor:
+        """Return the term of each atom in the energy, [N], which depends on the atoms around it.
+
+        Args:
+            numbers: int64 [N], atomic numbers.
+            positions: [N, 3], in Å.
+            graph: the graph of the batch.
+
+        Raises:
+            UserError: the energy is no such sum.
+        """
+        if not self.has_atomic_energies:
+            raise UserError("the energy of this model is not a sum over the atoms, so that they have no energies")
+        return self.energy(numbers, positions, graph_of_atoms(graph))[:, 0]
 
     def energy_and_forces(self, numbers: Tensor, positions: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
         """Return the energy of each structure, [B, 1], and the forces on the atoms, [N, 3].

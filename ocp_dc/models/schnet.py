@@ -60,6 +60,11 @@ class SchNetPotential(Potential[PairGraph]):
         """Return the pairs of edges; with dropout or a norm in the filter networks, each edge has its own filter."""
         return pair_edges(edges) if self._filter_slopes_known() else unpaired(edges)
 
+    @property
+    def has_atomic_energies(self) -> bool:
+        """Whether the energy is a sum over the atoms, and not their mean."""
+        return self.reduce != "mean"
+
     def energy(self, numbers: Tensor, positions: Tensor, graph: PairGraph, *, first_order: bool = False) -> Tensor:
         """Return the energy of each structure, [B, 1]; see :meth:`Potential.energy`."""
         distances = graph.first.vectors(positions).norm(dim=-1)  # [P]

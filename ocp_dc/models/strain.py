@@ -8,18 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ocp_dc.models.graph import EdgeGraph
-
-
-def edges_of(graph: Any) -> EdgeGraph:
-    """Return the first edges in a graph: an :class:`EdgeGraph`, or a dataclass that holds one."""
-    if isinstance(graph, EdgeGraph):
-        return graph
-    for field in dataclasses.fields(graph):
-        value = getattr(graph, field.name)
-        if dataclasses.is_dataclass(value):
-            return edges_of(value)
-    raise TypeError(f"a graph of type {type(graph).__name__} holds no edges")
+from ocp_dc.models.graph import EdgeGraph, edges_of, with_edges
 
 
 def strained(positions: Tensor, graph: Any, strain: Tensor) -> tuple[Tensor, Any]:
@@ -30,7 +19,12 @@ def strained(positions: Tensor, graph: Any, strain: Tensor) -> tuple[Tensor, Any
         graph: the graph of the batch.
         strain: ε of each structure, [B, 3, 3].
     """
-    return moved_points(positions, strain[edges_of(graph).batch]), _strained(graph, strain)
+
+    def moved(edges: EdgeGraph) -> EdgeGraph:
+        of_edges = strain[edges.batch.index_select(0, edges.source)]  # [E, 3, 3]
+        return dataclasses.replace(edges, offsets=moved_points(edges.offsets, of_edges))
+
+    return moved_points(positions, strain[edges_of(graph).batch]), with_edges(graph, moved)
 
 
 def stresses(virials: Tensor, cells: Tensor, pbc: Tensor) -> Tensor:
@@ -43,16 +37,6 @@ def stresses(virials: Tensor, cells: Tensor, pbc: Tensor) -> Tensor:
     """
     volumes = torch.where(pbc.any(dim=1), torch.linalg.det(cells.detach()).abs(), torch.inf)  # [B]
     return virials / volumes[:, None, None]
-
-
-def _strained(value: Any, strain: Tensor) -> Any:
-    if isinstance(value, EdgeGraph):
-        of_edges = strain[value.batch.index_select(0, value.source)]  # [E, 3, 3]
-        return dataclasses.replace(value, offsets=moved_points(value.offsets, of_edges))
-    if not dataclasses.is_dataclass(value) or isinstance(value, type):
-        return value
-    parts = {field.name: _strained(getattr(value, field.name), strain) for field in dataclasses.fields(value)}
-    return dataclasses.replace(value, **parts)
 
 
 def moved_points(vectors: Tensor, strain: Tensor) -> Tensor:

@@ -33,6 +33,16 @@ def test_means_and_spreads(ensemble):
     np.testing.assert_allclose(found["forces_std"], 2 * np.std(STIFFNESSES) * lengths)
 
 
+def test_energies_of_atoms_are_means_on_request():
+    members = [Harmonic(k, properties=(*ALL, "energies")) for k in STIFFNESSES]
+    ensemble, structures = EnsemblePredictor(members, ["a", "b", "c"]), clusters(5)
+    assert "energies" not in ensemble.predict(structures)
+    found = ensemble.predict(structures, energies=True)
+    positions = np.concatenate([atoms.positions for atoms in structures])
+    np.testing.assert_allclose(found["energies"], np.mean(STIFFNESSES) * (positions**2).sum(axis=1))
+    assert found["energies"].sum() == pytest.approx(found["energy"].sum())
+
+
 def test_the_spread_of_forces_does_not_depend_on_the_orientation(ensemble):
     atoms, turned = clusters(2)[1], clusters(2)[1]
     turned.rotate(50, (1, 2, 3), center=(0, 0, 0))
@@ -62,7 +72,7 @@ def test_members_agree_on_their_properties():
 
 
 def test_an_error_names_the_member(ensemble, monkeypatch):
-    def refuse(structures):
+    def refuse(structures, energies):
         raise UserError("unknown element Au")
 
     monkeypatch.setattr(ensemble.members[1], "predict", refuse)

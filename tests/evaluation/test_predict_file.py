@@ -99,6 +99,14 @@ def test_the_spread_of_an_ensemble(tmp_path, checkpoint):
         np.testing.assert_allclose(atoms.arrays["forces_std"].reshape(-1), expected, atol=1e-6)
 
 
+def test_energies_of_atoms_are_refused_where_there_are_none(tmp_path, checkpoint):
+    src, out = tmp_path / "in.xyz", tmp_path / "out.xyz"
+    ase.io.write(src, clusters(4))
+    with pytest.raises(UserError, match="predicts energy, forces, but no energies of atoms"):
+        predict_file(Harmonic(1.0), [checkpoint], src, out, progress=False, energies=True)
+    assert not list(tmp_path.glob("out*"))
+
+
 def test_the_file_of_predictions_can_be_predicted(tmp_path, checkpoint):
     ase.io.write(tmp_path / "in.xyz", clusters(4))
     ensemble = EnsemblePredictor([Harmonic(1.0), Harmonic(3.0)], ["a", "b"])
@@ -194,10 +202,10 @@ def test_an_error_of_the_checkpoint_names_the_structures(tmp_path, checkpoint, m
     predictor = Harmonic(1.0)
     predict = predictor.predict
 
-    def refuse(structures):
+    def refuse(structures, energies):
         if len(predictor.sizes) == 1:
             raise UserError("unknown element")
-        return predict(structures)
+        return predict(structures, energies)
 
     monkeypatch.setattr(predictor, "predict", refuse)
     with pytest.raises(UserError, match=r"in\.xyz: frame 2 and the 1 after it: unknown element"):

@@ -80,11 +80,11 @@ class PredictionContract:
         predict_file(predictor, members, src, whole, batch_size=3, progress=False)
         predict, calls = predictor.predict, []
 
-        def interrupted(structures):
+        def interrupted(structures, energies):
             calls.append(len(structures))
             if len(calls) == 3:
                 raise KeyboardInterrupt
-            return predict(structures)
+            return predict(structures, energies)
 
         with monkeypatch.context() as patch:
             patch.setattr(predictor, "predict", interrupted)

@@ -137,8 +137,12 @@ class FrameConverter:
         check_cell(atoms.cell.array, atoms.pbc, where)
         frame = atoms_frame(atoms, energy * self._energy, forces * (self._energy / self._length))
         kind = atoms.info.get("config_type")
-        kind = str(kind)[:LONGEST_TYPE] if isinstance(kind, str | int | np.integer) else None
-        return replace(frame, **_identity(atoms.info), stress=stress, config_type=kind)
+        return replace(
+            frame,
+            **_identity(atoms.info),
+            stress=stress,
+            config_type=str(kind)[:LONGEST_TYPE] if isinstance(kind, str | int | np.integer) else None,
+        )
 
 
 def atoms_frame(atoms: Atoms, energy: float, forces: np.ndarray) -> Frame:

@@ -14,7 +14,8 @@ from fairchem.core.modules.normalization.normalizer import Normalizer
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.oc20_lmdb.lmdb_io import to_data
 from ocp_dc.data.readers.ase_files import atoms_frame
-from ocp_dc.evaluation.predictor import Arrays
+from ocp_dc.evaluation.predictor import UNITS, Arrays, add_up, check_energies
+from ocp_dc.fairchem1.infer.atomic_energies import atomic_energies, has_atomic_energies
 from ocp_dc.fairchem1.infer.inference import check_outputs, load_trainer
 from ocp_dc.fairchem1.train.collate import collate
 from ocp_dc.fairchem1.train.model_boundaries import has_boundaries
@@ -47,12 +48,14 @@ class Predictor:
         if self._derives_stress:
             _scale_stress(self.trainer)
         names = {*self.trainer.config["outputs"], *(["stress"] if self._derives_stress else [])}
-        self.properties: tuple[str, ...] = tuple(name for name in ("energy", "forces", "stress") if name in names)
+        names |= {"energies"} if has_atomic_energies(self.trainer) else set()
+        self.properties: tuple[str, ...] = tuple(name for name in UNITS if name in names)
 
-    def predict(self, structures: Sequence[Atoms]) -> Arrays:
+    def predict(self, structures: Sequence[Atoms], energies: bool = False) -> Arrays:
         """Return the predictions; see :class:`ocp_dc.evaluation.predictor.Predictor`."""
-        periodic = has_boundaries(self.trainer._unwrapped_model)
-        batch = collate([_data(atoms) for atoms in structures], otf_graph=True, use_pbc=periodic)
+        if energies:
+            check_energies(self.properties)
+        batch = self._batch(structures)
         has_volume = np.array([atoms.pbc.all() for atoms in structures])  # [B]
         if self._derives_stress:
             self._return_stress(bool(has_volume.any()))
@@ -63,7 +66,14 @@ class Predictor:
             stresses = found.get("stress", np.zeros((len(structures), 9))).reshape(-1, 3, 3)
             found["stress"] = full_3x3_to_voigt_6_stress(stresses)  # [B, 6]
             found["stress"][~has_volume] = np.nan
+        if energies:
+            terms = atomic_energies(self.trainer, self._batch(structures))
+            found["energies"] = add_up(terms, found["energy"], [len(atoms) for atoms in structures])
         return found
+
+    def _batch(self, structures: Sequence[Atoms]) -> Any:
+        periodic = has_boundaries(self.trainer._unwrapped_model)
+        return collate([_data(atoms) for atoms in structures], otf_graph=True, use_pbc=periodic)
 
     def _return_stress(self, wanted: bool) -> None:
         """Let the trainer predict the stress, or save its time for structures that have none."""

@@ -14,10 +14,12 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from fairchem.core.datasets.ase_datasets import apply_one_tags
 from fairchem.core.datasets.atomic_data import AtomicData, atomicdata_list_to_batch
 from fairchem.core.units.mlip_unit.api.inference import InferenceSettings
+from numpy.typing import NDArray
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.log_level import raised_log_level
-from ocp_dc.evaluation.predictor import Arrays
+from ocp_dc.evaluation.predictor import UNITS, Arrays, add_up, check_energies
+from ocp_dc.fairchem2.backbones.native import native_backbone
 from ocp_dc.fairchem2.infer.predict_unit import trusted_predict_unit
 
 SETTINGS = InferenceSettings(activation_checkpointing=False, merge_mole=False, compile=False)
@@ -53,15 +55,25 @@ class Predictor:
         properties = [task.property for task in tasks[self._dataset]]
         if "energy" not in properties:
             raise UserError(f"checkpoint {checkpoint}: predicts {', '.join(properties)}, but no energy")
-        self.properties: tuple[str, ...] = tuple(name for name in ("energy", "forces", "stress") if name in properties)
+        self._energy_task = tasks[self._dataset][properties.index("energy")]
+        native = native_backbone(self.unit.model.module)
+        if native is not None and native.potential.has_atomic_energies:
+            properties.append("energies")
+        self.properties: tuple[str, ...] = tuple(name for name in UNITS if name in properties)
 
-    def predict(self, structures: Sequence[Atoms]) -> Arrays:
+    def predict(self, structures: Sequence[Atoms], energies: bool = False) -> Arrays:
         """Return the predictions; see :class:`ocp_dc.evaluation.predictor.Predictor`."""
+        if energies:
+            check_energies(self.properties)
         batch = atomicdata_list_to_batch([self._data(atoms) for atoms in structures])
         with raised_log_level(logging.ERROR):  # fairchem warns of its settings, which are ours
             predicted = self.unit.predict(batch)
         shapes = {"energy": (len(structures),), "forces": (-1, 3), "stress": (len(structures), 3, 3)}
-        found = {name: predicted[name].detach().double().cpu().reshape(shapes[name]) for name in self.properties}
+        found = {
+            name: predicted[name].detach().double().cpu().reshape(shape)
+            for name, shape in shapes.items()
+            if name in self.properties
+        }
         for name in ("energy", "forces"):
             if name in found and not found[name].isfinite().all():
                 raise UserError(
@@ -73,7 +85,23 @@ class Predictor:
         if "stress" in arrays:
             arrays["stress"] = full_3x3_to_voigt_6_stress(arrays["stress"])  # [B, 3, 3] -> [B, 6]
             arrays["stress"][[not atoms.pbc.all() for atoms in structures]] = np.nan
+        if energies:
+            terms = self._atomic_energies(batch)
+            arrays["energies"] = add_up(terms, arrays["energy"], [len(atoms) for atoms in structures])
         return arrays
+
+    @torch.no_grad()
+    def _atomic_energies(self, batch: Any) -> NDArray[np.float64]:
+        """Return the energy of each atom in eV, [N], with a constant of each structure counted for each atom."""
+        native = native_backbone(self.unit.model.module)
+        assert native is not None
+        numbers, positions, graph = native.inputs_of(batch.to(self.unit.device).clone())
+        terms = native.potential.atomic_energies(numbers, positions, graph).double()  # [N]
+        found = self._energy_task.normalizer.denorm(terms)
+        if (references := self._energy_task.element_references) is not None:
+            found = found + references.element_references[numbers]
+        energies: NDArray[np.float64] = found.double().cpu().numpy()
+        return energies
 
     def _data(self, atoms: Atoms) -> Any:
         tagged = apply_one_tags(atoms.copy())  # as fairchem's data sets do

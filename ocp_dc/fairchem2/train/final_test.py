@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase.stress import full_3x3_to_voigt_6_stress
 from fairchem.core.common import distutils, gp_utils
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
@@ -25,6 +26,7 @@ from ocp_dc.training.averages import other_weights
 from ocp_dc.training.state import TrainingState
 
 Rows = dict[str, np.ndarray]  # the values of a structure, or of several
+SHOWN = ("energy_mae", "forces_mae", "stress_mae")
 PER_ATOM = ("free", "forces_true", "forces_pred")
 
 
@@ -59,7 +61,7 @@ def evaluate_best(unit: Any, loader: Any, folder: RunFolder, step: int, step_of_
         logging.warning(f"{undefined} structures of the test split have no finite predicted energy")
     metrics = error_metrics(_predictions(found))
     write_json(path, {**origin, **metrics, "n_without_labels": len(ordered) - len(found)})
-    shown = ", ".join(f"{name} {metrics[name]:.5g} {metrics['units'][name]}" for name in ("energy_mae", "forces_mae"))
+    shown = ", ".join(f"{name} {metrics[name]:.5g} {metrics['units'][name]}" for name in SHOWN if name in metrics)
     logging.info(f"test split, {folder.best.name} of step {step_of_best}: {shown}")
 
 
@@ -99,6 +101,8 @@ def _rows(outputs: Any, tasks: Sequence[Any], batch: Any) -> list[Rows]:
     counts = batch.natoms.tolist()
     columns: Rows = {"natoms": np.array(counts), "free": (batch.fixed == 0).cpu().numpy()}
     shapes = {"energy": (len(counts),), "forces": (sum(counts), 3)}
+    if any(task.property == "stress" for task in tasks):
+        shapes["stress"] = (len(counts), 9)
     for name, shape in shapes.items():
         # a property may have a task for each data set
         columns[f"{name}_true"], columns[f"{name}_pred"] = np.full((2, *shape), np.nan)
@@ -110,6 +114,9 @@ def _rows(outputs: Any, tasks: Sequence[Any], batch: Any) -> list[Rows]:
     if not any(task.property == "forces" for task in tasks):  # no atom counts
         columns["free"] = np.zeros(sum(counts), dtype=bool)
         columns["forces_true"] = columns["forces_pred"] = np.zeros((sum(counts), 3))
+    for name in ("stress_true", "stress_pred") if "stress" in shapes else ():
+        columns[name] = full_3x3_to_voigt_6_stress(columns[name].reshape(-1, 3, 3))  # [B, 6]
+        columns[name][~batch.pbc.reshape(-1, 3).all(dim=1).cpu().numpy()] = np.nan
     bounds = np.cumsum(counts)[:-1]
     parts = {name: np.split(values, bounds if name in PER_ATOM else len(counts)) for name, values in columns.items()}
     return [{name: arrays[row] for name, arrays in parts.items()} for row in range(len(counts))]
