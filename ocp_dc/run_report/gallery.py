@@ -22,6 +22,7 @@ from ocp_dc.plotting.style import COLORS, literal_text
 COLUMNS = 3
 LONGEST_ARROW = 1.6  # Å
 RADIUS = 0.55  # of an atom, relative to its covalent radius
+PALE = 0.35  # of the color of a fixed atom, in white
 BOND = 1.2  # longest, relative to the sum of the covalent radii
 
 
@@ -85,15 +86,14 @@ def _draw(ax: Axes, drawn: Drawn, scale: float) -> None:
     _draw_bonds(ax, points, radii)
     depth = points[:, 2]
     for atom in np.argsort(depth, kind="stable"):
-        face = jmol_colors[frame.numbers[atom]]
+        color = jmol_colors[frame.numbers[atom]]
         ax.add_patch(
             Circle(
                 (points[atom, 0], points[atom, 1]),
                 RADIUS * radii[atom],
-                facecolor=face,
-                edgecolor="0.3",
+                facecolor=color if free[atom] else 1 - PALE * (1 - color),
+                edgecolor="0.3" if free[atom] else "0.7",
                 linewidth=0.7,
-                alpha=1.0 if free[atom] else 0.35,
                 zorder=2,
             )
         )

@@ -11,7 +11,7 @@ from ocp_dc.core.files import write_text
 from ocp_dc.hosts import IN_WORDS, check_installed, installed_host, load_predictor
 from ocp_dc.pages.html import render_page
 from ocp_dc.run_report.evaluated import Settings, evaluation_sections
-from ocp_dc.run_report.run import Run, find_run, source_of_split
+from ocp_dc.run_report.run import Run, run_to_report, source_of_split
 from ocp_dc.run_report.sections import (
     Section,
     config_section,
@@ -41,7 +41,7 @@ def report_run(
     simulation.
 
     Args:
-        path_or_name: the run, see :func:`ocp_dc.run_report.run.find_run`.
+        path_or_name: the run, see :func:`ocp_dc.run_report.run.run_to_report`.
         data: the structures of the evaluation; None for the test split of the config, or else its validation split, if
             it is there.
         out: the folder; None for ``report`` in the folder of the run.
@@ -54,7 +54,7 @@ def report_run(
         UserError: there is no such run, it is one of the other host, its files are damaged, the data are not valid, or
             the folder has a report already.
     """
-    run = find_run(path_or_name)
+    run = run_to_report(path_or_name)
     check_installed(run.host, f"run {run.folder}")
     folder = run.folder / "report" if out is None else Path(out)
     check_folder(folder, overwrite)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ocp_dc.core.errors import UserError
 from ocp_dc.core.yaml_config import read_yaml
-from ocp_dc.training.run_folders import PARENTS, best_checkpoint
-
-FAIRCHEM2_CONFIG = "canonical_config.yaml"
-BELOW = ("results/*", "*")  # folders of runs, relative to what a user names
-PLACES = (*PARENTS, "results", "runs/results")  # where the runs of the current folder are
+from ocp_dc.training.run_files import FAIRCHEM2_CONFIG, find_run
+from ocp_dc.training.run_folders import best_checkpoint
 
 
 class Run(NamedTuple):
@@ -50,55 +46,24 @@ class Run(NamedTuple):
         return read_yaml(self.config, "the config of a run")
 
 
-def find_run(path_or_name: str | Path) -> Run:
+def run_to_report(path_or_name: str | Path) -> Run:
     """Return the files of a run.
 
     Args:
-        path_or_name: the folder of a run: ``results/ID`` or ``checkpoints/ID`` of fairchem 1.10, ``RUN/ID`` of fairchem
-            2, or the ``--run-dir`` or ``job.run_dir`` of one run; or the name of a run in ``runs``, ``results`` or
-            ``checkpoints`` of the current folder; or a checkpoint in one of these folders.
+        path_or_name: as of :func:`ocp_dc.training.run_files.find_run`, or a checkpoint in the folder of a run.
 
     Raises:
         UserError: there is no such run, or the folder has several.
     """
     path = Path(path_or_name)
     given = path.parent if path.is_file() else path
-    places = [given] if given.is_absolute() else [given, *(Path(parent) / given for parent in PLACES)]
-    for place in places:
-        found = list(dict.fromkeys(_runs(place)))
-        if len(found) > 1:
-            names = ", ".join(str(run.folder) for run in found)
-            raise UserError(f"run {place}: holds several runs; expected one. Name one of {names}")
-        if found:
-            return found[0]
-    raise UserError(
-        f"run {path}: expected the folder of a run, such as runs/results/ID (fairchem 1.10) or runs/ID (fairchem 2), "
-        f"with its config, or the name of a run in {', '.join(PLACES)} of this folder"
-    )
-
-
-def _runs(place: Path) -> Iterator[Run]:
-    """Yield the runs of a folder that a user may name as one."""
-    if not place.is_dir():
-        return
-    if place.name == "results" and (place.parent / FAIRCHEM2_CONFIG).is_file():
-        place = place.parent
-    resolved = place.resolve()
-    if resolved.parent.name == "checkpoints":  # of fairchem 1.10
-        place = resolved.parent.parent / "results" / resolved.name
-    for folders in ([place], *(sorted(place.glob(pattern)) for pattern in BELOW)):
-        found = [run for folder in folders if (run := _run(folder)) is not None]
-        yield from found
-        if found:
-            return
-
-
-def _run(folder: Path) -> Run | None:
-    if (folder / FAIRCHEM2_CONFIG).is_file():
-        return Run("fairchem2", folder, folder / "results", folder / FAIRCHEM2_CONFIG)
-    if folder.resolve().parent.name == "results" and (configs := sorted(folder.glob("config*.yml"), key=_number)):
-        return Run("fairchem1", folder, folder, configs[-1])
-    return None
+    if given.name == "results" and (given.parent / FAIRCHEM2_CONFIG).is_file():
+        given = given.parent
+    found = find_run(given)
+    results = found.validation.parent
+    if found.host == "fairchem2":
+        return Run(found.host, found.folder, results, found.config)
+    return Run(found.host, results, results, max(results.glob("config*.yml"), key=_number))
 
 
 def _number(path: Path) -> int:

@@ -83,6 +83,16 @@ def test_a_picture_that_fails_costs_one_warning(tmp_path, clock, caplog):
     assert "learning_curves.png: cannot be drawn: " in caplog.text
 
 
+@pytest.mark.parametrize("error", [RuntimeError, OSError, KeyError])
+def test_no_error_of_a_picture_ends_a_run(tmp_path, caplog, monkeypatch, error):
+    def draw(validation):
+        raise error("broken")
+
+    monkeypatch.setattr(run_curves, "draw_run_curves", draw)
+    LiveCurves(tmp_path / "validation.csv").end(TrainingState())
+    assert "broken" in caplog.text
+
+
 @pytest.mark.parametrize("text", [None, HEADER])
 def test_without_validations_there_is_no_picture(tmp_path, text):
     if text is not None:

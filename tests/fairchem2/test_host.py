@@ -96,5 +96,7 @@ def test_evaluate(tmp_path, checkpoint, ethanol):
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
     tables = {"errors.csv", "largest_errors.csv", "predictions.csv", "predictions.npz"}
-    assert names == {"evaluation.json", "parity.png", *tables}
+    parts = ("errors_by_element", "errors_by_force", "errors_along_trajectory")
+    pictures = {f"{name}.{suffix}" for name in parts for suffix in ("csv", "png")}
+    assert names == {"evaluation.json", "parity.png", *tables, *pictures}
     assert "energy, per structure" in done.stdout

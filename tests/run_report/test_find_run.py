@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.run_report.run import find_run, source_of_split
+from ocp_dc.run_report.run import run_to_report, source_of_split
 
 
 def touch(path, text="a: 1\n"):
@@ -28,10 +28,10 @@ def runs(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["first", "runs", "runs/results/first", "runs/checkpoints/first", "runs/checkpoints/first/best_checkpoint.pt"],
+    ["runs", "runs/results/first", "runs/checkpoints/first", "runs/checkpoints/first/best_checkpoint.pt"],
 )
 def test_a_run_of_fairchem_1(runs, name):
-    run = find_run(name)
+    run = run_to_report(name)
     assert run.host == "fairchem1"
     assert run.results.resolve() == runs / "runs" / "results" / "first"
     assert run.config.name == "config.yml"
@@ -39,36 +39,35 @@ def test_a_run_of_fairchem_1(runs, name):
     assert run.checkpoint.resolve() == runs / "runs" / "checkpoints" / "first" / "best_checkpoint.pt"
 
 
-@pytest.mark.parametrize(
-    "name", ["more", "more/second", "more/second/results", "more/second/results/best_inference_ckpt.pt"]
-)
+@pytest.mark.parametrize("name", ["more/second", "more/second/results", "more/second/results/best_inference_ckpt.pt"])
 def test_a_run_of_fairchem_2(runs, name):
-    run = find_run(name)
+    run = run_to_report(name)
     assert (run.host, run.folder.resolve()) == ("fairchem2", runs / "more" / "second")
     assert run.validation.resolve() == runs / "more" / "second" / "results" / "validation.csv"
     assert run.checkpoint is not None
 
 
-def test_the_last_config_counts(runs):
-    for number in (2, 10, 3):
+@pytest.mark.parametrize("numbers", [(2, 10, 3), (10, 3, 2), (3, 2, 10)])
+def test_the_last_config_counts(runs, numbers):
+    for number in numbers:
         touch(runs / "runs" / "results" / "first" / f"config-{number}.yml", f"number: {number}\n")
-    assert find_run("first").read_config() == {"number": 10}
+    assert run_to_report("runs").read_config() == {"number": 10}
 
 
 def test_an_unfinished_run_has_no_checkpoint(runs):
     (runs / "runs" / "checkpoints" / "first" / "best_checkpoint.pt").unlink()
-    assert find_run("first").checkpoint is None
+    assert run_to_report("runs").checkpoint is None
 
 
 def test_what_is_not_one_run(runs):
     touch(runs / "runs" / "results" / "other" / "config.yml")
-    with pytest.raises(UserError, match=r"run runs: holds several runs; expected one. Name one of .*first, .*other"):
-        find_run("runs")
-    with pytest.raises(UserError, match="run nothing: expected the folder of a run"):
-        find_run("nothing")
+    with pytest.raises(UserError, match=r"runs: holds several runs; name one of .*first, .*other"):
+        run_to_report("runs")
+    with pytest.raises(UserError, match="nothing: no run of this name; expected the folder of a run"):
+        run_to_report("nothing")
     touch(runs / "runs" / "results" / "first" / "config.yml", "- 1\n")
     with pytest.raises(UserError, match="expected the config of a run"):
-        find_run("first").read_config()
+        run_to_report("runs/results/first").read_config()
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,9 @@ def test_fixed_atoms_are_pale_and_have_no_arrow(water):
     (arrows,) = (each for each in ax.collections if isinstance(each, Quiver))
     np.testing.assert_allclose(np.stack([arrows.U, arrows.V], 1), [[0.5 * LONGEST_ARROW, 0], [0, LONGEST_ARROW]])
     circles = [patch for patch in ax.patches if isinstance(patch, Circle)]
-    assert sorted(patch.get_alpha() or 0.0 for patch in circles) == [0.35, 1, 1]
+    np.testing.assert_allclose(sorted(sum(patch.get_facecolor()[1:3]) for patch in circles)[-2:], [2, 2])  # H: white
+    (oxygen,) = (patch for patch in circles if sum(patch.get_facecolor()[:3]) < 3)
+    assert oxygen.get_facecolor()[1] == pytest.approx(1 - 0.35 * (1 - 0.051), abs=1e-3)  # red, pale
     centers = sorted(tuple(np.round(patch.center, 6)) for patch in circles)
     assert centers == [(0, 5.0), (0, 5.59), (0, 5.59)]  # x to the right, z upwards
 
