@@ -17,6 +17,8 @@ from ocp_dc.core.config_names import find_config
 from ocp_dc.fairchem1 import main as fairchem_main
 from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 
+from tests.helpers.documented_commands import with_shipped_configs
+
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 DOCS = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("[!s]*/*.md"))]  # not studies/, by code
@@ -54,7 +56,8 @@ def test_commands_are_found():
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("ocp-dc")])
 def test_our_commands_parse_and_resolve(line, monkeypatch):
     monkeypatch.chdir(ROOT)
-    command, *arguments = shlex.split(line, comments=True)
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    command, *arguments = shlex.split(with_shipped_configs(line, texts), comments=True)
     arguments = list(itertools.takewhile(lambda word: word != ">", arguments))
     assert command == "ocp-dc"
     if arguments[:2] == ["main", "-c"]:  # of fairchem 2; tests/fairchem2/test_commands_of_docs.py composes it

@@ -11,11 +11,14 @@ from omegaconf import OmegaConf
 
 from ocp_dc.fairchem2.compose import compose, find_fairchem2_config, hydra_overrides, without_fits
 
+from tests.helpers.documented_commands import with_shipped_configs
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCKS = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)]
+TEXTS = [page.read_text("utf-8") for page in PAGES]
+BLOCKS = [block for text in TEXTS for block in re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)]
 LINES = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines()]
-COMMANDS = sorted({line for line in LINES if line.startswith("ocp-dc main -c ")})
+COMMANDS = sorted({with_shipped_configs(line, TEXTS) for line in LINES if line.startswith("ocp-dc main -c ")})
 
 
 def test_commands_are_found() -> None:
