@@ -1,7 +1,8 @@
 """Import hook that prepares stock fairchem 1.10 for this package when fairchem is imported, and not earlier.
 
 A ``.pth`` file runs :func:`install` at each start of Python, so that the plugin also works with the stock ``fairchem``
-command, and in ranks and workers that a script spawns. It adds one finder to ``sys.meta_path``, for two modules:
+command, and in ranks and workers that a script spawns. It adds one finder to ``sys.meta_path``, at first for two
+modules:
 
 * ``fairchem.core.common.registry``, the first module that ``import fairchem.core`` loads. When it is loaded, the
   fallbacks of :mod:`ocp_dc.fallbacks.install` replace missing compiled packages. Without them the import would fail, so
@@ -10,9 +11,10 @@ command, and in ranks and workers that a script spawns. It adds one finder to ``
 * ``fairchem.core.modules.transforms``, which gets a function ``label_rescaling`` that imports the plugin, too.
 
 A process that uses no name of the plugin does not load the hooks of :mod:`ocp_dc.fairchem1`, which change the behavior
-of fairchem. The finder is the first in ``sys.meta_path``: the last one would not be asked for modules that other
-finders find, and registered names would be unknown where the compiled packages are installed. It handles only these two
-modules, and returns the specs of the other finders.
+of fairchem. These hooks use the finder, too: :func:`after_import` changes a module when it is imported, so that they
+need not import every model. The finder is the first in ``sys.meta_path``: the last one would not be asked for modules
+that other finders find, and registered names would be unknown where the compiled packages are installed. It handles
+only modules that are to be changed, and returns the specs of the other finders.
 
 The hook imports nothing at the start of Python. ``OCP_DC_AUTOLOAD=0`` in the environment disables it. It does not
 change other versions of fairchem.
@@ -24,7 +26,7 @@ import sys
 
 TYPE_CHECKING = False  # typing takes longer to import than this module
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
@@ -50,20 +52,36 @@ def install() -> None:
         sys.meta_path.insert(0, HostFinder())
 
 
+def after_import(name: str, change: Callable[[Any], None]) -> None:
+    """Call ``change`` with a module of fairchem 1.10: now if it is loaded, and whenever it is loaded from now on.
+
+    Args:
+        name: the dotted name of the module.
+        change: a change that has no further effect when it is made again; a second call with it has none either.
+    """
+    changes = _changes.setdefault(name, [])
+    if change in changes:
+        return
+    changes.append(change)
+    install()
+    if name in sys.modules:
+        change(sys.modules[name])
+
+
 class HostFinder:
-    """Finds two modules of fairchem with the other finders, and changes each module after it is loaded."""
+    """Finds the modules to be changed with the other finders, and changes each module after it is loaded."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of the other finders for one of the two modules of fairchem, or None for any other."""
-        if name != REGISTRY and name != TRANSFORMS:
+        """Return the spec of the other finders for a module that is to be changed, or None for any other."""
+        if name not in _changes:
             return None
         others = [finder for finder in sys.meta_path if not isinstance(finder, HostFinder)]
         found = (finder.find_spec(name, path, target) for finder in others)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and hasattr(spec.loader, "exec_module") and _is_host():
-            _call_after_load(spec.loader, _prepare_host if name == REGISTRY else _add_transform)
+            _call_after_load(spec.loader, name)
         return spec
 
 
@@ -82,13 +100,14 @@ def _is_host() -> bool:
         return False
 
 
-def _call_after_load(loader: Any, change: Any) -> None:
-    """Make a loader call ``change`` with each module after loading it."""
+def _call_after_load(loader: Any, name: str) -> None:
+    """Make a loader change each module after loading it."""
     load = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
         load(module)
-        change(module)
+        for change in list(_changes[name]):
+            change(module)
 
     loader.exec_module = exec_module
 
@@ -120,3 +139,7 @@ def _load_plugin() -> None:
     from importlib import import_module
 
     import_module(PLUGIN)  # by name, as fallbacks may not depend on this layer
+
+
+# by the names of the modules
+_changes: dict[str, list[Callable[[Any], None]]] = {REGISTRY: [_prepare_host], TRANSFORMS: [_add_transform]}

@@ -18,6 +18,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from ocp_dc.fallbacks import radius, scatter, sparse, special
+from ocp_dc.fallbacks.deferred_compiler import import_torch_geometric
 
 SCATTER = [
     "scatter",
@@ -42,6 +43,7 @@ def install() -> tuple[str, ...]:
     """
     # Import PyG before sys.modules holds a replacement: PyG searches for its optional packages once, at import, and
     # would mistake the replacements for them.
+    import_torch_geometric()
     import torch_geometric.nn
     import torch_geometric.typing
 

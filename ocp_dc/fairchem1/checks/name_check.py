@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from ocp_dc.core.errors import UserError, nearest, unknown_name
+from ocp_dc.fairchem1.host_patches.lazy_names import loaded
 
 KNOWN_MODULES = (
     "fairchem.core.models.",
@@ -77,22 +78,25 @@ def find_class(kind: str, name: Any, table: str, get: Callable[[str], type], bas
     Raises:
         UserError: the name is unknown, its module cannot be imported, or it is of another kind.
     """
-    known = [each for each, found in registry.mapping[table].items() if not inspect.isabstract(found)]
     if not isinstance(name, str):
-        raise UserError(f"{kind}: got {name!r}, expected one of {', '.join(sorted(known))}")
+        raise UserError(f"{kind}: got {name!r}, expected one of {', '.join(sorted(_known(table)))}")
     try:
         found = get(name)
     except RuntimeError as error:
         if "." not in name:
-            raise unknown_name(kind, name, known) from None
+            raise unknown_name(kind, name, _known(table)) from None
         raise UserError(f"{kind}: {name} is not a class that can be imported ({error.__cause__ or error})") from error
     except Exception as error:  # importing a module may raise anything
         raise UserError(f"{kind}: {name} cannot be imported ({type(error).__name__}: {error})") from error
     if not isinstance(found, type) or not issubclass(found, base):
-        raise UserError(f"{kind}: {name} is not a {base.__name__}; expected one of {', '.join(sorted(known))}")
+        raise UserError(f"{kind}: {name} is not a {base.__name__}; expected one of {', '.join(sorted(_known(table)))}")
     if inspect.isabstract(found):
-        raise UserError(f"{kind}: {name!r} is an abstract base class; expected one of {', '.join(known)}")
+        raise UserError(f"{kind}: {name!r} is an abstract base class; expected one of {', '.join(_known(table))}")
     return found
+
+
+def _known(table: str) -> list[str]:
+    return [name for name, found in registry.mapping[table].items() if not inspect.isabstract(found)]
 
 
 def model_class(name: str, path: str, part: str = "model") -> type:
@@ -123,7 +127,7 @@ def model_class(name: str, path: str, part: str = "model") -> type:
 
 
 def _model_part(found: type) -> str:
-    names = [name for name, each in registry.mapping["model_name_mapping"].items() if each is found]
+    names = [name for name, each in loaded("model_name_mapping") if each is found]
     parameter = inspect.signature(found).parameters.get("backbone")
     if issubclass(found, HeadInterface) or (parameter is not None and parameter.default is parameter.empty):
         return "head"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import warnings
 from collections.abc import Iterator, Mapping
@@ -34,7 +35,7 @@ def try_optim(optim: Mapping[str, Any], fills_length: bool) -> None:
     decays = optim.get("weight_decay", given.get("weight_decay", 0))
     groups = [{"params": [each]} for each in parameters] if decays else [{"params": parameters}]
     with _report_torch_errors(f"optim.optimizer ({name}): its optimizer_params {dict(given)}"):
-        optimizer = getattr(torch.optim, name)(groups, lr=optim["lr_initial"], **given)
+        optimizer = _without_compiler(getattr(torch.optim, name))(groups, lr=optim["lr_initial"], **given)
         if not any(given.get(key) for key in GPU_ONLY):
             for each in parameters:
                 each.grad = torch.ones_like(each)
@@ -51,6 +52,15 @@ def try_optim(optim: Mapping[str, Any], fills_length: bool) -> None:
     for group in optimizer.param_groups:
         if not math.isfinite(group["lr"]) or group["lr"] < 0:
             raise UserError(f"optim.scheduler ({kind}): gives a learning rate of {group['lr']} after {STEPS} steps")
+
+
+def _without_compiler(optimizer_class: Any) -> Any:
+    """Return a subclass without the decorators that exclude methods from compilation: they import torch's compiler."""
+    methods = {
+        "add_param_group": inspect.unwrap(optimizer_class.add_param_group),
+        "step": torch.no_grad()(inspect.unwrap(optimizer_class.step)),
+    }
+    return type(optimizer_class.__name__, (optimizer_class,), methods)
 
 
 @contextlib.contextmanager

@@ -8,19 +8,15 @@ results of batches in which every structure has edges, triplets and quadruplets 
 from __future__ import annotations
 
 import functools
-import importlib
 import logging
 import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from fairchem.core.models.esen.esen import eSEN_Backbone
-from fairchem.core.models.gemnet.gemnet import GemNetT
-from fairchem.core.models.gemnet_gp.gemnet import GraphParallelGemNetT
-from fairchem.core.models.gemnet_oc.layers.efficient import BasisEmbedding
-from fairchem.core.models.painn.painn import PaiNN
 from torch import Tensor
+
+from ocp_dc.fallbacks.finder import after_import
 
 MODELS = "fairchem.core.models."
 # modules that take the largest index or the shortest edge of a tensor that may be empty
@@ -33,34 +29,18 @@ EXTREMES = (
     "escn.escn",
     "equiformer_v2.edge_rot_mat",
 )
-# layers that reshape the features of all edges by the number of edges
-LAYERS = (
-    ("escn.escn", "SO2Block"),
-    ("equiformer_v2.so2_ops", "SO2_Convolution"),
-    ("equiformer_v2.so2_ops", "SO2_Linear"),
-    ("esen.nn.so2_layers", "SO2_Convolution"),
-    ("esen.nn.so2_layers", "SO2_Linear"),
-)
 BLOCKS = ("gemnet.gemnet", "gemnet_gp.gemnet", "gemnet_oc.gemnet_oc", "painn.painn")
-EDGE_NUMBERS = ("gemnet_oc.gemnet_oc", "painn.painn")
 
 
 def install() -> None:
-    """Apply the repairs; a second call changes nothing."""
+    """Apply the repairs, to each module when it is imported; a second call changes nothing."""
     for name in EXTREMES:
-        module: Any = importlib.import_module(MODELS + name)
-        if not isinstance(module.torch, TorchWithEmptyExtremes):
-            module.torch = TorchWithEmptyExtremes()
-    for name, layer in LAYERS:
-        _wrap(getattr(importlib.import_module(MODELS + name), layer), "forward", _with_edges)
-    _wrap(BasisEmbedding, "forward", _basis_embedding)
-    for name in BLOCKS:
-        _wrap(importlib.import_module(MODELS + name), "repeat_blocks", _repeat_blocks)
-    for name in EDGE_NUMBERS:
-        _wrap(importlib.import_module(MODELS + name), "get_edge_id", _edge_numbers)
-    GemNetT.select_edges = GraphParallelGemNetT.select_edges = select_edges
-    PaiNN.generate_graph_values = generate_graph_values
-    _wrap(eSEN_Backbone, "__init__", _with_blocks)
+        after_import(MODELS + name, _define_extremes)
+    for name, owner, attribute, repair in REPAIRS:
+        after_import(MODELS + name, _repair(owner, attribute, repair))
+    after_import(MODELS + "gemnet.gemnet", _set("GemNetT", select_edges))
+    after_import(MODELS + "gemnet_gp.gemnet", _set("GraphParallelGemNetT", select_edges))
+    after_import(MODELS + "painn.painn", _set("PaiNN", generate_graph_values))
     if _passes_edge_warning_filter not in logging.getLogger().filters:
         logging.getLogger().addFilter(_passes_edge_warning_filter)
 
@@ -85,6 +65,23 @@ class TorchWithEmptyExtremes:
     def arange(*ends: Any, **options: Any) -> Tensor:
         """Return the range; that of 0 has one element, since gp_gemnet_t takes the bounds of a rank's edges [0, E)."""
         return torch.arange(1) if ends == (0,) and not options else torch.arange(*ends, **options)
+
+
+def _define_extremes(module: Any) -> None:
+    if not isinstance(module.torch, TorchWithEmptyExtremes):
+        module.torch = TorchWithEmptyExtremes()
+
+
+@functools.cache
+def _repair(owner: str | None, name: str, repair: Callable[..., Any]) -> Callable[[Any], None]:
+    """Return a function that wraps a function of a module, or a method of its class ``owner``."""
+    return lambda module: _wrap(module if owner is None else getattr(module, owner), name, repair)
+
+
+@functools.cache
+def _set(owner: str, method: Callable[..., Any]) -> Callable[[Any], None]:
+    """Return a function that gives a class of a module another method."""
+    return lambda module: setattr(getattr(module, owner), method.__name__, method)
 
 
 def _wrap(owner: Any, name: str, repair: Callable[..., Any]) -> None:
@@ -226,3 +223,19 @@ def _run_blocks(backbone: Any, embedding: Any, args: tuple[Any, ...], x: Tensor)
 def _passes_edge_warning_filter(record: logging.LogRecord) -> bool:
     """Return False for GemNet-OC's warning about structures without edges, which it would repeat at each step."""
     return not record.getMessage().startswith("An image has no neighbors")
+
+
+# module, class, method or function, repair
+REPAIRS: tuple[tuple[str, str | None, str, Callable[..., Any]], ...] = (
+    # layers that reshape the features of all edges by the number of edges
+    ("escn.escn", "SO2Block", "forward", _with_edges),
+    ("equiformer_v2.so2_ops", "SO2_Convolution", "forward", _with_edges),
+    ("equiformer_v2.so2_ops", "SO2_Linear", "forward", _with_edges),
+    ("esen.nn.so2_layers", "SO2_Convolution", "forward", _with_edges),
+    ("esen.nn.so2_layers", "SO2_Linear", "forward", _with_edges),
+    ("gemnet_oc.layers.efficient", "BasisEmbedding", "forward", _basis_embedding),
+    *((name, None, "repeat_blocks", _repeat_blocks) for name in BLOCKS),
+    ("gemnet_oc.gemnet_oc", None, "get_edge_id", _edge_numbers),
+    ("painn.painn", None, "get_edge_id", _edge_numbers),
+    ("esen.esen", "eSEN_Backbone", "__init__", _with_blocks),
+)

@@ -19,7 +19,7 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.safe_npz import load_npz
 from ocp_dc.fairchem1.host_patches import dataset_readers
-from ocp_dc.fallbacks.finder import FAIRCHEM_VERSION
+from ocp_dc.fallbacks.finder import FAIRCHEM_VERSION, after_import
 
 
 def install() -> None:
@@ -183,14 +183,13 @@ def scale_factor_messages() -> None:
 
     Fairchem warns for each factor at each validation, or stops, and refers to a script that prompts.
     """
-    from ocp_dc.fairchem1.train.scale_factors import ensure_fitted, load_scales
+    from ocp_dc.fairchem1.train.scale_factors import ensure_fitted, use_load_scales
 
     for name in ("base_trainer", "ocp_trainer"):
         module: Any = importlib.import_module(f"fairchem.core.trainers.{name}")
         module.ensure_fitted = ensure_fitted
     for name in ("gemnet.gemnet", "gemnet_gp.gemnet", "gemnet_oc.gemnet_oc", "painn.painn"):
-        model: Any = importlib.import_module(f"fairchem.core.models.{name}")
-        model.load_scales_compat = load_scales
+        after_import(f"fairchem.core.models.{name}", use_load_scales)
 
 
 def models_that_stop() -> None:
@@ -216,6 +215,13 @@ def errors_of_models() -> None:
             stock(self)
 
     base.BaseTrainer.load_model = load_model
+
+
+def names_at_first_use() -> None:
+    """Import fairchem's models, trainers and data sets when a name is looked up: all of them take seconds."""
+    from ocp_dc.fairchem1.host_patches import lazy_names
+
+    lazy_names.install()
 
 
 def one_parser_of_overrides() -> None:
@@ -245,4 +251,5 @@ HOOKS: tuple[Callable[[], None], ...] = (
     models_that_stop,
     errors_of_models,
     one_parser_of_overrides,
+    names_at_first_use,
 )

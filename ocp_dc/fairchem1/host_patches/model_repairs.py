@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from fairchem.core.common import gp_utils
 from fairchem.core.models.base import GraphData
-from fairchem.core.models.painn.painn import PaiNN
 from torch import Tensor
+
+from ocp_dc.fallbacks.finder import after_import
 
 
 def install() -> None:
     """Apply the repairs; a second call changes nothing."""
-    dimenet_angles()
-    painn_distances()
+    after_import("fairchem.core.models.dimenet_plus_plus", dimenet_angles)
+    after_import("fairchem.core.models.painn.painn", painn_distances)
     graph_parallel_gemnet()
 
 
@@ -33,32 +33,32 @@ class TorchWithRowCross:
         return torch.linalg.cross(left, right, dim=-1)
 
 
-def dimenet_angles() -> None:
+def dimenet_angles(module: Any) -> None:
     """Make DimeNet++ take cross products along the last axis.
 
     It leaves the axis to torch, which takes the first one of size 3. With exactly three triplets that is the wrong
     axis, and angles and energy are wrong.
     """
-    module: Any = importlib.import_module("fairchem.core.models.dimenet_plus_plus")
     if not isinstance(module.torch, TorchWithRowCross):
         module.torch = TorchWithRowCross()
 
 
-def painn_distances() -> None:
+def painn_distances(module: Any) -> None:
     """Give PaiNN a copy of the distances of its graph.
 
     It writes into them in place although autograd needs their original values, so that without periodic boundaries
     every gradient of the energy fails.
     """
-    if "generate_graph" in vars(PaiNN):
+    painn = module.PaiNN
+    if "generate_graph" in vars(painn):
         return
 
     def generate_graph(self: Any, *args: Any, **options: Any) -> GraphData:
-        graph = super(PaiNN, self).generate_graph(*args, **options)
+        graph = super(painn, self).generate_graph(*args, **options)
         graph.edge_distance = graph.edge_distance.clone()
         return graph
 
-    PaiNN.generate_graph = generate_graph
+    painn.generate_graph = generate_graph
 
 
 def graph_parallel_gemnet() -> None:

@@ -123,6 +123,11 @@ def load_scales(module: nn.Module, scale_file: str | dict[str, float] | None) ->
         raise
 
 
+def use_load_scales(model_module: Any) -> None:
+    """Make a module of fairchem with a model use :func:`load_scales`."""
+    model_module.load_scales_compat = load_scales
+
+
 def _settings_before_output(options: DCOptions) -> tuple[Any, ...]:
     """Return the settings of a ``dc:`` block that act before the last scale factor (before the output blocks)."""
     last = ("none", "output", "paper")

@@ -12,6 +12,7 @@ from torch import nn
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.options import check_keys
+from ocp_dc.fairchem1.wrappers import import_all
 from ocp_dc.fairchem1.wrappers.probe import forward_once
 from ocp_dc.surgery import DCOptions, RegionTable, Report, apply_surgery
 from ocp_dc.surgery.direct_forces import forces_are_gradients, refuse_direct_forces
@@ -109,6 +110,7 @@ class DCModel(nn.Module):
             UserError: the model has none; the message names the models that have one.
         """
         if (asked := self.dc_options.accelerate) in ("native", "compile"):
+            import_all()
             raise UserError(
                 f"{PATH}.accelerate: got {asked!r}, and {self.registered_name} has no native model; leave the key "
                 f"out, or set it to auto or off. The models with one are {', '.join(sorted(_native_names))}"
@@ -123,6 +125,8 @@ class DCModel(nn.Module):
         """
         if isinstance(block, Mapping):
             own = {field.name for field in dataclasses.fields(cls.dc_options_class)}
+            if not own.issuperset(block):
+                import_all()  # the key may be another wrapper's
             foreign = {key: _extra_keys[key] for key in block if key in _extra_keys and key not in own}
             for key, options in foreign.items():
                 message = getattr(options, "not_for_others", None)
@@ -154,6 +158,7 @@ def register(name: str) -> Callable[[Wrapper], Wrapper]:
 
 def all_options() -> list[type[DCOptions]]:
     """Return the classes of the options of all wrappers."""
+    import_all()
     return [DCOptions, *dict.fromkeys(_extra_keys.values())]
 
 

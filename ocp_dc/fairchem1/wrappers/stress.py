@@ -11,23 +11,28 @@ from typing import Any
 
 import torch
 from fairchem.core.models.base import HydraModel
-from fairchem.core.models.esen.esen import MLP_EFS_Head
-from fairchem.core.models.gemnet.gemnet import GemNetT
-from fairchem.core.models.gemnet_gp.gemnet import GraphParallelGemNetT
-from fairchem.core.models.gemnet_oc.gemnet_oc import GemNetOC
-from fairchem.core.models.schnet import SchNetWrap
 from torch import Tensor
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.models.potential import GraphPotential
 from ocp_dc.fairchem1.train.model_boundaries import has_boundaries, periodic_directions
-from ocp_dc.fairchem1.wrappers.hydra import takes_gradients
 from ocp_dc.models.potential import Potential
 from ocp_dc.models.strain import moved_points, stresses
 from ocp_dc.surgery.direct_forces import forces_are_gradients
 
+# classes of fairchem by their paths: to import all of them takes seconds
+MODELS = "fairchem.core.models."
 # of the models without a dc: block, those whose forces are -dE/dx unless they are direct
-_CONSERVATIVE = (SchNetWrap, GemNetT, GraphParallelGemNetT, GemNetOC, Potential)
+CONSERVATIVE = frozenset(
+    MODELS + path
+    for path in (
+        "schnet.SchNetWrap",
+        "gemnet.gemnet.GemNetT",
+        "gemnet_gp.gemnet.GraphParallelGemNetT",
+        "gemnet_oc.gemnet_oc.GemNetOC",
+    )
+)
+ESEN_HEAD = frozenset({MODELS + "esen.esen.MLP_EFS_Head"})
 _STRAIN = "_ocp_dc_strain"  # attribute of a batch: its strain, [B, 3, 3]
 
 
@@ -36,8 +41,10 @@ def is_conservative(model: Any) -> bool:
     if (known := getattr(model, "conservative", None)) is not None:
         return bool(known)
     if isinstance(model, HydraModel):
+        from ocp_dc.fairchem1.wrappers.hydra import takes_gradients
+
         return takes_gradients(model)
-    return isinstance(model, _CONSERVATIVE) and forces_are_gradients(model)
+    return (isinstance(model, Potential) or _derives_from(model, CONSERVATIVE)) and forces_are_gradients(model)
 
 
 def why_no_stress(model: Any) -> str | None:
@@ -67,7 +74,7 @@ def return_stress(model: Any, wanted: bool) -> None:
         model: one for which :func:`why_no_stress` returns None.
         wanted: whether the stress is returned.
     """
-    esen = [head for head in getattr(model, "output_heads", {}).values() if isinstance(head, MLP_EFS_Head)]
+    esen = [head for head in getattr(model, "output_heads", {}).values() if _derives_from(head, ESEN_HEAD)]
     for part in (model, *([model.backbone, *esen] if esen else ())):
         part.regress_stress = wanted
     if not model._forward_hooks:
@@ -90,9 +97,13 @@ def _prepare_batch(model: Any, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
     return (data, *args[1:])
 
 
+def _derives_from(model: Any, paths: frozenset[str]) -> bool:
+    return any(f"{each.__module__}.{each.__qualname__}" in paths for each in type(model).__mro__)
+
+
 def _strains_itself(model: Any) -> bool:
     if isinstance(model, HydraModel):
-        return any(isinstance(head, MLP_EFS_Head) for head in model.output_heads.values())
+        return any(_derives_from(head, ESEN_HEAD) for head in model.output_heads.values())
     return isinstance(model, GraphPotential) or getattr(model, "uses_native", False)
 
 
