@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from ocp_dc.api.process_state import unchanged_process
 from ocp_dc.api.run import Run
-from ocp_dc.api.training import check_data, new_name
+from ocp_dc.api.training import new_name
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import read_json, write_json
 from ocp_dc.core.log_level import raised_log_level
+from ocp_dc.data.dataset_cache import as_splits
+from ocp_dc.data.structures import ReadOptions
 from ocp_dc.training.finetuning import FineTuning
 from ocp_dc.training.run_folders import find_checkpoint
 from ocp_dc.training.trainable import HEAD
@@ -38,6 +40,7 @@ def finetune(
     cpu: bool = False,
     quiet: bool = False,
     trust_modules: Sequence[str] = (),
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 - immutable
 ) -> Run:
     """Train the weights of a checkpoint further on other data, and return the run.
 
@@ -50,7 +53,7 @@ def finetune(
         checkpoint: a run's folder or name; a checkpoint of ocp_dc or fairchem 1.10; or an inference checkpoint of
             fairchem 2 for one data set. One of the other version of fairchem is converted if its model has a native
             potential.
-        data: a folder that :func:`ocp_dc.data.prepare.prepare` or ``ocp-dc prepare`` made.
+        data: a folder that ``ocp-dc prepare`` made, or any file of structures, which is split 80/10/10.
         out: the folder of runs; the files are in ``out/name``, with the config ``finetune.yml`` or ``finetune.yaml``.
         name: the name of the run; None for ``finetune``, with a number that makes it new.
         epochs: the number of epochs.
@@ -61,6 +64,7 @@ def finetune(
         cpu: use the CPU even if there is a GPU.
         quiet: whether to show only warnings; the log file has everything.
         trust_modules: modules, besides fairchem and ocp_dc, whose code the checkpoint may name.
+        reading: what a file of structures does not say: its units, and the names of its labels.
 
     Raises:
         ocp_dc.core.errors.UserError: a mistake in an argument or a file, or the model cannot be converted.
@@ -68,9 +72,8 @@ def finetune(
     """
     from ocp_dc.hosts import installed_host  # fairchem takes seconds to import
 
-    check_data(data)
     checkpoint = find_checkpoint(checkpoint)
-    out, source = Path(out), Path(data).absolute()
+    out, source = Path(out), as_splits(data, reading).absolute()
     trainable = HEAD if head_only else None
     tuning = FineTuning(str(checkpoint), source, epochs, lr, batch_size, trainable, seed, cpu)
     name = new_name(out, "finetune") if name is None else name

@@ -9,10 +9,12 @@ from typing import Any
 from ocp_dc.api.process_state import unchanged_process
 from ocp_dc.api.run import Run
 from ocp_dc.core.config_names import find_config
-from ocp_dc.core.errors import UserError, bad_value
+from ocp_dc.core.errors import bad_value
 from ocp_dc.core.files import write_text
 from ocp_dc.core.numbers import whole_number
 from ocp_dc.core.yaml_config import yaml_text
+from ocp_dc.data.dataset_cache import as_splits
+from ocp_dc.data.structures import ReadOptions
 
 
 def train(
@@ -26,6 +28,7 @@ def train(
     overrides: Sequence[str] = (),
     cpu: bool = False,
     quiet: bool = False,
+    reading: ReadOptions = ReadOptions(),  # noqa: B008 - immutable
 ) -> Run:
     """Train a potential in this process, as ``ocp-dc main`` does, and return the run.
 
@@ -35,8 +38,8 @@ def train(
     Args:
         config: a file, the name of a config that ships (``md17/schnet-dc`` with fairchem 1.10, ``fairchem2/schnet-dc``
             with fairchem 2), or the content of a config.
-        data: a folder that :func:`ocp_dc.data.prepare.prepare` or ``ocp-dc prepare`` made; None for the data of the
-            config.
+        data: a folder that ``ocp-dc prepare`` made, or any file of structures, which is split 80/10/10; None for the
+            data of the config.
         out: the folder of runs; the files are in ``out/name``.
         name: the name of the run; None for the name of the config with a number that makes it new.
         epochs: the number of epochs; None for that of the config.
@@ -45,6 +48,7 @@ def train(
             ``["lr=1e-3"]`` with fairchem 2.
         cpu: use the CPU even if there is a GPU.
         quiet: whether to show only warnings; the log file has everything.
+        reading: what a file of structures does not say: its units, and the names of its labels.
 
     Raises:
         ocp_dc.core.errors.UserError: a mistake in an argument, the config or a file; with the message of the command.
@@ -52,37 +56,25 @@ def train(
     """
     from ocp_dc.hosts import installed_host  # fairchem takes seconds to import
 
-    _check(overrides, epochs, seed, data)
+    _check(overrides, epochs, seed)
     out = Path(out)
     stem = "run" if isinstance(config, Mapping) else Path(config).stem
     name = new_name(out, stem) if name is None else name
     with unchanged_process():
         host = installed_host()
         path = _config_file(config, out / name, f"a config such as {host.configs}/schnet-dc")
-        source = None if data is None else Path(data).absolute()
+        source = None if data is None else as_splits(data, reading).absolute()
         arguments = host.training_arguments(path, host.run_dir(out, name), name, seed, source, epochs, cpu)
         host.main([*arguments, *overrides, *(["--quiet"] if quiet else [])])
     return Run(out / name)
 
 
-def _check(overrides: Sequence[str], epochs: int | None, seed: int, data: str | Path | None) -> None:
+def _check(overrides: Sequence[str], epochs: int | None, seed: int) -> None:
     if isinstance(overrides, str):
         raise bad_value("overrides", overrides, "a list of texts", mend=f"write [{overrides!r}]")
     if epochs is not None:
         whole_number("epochs", epochs)
     whole_number("seed", seed, least=0)
-    if data is not None:
-        check_data(data)
-
-
-def check_data(data: str | Path) -> None:
-    """Check that a folder has data for training and validation; raises UserError."""
-    missing = [split for split in ("train", "val") if not (Path(data) / split).exists()]
-    if missing:
-        raise UserError(
-            f"data {data}: has no {' and no '.join(missing)} folder; expected a folder that `ocp-dc prepare` or "
-            "ocp_dc.data.prepare.prepare made"
-        )
 
 
 def new_name(out: Path, stem: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ocp_dc.commands.data_options import add_read_options, read_options
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add = parser.add_argument
     add("checkpoint", help="a checkpoint, such as checkpoints/ID/best_checkpoint.pt, or a run's folder or name")
-    add("data", type=Path, help="a folder that `ocp-dc prepare` made")
+    add("data", type=Path, help="a folder that `ocp-dc prepare` made, or a file of structures, which is split 80/10/10")
     add("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of runs (default: runs)")
     add("--name", metavar="NAME", help="name of the run, a folder in DIR (default: finetune, finetune-2, ...)")
     add("--epochs", type=int, default=10, metavar="N", help="number of epochs (default: 10)")
@@ -21,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
     add("-q", "--quiet", action="store_true", help="show only warnings and errors")
     add("--trust-module", action="append", default=[], metavar="M", help="run code of M where the checkpoint names it")
+    add_read_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -41,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         cpu=args.cpu,
         quiet=args.quiet,
         trust_modules=args.trust_module,
+        reading=read_options(args),
     )
     print(f"the run is in {tuned.folder}, its best checkpoint is {tuned.best}")
     return 0

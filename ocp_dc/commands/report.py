@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ocp_dc.commands.checkpoint_options import add_checkpoint_options, add_read_options
+from ocp_dc.commands.checkpoint_options import add_checkpoint_options
+from ocp_dc.commands.data_options import add_read_options, read_options
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the report of a run."""
-    from ocp_dc.commands.checkpoint_options import read_options
     from ocp_dc.run_report import report_run
     from ocp_dc.run_report.evaluated import Settings
 

@@ -6,7 +6,8 @@ import dataclasses
 import functools
 import logging
 import re
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,18 @@ from tqdm import tqdm
 from ocp_dc import __version__
 from ocp_dc.core.caches import cache_folder
 from ocp_dc.core.digests import content_digest, file_digest
+from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import replacing_folder, write_json
 from ocp_dc.core.locks import folder_lock
 from ocp_dc.core.options import check_keys
 from ocp_dc.data.ase_lmdb.reader import check_aselmdb
 from ocp_dc.data.ase_lmdb.writer import SUFFIX as ASELMDB
 from ocp_dc.data.frames import Frame, FrameSource, check_frame
-from ocp_dc.data.layouts import WRITERS
+from ocp_dc.data.label_search import with_found_keys
+from ocp_dc.data.layouts import WRITERS, default_layout
 from ocp_dc.data.lmdb_file import LMDB, is_lmdb
-from ocp_dc.data.structures import ReadOptions, check_one_set, open_structures, structure_files
+from ocp_dc.data.prepare import prepare
+from ocp_dc.data.structures import ReadOptions, check_exists, check_one_set, open_structures, structure_files
 
 CACHE = "datasets"
 KEYS = {  # of a data set in a config, with their meanings, which the JSON Schema of run configs shows
@@ -65,11 +69,56 @@ def as_dataset(
     if not path.exists() or (options == ReadOptions() and is_native(path, layout)):
         return path
     check_one_set(path)
+
+    def convert(out: Path) -> None:
+        _convert(path, out, layout, options, progress)
+
+    return _cached(path, options, {"layout": layout}, convert)
+
+
+def as_splits(
+    path: Path | str,
+    options: ReadOptions = ReadOptions(),  # noqa: B008 - immutable
+    progress: bool = True,
+) -> Path:
+    """Return a folder with training, validation and test sets for the installed host: the path itself, or a cached one.
+
+    Any other structures are split at random, 80/10/10, with seed 0. Likely names of labels are found, with a note.
+
+    Args:
+        path: a folder that ``ocp-dc prepare`` made, or any other file or folder of structures.
+        options: how to read the latter.
+        progress: show a progress bar.
+
+    Raises:
+        UserError: the path is missing, holds no valid structures, or only one.
+    """
+    path = Path(path)
+    check_exists(path)
+    if all((path / split).is_dir() for split in ("train", "val")):
+        return path
+    options, notes = with_found_keys([path], options)
+    for note in notes:
+        logging.warning(f"note: {note}")
+
+    def split(out: Path) -> None:
+        sizes = prepare(path, out, **dataclasses.asdict(options), progress=progress)["counts"]
+        if not sizes["val"]:
+            shutil.rmtree(out)
+            raise UserError(
+                f"{path}: has {sizes['train']} structure(s), none is left for validation; expected 2 or more"
+            )
+
+    return _cached(path, options, {"layout": default_layout(), "splits": "80/10/10, seed 0"}, split)
+
+
+def _cached(path: Path, options: ReadOptions, more: Mapping[str, str], make: Callable[[Path], None]) -> Path:
+    """Return a folder in the cache for the contents of a path; ``make`` writes it if it is not there."""
     files = structure_files([path], options.format)
     identity = {
         "files": [[str(file.relative_to(path)) if path.is_dir() else file.suffix, _digest(file)] for file in files],
         "options": dataclasses.asdict(options),
-        "layout": layout,
+        **more,
         "version": __version__,
     }
     name = re.sub(r"[^\w.-]", "_", path.resolve().name)[:60]
@@ -78,7 +127,7 @@ def as_dataset(
     if not found.is_dir():
         with folder_lock(folder, "a conversion of the same file", PATIENCE):
             if not found.is_dir():  # another process has made it in the meantime
-                _convert(path, found, layout, options, progress)
+                make(found)
                 write_json(folder / "dataset.json", {"source": path.name, **identity})
     return found
 

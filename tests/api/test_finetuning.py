@@ -12,6 +12,7 @@ import yaml
 import ocp_dc
 from ocp_dc.checkpoints.convert import convert_checkpoint
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.files import read_json
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.sample import sample_path
 from ocp_dc.hosts import installed_host
@@ -112,8 +113,15 @@ def test_the_same_call_resumes_and_another_is_refused(run: ocp_dc.Run, tuned: oc
         ocp_dc.finetune(run.best, shifted, out=out, name="tuned", epochs=2, head_only=True, cpu=True)
 
 
+def test_structures_without_a_split_are_split(run: ocp_dc.Run, shifted: Path, tmp_path: Path) -> None:
+    tuned = ocp_dc.finetune(run.best, shifted / "train", out=tmp_path, epochs=1, head_only=True, cpu=True)
+    assert len(tuned.history["step"]) == 1
+    data = Path(read_json(tuned.folder / "finetune.json", "")["data"])
+    assert {path.name for path in data.iterdir() if path.is_dir()} == {"train", "val", "test"}
+
+
 def test_mistakes(run: ocp_dc.Run, ethanol: Path, shifted: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="has no train and no val folder"):
+    with pytest.raises(UserError, match="no file of structures"):
         ocp_dc.finetune(run.best, tmp_path)
     with pytest.raises(UserError, match="lr: got -1"):
         ocp_dc.finetune(run.best, shifted, lr=-1)

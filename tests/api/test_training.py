@@ -86,7 +86,7 @@ def test_a_config_as_a_dictionary_and_a_free_name(run: ocp_dc.Run, ethanol: Path
     ("change", "words"),
     [
         ({"config": "schnett-dc"}, "schnett-dc: no such file; expected a config such as"),
-        ({"data": "nowhere"}, "data nowhere: has no train and no val folder; .*`ocp-dc prepare`"),
+        ({"data": "nowhere"}, "nowhere: no such file or folder; expected structures"),
         ({"epochs": 0}, "epochs: got 0, expected a whole number"),
         ({"overrides": "lr=1"}, "overrides: got 'lr=1', expected a list of texts"),
         ({"overrides": ["--model.dc.region=outputt"]}, "unknown region 'outputt'.* Did you mean 'output'"),

@@ -15,7 +15,7 @@ from ase.io import write
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data import dataset_cache
-from ocp_dc.data.dataset_cache import KEYS, as_dataset, count_structures, read_options
+from ocp_dc.data.dataset_cache import KEYS, as_dataset, as_splits, count_structures, read_options
 from ocp_dc.data.prepare import prepare
 from ocp_dc.data.structures import ReadOptions, open_structures
 
@@ -115,6 +115,26 @@ def test_several_processes_convert_once(tmp_path: Path, cache: Path) -> None:
     assert len(set(found)) == 1
     assert len(energies(found[0])) == 300
     assert not list(cache.rglob("*partial*"))
+
+
+def test_splits_of_a_file_are_made_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = water(tmp_path / "water.xyz", 30)
+    folder = as_splits(file, progress=False)
+    sizes = {name: count_structures(folder / name) for name in ("train", "val", "test")}
+    assert sizes == {"train": 24, "val": 3, "test": 3}
+    monkeypatch.setattr(dataset_cache, "prepare", None)
+    assert as_splits(file, progress=False) == folder
+    assert as_splits(folder) == folder
+    with pytest.raises(TypeError):
+        as_splits(file, ReadOptions(units="kcal/mol"), progress=False)  # which is another data set
+
+
+def test_splits_need_enough_structures(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(UserError, match="2 or more"):
+        as_splits(water(tmp_path / "water.xyz", 1), progress=False)
+    assert not [path for path in cache.rglob("*.*mdb") if path.is_file()]
+    with pytest.raises(UserError, match="no such file"):
+        as_splits(tmp_path / "wader.xyz")
 
 
 def test_options_of_a_block() -> None:
