@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 class Run:
     """A training run, finished or not.
 
-    >>> run = ocp_dc.Run("runs/first")  # doctest: +SKIP
-    >>> run.history["forces_mae"][-1], run.best  # doctest: +SKIP
+    ``ocp_dc.Run("runs/first").history["forces_mae"]`` has the force errors of the validations.
 
     Args:
         folder: the folder of the run, or its name if it is in the folder ``runs``. With fairchem 1.10 also

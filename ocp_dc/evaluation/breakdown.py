@@ -21,7 +21,7 @@ Row = dict[str, Any]
 class Sequences(NamedTuple):
     """The place of each structure in a trajectory.
 
-    Args:
+    Attributes:
         trajectory: ``[B]`` the number of the trajectory.
         frame: ``[B]`` the number of the frame in it.
         order: ``[B]`` the structures by trajectory and frame.

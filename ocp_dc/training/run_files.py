@@ -14,7 +14,7 @@ FAIRCHEM2_CONFIG = "canonical_config.yaml"
 class RunFiles(NamedTuple):
     """The files of a training run.
 
-    Args:
+    Attributes:
         host: the host that trained it, ``fairchem1`` or ``fairchem2``.
         out: the folder in which the run was started: ``--run-dir`` of fairchem 1.10, ``job.run_dir`` of fairchem 2.
         name: the name of the run.
