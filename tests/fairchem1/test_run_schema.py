@@ -63,7 +63,7 @@ def test_every_registered_model_is_known() -> None:
 def test_every_key_of_the_checks_is_described() -> None:
     described = {key for key, part in property_schemas(DOCUMENT) if part.get("description")}
     tables = ("MAIN_KEYS", "TASK_KEYS", "RELAXATION_KEYS", "SPLITS", "DATASET_KEYS", "OUTPUT_KEYS", "LOSS_KEYS")
-    for table in (*tables, "METRIC_KEYS", "OPTIM_KEYS", "PATIENCE", "OLD_TASK", "OLD_DATASET", "OLD_OPTIM"):
+    for table in (*tables, "METRIC_KEYS", "OPTIM_KEYS", "OUR_OPTIM", "OLD_TASK", "OLD_DATASET", "OLD_OPTIM"):
         assert set(getattr(known_keys, table)) <= described, table
     assert set(DCOptions.__dataclass_fields__) <= described
 

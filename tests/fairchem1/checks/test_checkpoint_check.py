@@ -312,4 +312,4 @@ def test_an_evaluation_of_energies_alone(trained, ethanol, tmp_path, capsys):
     del checkpoint["config"]["outputs"]["forces"]
     torch.save(checkpoint, tmp_path / "x.pt")
     assert main(["evaluate", str(tmp_path / "x.pt"), str(ethanol / "test"), "--out", str(tmp_path / "e"), "--cpu"]) == 2
-    assert "predicts energy, but not forces" in capsys.readouterr().err
+    assert "predicts energy, energies, but not forces" in capsys.readouterr().err
