@@ -1,4 +1,4 @@
-"""What there is to choose from: the models of each host, and the configs that ship by host.
+"""The choices of a user: the models of each host, and the configs that ship by host.
 
 The models are listed as data, since finding their properties needs fairchem, which takes seconds to import; tests
 compare the list with the models themselves.

@@ -19,7 +19,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)  # fairchem 2 handles them, and goes o
 def unchanged_process() -> Iterator[None]:
     """Restore, after the block, what fairchem's main sets for the process in which it runs.
 
-    It is made for one run in a process of its own: it seeds the random generators, adds handlers of the log and of
+    It is made for one run a process: it seeds the random generators, adds handlers of the log and of
     signals, and sets environment variables.
 
     Raises:

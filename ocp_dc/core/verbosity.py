@@ -1,4 +1,4 @@
-"""How much a run shows on the terminal, as the user chose it; processes that a run starts inherit it."""
+"""The amount of output of a run, as the user chose it; processes that a run starts inherit it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ NPZ = ".npz"
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a file of structures may not say of itself; None is what it says, or the default.
+    """The facts that a file of structures may lack; None is what it states, or the default.
 
     Attributes:
         format: one of ``FORMATS``; None follows from the suffix, and for npz files from the names of the arrays.

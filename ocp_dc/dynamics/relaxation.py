@@ -41,7 +41,7 @@ class Relaxation:
 
     @property
     def converged(self) -> bool:
-        """Whether forces, and the stress of a relaxed cell, are below the limit."""
+        """True if forces, and the stress of a relaxed cell, are below the limit."""
         return self.problem is None
 
 

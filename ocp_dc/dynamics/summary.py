@@ -1,4 +1,4 @@
-"""What a simulation gave, in numbers."""
+"""The results of a simulation, in numbers."""
 
 from __future__ import annotations
 

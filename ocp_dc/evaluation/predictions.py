@@ -67,12 +67,12 @@ class Predictions:
 
     @property
     def has_energies(self) -> bool:
-        """Whether the structures have energies as labels."""
+        """True if the structures have energies as labels."""
         return not np.isnan(self.energy_true).all()
 
     @property
     def has_forces(self) -> bool:
-        """Whether the structures have forces as labels."""
+        """True if the structures have forces as labels."""
         return not np.isnan(self.forces_true).all()
 
     @property
