@@ -1,4 +1,4 @@
-"""Arguments that the commands share that predict structures of a file."""
+"""Arguments that commands share that use a checkpoint."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ CHECKPOINT = (
 
 
 def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options with which a checkpoint predicts."""
+    """Add the options with which a checkpoint predicts batches of structures."""
+    parser.add_argument(
+        "--batch-size", type=int, default=32, metavar="N", help="structures per evaluation, at most (default: 32)"
+    )
+    add_loading_options(parser)
+
+
+def add_loading_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options with which a checkpoint is loaded."""
     add = parser.add_argument
-    add("--batch-size", type=int, default=32, metavar="N", help="structures per evaluation, at most (default: 32)")
     add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
     add("--trust-module", action="append", default=[], metavar="M", help="run code of M where the checkpoint names it")
 

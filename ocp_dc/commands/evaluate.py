@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ocp_dc.commands.checkpoint_options import CHECKPOINT, add_checkpoint_options
+from ocp_dc.commands.checkpoint_options import CHECKPOINT, add_checkpoint_options, load
 from ocp_dc.commands.data_options import add_read_options, read_options
 
 
@@ -29,7 +29,6 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate a checkpoint, and print the errors."""
     from rich.console import Console
 
-    from ocp_dc.commands.checkpoint_options import load
     from ocp_dc.evaluation.evaluate import evaluate_structures
     from ocp_dc.evaluation.prediction_rows import largest_spread
     from ocp_dc.evaluation.report import check_output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ocp_dc.commands.checkpoint_options import add_loading_options
 from ocp_dc.commands.data_options import add_read_options, read_options
 
 
@@ -20,9 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--head-only", action="store_true", help="train only the last layers, which turn features into energies")
     add("--batch-size", type=int, default=10, metavar="N", help="structures per step (default: 10)")
     add("--seed", type=int, default=0, metavar="S", help="seed of the order of the data (default: 0)")
-    add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
     add("-q", "--quiet", action="store_true", help="show only warnings and errors")
-    add("--trust-module", action="append", default=[], metavar="M", help="run code of M where the checkpoint names it")
+    add_loading_options(parser)
     add_read_options(parser)
     parser.set_defaults(run=run)
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ocp_dc.commands.checkpoint_options import CHECKPOINT
+from ocp_dc.commands.checkpoint_options import CHECKPOINT, add_loading_options, load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the run; an interrupted one is continued")
     add("--index", type=int, default=-1, metavar="I", help="number of the structure in the file (default: the last)")
     add_options(parser, MDOptions)
-    add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
-    add("--trust-module", action="append", default=[], metavar="M", help="run code of M where the checkpoint names it")
+    add_loading_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -33,12 +32,11 @@ def run(args: argparse.Namespace) -> int:
     from ocp_dc.dynamics.files import read_structure
     from ocp_dc.dynamics.summary import summary_text
     from ocp_dc.evaluation.calculator import PotentialCalculator
-    from ocp_dc.hosts import load_predictor
     from ocp_dc.training.run_folders import find_checkpoints
 
     options = options_of(args, MDOptions)
     atoms = read_structure(args.file, args.index)
-    calculator = PotentialCalculator(load_predictor(args.checkpoint, args.cpu, args.trust_module))
+    calculator = PotentialCalculator(load(args))
     summary = run_md(
         atoms,
         calculator,

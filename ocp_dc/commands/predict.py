@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ocp_dc.commands.checkpoint_options import CHECKPOINT, add_checkpoint_options
+from ocp_dc.commands.checkpoint_options import CHECKPOINT, add_checkpoint_options, load
 from ocp_dc.commands.data_options import add_read_options, read_options
 
 
@@ -30,7 +30,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict the structures of a file."""
-    from ocp_dc.commands.checkpoint_options import load
     from ocp_dc.evaluation.predict_file import predict_file
     from ocp_dc.evaluation.xyz_output import check_output_file
     from ocp_dc.training.run_folders import find_checkpoints

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ocp_dc.commands.checkpoint_options import CHECKPOINT
+from ocp_dc.commands.checkpoint_options import CHECKPOINT, add_loading_options, load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_options(parser, RelaxOptions)
     add("--structures", default="relaxed.xyz", metavar="NAME", help="NAME.xyz or NAME.traj (default: relaxed.xyz)")
     add("--overwrite", action="store_true", help="replace an existing relaxation in DIR")
-    add("--cpu", action="store_true", help="use the CPU even if there is a GPU")
-    add("--trust-module", action="append", default=[], metavar="M", help="run code of M where the checkpoint names it")
+    add_loading_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -36,11 +35,10 @@ def run(args: argparse.Namespace) -> int:
     from ocp_dc.dynamics.files import read_structures
     from ocp_dc.dynamics.relax_files import relax_table, relax_to_folder
     from ocp_dc.evaluation.calculator import PotentialCalculator
-    from ocp_dc.hosts import load_predictor
 
     options = options_of(args, RelaxOptions)
     structures = read_structures(args.file, args.index)
-    calculator = PotentialCalculator(load_predictor(args.checkpoint, args.cpu, args.trust_module))
+    calculator = PotentialCalculator(load(args))
     found = relax_to_folder(structures, calculator, args.out, options, args.structures, args.overwrite)
     Console().print(relax_table(found))
     print(f"written to {args.out}")

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from ase import Atoms
-from ase.io import write
 
-from ocp_dc.data.structures import open_structures
-
+from tests.helpers.labeled_files import SPLITS, write_files
 from tests.helpers.runs import run_main
-
-SPLITS = ("train", "val", "test")
-KCAL = 0.0433641153087705
 
 
 @pytest.fixture
 def files(ethanol: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """The small ethanol set as extended XYZ in kcal/mol, with names of its own for the labels."""
     monkeypatch.setenv("OCP_DC_CACHE", str(tmp_path / "cache"))
-    for split in SPLITS:
-        images = []
-        with closing(open_structures(ethanol / split)) as source:
-            for frame in (source[index] for index in range(len(source))):
-                atoms = Atoms(frame.numbers, frame.positions)
-                atoms.info["REF_energy"] = frame.energy / KCAL
-                atoms.arrays["REF_forces"] = frame.forces / KCAL
-                images.append(atoms)
-        write(tmp_path / f"{split}.xyz", images)
-    return {split: tmp_path / f"{split}.xyz" for split in SPLITS}
+    return write_files(ethanol, tmp_path)
 
 
 def with_files(config: dict[str, Any], files: dict[str, Path], **reading: str) -> dict[str, Any]:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import csv
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
-from ase import Atoms
-from ase.io import write
 from omegaconf import OmegaConf
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.data.structures import open_structures
 from ocp_dc.fairchem2.compose import find_fairchem2_config
 from ocp_dc.fairchem2.labels.dataset import Float64EnergyDataset
 from ocp_dc.fairchem2.labels.fitted import fitted_labels
 from ocp_dc.fairchem2.study_runs import StudyRuns
 
 from tests.helpers.fairchem2_runs import train
+from tests.helpers.labeled_files import write_files
 
-SPLITS = ("train", "val", "test")
-KCAL = 0.0433641153087705
 READING = {"units": "kcal/mol", "length_units": None, "energy_key": "REF_energy", "forces_key": "REF_forces"}
 
 
@@ -30,16 +25,7 @@ READING = {"units": "kcal/mol", "length_units": None, "energy_key": "REF_energy"
 def files(ethanol: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """The small ethanol set as extended XYZ in kcal/mol, with names of its own for the labels."""
     monkeypatch.setenv("OCP_DC_CACHE", str(tmp_path / "cache"))
-    for split in SPLITS:
-        images = []
-        with closing(open_structures(ethanol / split)) as source:
-            for frame in (source[index] for index in range(len(source))):
-                atoms = Atoms(frame.numbers, frame.positions)
-                atoms.info["REF_energy"] = frame.energy / KCAL
-                atoms.arrays["REF_forces"] = frame.forces / KCAL
-                images.append(atoms)
-        write(tmp_path / f"{split}.xyz", images)
-    return {split: tmp_path / f"{split}.xyz" for split in SPLITS}
+    return write_files(ethanol, tmp_path)
 
 
 def validations(run: Path) -> list[dict[str, str]]:
