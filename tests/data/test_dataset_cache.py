@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
+from ase.io import read, write
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.data import dataset_cache
@@ -127,6 +127,21 @@ def test_splits_of_a_file_are_made_once(tmp_path: Path, cache: Path, monkeypatch
     assert as_splits(folder) == folder
     with pytest.raises(TypeError):
         as_splits(file, ReadOptions(units="kcal/mol"), progress=False)  # which is another data set
+
+
+def test_likely_names_of_labels_are_found_for_splits(
+    tmp_path: Path, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = read(water(tmp_path / "water.xyz", 10), ":")
+    energies = [atoms.get_potential_energy() for atoms in images]
+    for atoms in images:
+        atoms.info["REF_energy"], atoms.arrays["REF_forces"] = atoms.get_potential_energy(), atoms.get_forces()
+        atoms.calc = None
+    write(tmp_path / "named.xyz", images)
+    folder = as_splits(tmp_path / "named.xyz", progress=False)
+    assert "REF_energy is read as the energy" in caplog.text
+    with closing(open_structures(folder / "train")) as source:
+        assert {round(source[index].energy, 6) for index in range(len(source))} < {round(e, 6) for e in energies}
 
 
 def test_splits_need_enough_structures(tmp_path: Path, cache: Path) -> None:
