@@ -107,7 +107,7 @@ def _first_run(host: Host, model: str, description: dict[str, Any], folder: Path
 
     gpu = torch.cuda.is_available()
     periodic = set(description["boundaries"]) != {"F F F"}
-    settings = choose_settings(description, folder / "data", host.first_runs.neighbors(model, periodic), gpu)
+    settings = choose_settings(description, folder / "data", periodic, host.first_runs.neighbors(model, periodic), gpu)
     formulas = ", ".join(list(description["formulas"])[:3]) + (", ..." if description["formula_count"] > 3 else "")
     return FirstRun(
         title=f"{model}-dc on {description['source']}: {description['counts']['train']} structures of {formulas}",
@@ -117,7 +117,7 @@ def _first_run(host: Host, model: str, description: dict[str, Any], folder: Path
         has_test=bool(description["counts"]["test"]),
         gpu=gpu,
         scale_file=None,
-        **settings._asdict(),
+        **vars(settings),
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -15,7 +15,7 @@ from ase.neighborlist import neighbor_list
 from ocp_dc.data.frames import Frame
 from ocp_dc.data.safe_npz import load_npz
 from ocp_dc.data.structures import open_structures
-from ocp_dc.training.first_run import Neighbors
+from ocp_dc.training.first_run import Neighbors, Settings
 
 CUTOFFS = (6.0, 5.5, 5.0, 4.5, 4.0)  # Å; the first one that leaves few enough neighbors
 SPARE = 1.2  # a margin for structures denser than the sample
@@ -29,29 +29,19 @@ STEPS_PER_EPOCH = 10  # at least, where there are enough structures
 IN_MEMORY = 2_000_000  # atoms; one takes some 100 bytes without edges
 
 
-class Settings(NamedTuple):
-    """Settings, and for each one a sentence on its reason, by its name."""
-
-    periodic: bool
-    cutoff: float
-    max_neighbors: int | None
-    batch_size: int
-    epochs: int
-    in_memory: bool
-    reasons: dict[str, str]
-
-
-def choose_settings(description: dict[str, Any], data: Path, neighbors: Neighbors, gpu: bool) -> Settings:
+def choose_settings(
+    description: dict[str, Any], data: Path, periodic: bool, neighbors: Neighbors, gpu: bool
+) -> Settings:
     """Return the settings for a data set.
 
     Args:
         description: the content of its dataset.json.
         data: its folder, with train and val in it.
+        periodic: a structure is periodic in some direction.
         neighbors: how many neighbors the model can take.
         gpu: train on a GPU.
     """
     device = "GPU" if gpu else "CPU"
-    periodic = set(description["boundaries"]) != {"F F F"}
     cutoff, most = _cutoff(data / "train", neighbors.most)
     natoms = load_npz(data / "train" / "metadata.npz", ["natoms"])["natoms"]
     structures, mean = len(natoms), float(natoms.mean())

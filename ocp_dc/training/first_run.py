@@ -1,4 +1,4 @@
-"""The settings of somebody's first training run on new data, and what a host makes of them."""
+"""The settings of a first training run on new data, and the interface of the hosts that write its config."""
 
 from __future__ import annotations
 
@@ -12,8 +12,31 @@ TRIPLET_MODELS = ("dimenetplusplus", "gemnet_oc", "gemnet_t")
 
 
 @dataclass(frozen=True)
-class FirstRun:
-    """The settings of a run that follow from the data and the machine.
+class Settings:
+    """Settings of a run that follow from the data and the machine.
+
+    Attributes:
+        periodic: a structure is periodic in some direction.
+        cutoff: in Å.
+        max_neighbors: the neighbors to keep for each atom; None is the default of the model.
+        batch_size: structures in a training step.
+        epochs: passes over the training set.
+        in_memory: keep all structures in memory.
+        reasons: why a setting has its value, by the name of the attribute.
+    """
+
+    periodic: bool
+    cutoff: float
+    max_neighbors: int | None
+    batch_size: int
+    epochs: int
+    in_memory: bool
+    reasons: dict[str, str]
+
+
+@dataclass(frozen=True)
+class FirstRun(Settings):
+    """A run on new data: what its config is made of.
 
     Attributes:
         title: the model and the data, in a few words, for the comment at the top of the config.
@@ -21,15 +44,8 @@ class FirstRun:
         folder: the absolute path of the folder in which runs are written.
         data: the absolute path of the folder with train, val and test.
         has_test: there is a test set.
-        periodic: a structure is periodic in some direction.
-        cutoff: in Å.
-        max_neighbors: the neighbors to keep for each atom; None is the default of the model.
-        batch_size: structures in a training step.
-        epochs: passes over the training set.
-        in_memory: keep all structures in memory.
         gpu: train on a GPU.
         scale_file: the absolute path of fitted scale factors; None without.
-        reasons: why a setting has its value, by the name of the attribute.
     """
 
     title: str
@@ -37,15 +53,8 @@ class FirstRun:
     folder: Path
     data: Path
     has_test: bool
-    periodic: bool
-    cutoff: float
-    max_neighbors: int | None
-    batch_size: int
-    epochs: int
-    in_memory: bool
     gpu: bool
     scale_file: Path | None
-    reasons: dict[str, str]
 
 
 class Neighbors(NamedTuple):
