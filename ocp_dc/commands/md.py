@@ -28,8 +28,9 @@ def run(args: argparse.Namespace) -> int:
     """Simulate a structure; return 1 if the simulation stopped."""
     from ocp_dc.commands.option_arguments import options_of
     from ocp_dc.core.digests import file_digest
-    from ocp_dc.dynamics import MDOptions, run_md
     from ocp_dc.dynamics.files import read_structure
+    from ocp_dc.dynamics.md import run_md
+    from ocp_dc.dynamics.options import MDOptions
     from ocp_dc.dynamics.summary import summary_text
     from ocp_dc.evaluation.calculator import PotentialCalculator
     from ocp_dc.training.run_folders import find_checkpoints

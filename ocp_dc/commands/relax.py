@@ -31,8 +31,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from ocp_dc.commands.option_arguments import options_of
-    from ocp_dc.dynamics import RelaxOptions
     from ocp_dc.dynamics.files import read_structures
+    from ocp_dc.dynamics.options import RelaxOptions
     from ocp_dc.dynamics.relax_files import relax_table, relax_to_folder
     from ocp_dc.evaluation.calculator import PotentialCalculator
 

@@ -17,7 +17,7 @@ BOUND = 10.0  # largest temperature of a run, relative to the target or the firs
 
 @dataclasses.dataclass(frozen=True)
 class MDOptions:
-    """Options of :func:`ocp_dc.dynamics.run_md`; the attributes below hold the quantities in fs, K and GPa."""
+    """Options of :func:`ocp_dc.dynamics.md.run_md`; the attributes below hold the quantities in fs, K and GPa."""
 
     ensemble: str = option("nvt", help="energy, temperature or pressure kept", choices=("nve", "nvt", "npt"))
     temperature: str | float = option("300 K", help="of the thermostat, and of velocities that the file does not have")
@@ -99,7 +99,7 @@ class MDOptions:
 
 @dataclasses.dataclass(frozen=True)
 class RelaxOptions:
-    """Options of :func:`ocp_dc.dynamics.relax`."""
+    """Options of :func:`ocp_dc.dynamics.relaxation.relax`."""
 
     fmax: float = option(0.01, help="largest force of a relaxed structure, in eV/Å")
     steps: int = option(500, help="largest number of steps of each structure")

@@ -62,7 +62,7 @@ def summarize(
 
 
 def summary_text(summary: Mapping[str, Any]) -> str:
-    """Return the lines for the terminal from what :func:`ocp_dc.dynamics.run_md` returned."""
+    """Return the lines for the terminal from what :func:`ocp_dc.dynamics.md.run_md` returned."""
     mean, half, spread = (summary[f"temperature_{name}_K"] for name in ("mean", "second_half_mean", "std"))
     lines = [
         f"{summary['ensemble']}, {summary['natoms']} atoms, {summary['steps']} steps, {summary['time_ps']:.6g} ps; "

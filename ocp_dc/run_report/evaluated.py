@@ -13,8 +13,8 @@ from ocp_dc.core.digests import file_digest
 from ocp_dc.core.errors import UserError
 from ocp_dc.data.structure_stream import frame_to_atoms
 from ocp_dc.data.structures import ReadOptions, open_structures
-from ocp_dc.dynamics import MDOptions, run_md
-from ocp_dc.dynamics.md import FIGURE
+from ocp_dc.dynamics.md import FIGURE, run_md
+from ocp_dc.dynamics.options import MDOptions
 from ocp_dc.dynamics.summary import summary_text
 from ocp_dc.evaluation.calculator import PotentialCalculator
 from ocp_dc.evaluation.evaluate import Evaluation, evaluate_structures

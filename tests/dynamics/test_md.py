@@ -15,7 +15,9 @@ from ase.io import read
 from ocp_dc.core import row_table
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.units import parse_time
-from ocp_dc.dynamics import MDOptions, md, run_md
+from ocp_dc.dynamics import md
+from ocp_dc.dynamics.md import run_md
+from ocp_dc.dynamics.options import MDOptions
 from ocp_dc.dynamics.run_folder import RunFolder
 
 from tests.helpers.springs import Springs

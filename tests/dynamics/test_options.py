@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.dynamics import MDOptions, RelaxOptions
+from ocp_dc.dynamics.options import MDOptions, RelaxOptions
 
 
 def test_quantities_in_the_units_of_the_integrators():

@@ -12,8 +12,9 @@ from ase.io import read
 from ase.optimize import BFGS
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.dynamics import RelaxOptions, relax
+from ocp_dc.dynamics.options import RelaxOptions
 from ocp_dc.dynamics.relax_files import relax_table, relax_to_folder
+from ocp_dc.dynamics.relaxation import relax
 
 from tests.helpers.springs import Springs
 

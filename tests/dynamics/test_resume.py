@@ -12,7 +12,9 @@ from ase.calculators.emt import EMT
 from ase.io import read
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.dynamics import MDOptions, md, run_md
+from ocp_dc.dynamics import md
+from ocp_dc.dynamics.md import run_md
+from ocp_dc.dynamics.options import MDOptions
 
 ENSEMBLES = [
     {"ensemble": "nve"},
