@@ -9,7 +9,7 @@ VARIABLE = "OCP_DC_OUTPUT"  # environment variable: one of them
 
 
 def chosen() -> str | None:
-    """Return the choice; None outside ``ocp-dc main``."""
+    """Return the amount of output that the user chose; None outside ``ocp-dc main``."""
     return os.environ.get(VARIABLE)
 
 
