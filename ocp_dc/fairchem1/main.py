@@ -22,10 +22,10 @@ from ocp_dc.fairchem1.checks.config_check import check_run_config
 from ocp_dc.fairchem1.checks.held_out import check_held_out
 from ocp_dc.fairchem1.checks.known_keys import is_ours
 from ocp_dc.fairchem1.train import resume_with
-from ocp_dc.fairchem1.train.hidden_warnings import HIDDEN
 from ocp_dc.fairchem1.train.ranks import rank_errors
 from ocp_dc.fairchem1.train.run_config import build_config
 from ocp_dc.fairchem1.train.run_folder import check_names, run_folder
+from ocp_dc.fairchem1.train.terminal_records import HIDDEN, SHOWN
 from ocp_dc.training.output import add_output_options, run_output, show_everything
 
 DESCRIPTION = (
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
         DivergenceError: a loss or a gradient is not finite.
     """
     args, overrides = parse(arguments)
-    with run_output(args.output, HIDDEN):
+    with run_output(args.output, HIDDEN, SHOWN):
         _run(args, overrides)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from fairchem.core.launchers import slurm_launch
 from fairchem.core.launchers.api import RunType
 
-from ocp_dc.fairchem2.hidden_warnings import HIDDEN
+from ocp_dc.fairchem2.terminal_records import HIDDEN, SHOWN
 from ocp_dc.training.output import inherited_output, job_rank
 
 _StockProgram = slurm_launch.SlurmSPMDProgram
@@ -23,7 +23,7 @@ class Program(_StockProgram):  # type: ignore[misc, valid-type]
 
     def __call__(self, dict_config: Any, run_type: RunType = RunType.RUN) -> None:
         """Run one rank."""
-        with inherited_output(HIDDEN, job_rank()):
+        with inherited_output(HIDDEN, SHOWN, job_rank()):
             super().__call__(dict_config, run_type)
 
 

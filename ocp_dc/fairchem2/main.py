@@ -14,7 +14,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 import ocp_dc.fairchem2.job_output  # noqa: F401 # for ranks and jobs
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem2.compose import compose, config_errors, find_fairchem2_config, hydra_overrides
-from ocp_dc.fairchem2.hidden_warnings import HIDDEN
+from ocp_dc.fairchem2.terminal_records import HIDDEN, SHOWN
 from ocp_dc.fairchem2.train.callback import RunCallback
 from ocp_dc.fairchem2.value_check import check_config
 from ocp_dc.training.output import add_output_options, run_output, show_everything
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> None:
             "such as: ocp-dc main -c fairchem2/schnet-dc data_dir=data/ethanol epochs=50 job.run_dir=runs"
         )
     args, rest = main_parser().parse_known_args(list(arguments))
-    with run_output(args.output, HIDDEN):
+    with run_output(args.output, HIDDEN, SHOWN):
         _run(find_fairchem2_config(args.config), hydra_overrides(rest))
 
 

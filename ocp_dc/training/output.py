@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -48,19 +48,20 @@ class Terminal(logging.Handler):
     Args:
         verbose: show every record.
         hidden: texts of warnings that are in the log only, each with the reason.
+        shown: beginnings of messages of the host that are for the user as well.
         rank: of several processes; those after the first one show errors only.
     """
 
-    def __init__(self, verbose: bool, hidden: Mapping[str, str], rank: int = 0) -> None:
+    def __init__(self, verbose: bool, hidden: Mapping[str, str], shown: Sequence[str] = (), rank: int = 0) -> None:
         super().__init__()
-        self.verbose, self._hidden, self._rank = verbose, hidden, rank
+        self.verbose, self._hidden, self._shown, self._rank = verbose, hidden, tuple(shown), rank
         self._full = logging.Formatter(FORMAT, DATES)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is shown."""
         if self._rank and record.levelno < logging.ERROR:
             return False
-        if self.verbose or record.name == _LINES.name:
+        if self.verbose or self._for_user(record):
             return True
         return record.levelno >= logging.WARNING and not any(text in record.getMessage() for text in self._hidden)
 
@@ -72,13 +73,16 @@ class Terminal(logging.Handler):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of a record."""
-        if record.name == _LINES.name:
+        if self._for_user(record):
             return record.getMessage()
         return self._full.format(record) if self.verbose else f"{record.levelname.lower()}: {record.getMessage()}"
 
+    def _for_user(self, record: logging.LogRecord) -> bool:
+        return record.name == _LINES.name or record.getMessage().startswith(self._shown)
+
 
 @contextlib.contextmanager
-def run_output(output: str, hidden: Mapping[str, str], rank: int = 0) -> Iterator[None]:
+def run_output(output: str, hidden: Mapping[str, str], shown: Sequence[str] = (), rank: int = 0) -> Iterator[None]:
     """Show a run on the terminal as the user wants it, and keep its records for the log file, within the block.
 
     Handlers that write to a stream, such as fairchem's, are put aside; others, such as an application's own, stay.
@@ -87,6 +91,7 @@ def run_output(output: str, hidden: Mapping[str, str], rank: int = 0) -> Iterato
     Args:
         output: ``quiet``, ``normal`` or ``verbose``.
         hidden: texts of warnings that are in the log only, each with the reason.
+        shown: beginnings of messages of the host that are for the user as well.
         rank: of several processes.
     """
     root, environment = logging.getLogger(), os.environ.get(VARIABLE)
@@ -94,7 +99,7 @@ def run_output(output: str, hidden: Mapping[str, str], rank: int = 0) -> Iterato
         yield
         return
     before, level = list(root.handlers), root.level
-    terminal, file = Terminal(output == VERBOSE, hidden, rank), LogFile()
+    terminal, file = Terminal(output == VERBOSE, hidden, shown, rank), LogFile()
     terminal.setLevel(logging.WARNING if output == QUIET else logging.NOTSET)
     root.handlers = [each for each in before if type(each) is not logging.StreamHandler] + [terminal, file]
     root.setLevel(os.environ.get(LEVEL, "INFO").upper())
@@ -112,10 +117,12 @@ def run_output(output: str, hidden: Mapping[str, str], rank: int = 0) -> Iterato
         file.close()
 
 
-def inherited_output(hidden: Mapping[str, str], rank: int) -> contextlib.AbstractContextManager[None]:
+def inherited_output(
+    hidden: Mapping[str, str], shown: Sequence[str], rank: int
+) -> contextlib.AbstractContextManager[None]:
     """Return :func:`run_output` as the process that started this one was told; without ``ocp-dc main`` do nothing."""
     output = verbosity.chosen()
-    return contextlib.nullcontext() if output is None else run_output(output, hidden, rank)
+    return contextlib.nullcontext() if output is None else run_output(output, hidden, shown, rank)
 
 
 def job_rank() -> int:

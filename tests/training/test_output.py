@@ -56,6 +56,13 @@ def test_verbose_shows_every_line(capsys):
     assert "(WARNING): nothing to balance\n" in error
 
 
+def test_messages_of_the_host_that_are_for_the_user(capsys):
+    with run_output(NORMAL, {}, shown=["Submitted jobs: "]):
+        logging.info("Submitted jobs: 7")
+        logging.info("details: Submitted jobs: 8")
+    assert capsys.readouterr() == ("Submitted jobs: 7\n", "")
+
+
 def test_everything_from_some_line_on(capsys):
     with run_output(NORMAL, HIDDEN):
         logging.info("before")
@@ -85,7 +92,7 @@ def test_handlers_and_environment_are_as_before(monkeypatch):
             assert os.environ[VARIABLE] == QUIET
             assert bars_disabled() is True
             inside = list(root.handlers)
-            with run_output(VERBOSE, {}), inherited_output({}, 0):
+            with run_output(VERBOSE, {}), inherited_output({}, (), 0):
                 assert root.handlers == inside
             raise ZeroDivisionError
         assert (root.handlers, root.level, os.environ.get(VARIABLE)) == (before, level, None)
@@ -98,12 +105,12 @@ def test_handlers_and_environment_are_as_before(monkeypatch):
 
 def test_ranks_inherit_the_choice(monkeypatch, capsys):
     monkeypatch.setenv(VARIABLE, QUIET)
-    with inherited_output({}, 0):
+    with inherited_output({}, (), 0):
         talk()
     assert capsys.readouterr().out == ""
     monkeypatch.delenv(VARIABLE)
     before = list(logging.getLogger().handlers)
-    with inherited_output({}, 0):
+    with inherited_output({}, (), 0):
         assert logging.getLogger().handlers == before
 
 

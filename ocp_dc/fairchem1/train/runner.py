@@ -15,8 +15,8 @@ from ocp_dc.core.orphans import end_with_parent
 from ocp_dc.fairchem1.checks import trust
 from ocp_dc.fairchem1.checks.known_keys import is_ours
 from ocp_dc.fairchem1.train import resume_with
-from ocp_dc.fairchem1.train.hidden_warnings import HIDDEN
 from ocp_dc.fairchem1.train.run_folder import job_folder
+from ocp_dc.fairchem1.train.terminal_records import HIDDEN, SHOWN
 from ocp_dc.training.output import inherited_output, job_rank
 from ocp_dc.training.subnormals import flushed_subnormals
 
@@ -37,7 +37,7 @@ class Runner(_StockRunner):  # type: ignore[misc, valid-type]
         trusted = [*(config.get("trust_modules") or ()), *trust.modules_of(config)]
         locked = job_folder(config) if config.get("submit") else contextlib.nullcontext()
         local = with_local_rank(config)
-        output = inherited_output(HIDDEN, job_rank())
+        output = inherited_output(HIDDEN, SHOWN, job_rank())
         with (
             flushed_subnormals(),
             output,

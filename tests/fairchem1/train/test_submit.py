@@ -37,7 +37,7 @@ def test_a_submitted_job_is_preempted_and_ends_as_if_it_was_not(tmp_path, small_
     wait_for((logs / f"{job}_0_result.pkl").exists)
     text = (logs / f"{job}_0_log.out").read_text() + (logs / f"{job}_0_log.err").read_text()
     assert f"Requeued job {job}" in text
-    assert f"loading checkpoint {run.checkpoint()}" in text
+    assert f"loading checkpoint {run.checkpoint()}" in run.result("fairchem.log").read_text()
     assert run.result("test.json").is_file()
 
     alone = run_main(tmp_path, config).load()

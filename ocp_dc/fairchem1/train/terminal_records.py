@@ -1,5 +1,8 @@
-"""Warnings of fairchem 1.10 that ``ocp-dc main`` writes to the log file only, each with the reason."""
+"""Records of fairchem 1.10 that ``ocp-dc main`` shows, and warnings that it writes to the log file only."""
 
+SHOWN = ("Submitted jobs: ", "Experiment log saved to: ")
+
+# each with the reason
 HIDDEN = {
     "Disabled BalancedBatchSampler because num_replicas=1": "one process has nothing to balance",
     "Overwritten config parameters from included configs": "a config that includes others means to change them",

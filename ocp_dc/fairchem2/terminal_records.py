@@ -1,5 +1,8 @@
-"""Warnings of fairchem 2 and below it that ``ocp-dc main`` writes to the log file only, each with the reason."""
+"""Records of fairchem 2 that ``ocp-dc main`` shows, and warnings that it writes to the log file only."""
 
+SHOWN = ("Submitted ",)
+
+# each with the reason
 HIDDEN = {
     "Disabled BalancedBatchSampler because num_replicas=1": "one process has nothing to balance",
     "`broadcast_buffers` is deprecated": "torchtnt passes this argument to torch, and it has its old meaning",
