@@ -15,48 +15,17 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.io import write
-from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import thermalize_momenta
 from chgnet.model.dynamics import CHGNetCalculator
-from rdkit import Chem
-from rdkit.Chem import AllChem
-from tblite.ase import TBLite
+from xtb_molecule import molecule_from_smiles, sample_frames
 
 TRYPTOPHAN = "N[C@@H](Cc1c[nH]c2ccccc12)C(=O)O"
 LATTICES = {"MgO": 4.21, "CaO": 4.81}  # Å
 TEMPERATURE_K = 400.0
-
-
-def molecule_from_smiles(smiles: str) -> Atoms:
-    """Return a molecule in a geometry of the MMFF94 force field."""
-    mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
-    AllChem.EmbedMolecule(mol, randomSeed=0)
-    AllChem.MMFFOptimizeMolecule(mol)
-    return Atoms([atom.GetSymbol() for atom in mol.GetAtoms()], mol.GetConformer().GetPositions())
-
-
-def make_molecule(path: Path, frames: int) -> None:
-    """Write frames of molecular dynamics, after 2 ps of equilibration."""
-    rng = np.random.default_rng(0)
-    atoms = molecule_from_smiles(TRYPTOPHAN)
-    atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
-    thermalize_momenta(atoms, temperature_K=TEMPERATURE_K, rng=rng)
-    friction = 0.01 / units.fs
-    dynamics = Langevin(atoms, 0.5 * units.fs, temperature_K=TEMPERATURE_K, friction=friction, rng=rng, fixcm=False)
-    dynamics.run(4000)
-    kept = []
-    for _ in range(frames):
-        dynamics.run(20)
-        frame = Atoms(atoms.numbers, atoms.positions - atoms.get_center_of_mass())
-        frame.info["REF_energy"] = atoms.get_potential_energy()
-        frame.arrays["REF_forces"] = atoms.get_forces()
-        kept.append(frame)
-    write(path, kept, format="extxyz")
+STEPS_BETWEEN_FRAMES = 20  # 10 fs
 
 
 def make_oxides(path: Path, structures: int) -> None:
@@ -84,7 +53,8 @@ def main() -> None:
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     make_oxides(args.folder / "oxides.db", args.structures)
-    make_molecule(args.folder / "tryptophan.xyz", args.frames)
+    frames = sample_frames(molecule_from_smiles(TRYPTOPHAN), TEMPERATURE_K, args.frames, STEPS_BETWEEN_FRAMES)
+    write(args.folder / "tryptophan.xyz", frames, format="extxyz")
 
 
 if __name__ == "__main__":
