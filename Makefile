@@ -37,17 +37,17 @@ demo-fairchem2: $(RUNTIME2)
 test: test-fairchem1 test-fairchem2
 
 test-fairchem1: $(DEVELOP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile --no-loadscope-reorder
 
 test-fairchem2: $(DEVELOP2)
-	OMP_NUM_THREADS=1 $(BIN2)/python -m pytest -n $(THREADS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN2)/python -m pytest -n $(THREADS) --dist loadfile --no-loadscope-reorder
 
 quick: $(DEVELOP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(THREADS) --dist loadfile -m "not slow" $(QUICK)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(THREADS) --dist loadfile --no-loadscope-reorder -m "not slow" $(QUICK)
 
 # the lines that the tests run, also in the processes that they start; a report, no gate
 coverage: $(DEVELOP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile --cov --cov-report=term --cov-report=xml
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-report=xml
 
 # executes the notebook of the docs in an empty folder, and writes its page; two to three minutes
 notebook: $(RUNTIME)

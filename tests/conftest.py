@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -32,6 +33,12 @@ if _host() == "2":
     ]
 else:
     collect_ignore = ["fairchem2"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, so that the processes that share them end at about the same time."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: ("compil" not in str(item.path), -slow[item.path], str(item.path)))
 
 
 @pytest.fixture(scope="session")
