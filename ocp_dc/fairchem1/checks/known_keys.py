@@ -123,7 +123,14 @@ OUTPUT_KEYS = {
     "prediction_dtype": "the precision of this prediction in files",
     "parent": "the output of which this one is a part",
 }
-LOSS_KEYS = {"fn": "the loss, such as mae, mse or l2mae", "coefficient": "its weight", "reduction": "mean or sum"}
+LOSS_KEYS = {
+    "fn": "the loss, such as mae, mse, l2mae or huber",
+    "coefficient": "its weight",
+    "reduction": "mean or sum",
+}
+OUR_LOSS = {
+    "delta": "of huber: the error beyond which it is linear, in units of the scaled labels; 0.1 by default; trainer dc",
+}
 METRIC_KEYS = {
     "metrics": "lists of metrics, by output",
     "primary_metric": "the metric that selects the best checkpoint, such as forces_mae, or loss",
@@ -208,6 +215,13 @@ def dataset_keys(block: Mapping[str, Any], train: Mapping[str, Any]) -> tuple[li
         return list(DATASET_KEYS), OLD_DATASET
     read = [key for key in DATASET_KEYS if key != "lin_ref"]
     return read, {**OLD_DATASET, "lin_ref": "subtracted only from data of format ase_*"}
+
+
+def loss_keys(trainer: type) -> tuple[list[str], dict[str, str]]:
+    """Return the keys of a term of the loss that a trainer reads, and the known keys that it does not, with reasons."""
+    if is_ours(trainer):
+        return [*LOSS_KEYS, *OUR_LOSS], {}
+    return list(LOSS_KEYS), dict.fromkeys(OUR_LOSS, "read by the trainer dc")
 
 
 def optim_keys(optim: Mapping[str, Any], trainer: type) -> tuple[list[str], dict[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from fairchem.core.common import distutils
 from fairchem.core.trainers import OCPTrainer
 
-from ocp_dc.fairchem1.train import checkpoints, update
+from ocp_dc.fairchem1.train import checkpoints, losses, update
 from ocp_dc.training import records, schedule
 from ocp_dc.training.averages import averaged_weights
 from ocp_dc.training.output import say, write_log
@@ -66,6 +66,11 @@ class StateTrainer(OCPTrainer):
     def writes_files(self) -> bool:
         """True if this process writes files: the first rank, outside debug mode."""
         return not self.is_debug and distutils.is_master()
+
+    def load_loss(self) -> None:
+        """Build the terms of the loss."""
+        super().load_loss()
+        losses.add_settings(self.loss_functions, self.config["loss_functions"])
 
     def load_optimizer(self) -> None:
         """Build the optimizer, with a fused step if its class has one and the config does not say otherwise."""

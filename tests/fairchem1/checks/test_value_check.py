@@ -31,6 +31,7 @@ def changed(small_config):
     return change
 
 
+HUBER = {"fn": "huber", "coefficient": 30}
 WRONG = [
     ("dataset.train.key_mapping", {"pos": "energy"}, r"key_mapping: got 'pos', from which the model makes its graph"),
     ("task.prediction_dtype", "float99", r"expected float16 or float32\. Did you mean 'float\d\d'"),
@@ -120,6 +121,10 @@ WRONG = [
     ("loss_functions.1.forces.coefficient", float("inf"), r"coefficient: got inf"),
     ("loss_functions.1.forces.coefficient", None, r"coefficient: got None"),
     ("loss_functions.1.forces.reduction", "max", r"reduction: got 'max', expected mean or sum"),
+    ("loss_functions.1.forces", HUBER | {"delta": 0}, r"forces\.delta: got 0, expected a finite number, above 0"),
+    ("loss_functions.1.forces", HUBER | {"delta": "1e-1"}, r"forces\.delta: got '1e-1', expected a finite number"),
+    ("loss_functions.1.forces.delta", 0.1, r"forces\.delta: got 0\.1, but fn: mae has no delta; use fn: huber"),
+    ("loss_functions.1.forces", HUBER | {"detla": 1}, r"unknown key 'detla'.*Did you mean 'delta'"),
     ("loss_functions.0.energy.fn", ["mae"], r"unknown loss function in loss_functions\.energy \['mae'\]"),
     ("loss_functions.0.energy.fn", "os.path.join", r"os\.path\.join is not a Module"),
     ("evaluation_metrics", {"primary_metric": 5}, r"unknown evaluation_metrics\.primary_metric 5"),
@@ -276,6 +281,10 @@ TAKEN = [
     ("loss_functions.1.forces.coefficient", 0),
     ("loss_functions.1.forces.coefficient", 0.5),
     ("loss_functions.1.forces.reduction", "mean"),
+    ("loss_functions.1.forces", HUBER),
+    ("loss_functions.1.forces", HUBER | {"delta": 1.0e-2}),
+    ("loss_functions.1.forces", HUBER | {"delta": None}),
+    ("loss_functions.1.forces.delta", None),
     ("task", None),
     ("task.strict_load", False),
     ("logger", "none"),
