@@ -139,6 +139,7 @@ MISTAKES = [
     ("loss_functions.0.energy.coefficent", 1, "loss_functions[0].energy"),
     ("loss_functions.0.energy.coefficient", -1, "loss_functions[0].energy.coefficient"),
     ("loss_functions.0.energy.reduction", "max", "loss_functions[0].energy.reduction"),
+    ("loss_functions.0.energy.final_coefficient", 0, "loss_functions[0].energy.final_coefficient"),
     ("loss_functions.0.energy.delta", 0, "loss_functions[0].energy.delta"),
     ("evaluation_metrics.primary_metrc", "loss", "evaluation_metrics"),
     ("evaluation_metrics.metrics.energy", "mae", None),
@@ -200,7 +201,7 @@ def test_a_stock_model_takes_no_dc_block(config) -> None:
         {"optim": {"scheduler": "OneCycleLR", "max_lr": [1.0e-3, 1.0e-4], "pct_start": 0.1, "optimizer": "AdamW"}},
         {"optim": {"optimizer": "AdamW", "optimizer_params": {"amsgrad": True, "betas": [0.9, 0.99]}}},
         {"optim": {"warmup_steps": -1, "lr_gamma": 0.1, "lr_milestones": [1000], "eval_every": 5000.0}},
-        {"loss_functions": [{"forces": {"fn": "huber", "coefficient": 30, "delta": 0.1}}]},
+        {"loss_functions": [{"forces": {"fn": "huber", "coefficient": 30, "delta": 0.1, "final_coefficient": 3}}]},
         {"dataset": [{"src": "a"}, {"src": "b"}, None], "logger": None},
         {
             "dataset": {

@@ -129,6 +129,7 @@ LOSS_KEYS = {
     "reduction": "mean or sum",
 }
 OUR_LOSS = {
+    "final_coefficient": "the weight at the end of the run, to which it moves from coefficient; trainer dc",
     "delta": "of huber: the error beyond which it is linear, in units of the scaled labels; 0.1 by default; trainer dc",
 }
 METRIC_KEYS = {

@@ -15,7 +15,10 @@ from ocp_dc.fairchem1.checks.name_check import find_class
 from ocp_dc.fairchem1.checks.value_check import check_numbers
 from ocp_dc.fairchem1.train.losses import HuberLoss
 
-NUMBERS = {"coefficient": Number(0, 1e12, nullable=False), "delta": Number(0, 1e12, above=True)}
+NUMBERS = {
+    "coefficient": Number(0, 1e12, nullable=False),
+    **dict.fromkeys(("final_coefficient", "delta"), Number(0, 1e12, above=True)),
+}
 REDUCTIONS = ("mean", "sum", None)
 
 
@@ -51,6 +54,10 @@ def _check_term(settings: Mapping[str, Any], target: str) -> None:
     function = find_class(kind, name, "loss_name_mapping", registry.get_loss_class, nn.Module)
     try_loss(target, name)
     check_numbers(settings, NUMBERS, path)
+    if settings.get("final_coefficient") is not None and settings["coefficient"] == 0:
+        raise UserError(
+            f"{path}.coefficient: got 0, from which no factor leads to final_coefficient; expected a number above 0"
+        )
     if settings.get("delta") is not None and not issubclass(function, HuberLoss):
         raise UserError(
             f"{path}.delta: got {settings['delta']}, but fn: {name} has no delta; use fn: huber, or remove it"

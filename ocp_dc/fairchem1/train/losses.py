@@ -43,3 +43,16 @@ def add_settings(
     for (_, info), given in zip(functions, settings, strict=True):
         if given.get("delta") is not None:
             info["fn"].loss_fn.delta = given["delta"]
+        info["final_coefficient"] = given.get("final_coefficient")
+
+
+def weight(info: Mapping[str, Any], progress: float) -> float:
+    """Return the weight of a term: from ``coefficient`` to ``final_coefficient``, with an even pace of its logarithm.
+
+    Args:
+        info: the settings of the term.
+        progress: the progress of the run, from 0 to 1.
+    """
+    first: float = info["coefficient"]
+    final = info.get("final_coefficient")
+    return first if final is None else float(first ** (1 - progress) * final**progress)

@@ -12,7 +12,9 @@ from fairchem.core.trainers import OCPTrainer
 from ocp_dc.fairchem1.train import checkpoints, losses, update
 from ocp_dc.training import records, schedule
 from ocp_dc.training.averages import averaged_weights
+from ocp_dc.training.extension import Extension
 from ocp_dc.training.output import say, write_log
+from ocp_dc.training.run_steps import RunSteps
 from ocp_dc.training.state import TrainingState
 
 
@@ -47,6 +49,7 @@ class StateTrainer(OCPTrainer):
 
     config: dict[str, Any]
     relax_loader: Any
+    train_loader: Any
 
     model = StateAttribute("model")
     optimizer = StateAttribute("optimizer")
@@ -61,6 +64,13 @@ class StateTrainer(OCPTrainer):
     def state(self) -> TrainingState:
         """The state of the run; fairchem's constructor fills it."""
         return TrainingState()
+
+    @property
+    def run_steps(self) -> RunSteps:
+        """The steps of a training run."""
+        optim = self.config["optim"]
+        extension = Extension.from_block(optim.get("extension"), "optim.extension")
+        return RunSteps.of(optim["max_epochs"], len(self.train_loader), extension)
 
     @property
     def writes_files(self) -> bool:

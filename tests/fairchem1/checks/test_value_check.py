@@ -32,6 +32,7 @@ def changed(small_config):
 
 
 HUBER = {"fn": "huber", "coefficient": 30}
+NOTHING = {"fn": "mae", "coefficient": 0, "final_coefficient": 3}
 WRONG = [
     ("dataset.train.key_mapping", {"pos": "energy"}, r"key_mapping: got 'pos', from which the model makes its graph"),
     ("task.prediction_dtype", "float99", r"expected float16 or float32\. Did you mean 'float\d\d'"),
@@ -121,6 +122,9 @@ WRONG = [
     ("loss_functions.1.forces.coefficient", float("inf"), r"coefficient: got inf"),
     ("loss_functions.1.forces.coefficient", None, r"coefficient: got None"),
     ("loss_functions.1.forces.reduction", "max", r"reduction: got 'max', expected mean or sum"),
+    ("loss_functions.1.forces.final_coefficient", 0, r"forces\.final_coefficient: got 0, expected .*above 0"),
+    ("loss_functions.1.forces.final_coefficient", [3], r"forces\.final_coefficient: got \[3\], expected a finite"),
+    ("loss_functions.1.forces", NOTHING, r"forces\.coefficient: got 0, from which no factor leads to final_coeff"),
     ("loss_functions.1.forces", HUBER | {"delta": 0}, r"forces\.delta: got 0, expected a finite number, above 0"),
     ("loss_functions.1.forces", HUBER | {"delta": "1e-1"}, r"forces\.delta: got '1e-1', expected a finite number"),
     ("loss_functions.1.forces.delta", 0.1, r"forces\.delta: got 0\.1, but fn: mae has no delta; use fn: huber"),
@@ -282,6 +286,8 @@ TAKEN = [
     ("loss_functions.1.forces.coefficient", 0.5),
     ("loss_functions.1.forces.reduction", "mean"),
     ("loss_functions.1.forces", HUBER),
+    ("loss_functions.1.forces.final_coefficient", 3),
+    ("loss_functions.1.forces.final_coefficient", None),
     ("loss_functions.1.forces", HUBER | {"delta": 1.0e-2}),
     ("loss_functions.1.forces", HUBER | {"delta": None}),
     ("loss_functions.1.forces.delta", None),

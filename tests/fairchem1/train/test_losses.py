@@ -1,4 +1,4 @@
-"""The Huber loss, by hand, on every path that computes energies and forces."""
+"""Terms of the loss, by hand: the Huber loss on every path of the forces, and weights that change in a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from ocp_dc.fairchem1.train.losses import DELTA, HuberLoss
+from ocp_dc.fairchem1.train.losses import DELTA, HuberLoss, weight
 
 from tests.helpers.predictions import predict_labels
 from tests.helpers.runs import run_main
@@ -68,3 +68,36 @@ def test_each_loss_of_a_run(
     }
     for name, value in expected.items():
         assert float(row[name]) == pytest.approx(value, rel=1e-4), name
+
+
+def test_a_weight_is_geometric_between_its_ends() -> None:
+    info = {"coefficient": 30, "final_coefficient": 3}
+    assert [weight(info, progress) for progress in (0.0, 0.5, 1.0)] == [30, pytest.approx(30 / 10**0.5, rel=1e-12), 3]
+    assert weight({**info, "final_coefficient": None}, 0.7) == 30
+    assert weight({"coefficient": 30}, 0.7) == 30
+    assert weight({"coefficient": 0.1, "final_coefficient": 0.7}, 1.0) == 0.7
+
+
+def test_weights_of_a_run_of_its_validations_and_of_its_extension(
+    tmp_path: Path, small_config: Callable[..., dict[str, Any]]
+) -> None:
+    """The model hardly changes, so that the losses show the weights."""
+    losses = [
+        {"energy": {"fn": "mae", "coefficient": 1, "final_coefficient": 16}},
+        {"forces": {"fn": "mae", "coefficient": 30}},
+        {"forces": {"fn": "mse", "coefficient": 30, "final_coefficient": None}},
+    ]
+    optim: dict[str, Any] = {"max_epochs": 5, "batch_size": 40, "lr_initial": 1.0e-12}
+    run = run_main(tmp_path, small_config(loss_functions=losses, optim=optim))
+    optim |= {"max_epochs": 7, "extension": {"after": 5}}
+    config = small_config(loss_functions=losses, optim=optim)
+    extended = run_main(tmp_path, config, "--checkpoint", str(run.checkpoint()))
+    rows = extended.validations()
+    assert rows[:5] == run.validations()
+    weights = np.array([float(row["train_loss_energy"]) for row in rows])
+    np.testing.assert_allclose(weights / weights[0], [1, 2, 4, 8, 16, 16, 16], rtol=1e-5)
+    for name in ("loss", "train_loss_forces"):
+        np.testing.assert_allclose([float(row[name]) for row in rows], float(rows[0][name]), rtol=1e-5)
+    still = small_config(loss_functions=[{"energy": {"fn": "mae", "coefficient": 16}}, *losses[1:]], optim=optim)
+    (row, *_) = run_main(tmp_path, still, "--seed", "0").validations()
+    assert float(rows[0]["loss"]) == pytest.approx(float(row["loss"]), rel=1e-5)

@@ -153,6 +153,15 @@ def _whole_and_resumed(tmp_path, config, monkeypatch):
     return whole, run_main(tmp_path / "part", config, name=stopped.name)
 
 
+def test_weights_of_the_loss_resume_exactly(tmp_path, small_config, monkeypatch):
+    losses = [
+        {"energy": {"fn": "mae", "coefficient": 1}},
+        {"forces": {"fn": "huber", "coefficient": 100, "final_coefficient": 10, "delta": 0.2}},
+    ]
+    whole, resumed = _whole_and_resumed(tmp_path, small_config(optim=OPTIM, loss_functions=losses), monkeypatch)
+    assert_same_state(resumed, whole)
+
+
 def test_running_statistics_resume_exactly(tmp_path, small_config, monkeypatch):
     """Of BatchNorm, which CGCNN has: they are neither parameters nor averaged with them."""
     config = {**small_config(optim=OPTIM), "model": CGCNN}
