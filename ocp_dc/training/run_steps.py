@@ -35,3 +35,7 @@ class RunSteps:
         """Return the progress at a step, from 0 at the first one to 1 at the last one; an extension stays at 1."""
         last = self.extended or self.total
         return min(1.0, (step - 1) / max(1, last - 1))
+
+    def is_past(self, step: int, share: float) -> bool:
+        """Return whether a step comes after a share of the run; in an extension, of the steps that it adds."""
+        return step > self.extended + share * (self.total - self.extended)

@@ -53,7 +53,7 @@ class TrainingState:
         model: the network, in DistributedDataParallel if there are several ranks; empty until the host has built it.
         optimizer: the optimizer; None without training.
         scheduler: the learning-rate schedule of torch; None for a constant rate.
-        ema: the exponential moving average of the weights; None without one, and while its values are in the model.
+        ema: the average of the weights over steps; None without one, and while its values are in the model.
         unused_averages: averages of a checkpoint that this run does not continue; predictions use them, since the
             checkpoint was validated with them, and training drops them.
         scaler: the gradient scaler of mixed precision; None without mixed precision.

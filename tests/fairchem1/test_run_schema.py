@@ -153,6 +153,7 @@ MISTAKES = [
     ("optim.optimizer_params", {"amsgrad": "yes"}, "optim.optimizer_params.amsgrad"),
     ("optim.scheduler", "OneCycle", None),
     ("optim.ema_decay", 1.0, None),
+    ("optim.swa_start", 1.0, None),
     ("optim.checkpoint_every", 0, None),
     ("optim.load_balancing", "atom", None),
     ("optim.early_stopping_patience", 0, None),

@@ -38,6 +38,11 @@ def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
         if key not in optim:
             raise UserError(f"optim.{key}: missing")
     check_optim_numbers(optim)
+    if optim.get("ema_decay") and optim.get("swa_start") is not None:
+        raise UserError(
+            f"optim.swa_start: got {optim['swa_start']} together with ema_decay: {optim['ema_decay']}, but a run has "
+            "one average of the weights; remove one of them"
+        )
     Extension.from_block(optim.get("extension"), "optim.extension")
     try_optim(optim, fills_length=is_ours(trainer))
 

@@ -17,6 +17,7 @@ OPTIM = {
     "max_lr": POSITIVE,
     "clip_grad_norm": NOT_NEGATIVE,  # 0 is no clipping, as in fairchem
     "ema_decay": Number(0, 1, below=True),
+    "swa_start": Number(0, 1, above=True, below=True),
     "weight_decay": NOT_NEGATIVE,
     "energy_coefficient": NOT_NEGATIVE,
     "force_coefficient": NOT_NEGATIVE,

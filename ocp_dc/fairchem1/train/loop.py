@@ -56,7 +56,10 @@ def train(trainer: DCTrainer, disable_eval_progress: bool = False) -> None:
             f"dataset.train.src {trainer.config['dataset'].get('src')!r} does not exist: nothing to train on"
         )
     if trainer.state.unused_averages is not None:
-        logging.warning("the checkpoint holds averaged weights, and optim.ema_decay is absent: they are dropped")
+        logging.warning(
+            "the checkpoint holds averaged weights, which are dropped: the config has neither optim.ema_decay nor "
+            "optim.swa_start"
+        )
         trainer.state.unused_averages = None
     ensure_fitted(trainer.state.bare_model, warn=True)
     clock = StepClock(trainer.device)

@@ -124,7 +124,7 @@ def _choose_source(
     if not key.startswith("optim.") or not has_state:
         return "config"
     one, two = saved["optim"], given["optim"]
-    if name == "ema_decay":  # averages are switched on and off by the config
+    if name in ("ema_decay", "swa_start"):  # averages are switched on and off by the config
         return "checkpoint" if one.get(name) and two.get(name) else "config"
     if name in WARMUP:  # a function that no checkpoint holds, unless it is another schedule's
         return "config" if one.get("scheduler") == two.get("scheduler") else "checkpoint"

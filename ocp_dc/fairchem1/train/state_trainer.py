@@ -90,15 +90,21 @@ class StateTrainer(OCPTrainer):
         self.config["optim"] = given
 
     def load_extras(self) -> None:
-        """Build clipping, EMA and the schedule, whose length is computed from the epochs and the loader."""
+        """Build clipping, averages and the schedule, whose length is computed from the epochs and the loader."""
         given = self.config["optim"]
         self.config["optim"] = schedule.with_length(given, self.train_loader)
         super().load_extras()
         self.config["optim"] = given
         if self.state.ema is not None:
             self.state.ema = update.ForeachAverage(self.state.model.parameters(), self.state.ema.decay)
+        elif given.get("swa_start") is not None and self.train_loader is not None:
+            self.state.ema = update.EqualAverage(self.state.model.parameters(), self._averages_step)
         self.state.scheduler = getattr(self.scheduler, "scheduler", None)  # missing for "Null"
         self.state.primary_metric = self.evaluation_metrics["primary_metric"]
+
+    def _averages_step(self) -> bool:
+        """Return whether the weights after the step in progress are averaged, by ``optim.swa_start``."""
+        return self.run_steps.is_past(self.state.step, self.config["optim"]["swa_start"])
 
     def update_best(self, primary_metric: str, val_metrics: dict[str, Any], disable_eval_tqdm: bool = True) -> None:
         """Save the weights if they are the best so far; the test set is evaluated only at the end of the run."""

@@ -162,6 +162,15 @@ def test_weights_of_the_loss_resume_exactly(tmp_path, small_config, monkeypatch)
     assert_same_state(resumed, whole)
 
 
+@pytest.mark.parametrize("start", [0.2, 0.6], ids=["begun", "not begun"])
+def test_equal_averages_resume_exactly(tmp_path, small_config, monkeypatch, start):
+    """Interrupted after the sixth of 16 steps."""
+    config = small_config(optim={**OPTIM, "ema_decay": None, "swa_start": start})
+    whole, resumed = _whole_and_resumed(tmp_path, config, monkeypatch)
+    assert whole.load()["ema"]["num_updates"] == 16 - int(16 * start)
+    assert_same_state(resumed, whole)
+
+
 def test_running_statistics_resume_exactly(tmp_path, small_config, monkeypatch):
     """Of BatchNorm, which CGCNN has: they are neither parameters nor averaged with them."""
     config = {**small_config(optim=OPTIM), "model": CGCNN}
