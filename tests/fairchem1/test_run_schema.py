@@ -154,6 +154,8 @@ MISTAKES = [
     ("optim.scheduler", "OneCycle", None),
     ("optim.ema_decay", 1.0, None),
     ("optim.swa_start", 1.0, None),
+    ("optim.lr_factors", ["^lin1"], None),
+    ("optim.lr_factors", {"^lin1": 0}, "optim.lr_factors['^lin1']"),
     ("optim.checkpoint_every", 0, None),
     ("optim.load_balancing", "atom", None),
     ("optim.early_stopping_patience", 0, None),
@@ -202,6 +204,8 @@ def test_a_stock_model_takes_no_dc_block(config) -> None:
         {"optim": {"scheduler": "OneCycleLR", "max_lr": [1.0e-3, 1.0e-4], "pct_start": 0.1, "optimizer": "AdamW"}},
         {"optim": {"optimizer": "AdamW", "optimizer_params": {"amsgrad": True, "betas": [0.9, 0.99]}}},
         {"optim": {"warmup_steps": -1, "lr_gamma": 0.1, "lr_milestones": [1000], "eval_every": 5000.0}},
+        {"optim": {"lr_factors": {r"^lin1\.|^lin2\.": 0.25}}},
+        {"optim": {"lr_factors": None}},
         {"loss_functions": [{"forces": {"fn": "huber", "coefficient": 30, "delta": 0.1, "final_coefficient": 3}}]},
         {"dataset": [{"src": "a"}, {"src": "b"}, None], "logger": None},
         {

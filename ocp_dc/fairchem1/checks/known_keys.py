@@ -157,6 +157,7 @@ OPTIM_KEYS = {
 }
 OUR_OPTIM = {
     "early_stopping_patience": "validations without an improvement after which the run ends; trainer dc",
+    "lr_factors": "factors of the learning rate, by regular expressions on names of parameters; trainer dc",
     "swa_start": "share of the run after which weights are averaged equally, in place of ema_decay; trainer dc",
     "extension": "more epochs for a finished run, which ocp-dc extend sets: {after: 30, peak: 0.3}; trainer dc",
     "trainable": "head, or regular expressions: train only the parameters with such names; trainer dc",

@@ -36,7 +36,7 @@ RUN_KEYS = (
     *("eval_every", "checkpoint_every", "early_stopping_patience", "num_workers", "eval_batch_size"),
 )
 # keys whose values are in the states of optimizer and schedule, beside the schedule's own arguments
-STATE_KEYS = ("optimizer", "optimizer_params", "weight_decay", "lr_initial", "scheduler")
+STATE_KEYS = ("optimizer", "optimizer_params", "weight_decay", "lr_initial", "lr_factors", "scheduler")
 MOST_LINES = 20
 NOT_COMPARED = ("format", "keep_in_memory", "use_tqdm")  # keys of data sets that do not change the structures
 LABELS = f"dataset.train.transforms.{TRANSFORM_NAME}"

@@ -10,7 +10,7 @@ from fairchem.core.common import distutils
 from fairchem.core.trainers import OCPTrainer
 
 from ocp_dc.fairchem1.train import checkpoints, losses, update
-from ocp_dc.training import records, schedule
+from ocp_dc.training import learning_rates, records, schedule
 from ocp_dc.training.averages import averaged_weights
 from ocp_dc.training.extension import Extension
 from ocp_dc.training.output import say, write_log
@@ -83,16 +83,19 @@ class StateTrainer(OCPTrainer):
         losses.add_settings(self.loss_functions, self.config["loss_functions"])
 
     def load_optimizer(self) -> None:
-        """Build the optimizer, with a fused step if its class has one and the config does not say otherwise."""
+        """Build the optimizer, with the rates of ``lr_factors``, and a fused step unless the config says otherwise."""
         given = self.config["optim"]
         self.config["optim"] = update.with_fused_step(given)
         super().load_optimizer()
         self.config["optim"] = given
+        if given.get("lr_factors"):
+            learning_rates.split_groups(self.optimizer, self.state.bare_model, given["lr_factors"])
 
     def load_extras(self) -> None:
         """Build clipping, averages and the schedule, whose length is computed from the epochs and the loader."""
         given = self.config["optim"]
-        self.config["optim"] = schedule.with_length(given, self.train_loader)
+        filled = schedule.with_length(given, self.train_loader)
+        self.config["optim"] = learning_rates.with_rates_of_groups(filled, self.optimizer.param_groups)
         super().load_extras()
         self.config["optim"] = given
         if self.state.ema is not None:

@@ -171,6 +171,15 @@ def test_equal_averages_resume_exactly(tmp_path, small_config, monkeypatch, star
     assert_same_state(resumed, whole)
 
 
+def test_factors_of_the_learning_rate_resume_exactly(tmp_path, small_config, monkeypatch):
+    factors = {"^lin1|^lin2": 0.25, "embedding": 2.0}
+    optim = {**OPTIM, "optimizer": "AdamW", "optimizer_params": {"weight_decay": 0.1}, "lr_factors": factors}
+    whole, resumed = _whole_and_resumed(tmp_path, small_config(optim=optim), monkeypatch)
+    assert len(whole.load()["optimizer"]["param_groups"]) == 5
+    assert_same_state(resumed, whole)
+    assert resumed.load()["optimizer"]["param_groups"] == whole.load()["optimizer"]["param_groups"]
+
+
 def test_running_statistics_resume_exactly(tmp_path, small_config, monkeypatch):
     """Of BatchNorm, which CGCNN has: they are neither parameters nor averaged with them."""
     config = {**small_config(optim=OPTIM), "model": CGCNN}
