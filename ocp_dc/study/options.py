@@ -91,8 +91,7 @@ class SharedOptions:
     )
     data: Mapping[str, Mapping[str, Any] | None] | None = option(
         None,
-        help="data sets by name; a study uses the first one, unless --data names others, and a search all of them; "
-        "default: the bundled ethanol",
+        help="data sets by name; the first one is used unless --data names others; default: the bundled ethanol",
         block=DataOptions,
     )
     common: Mapping[str, Any] | None = option(None, help="changes of every run")

@@ -30,7 +30,7 @@ LEFTOVER = 5.0  # seconds for workers of a killed search to notice
 
 @dataclasses.dataclass(frozen=True)
 class SearchChoices:
-    """The parts of a search selected on the command line: models, arms and data sets, all by default; the trials."""
+    """The parts of a search selected on the command line: models and arms, all by default; data sets; the trials."""
 
     models: Sequence[str] = ()
     arms: Sequence[str] = ()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from matplotlib.ticker import MaxNLocator
 from rich.console import Console
 
 from ocp_dc.core.files import write_csv, write_text
@@ -159,6 +160,7 @@ def _plot(folder: SearchFolder, trials: Trials, path: Path) -> None:
             (handles[arm],) = ax.step(
                 [r.number for r in done], lowest, where="post", color=color, label=literal_text(arm)
             )
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(title=literal_text(model), xlabel="trial", ylabel="score")
         add_grid(ax)
     legend_below(figure, list(handles.values()), "filled: all rungs, hollow: ended earlier, line: the best so far")

@@ -11,15 +11,18 @@ from typing import Any
 from ocp_dc.core.digests import text_digest
 from ocp_dc.core.files import read_json, write_json
 from ocp_dc.core.locks import folder_lock
+from ocp_dc.study.deltas import apply_changes
 from ocp_dc.study.engines.engine import Config
 from ocp_dc.study.options import BudgetOptions
 from ocp_dc.study.plan import make_case
 from ocp_dc.study.planned_runs import Case, Run, make_run
 from ocp_dc.study.search.journal import Key
 from ocp_dc.study.search.options import RungOptions, share_of
+from ocp_dc.study.search.space import Range, Space
 from ocp_dc.study.search.spec import Search
 from ocp_dc.study.step_times import cached_step_times
 
+CUTOFF = "cutoff"  # in keys: it changes the number of edges
 PATIENCE = 600.0  # seconds to wait for another worker that measures step times
 
 
@@ -83,10 +86,10 @@ class TrialRuns:
         with folder_lock(folder, "another worker", PATIENCE):
             arms = {arm.name: self.case((key[0], arm.name), data).config for arm in self.search.study.arms}
             seconds = cached_step_times(self.engine, arms, folder / f"{key[0]}-{data}.json")[key[1]]
-            return seconds * self._ratio(arms[key[1]], config, folder)
+            return seconds * self._ratio(arms[key[1]], config, self.search.spaces[key[1]], folder)
 
-    def _ratio(self, base: Config, config: Config, folder: Path) -> float:
-        texts = [json.dumps(timed_part(each), sort_keys=True) for each in (base, config)]
+    def _ratio(self, base: Config, config: Config, space: Space, folder: Path) -> float:
+        texts = [json.dumps(timed_part(each, space), sort_keys=True) for each in (base, config)]
         if texts[0] == texts[1]:
             return 1.0
         path = folder / f"ratio-{text_digest(json.dumps(texts))[:16]}.json"
@@ -96,15 +99,19 @@ class TrialRuns:
         return float(read_json(path, "remove it to measure again")["ratio"])
 
 
-def timed_part(config: Any) -> Any:
-    """Return a config without the numbers that do not change the time of a step: all but whole ones and cutoffs.
+def timed_part(config: Config, space: Space) -> Any:
+    """Return the part of a config on which the time of a step depends: all but numbers that are not whole.
 
-    >>> timed_part({"optim": {"lr_initial": 0.001, "batch_size": 5}, "cutoff": 6.0})
-    {'optim': {'batch_size': 5}, 'cutoff': 6.0}
+    Cutoffs are kept. A number of the space that need not be whole is left out, even if it is whole in this config.
     """
-    if isinstance(config, Mapping):
-        kept = {key: value for key, value in config.items() if "cutoff" in str(key) or not isinstance(value, float)}
-        return {key: timed_part(value) for key, value in kept.items()}
-    if isinstance(config, list):
-        return [timed_part(value) for value in config]
-    return config
+    ranges = [key for key, values in space.items() if isinstance(values, Range) and not values.is_whole]
+    return _without_floats(apply_changes(config, dict.fromkeys(key for key in ranges if CUTOFF not in key), "space"))
+
+
+def _without_floats(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        kept = {key: each for key, each in value.items() if CUTOFF in str(key) or not isinstance(each, float)}
+        return {key: _without_floats(each) for key, each in kept.items()}
+    if isinstance(value, list):
+        return [_without_floats(each) for each in value]
+    return value

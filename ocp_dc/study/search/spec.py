@@ -77,7 +77,7 @@ def read_search(path: Path, block: Mapping[str, Any], data: Sequence[str] = ()) 
     Args:
         path: the file of the block, to which bases are relative.
         block: the content.
-        data: the data sets to use, as ``--data`` names them; all of the search by default.
+        data: the data sets to use, as ``--data`` names them; the first one of the search by default.
 
     Raises:
         UserError: a key is unknown, or a value is not valid.
@@ -103,7 +103,6 @@ def read_search(path: Path, block: Mapping[str, Any], data: Sequence[str] = ()) 
     if options.budget is None:
         raise UserError(f"{path}: budget is missing; expected, for example, budget: {{minutes: 2}}")
     engine = get_engine(options.engine, options.host)
-    names = data or [str(name) for name in options.data or engine.default_data]
     return Search(
         options,
         study,
@@ -111,5 +110,5 @@ def read_search(path: Path, block: Mapping[str, Any], data: Sequence[str] = ()) 
         rung_options(options),
         weights(options),
         budget_options(options.budget, kinds=engine.budgets),
-        select_data(study, engine, names),
+        select_data(study, engine, data),
     )
