@@ -16,6 +16,10 @@ from ocp_dc.core.errors import UserError, bad_value
 # kind of config: the keys that only this kind has, and the command that takes it
 CONFIG_KINDS = {
     "study": ({"arms", "axes", "base", "baseline", "question"}, "a study; `ocp-dc study run` takes it"),
+    "search": (
+        {"arms", "base", "space", "objective", "trials", "rungs", "keep"},
+        "a search; `ocp-dc study search` takes it",
+    ),
     "pinn": (
         {"task", "network", "sampling", "loss_weights", "as_published"},
         "a physics-informed task; `ocp-dc pinn train` takes it",
@@ -98,7 +102,7 @@ def check_kind(blocks: Mapping[str, Any], kind: str, path: str | Path) -> None:
 
     Args:
         blocks: the content of the file.
-        kind: ``run``, ``study`` or ``pinn``.
+        kind: ``run``, ``study``, ``search`` or ``pinn``.
         path: the file, for the message.
 
     Raises:

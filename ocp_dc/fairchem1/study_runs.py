@@ -57,6 +57,10 @@ class StudyRuns:
         optim = config["optim"]
         return RunLength(int(optim.get("max_epochs", 0)), optim["batch_size"])
 
+    def primary_metric(self, config: Config) -> str:
+        """Return the metric of the validation that selects the best weights."""
+        return str(config["evaluation_metrics"].get("primary_metric", "loss"))
+
     def with_epochs(self, config: Config, epochs: int) -> Config:
         """Return the config with another number of epochs."""
         return {**config, "optim": {**config["optim"], "max_epochs": epochs}}

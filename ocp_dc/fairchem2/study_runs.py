@@ -28,6 +28,7 @@ from ocp_dc.training.study_runs import Config, DataSource, Divergence, ModelFact
 DATA, SOURCES, READING = "data_dir", "sources", "reading"
 EPOCHS, BATCH_SIZE, SEED = "epochs", "batch_size", "seed"
 SAVE, SCALES = "checkpoint_every_n_steps", "model.backbone.scale_file"
+PRIMARY = "primary_metric"
 BLOCKS = {"train": "train_dataset", "val": "val_dataset"}
 TEST = ("test_dataset", "test_dataloader")  # a study tests by itself
 
@@ -75,6 +76,10 @@ class StudyRuns:
     def run_length(self, config: Config) -> RunLength:
         """Return the epochs and the batch size."""
         return RunLength(int(config[EPOCHS]), int(config[BATCH_SIZE]))
+
+    def primary_metric(self, config: Config) -> str:
+        """Return the metric of the validation that selects the best weights."""
+        return str(config.get(PRIMARY, "loss"))
 
     def with_epochs(self, config: Config, epochs: int) -> Config:
         """Return the config with another number of epochs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,23 @@ def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str]
     Raises:
         UserError: submitit does not know a parameter, or this machine has no Slurm.
     """
+    return submit_jobs({folder: Job(str(folder.path), cpu) for folder in folders}, jobs, settings, cpu)
+
+
+def submit_jobs(
+    functions: Mapping[RunFolder, Callable[[], str]], jobs: Path, settings: Sequence[str], cpu: bool
+) -> list[submitit.Job]:
+    """Submit a job for each folder without a job in the queue; ``job.json`` there names it.
+
+    Args:
+        functions: what each job does, by its folder.
+        jobs: folder for submitit's files.
+        settings: as of :func:`submit_all`.
+        cpu: use the CPU even if there is a GPU.
+
+    Raises:
+        UserError: submitit does not know a parameter, or this machine has no Slurm.
+    """
     parameters: dict[str, Any] = {**DEFAULTS, **({} if cpu else {"gpus_per_node": 1}), **parse_settings(settings)}
     cluster = parameters.pop("cluster", "slurm")
     try:
@@ -60,14 +77,14 @@ def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str]
         executor.update_parameters(**parameters)
     except (RuntimeError, NameError, TypeError, AssertionError, ValueError) as error:
         raise UserError(f"--submit: {error}; for jobs on this machine give --submit cluster=local") from error
-    waiting = [folder for folder in folders if not _in_queue(folder, jobs, cluster)]
+    waiting = [folder for folder in functions if not _in_queue(folder, jobs, cluster)]
     submitted: list[submitit.Job] = []
     if waiting:
         with executor.batch():
-            submitted = [executor.submit(Job(str(folder.path), cpu)) for folder in waiting]
+            submitted = [executor.submit(functions[folder]) for folder in waiting]
     for folder, job in zip(waiting, submitted, strict=True):
         write_json(folder.path / "job.json", {"id": job.job_id, "cluster": cluster})
-    print(f"{len(submitted)} jobs submitted, {len(folders) - len(waiting)} in the queue before; files in {jobs}")
+    print(f"{len(submitted)} jobs submitted, {len(functions) - len(waiting)} in the queue before; files in {jobs}")
     return submitted
 
 

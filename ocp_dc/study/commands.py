@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,10 +13,14 @@ from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import write_record
 from ocp_dc.core.locks import folder_lock
 from ocp_dc.core.numbers import whole_number
+from ocp_dc.study.deltas import short
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
-from ocp_dc.study.plan import Choices, Plan, Run, make_plan
+from ocp_dc.study.plan import Choices, Plan, make_plan
+from ocp_dc.study.planned_runs import Run, write_run
 from ocp_dc.study.pool import Machine, run_all
+from ocp_dc.study.search.commands import report_search
+from ocp_dc.study.search.folder import is_search
 from ocp_dc.study.spec import ArmSpec, read_study
 
 
@@ -83,11 +85,14 @@ def run_study(
 
 
 def report_study(out: Path) -> None:
-    """Print the report of a study, and write it to the study's folder.
+    """Print the report of a study or a search, and write it to its folder.
 
     Raises:
-        UserError: the folder has no study.
+        UserError: the folder has neither.
     """
+    if is_search(out):
+        report_search(out)
+        return
     from ocp_dc.study.report import print_report, write_report
     from ocp_dc.study.results import read_results
 
@@ -113,21 +118,9 @@ def _run_here(
 
 
 def _write_study(plan: Plan, out: Path, folders: Mapping[str, RunFolder], command: str) -> None:
-    """Write the description of the study, and every run whose folder is missing or differs from the plan.
-
-    A config may name any code. So an existing folder, which may come from another user, must match the study.
-    """
+    """Write the description of the study, and every run whose folder is missing or differs from the plan."""
     for run in plan.runs:
-        folder = folders[run.id]
-        keys = ("id", "model", "data", "arm", "seed", "test", "fits_scales")
-        engine = {"engine": plan.study.options.engine, "host": plan.engine.host}
-        description = {**engine, **{key: getattr(run, key) for key in keys}}
-        is_new = folder.read("run.json") is None
-        if not is_new and (folder.read("result.json") is not None or folder.holds(description, run.config)):
-            continue
-        if not is_new:
-            logging.warning(f"{folder.path}: its config.yml or run.json differs from the study and is rewritten")
-        folder.write(description, run.config)
+        write_run(run, folders[run.id], plan.study.options.engine, plan.engine.host)
     options = plan.study.options
     study = {
         "engine": options.engine,
@@ -147,14 +140,9 @@ def _write_study(plan: Plan, out: Path, folders: Mapping[str, RunFolder], comman
 
 
 def _describe_arm(arm: ArmSpec) -> str:
-    parts = [f"{key}: {_short(value)}" for _, changes in arm.changes for key, value in changes.items()]
+    parts = [f"{key}: {short(value)}" for _, changes in arm.changes for key, value in changes.items()]
+    parts += [f"{model}: {short(changes)}" for model, changes in arm.by_model.items()]
     return "; ".join([*([f"base: {arm.base}"] if arm.base else []), *parts]) or "no changes"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_short(entry)}" for key, entry in value.items()) + "}"
-    return str(value)
 
 
 def _describe_data(plan: Plan, name: str) -> str:

@@ -37,3 +37,14 @@ def apply_changes(config: Mapping[str, Any], changes: Mapping[str, Any] | None, 
             raise UserError(f"{path}: got the key {dotted!r}, expected a path such as model.dc.region")
         set_path(result, dotted.split("."), copy.deepcopy(value), f"{path}.{dotted}")
     return result
+
+
+def short(value: Any) -> str:
+    """Return a value of a config on one line.
+
+    >>> short({"name": "irelu", "coefficient": 0.5})
+    '{name: irelu, coefficient: 0.5}'
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {short(entry)}" for key, entry in value.items()) + "}"
+    return str(value)

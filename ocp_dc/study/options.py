@@ -72,11 +72,10 @@ class BudgetOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class StudyOptions:
-    """A study, as its file describes it, with the values of one host."""
+class SharedOptions:
+    """The options that a study and a search have in common."""
 
     title: str = option("", help="one line")
-    question: str = option("", help="the question of the study, a sentence or two")
     engine: str = option(
         "fairchem", help="the training program: fairchem's main, or `ocp-dc pinn train`", choices=ENGINES
     )
@@ -85,7 +84,7 @@ class StudyOptions:
     )
     base: str | None = option(
         None,
-        help="the base config of every run, relative to the study; {model} and {configs} are replaced by names",
+        help="the base config of every run, relative to this file; {model} and {configs} are replaced by names",
     )
     models: Sequence[str] | Mapping[str, Changes | None] | None = option(
         None, help="names that replace {model}, or a mapping of each to its changes"
@@ -96,14 +95,26 @@ class StudyOptions:
         block=DataOptions,
     )
     common: Mapping[str, Any] | None = option(None, help="changes of every run")
+    arms: Mapping[str, Changes | None] | None = option(
+        None,
+        help="named arms with their changes, in a study besides those of the axes; a key `base` names another base, "
+        "and a key `models` maps models to further changes",
+    )
+    budget: Mapping[str, Any] | None = option(
+        None, help="the budget of each run: one of epochs, steps or minutes", block=BudgetOptions
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyOptions(SharedOptions):
+    """A study, as its file describes it, with the values of one host."""
+
+    question: str = option("", help="the question of the study, a sentence or two")
     axes: Mapping[str, Mapping[str, Changes | None]] | None = option(
         None, help="for each axis, its values by name with the changes of each; arms are all their combinations"
     )
     exclude: Sequence[Mapping[str, Any]] | None = option(
         None, help="combinations to leave out: {axis: value, model: name}, a value or a list of values"
-    )
-    arms: Mapping[str, Changes | None] | None = option(
-        None, help="named arms with their changes, besides those of the axes; a key `base` names another base"
     )
     baseline: str | None = option(None, help="the arm that others are compared with; default: the first")
     may_differ: Sequence[str] | None = option(
@@ -112,9 +123,6 @@ class StudyOptions:
     )
     seeds: Sequence[int] = option(
         (0, 1, 2), help="seeds of weights and order of data; each arm runs with each", schema=SEEDS
-    )
-    budget: Mapping[str, Any] | None = option(
-        None, help="the budget of each run: one of epochs, steps or minutes", block=BudgetOptions
     )
     smoke: Mapping[str, Any] | None = option(None, help="the budget of --budget smoke", block=BudgetOptions)
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ocp_dc.core.config_names import find_config, shipped_config
-from ocp_dc.core.digests import text_digest
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.study.deltas import apply_changes
 from ocp_dc.study.engines import get_engine
@@ -24,33 +20,8 @@ from ocp_dc.study.options import (
     check_seeds,
     data_options,
 )
+from ocp_dc.study.planned_runs import Case, Run, make_run
 from ocp_dc.study.spec import ArmSpec, Study
-from ocp_dc.training.study_runs import ModelFacts
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A planned run.
-
-    Args:
-        id: model, data set, arm, seed, and a digest of everything on which the run depends.
-        model: name of the model.
-        data: name of the data set.
-        arm: name of the arm.
-        seed: the seed.
-        config: the config for the engine.
-        test: the test set.
-        fits_scales: true if scale factors are fitted first.
-    """
-
-    id: str
-    model: str
-    data: str
-    arm: str
-    seed: int
-    config: dict[str, Any]
-    test: dict[str, Any]
-    fits_scales: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +71,7 @@ def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
     budget = _budget(study, engine, choices.budget)
     seeds = tuple(choices.seeds or budget.seeds or study.options.seeds)
     check_seeds(seeds, "--seeds")
-    data = _select_data(study, engine, choices.data)
+    data = select_data(study, engine, choices.data)
     for name in choices.models:
         if name not in study.models:
             raise unknown_name("model in --models", name, study.models)
@@ -109,23 +80,14 @@ def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
     for model in choices.models or study.models:
         for name, options in data.items():
             arms = [arm for arm in study.arms if study.includes(model, arm)]
-            cases = {arm.name: _make_case(study, engine, model, arm, name, options, budget, out) for arm in arms}
+            cases = {arm.name: make_case(study, engine, model, arm, name, options, budget, out) for arm in arms}
             _check_different(engine, cases, f"{model} on {name}")
             if "gradients" not in (study.options.may_differ or ()):
                 _check_equal_terms(cases, f"{model} on {name}")
             if budget.minutes is not None:
                 cases = _with_step_times(engine, cases, budget, out)
-            runs += [_make_run(engine, model, name, arm, seed, case) for seed in seeds for arm, case in cases.items()]
+            runs += [make_run(engine, model, name, arm, seed, case) for seed in seeds for arm, case in cases.items()]
     return Plan(study, budget, data, seeds, tuple(runs))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Case:
-    """An arm of one model on one data set: its config, its test set, and the facts about its model."""
-
-    config: dict[str, Any]
-    test: dict[str, Any]
-    facts: ModelFacts
 
 
 def _budget(study: Study, engine: Engine, text: str) -> BudgetOptions:
@@ -153,7 +115,7 @@ def _select_arms(study: Study, chosen: Sequence[str]) -> tuple[ArmSpec, ...]:
     return tuple(arm for arm in study.arms if not chosen or arm.name in (*chosen, study.baseline))
 
 
-def _select_data(study: Study, engine: Engine, chosen: Sequence[str]) -> dict[str, DataOptions]:
+def select_data(study: Study, engine: Engine, chosen: Sequence[str]) -> dict[str, DataOptions]:
     """Return the data sets selected on the command line by a name of the study, a path, or NAME=PATH."""
     known = {str(name): block for name, block in (study.options.data or engine.default_data).items()}
     data: dict[str, DataOptions] = {}
@@ -176,7 +138,7 @@ def _engine(study: Study) -> Engine:
     return get_engine(study.options.engine, study.options.host)
 
 
-def _make_case(
+def make_case(
     study: Study,
     engine: Engine,
     model: str,
@@ -185,21 +147,40 @@ def _make_case(
     options: DataOptions,
     budget: BudgetOptions,
     out: Path,
-) -> _Case:
+    *,
+    test: bool = True,
+) -> Case:
+    """Resolve and check the config of an arm; with a budget in minutes, its length is not set.
+
+    Args:
+        study: the study.
+        engine: its engine.
+        model: the name of the model.
+        arm: the arm.
+        data: the name of the data set.
+        options: the data set.
+        budget: the budget of a run.
+        out: the folder in which bundled samples are prepared.
+        test: whether runs are tested; if not, the test set need not exist.
+
+    Raises:
+        UserError: the config has an error, or surgery cannot do what the arm asks for.
+    """
+    changes_of_arm = arm.changes_of(model)
     where = f"{study.path.name}, arm {arm.name!r}, model {model!r}"
     try:
         base = str(arm.base or study.options.base).replace("{model}", model)
         config = engine.load(_find_base(study, base.replace("{configs}", options.configs or engine.configs)))
         steps = (("common", study.options.common), (f"models.{model}", study.models[model]))
-        every = (*steps, (f"data.{data}.changes", options.changes), *arm.changes)
+        every = (*steps, (f"data.{data}.changes", options.changes), *changes_of_arm)
         for path, changes in every:
             config = apply_changes(config, changes, path)
-        config, test = engine.place(config, data, options, budget, out)
+        config, test_set = engine.place(config, data, options, budget, out, test=test)
         if budget.minutes is None:
             config = engine.with_budget(config, budget)
-        return _Case(config, test, engine.check(config, [key for _, changes in every for key in changes or ()]))
+        return Case(config, test_set, engine.check(config, [key for _, changes in every for key in changes or ()]))
     except UserError as error:
-        written = {key: value for _, changes in arm.changes for key, value in changes.items()}
+        written = {key: value for _, changes in changes_of_arm for key, value in changes.items()}
         replaced = [key for key, value in written.items() if "." not in key and isinstance(value, Mapping)]
         hint = (
             f" (the arm replaces the whole block {replaced[0]}; dotted keys change what is in it)" if replaced else ""
@@ -217,7 +198,7 @@ def _find_base(study: Study, base: str) -> Path:
     return find_config(base, "the config that an arm starts from")
 
 
-def _check_different(engine: Engine, cases: Mapping[str, _Case], where: str) -> None:
+def _check_different(engine: Engine, cases: Mapping[str, Case], where: str) -> None:
     seen: dict[str, str] = {}
     for arm, case in cases.items():
         other = seen.setdefault(engine.fingerprint(case.config), arm)
@@ -227,7 +208,7 @@ def _check_different(engine: Engine, cases: Mapping[str, _Case], where: str) -> 
             )
 
 
-def _check_equal_terms(cases: Mapping[str, _Case], where: str) -> None:
+def _check_equal_terms(cases: Mapping[str, Case], where: str) -> None:
     by_gradients: dict[str, list[str]] = {}
     for arm, case in cases.items():
         by_gradients.setdefault(case.facts.gradients, []).append(arm)
@@ -240,7 +221,7 @@ def _check_equal_terms(cases: Mapping[str, _Case], where: str) -> None:
         )
 
 
-def _with_step_times(engine: Engine, cases: Mapping[str, _Case], budget: BudgetOptions, out: Path) -> dict[str, _Case]:
+def _with_step_times(engine: Engine, cases: Mapping[str, Case], budget: BudgetOptions, out: Path) -> dict[str, Case]:
     """Return the cases with the epochs that fit into the minutes; step times are measured in turns."""
     from ocp_dc.study.step_times import cached_step_times
 
@@ -249,11 +230,3 @@ def _with_step_times(engine: Engine, cases: Mapping[str, _Case], budget: BudgetO
         arm: dataclasses.replace(case, config=engine.with_budget(case.config, budget, times[arm]))
         for arm, case in cases.items()
     }
-
-
-def _make_run(engine: Engine, model: str, data: str, arm: str, seed: int, case: _Case) -> Run:
-    identity = [engine.identity(case.config, case.test), seed]
-    digest = text_digest(json.dumps(identity, sort_keys=True))[:10]
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{model}-{data}-{arm}").strip("-").lower()
-    run_id = f"{name[:80]}-s{seed}-{digest}"
-    return Run(run_id, model, data, arm, seed, case.config, case.test, case.facts.fits_scales)

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from ocp_dc.core.search_path import child_environment
 from ocp_dc.study.folders import RunFolder
@@ -44,36 +45,53 @@ class Machine:
         return cls(jobs or gpus or max(1, cores // threads), threads, gpus)
 
 
-def run_all(folders: Sequence[RunFolder], machine: Machine, view: View) -> None:
+def run_all(folders: Sequence[RunFolder], machine: Machine, view: View | None = None) -> None:
     """Make every run; if a run fails, the failure is noted in its folder and the others continue.
+
+    Args:
+        folders: the runs.
+        machine: the resources to use.
+        view: shows the progress; None shows nothing.
 
     Raises:
         KeyboardInterrupt: the user pressed Ctrl-C; each running process has finished its step and saved.
     """
     waiting = list(folders)
-    running: dict[int, tuple[RunFolder, subprocess.Popen]] = {}  # by slot
-    with _stopping_runs(running):
+    running: dict[int, subprocess.Popen] = {}  # by slot
+    runs: dict[int, RunFolder] = {}
+    with stopping(running):
         while waiting or running:
             for slot in range(machine.jobs):
                 if slot not in running and waiting:
-                    folder = waiting.pop(0)
-                    running[slot] = (folder, _start(folder, machine, slot))
-                    view.add_run(folder)
-            for slot, (folder, process) in list(running.items()):
+                    runs[slot] = waiting.pop(0)
+                    command = ["ocp_dc.study.worker", str(runs[slot].path)]
+                    running[slot] = start_process(command, machine, slot, runs[slot].path / "log.txt")
+                    if view is not None:
+                        view.add_run(runs[slot])
+            for slot, process in list(running.items()):
                 if process.poll() is not None:
                     del running[slot]
-                    _note_lost_process(folder, process.returncode)
-                    view.end_run(folder)
-            view.refresh()
+                    _note_lost_process(runs[slot], process.returncode)
+                    if view is not None:
+                        view.end_run(runs[slot])
+            if view is not None:
+                view.refresh()
             time.sleep(POLL)
 
 
-def _start(folder: RunFolder, machine: Machine, slot: int) -> subprocess.Popen:
-    command = [sys.executable, "-m", "ocp_dc.study.worker", str(folder.path), "--parent", str(os.getpid())]
+def start_process(module: Sequence[str], machine: Machine, slot: int, log_path: Path) -> subprocess.Popen:
+    """Start a process that ends with this one.
+
+    Args:
+        module: the module and its arguments; ``--parent`` and, without GPUs, ``--cpu`` are added.
+        machine: the resources; the process gets the threads of one run.
+        slot: the number of the process, from 0; it selects the GPU.
+        log_path: the file to which its output is appended.
+    """
+    command = [sys.executable, "-m", *module, "--parent", str(os.getpid())]
     environment = {**os.environ, **child_environment(), "OMP_NUM_THREADS": str(machine.threads)}
     if machine.gpus:
         environment["CUDA_VISIBLE_DEVICES"] = _device(slot % machine.gpus)
-    log_path = folder.path / "log.txt"
     if log_path.is_symlink():  # never write into the target of a link
         log_path.unlink()
     with log_path.open("a") as log:
@@ -99,18 +117,23 @@ def _note_lost_process(folder: RunFolder, status: int) -> None:
 
 
 @contextlib.contextmanager
-def _stopping_runs(running: dict[int, tuple[RunFolder, subprocess.Popen]]) -> Iterator[None]:
-    """Stop the running processes on exit, also on SIGTERM: first with SIGINT, so that each saves its step."""
+def stopping(running: Mapping[int, subprocess.Popen], patience: float = 60.0) -> Iterator[None]:
+    """Stop the running processes on exit, also on SIGTERM: first with SIGINT, so that each saves its step.
+
+    Args:
+        running: the processes, by slot.
+        patience: seconds until a process is killed.
+    """
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
         yield
     finally:
-        for _, process in running.values():
+        for process in running.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-        for _, process in running.values():
+        for process in running.values():
             try:
-                process.wait(timeout=60)
+                process.wait(timeout=patience)
             except subprocess.TimeoutExpired:
                 process.kill()
         signal.signal(signal.SIGTERM, before)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ocp_dc.core.config_names import find_config
-from ocp_dc.core.errors import UserError, unknown_name
+from ocp_dc.core.errors import UserError, bad_value, unknown_name
 from ocp_dc.core.options import check_containers, check_keys, parse
 from ocp_dc.core.yaml_config import check_kind, included_files, read_yaml
 from ocp_dc.study.host_values import choose_host_values
 from ocp_dc.study.options import StudyOptions, check_seeds
 
 MODEL = "model"  # name of the axis of models in `exclude`
+BY_MODEL = "models"  # key of an arm: further changes by model
 EXPECTED = "a study such as configs/studies/coefficient.yml"
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # categories: control, surrogate, ends of lines and paragraphs
 
@@ -29,6 +30,7 @@ class ArmSpec:
         name: name of the arm.
         changes: changes of the base config in order, each with its place in the file.
         base: the base config, if it differs from the study's.
+        by_model: changes of the base config after the others, by model.
         values: value of the arm on each axis.
     """
 
@@ -36,6 +38,12 @@ class ArmSpec:
     changes: tuple[tuple[str, Mapping[str, Any]], ...]
     base: str | None = None
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    by_model: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def changes_of(self, model: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """Return the changes for a model in order, each with its place in the file."""
+        own = self.by_model.get(model)
+        return (*self.changes, *([(f"arms.{self.name}.models.{model}", own)] if own else []))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,15 +72,27 @@ def read_study(path: str | Path) -> Study:
         UserError: the file is missing or not YAML, a key is unknown, or arms contradict each other.
     """
     path = find_config(path, EXPECTED)
-    block = _load(path, ())
-    block = choose_host_values(block, block.get("host"), path.name)
+    block = load_block(path, "study", EXPECTED)
     options = parse(StudyOptions, block, str(path.name))
     check_containers(StudyOptions, block, path.name)
+    return build_study(path, options)
+
+
+def build_study(path: Path, options: StudyOptions) -> Study:
+    """Return the study of options, after checks of its models and arms.
+
+    Args:
+        path: the file with the options, to which bases are relative.
+        options: the options.
+
+    Raises:
+        UserError: arms or models are missing, or contradict each other.
+    """
     if options.base is None and not all((changes or {}).get("base") for changes in (options.arms or {"": {}}).values()):
         raise UserError(f"{path}: base is missing; expected the config that the runs start from")
     check_seeds(options.seeds, "seeds")
     models = _models(options)
-    arms = _arms(options)
+    arms = _arms(options, models)
     _check_excluded(options, models)
     names = [arm.name for arm in arms]
     _check_printable({"models": models, "arms": names, "data": options.data or ()})
@@ -89,16 +109,31 @@ def read_study(path: str | Path) -> Study:
     return study
 
 
-def _load(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+def load_block(path: Path, kind: str, expected: str) -> dict[str, Any]:
+    """Return the content of a file with that of the files it includes, and the values of one host.
+
+    Args:
+        path: the file.
+        kind: ``study`` or ``search``.
+        expected: what the file should be, for messages.
+
+    Raises:
+        UserError: a file is missing, not YAML, of another kind, or has no value for the host.
+    """
+    block = _load(path, kind, expected, ())
+    return choose_host_values(block, block.get("host"), path.name)
+
+
+def _load(path: Path, kind: str, expected: str, above: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in above:
         raise UserError(f"{path}: includes itself")
-    block = read_yaml(path, EXPECTED)
-    check_kind(block, "study", path)
+    block = read_yaml(path, expected)
+    check_kind(block, kind, path)
     included: dict[str, Any] = {}
     if block.get("includes") is None:
         block.pop("includes", None)
     for name in included_files(block, path):
-        included |= _load(path.parent / name, (*above, path.resolve()))
+        included |= _load(path.parent / name, kind, expected, (*above, path.resolve()))
     return {**included, **{key: value for key, value in block.items() if key != "includes"}}
 
 
@@ -124,7 +159,7 @@ def _models(options: StudyOptions) -> dict[str, Mapping[str, Any]]:
     return {str(name): {} for name in models}
 
 
-def _arms(options: StudyOptions) -> tuple[ArmSpec, ...]:
+def _arms(options: StudyOptions, models: Iterable[str]) -> tuple[ArmSpec, ...]:
     axes = options.axes or {}
     for axis, block in axes.items():
         if axis == MODEL or not isinstance(block, Mapping) or not block:
@@ -141,12 +176,23 @@ def _arms(options: StudyOptions) -> tuple[ArmSpec, ...]:
     for name, written in (options.arms or {}).items():
         changes_of = dict(written or {}) if isinstance(written, Mapping) or written is None else written
         base = changes_of.pop("base", None) if isinstance(changes_of, dict) else None
-        arms.append(ArmSpec(str(name), ((f"arms.{name}", changes_of),), base, {"arm": str(name)}))
+        by_model = changes_of.pop(BY_MODEL, None) if isinstance(changes_of, dict) else None
+        _check_by_model(by_model, f"arms.{name}.{BY_MODEL}", models)
+        changes = ((f"arms.{name}", changes_of),)
+        arms.append(ArmSpec(str(name), changes, base, {"arm": str(name)}, by_model or {}))
     if not arms:
         raise UserError("arms: missing; expected axes or named arms, such as arms: {original: {}, irelu: {...}}")
     if len({arm.name for arm in arms}) < len(arms):
         raise UserError("arms: a named arm has the name of a combination of axes; rename it")
     return tuple(arms)
+
+
+def _check_by_model(by_model: Any, path: str, models: Iterable[str]) -> None:
+    if by_model is None:
+        return
+    if not isinstance(by_model, Mapping) or not all(isinstance(each, Mapping) for each in by_model.values()):
+        raise bad_value(path, by_model, "changes by model, such as {schnet: {optim.lr_initial: 0.002}}")
+    check_keys(by_model, models, path)
 
 
 def _matches(arm: ArmSpec, entry: Mapping[str, Any]) -> bool:

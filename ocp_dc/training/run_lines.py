@@ -139,7 +139,7 @@ def say_end(
     """
     if not best.is_file():
         return
-    found = _best_row(validation, primary_metric) if validation.is_file() else None
+    found = best_row(validation, primary_metric) if validation.is_file() else None
     if found is not None:
         say(f"best validation: epoch {found['epoch']:g}, {in_words(found)}")
     if test is not None:
@@ -150,9 +150,14 @@ def say_end(
         say(f"next: {shlex.join(command)}")
 
 
-def _best_row(path: Path, primary_metric: str) -> dict[str, float] | None:
-    """Return the first row with the best value of the metric, as in the checkpoint."""
-    columns = read_columns(path)
+def best_row(path: Path, primary_metric: str) -> dict[str, float] | None:
+    """Return the validation of the best weights, which a run keeps, by column; None if no validation is finite.
+
+    Args:
+        path: validation.csv of the run.
+        primary_metric: the metric that selects the best weights.
+    """
+    columns = read_columns(path)  # of equal values the first counts, as in the run
     values = columns.get(SHORT_NAMES.get(primary_metric, primary_metric))
     if values is None or not np.isfinite(values).any():
         return None

@@ -57,6 +57,9 @@ class StudyRuns(Protocol):
     def run_length(self, config: Config) -> RunLength:
         """Return the length of the training run of a config."""
 
+    def primary_metric(self, config: Config) -> str:
+        """Return the metric of the validation that selects the best weights."""
+
     def with_epochs(self, config: Config, epochs: int) -> Config:
         """Return the config with another number of epochs."""
 

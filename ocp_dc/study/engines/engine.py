@@ -53,8 +53,8 @@ class Engine(Protocol):
         """Return a base config with its includes resolved."""
 
     def place(
-        self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path
-    ) -> tuple[Config, dict[str, Any]]:
+        self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path, *, test: bool = True
+    ) -> tuple[Config, dict[str, Any] | None]:
         """Return the config with its data set filled in, and the test set.
 
         Args:
@@ -63,6 +63,7 @@ class Engine(Protocol):
             data: the data set.
             budget: the budget, with limits on the numbers of structures.
             out: the study's folder, in which data are prepared.
+            test: whether the run is tested; if not, the test set is not opened, and None is returned for it.
         """
 
     def with_budget(self, config: Config, budget: BudgetOptions, step_time: float | None = None) -> Config:
@@ -82,17 +83,21 @@ class Engine(Protocol):
     def fingerprint(self, config: Config) -> str:
         """Return a text that is equal for configs of the same run."""
 
-    def identity(self, config: Config, test: Mapping[str, Any]) -> Any:
+    def identity(self, config: Config, test: Mapping[str, Any] | None) -> Any:
         """Return everything on which a run depends, as plain data."""
 
     def length(self, config: Config) -> int:
         """Return the length of a run, in units of ``x``."""
 
-    def describe_data(self, config: Config, test: Mapping[str, Any]) -> str:
+    def describe_data(self, config: Config, test: Mapping[str, Any] | None) -> str:
         """Return a description of the data of a config."""
 
     def run(self, folder: RunFolder, cpu: bool) -> dict[str, Any]:
-        """Start or continue a run; return its result: ``status``, ``message``, and ``test`` by quantity."""
+        """Start or continue a run; return its result.
+
+        It has ``status`` and ``message``; ``test`` by quantity or, for a run without a test set, ``validation``: the
+        errors of the weights that were kept.
+        """
 
     def columns(self, folder: RunFolder) -> dict[str, np.ndarray]:
         """Return the learning curves so far, ``x`` and ``train_loss`` among them; empty before the first row."""

@@ -68,8 +68,8 @@ class PinnTasks:
         return pinn.resolve(base)
 
     def place(
-        self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path
-    ) -> tuple[Config, dict[str, Any]]:
+        self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path, *, test: bool = True
+    ) -> tuple[Config, dict[str, Any] | None]:
         """Return the config with its data file, if any, and without a seed, which differs between runs.
 
         Raises:
@@ -114,7 +114,7 @@ class PinnTasks:
         rest["network"] = {key: value for key, value in config["network"].items() if key != "activation"}
         return json.dumps([rest, repr(net)], sort_keys=True)
 
-    def identity(self, config: Config, test: Mapping[str, Any]) -> Any:
+    def identity(self, config: Config, test: Mapping[str, Any] | None) -> Any:
         """Return all that a run depends on; a file is identified by its content, or by its path if it is large."""
         path = config["data"]["path"]
         return {**config, "data": {**config["data"], "path": path and _file_identity(Path(path))}}
@@ -123,7 +123,7 @@ class PinnTasks:
         """Return the iterations of a run."""
         return int(config["optim"]["iterations"])
 
-    def describe_data(self, config: Config, test: Mapping[str, Any]) -> str:
+    def describe_data(self, config: Config, test: Mapping[str, Any] | None) -> str:
         """Return the source of the solutions, in words."""
         data = config["data"]
         return f"solution {data['sample']} of {Path(data['path']).name}" if data["path"] else "generated solutions"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,20 @@ from ocp_dc.study.options import BudgetOptions, DataOptions
 from ocp_dc.training.study_runs import DataSource
 
 SAMPLE_SIZES = {"ethanol": (600, 100, 300), "slabs": (200, 50, 50)}
+SPLITS = ("train", "val", "test")
 SAMPLE_FILES = {"ethanol": (sample_path, "rmd17"), "slabs": (slab_sample_path, "ase")}
 
 
 def place_data(
-    host: Host, config: dict[str, Any], name: str, options: DataOptions, limit: BudgetOptions, out: Path
-) -> tuple[dict[str, Any], dict[str, Any]]:
+    host: Host,
+    config: dict[str, Any],
+    name: str,
+    options: DataOptions,
+    limit: BudgetOptions,
+    out: Path,
+    *,
+    test: bool = True,
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return a config with its data sets filled in, and the test set, on which the worker tests once.
 
     Args:
@@ -33,17 +41,19 @@ def place_data(
         options: the source of the data, and the numbers of structures to use.
         limit: the budget, whose limits apply in addition to those of the data set.
         out: the study's folder, in which a bundled sample is prepared.
+        test: whether the run is tested; if not, the test set is not opened.
 
     Returns:
-        The config without a test set, and the test set: ``src`` and ``first_n``.
+        The config without a test set, and the test set: ``src`` and ``first_n``; None if the run is not tested.
 
     Raises:
         UserError: the data are missing.
     """
-    limits = {split: _smaller(getattr(options, split), getattr(limit, split)) for split in ("train", "val", "test")}
-    folder = _folder(host, name, options, limits, out)
+    limits = {split: _smaller(getattr(options, split), getattr(limit, split)) for split in SPLITS}
+    used = SPLITS if test else SPLITS[:2]
+    folder = _folder(host, name, options, limits, out, used)
     sources: dict[str, DataSource] = {}
-    for split in limits:
+    for split in used:
         src, first_n = host.studies.data_source(config, split)
         if folder is not None:
             src = str(folder / split)
@@ -54,8 +64,8 @@ def place_data(
         if split == "train" and first_n is not None:
             first = _smaller(first, _parse_first_n(first_n, first or count))
         sources[split] = DataSource(str(Path(src).absolute()), first)
-    test = sources.pop("test")
-    return host.studies.with_data(config, sources), test._asdict()
+    tested = sources.pop("test")._asdict() if test else None
+    return host.studies.with_data(config, sources), tested
 
 
 def data_identity(src: str) -> str:
@@ -70,7 +80,9 @@ def data_identity(src: str) -> str:
     return f"{path.name} {file_digest(description)}"
 
 
-def _folder(host: Host, name: str, options: DataOptions, limits: Mapping[str, int | None], out: Path) -> Path | None:
+def _folder(
+    host: Host, name: str, options: DataOptions, limits: Mapping[str, int | None], out: Path, used: Sequence[str]
+) -> Path | None:
     if options.path is not None:
         path = Path(options.path)
         reading = ReadOptions(**{key: getattr(options, key) for key in KEYS})
@@ -78,7 +90,7 @@ def _folder(host: Host, name: str, options: DataOptions, limits: Mapping[str, in
             return _prepared(host, name, path, reading, options, out)
         if reading != ReadOptions():
             raise UserError(f"data.{name}: units and names of labels are for files of structures; {path} is prepared")
-        if missing := [split for split in ("train", "val", "test") if not (path / split).exists()]:
+        if missing := [split for split in used if not (path / split).exists()]:
             raise UserError(
                 f"data.{name}.path {path}: has no {' and no '.join(missing)}; expected a folder made by "
                 f"`ocp-dc prepare SRC {path} ...`"

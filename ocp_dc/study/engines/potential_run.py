@@ -1,4 +1,4 @@
-"""Make one run of an interatomic potential: fit scale factors, train with fairchem's main, and test once."""
+"""Make one run of an interatomic potential: fit scale factors, train with fairchem's main, and test at most once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 from ocp_dc.hosts import Host
 from ocp_dc.study.folders import RUN_NAME, RunFolder
 
+VALIDATED = {"energy_mae", "forces_mae"}  # eV, eV/Å
+
 
 def run(host: Host, folder: RunFolder, cpu: bool) -> dict[str, Any]:
     """Start or continue a run.
@@ -20,7 +22,7 @@ def run(host: Host, folder: RunFolder, cpu: bool) -> dict[str, Any]:
         cpu: use the CPU even if there is a GPU.
 
     Returns:
-        The result: ``status``, ``message`` and, if the run is done, ``test``.
+        The result: ``status``, ``message`` and, if the run is done, ``test`` or, without a test set, ``validation``.
 
     Raises:
         UserError: the config asks for something that cannot be done.
@@ -30,14 +32,26 @@ def run(host: Host, folder: RunFolder, cpu: bool) -> dict[str, Any]:
     diverged = host.studies.train(
         folder.path / "config.yml", RUN_NAME, description["seed"], cpu, fit_scales=description["fits_scales"]
     )
-    if diverged is None:
-        result = _test(host, folder, files.best_checkpoint, description["test"], cpu)
-    else:
+    if diverged is not None:
         result = {"status": "diverged", **diverged._asdict()}
+    elif description["test"] is None:
+        result = _validation(host, folder, files.validation)
+    else:
+        result = _test(host, folder, files.best_checkpoint, description["test"], cpu)
     if files.state.is_dir():  # only needed to continue the run
         shutil.rmtree(files.state)
     files.state.unlink(missing_ok=True)
     return result
+
+
+def _validation(host: Host, folder: RunFolder, path: Path) -> dict[str, Any]:
+    """Return the result of a run without a test set: the validation errors of the best weights."""
+    from ocp_dc.training.run_lines import best_row
+
+    row = best_row(path, host.studies.primary_metric(folder.config()))
+    if row is None or not row.keys() >= VALIDATED:
+        return {"status": "diverged", "message": "diverged: no validation has finite errors"}
+    return {"status": "done", "message": "", "validation": {key: row[key] for key in sorted(VALIDATED)}}
 
 
 def _test(host: Host, folder: RunFolder, checkpoint: Path, test: dict[str, Any], cpu: bool) -> dict[str, Any]:

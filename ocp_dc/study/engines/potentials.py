@@ -83,10 +83,10 @@ class Potentials:
         return self._host.studies.load(base)
 
     def place(
-        self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path
-    ) -> tuple[Config, dict[str, Any]]:
+        self, config: Config, name: str, data: DataOptions, budget: BudgetOptions, out: Path, *, test: bool = True
+    ) -> tuple[Config, dict[str, Any] | None]:
         """Return the config with training and validation sets filled in, and the test set: ``src`` and ``first_n``."""
-        return place_data(self._host, config, name, data, budget, out)
+        return place_data(self._host, config, name, data, budget, out, test=test)
 
     def with_budget(self, config: Config, budget: BudgetOptions, step_time: float | None = None) -> Config:
         """Return the config with the length of the budget, in whole epochs, at least one."""
@@ -114,21 +114,23 @@ class Potentials:
         """Return a text that is equal for configs of the same run, even if they are written differently."""
         return self._host.studies.fingerprint(config)
 
-    def identity(self, config: Config, test: Mapping[str, Any]) -> Any:
+    def identity(self, config: Config, test: Mapping[str, Any] | None) -> Any:
         """Return everything on which a run depends; data are identified by their content, not by their path."""
         studies = self._host.studies
         sources = {split: studies.data_source(config, split) for split in ("train", "val")}
         named = {split: each._replace(src=data_identity(str(each.src))) for split, each in sources.items()}
-        return [studies.with_data(config, named), {**test, "src": data_identity(test["src"])}]
+        tested = None if test is None else {**test, "src": data_identity(test["src"])}
+        return [studies.with_data(config, named), tested]
 
     def length(self, config: Config) -> int:
         """Return the number of epochs of a run."""
         return self._host.studies.run_length(config).epochs
 
-    def describe_data(self, config: Config, test: Mapping[str, Any]) -> str:
+    def describe_data(self, config: Config, test: Mapping[str, Any] | None) -> str:
         """Return a description of the sizes of the data sets."""
         train, val = (self._host.studies.data_source(config, split).first_n for split in ("train", "val"))
-        return f"{train} training, {val} validation, {test['first_n']} test structures"
+        tested = "" if test is None else f", {test['first_n']} test"
+        return f"{train} training, {val} validation{tested} structures"
 
     def run(self, folder: RunFolder, cpu: bool) -> dict[str, Any]:
         """Start or continue a run, and test it once."""
