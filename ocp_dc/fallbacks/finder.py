@@ -41,6 +41,7 @@ PREFIX = "dc_"  # of the models of the plugin
 NAMES = {
     "dataset_name_mapping": ("lmdb_in_memory",),
     "logger_name_mapping": ("none",),
+    "loss_name_mapping": ("huber",),
     "model_name_mapping": ("cgcnn", "forcenet"),
     "trainer_name_mapping": ("dc",),
 }

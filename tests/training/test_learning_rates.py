@@ -76,7 +76,7 @@ def test_a_step_of_sgd_is_shorter_by_the_factor(caplog: pytest.LogCaptureFixture
     ("factors", "message"),
     [
         ({"^lin_2": 0.5}, r"'\^lin_2' matches the name of no parameter that is trained; the nearest names are lin2"),
-        ({"lin1.wieght|x": 0.5}, r"the nearest names are (lin1|again)\.weight"),
+        ({"lin1_weight|x": 0.5}, r"the nearest names are (lin1|again)\.weight"),
         ({"lin": 0.5, "bias": 2}, r"'lin' with 0\.5 and 'bias' with 2 both match (lin1|again)\.bias; expected one"),
     ],
 )

@@ -61,20 +61,41 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_resumed_in_the_same_folder_after_a_kill(tmp_path, small_config, uninterrupted):
-    """Killed without warning in mid-epoch, after a validation: the checkpoint of the third step starts the rest."""
-    config = tmp_path / "config.yml"
-    config.write_text(yaml.safe_dump(small_config(optim=OPTIM)))
-    command = [sys.executable, "-c", KILLED, "main", "--mode", "train", "--config-yml", str(config), "--cpu"]
-    command += ["--run-dir", str(tmp_path), "--timestamp-id", "killed"]
+def _killed_run(folder: Path, config: dict) -> Run:
+    path = folder / "config.yml"
+    path.write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-c", KILLED, "main", "--mode", "train", "--config-yml", str(path), "--cpu"]
+    command += ["--run-dir", str(folder), "--timestamp-id", "killed"]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    killed = Run(done.returncode, tmp_path, "killed")
+    killed = Run(done.returncode, folder, "killed")
     assert killed.load()["step"] == 3
     assert len(killed.validations()) == 1
-    resumed = run_main(tmp_path, small_config(optim=OPTIM), name="killed")
+    return killed
+
+
+def test_resumed_in_the_same_folder_after_a_kill(tmp_path, small_config, uninterrupted):
+    """Killed without warning in mid-epoch, after a validation: the checkpoint of the third step starts the rest."""
+    killed = _killed_run(tmp_path, small_config(optim=OPTIM))
+    resumed = run_main(tmp_path, small_config(optim=OPTIM), name=killed.name)
     assert resumed.status == 0
     assert_same_state(resumed, uninterrupted)
+
+
+def test_everything_that_changes_in_a_run_resumes_after_a_kill(tmp_path, small_config):
+    """Loss weights, equal averages that have begun, and rates of groups."""
+    config = small_config(
+        loss_functions=[
+            {"energy": {"fn": "mse", "coefficient": 0.1, "final_coefficient": 2}},
+            {"forces": {"fn": "huber", "coefficient": 100, "final_coefficient": 10, "delta": 0.2}},
+        ],
+        optim={**OPTIM, "ema_decay": None, "swa_start": 0.1, "lr_factors": {"^lin1|^lin2": 0.25}},
+    )
+    killed = _killed_run(tmp_path, config)
+    assert killed.load()["ema"]["num_updates"] == 2
+    resumed = run_main(tmp_path, config, name=killed.name)
+    (tmp_path / "whole").mkdir()
+    assert_same_state(resumed, run_main(tmp_path / "whole", config))
 
 
 @pytest.mark.parametrize("stop_after", [3, 4, 6])
@@ -151,15 +172,6 @@ def _whole_and_resumed(tmp_path, config, monkeypatch):
     whole = run_main(tmp_path / "whole", config)
     stopped = _interrupted_run(tmp_path / "part", config, monkeypatch, 6)
     return whole, run_main(tmp_path / "part", config, name=stopped.name)
-
-
-def test_weights_of_the_loss_resume_exactly(tmp_path, small_config, monkeypatch):
-    losses = [
-        {"energy": {"fn": "mae", "coefficient": 1}},
-        {"forces": {"fn": "huber", "coefficient": 100, "final_coefficient": 10, "delta": 0.2}},
-    ]
-    whole, resumed = _whole_and_resumed(tmp_path, small_config(optim=OPTIM, loss_functions=losses), monkeypatch)
-    assert_same_state(resumed, whole)
 
 
 @pytest.mark.parametrize("start", [0.2, 0.6], ids=["begun", "not begun"])
