@@ -197,8 +197,8 @@ def _print_plan(folder: SearchFolder, starts: dict[Any, Any], console: Console) 
             print_line(f"  {name}: {values.describe()}" + ("" if start is None else f"; starts with {start}"))
     print_line(f"budget of a whole run: {search.budget}; data: {', '.join(search.data)}")
     for number, rung in enumerate(search.rungs, start=1):
-        runs = len(search.data) * len(rung.seeds)
-        print_line(f"rung {number}: {runs} runs with {rung.share:.0%} of the budget")
+        seeds = ", ".join(map(str, rung.seeds))
+        print_line(f"rung {number}: {rung.share:.0%} of the budget, seeds {seeds}, on each data set")
 
 
 def _prepare_journal(folder: SearchFolder, starts: dict[Any, Any], console: Console) -> None:

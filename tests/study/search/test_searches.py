@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +84,10 @@ def test_the_recipe_and_the_finals_are_those_of_the_best_trial(finished, capsys)
     assert "5 runs, 4 epochs each" in capsys.readouterr().out
 
 
+def _ended_or_made(process: subprocess.Popen, runs: Path, pattern: str, count: int) -> bool:
+    return process.poll() is not None or len([*runs.glob(pattern)]) >= count
+
+
 def test_killed_in_the_middle_and_started_again(finished, tmp_path):
     out, runs = tmp_path / "out", tmp_path / "out" / "runs"
     command = [sys.executable, "-m", "ocp_dc", "study", "search", str(finished / "search.yml"), "--out", str(out)]
@@ -90,9 +96,7 @@ def test_killed_in_the_middle_and_started_again(finished, tmp_path):
         with subprocess.Popen(
             [*command, "--cpu", "--jobs", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
-            wait_for(
-                lambda p=pattern, n=count, w=process: w.poll() is not None or len([*runs.glob(p)]) >= n, every=0.01
-            )
+            wait_for(partial(_ended_or_made, process, runs, pattern, count), every=0.01)
             os.kill(process.pid, signal.SIGKILL)
     assert not (out / "trials.csv").exists()
     assert run(finished / "search.yml", out) == 0
@@ -108,7 +112,7 @@ def test_a_larger_number_continues_and_a_changed_search_is_refused(finished, tmp
     assert run(search, out) == 0
     assert trial_table(out)[:3] == before
     assert len(trial_table(out)) == 4
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "another space of stock": {"space": {**SPACE, "optim.batch_size": [5, 10]}},
         "another budget": {"budget": {"epochs": 5}},
         "another data": {"data": {"other": {"path": str(finished / "data")}}},
