@@ -294,6 +294,11 @@ def _failures(folder: SearchFolder, console: Console) -> int:
                 )
         if len(records) < folder.trials:
             failed += 1
+            left = folder.trials - len(records)
+            text = (
+                f"not started: {left} trials of {' '.join(key)}: the workers ended early; see {folder.out / 'workers'}"
+            )
+            console.print(text, style="red", soft_wrap=True, markup=False)
     if not failed:
         return 0
     console.print("the same command repeats the failed trials", style="red")
