@@ -76,7 +76,7 @@ MODELS: Mapping[str, Sequence[Model]] = {
 
 
 def host_of_config(name: str) -> str | None:
-    """Return the host that a config that ships is for; None for studies and physics-informed tasks, which need none.
+    """Return the host that a config that ships is for; None for one that serves every host, such as a study.
 
     >>> host_of_config("md17/schnet-dc.yml")
     'fairchem1'
@@ -101,5 +101,6 @@ def configs_by_host(installed: str | None) -> dict[str, list[ShippedConfig]]:
 
 
 def studies() -> list[ShippedConfig]:
-    """Return the studies that ship."""
-    return [config for config in shipped_configs() if config.name.startswith("studies/")]
+    """Return the studies that ship, and after them the searches."""
+    folders = ("studies/", "searches/")
+    return [config for folder in folders for config in shipped_configs() if config.name.startswith(folder)]

@@ -33,7 +33,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("main", "main", "run fairchem's main with the plugin loaded: train, validate, predict, run-relaxations"),
     Command("configs", "configs", "list the configs that ship; every command takes them by name, from any folder"),
-    Command("studies", "studies", "list the studies that ship, with the title of each"),
+    Command("studies", "studies", "list the studies and searches that ship, with the title of each"),
     Command("models", "models", "list the models of the installed fairchem that take a dc: block"),
     Command("activations", "activations", "list the activations, with formula and purpose"),
     Command("prepare", "prepare", "turn structures with energies and forces into a data set that fairchem reads"),
@@ -55,7 +55,7 @@ COMMANDS = (
     Command("md", "md", "molecular dynamics with a checkpoint: NVE, NVT or NPT, guarded, resumable"),
     Command("relax", "relax", "relax structures with a checkpoint, and their cells"),
     Command("report", "report", "one page about a run: config, curves, errors in parts, worst structures, times"),
-    Command("study", "study", "ablation studies: run one, or report what it found"),
+    Command("study", "study", "ablation studies and searches for recipes: run one, or report what it found"),
     Command("convert", "convert", "turn a checkpoint or a data set of one fairchem into the other's"),
     Command("export", "export", "write a trained potential as a file for other programs, such as LAMMPS"),
     Command("pinn", "pinn", "physics-informed tasks: train one, or generate its data"),

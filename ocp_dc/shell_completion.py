@@ -22,11 +22,12 @@ NAMES = {
     "config": "configs",
     "config_yml": "configs",
     "study": "studies",
+    "search": "searches",
     "recipes": "recipes",
     "models": "models",
     "task": "tasks",
 }
-OR_FILES = ("configs", "studies", "recipes")  # kinds for which a file may be given instead
+OR_FILES = ("configs", "studies", "searches", "recipes")  # kinds for which a file may be given instead
 
 
 def completion_script(parser: argparse.ArgumentParser, shell: str, host: Host | None) -> str:
@@ -55,7 +56,8 @@ def completed_names(host: Host | None) -> dict[str, list[str]]:
     """Return the names that arguments take, by kind: configs, studies, recipes, models and tasks."""
     names = [config.name.rpartition(".")[0] for config in shipped_configs()]
     folders = {
-        folder: [name for name in names if name.startswith(f"{folder}/")] for folder in ("studies", "dc", "pinn")
+        folder: [name for name in names if name.startswith(f"{folder}/")]
+        for folder in ("studies", "searches", "dc", "pinn")
     }
     runs = [
         name
@@ -66,6 +68,7 @@ def completed_names(host: Host | None) -> dict[str, list[str]]:
     return {
         "configs": [*runs, *folders["pinn"]],
         "studies": folders["studies"],
+        "searches": folders["searches"],
         "recipes": folders["dc"],
         "models": sorted({model for model, _, kind in stock if kind == "stock"}),
         "tasks": [name.removeprefix("pinn/") for name in folders["pinn"]],

@@ -70,7 +70,7 @@ def test_models_without_a_host(capsys, monkeypatch) -> None:
 
 def test_every_folder_of_configs_has_its_host() -> None:
     folders = {path.name for path in configs_folder().iterdir() if path.is_dir()}
-    assert folders == {*FOLDERS, "studies", "pinn"}
+    assert folders == {*FOLDERS, "studies", "searches", "pinn"}
 
 
 @pytest.mark.parametrize("installed", ["fairchem1", "fairchem2"])
@@ -80,7 +80,7 @@ def test_configs_of_the_installed_host_come_first(installed: str) -> None:
     assert [*groups] == sorted(groups, key=lambda heading: ("not installed" in heading, "every" in heading))
     assert {config.name for config in (*first, *shared, *last)} == {config.name for config in shipped_configs()}
     assert {FOLDERS[config.name.split("/")[0]] for config in first} == {installed}
-    assert {config.name.split("/")[0] for config in shared} == {"studies", "pinn"}
+    assert {config.name.split("/")[0] for config in shared} == {"studies", "searches", "pinn"}
 
 
 def test_the_list_of_configs(capsys) -> None:
@@ -91,8 +91,8 @@ def test_the_list_of_configs(capsys) -> None:
 
 def test_the_list_of_studies(capsys) -> None:
     lines = listed(capsys, "studies")
-    files = {path.name for path in (configs_folder() / "studies").glob("[a-z]*.yml")}
-    assert {line.split()[0] for line in lines} == {f"studies/{name}" for name in files}
+    files = [path for folder in ("studies", "searches") for path in (configs_folder() / folder).glob("[a-z]*.yml")]
+    assert {line.split()[0] for line in lines} == {f"{path.parent.name}/{path.name}" for path in files}
     assert any(line.endswith("  Coefficient of IReLU") for line in lines)
 
 

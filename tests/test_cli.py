@@ -35,7 +35,7 @@ def test_the_commands_are_those_of_the_documentation():
     documented += (
         "pinn init datasets report extend finetune schema completion demo configs studies models activations".split()
     )
-    deeper = [["study", "run"], ["study", "report"], ["pinn", "train"], ["pinn", "data"]]
+    deeper = [["study", "run"], ["study", "search"], ["study", "report"], ["pinn", "train"], ["pinn", "data"]]
     assert {" ".join(command) for command in COMMANDS} >= {"", *documented, *map(" ".join, deeper)}
 
 

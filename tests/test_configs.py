@@ -17,7 +17,7 @@ from ocp_dc.fairchem1.infer.inspect_model import inspect_config
 
 ROOT = Path(__file__).parents[1]
 inspect = functools.cache(inspect_config)
-OTHERS = ("dc", "pinn", "studies")  # recipes, which are no whole configs, and what has tests of its own
+OTHERS = ("dc", "pinn", "studies", "searches")  # recipes, which are no whole configs, and what has tests of its own
 CONFIGS = sorted(
     path
     for path in (ROOT / "configs").rglob("*.yml")

@@ -59,7 +59,7 @@ CASES = [
     ("study run studies/coefficient --models d", {"dimenetplusplus"}),
     ("pinn train pinn/ad", {"pinn/advection"}),
     ("pinn data ad", {"advection"}),
-    ("schema ", {"run", "study", "pinn"}),
+    ("schema ", {"run", "study", "search", "pinn"}),
     ("prepare source out --format ", {"ase", "lmdb", "md17", "rmd17"}),
     ("main --mode ", {"train", "predict", "validate", "run-relaxations"}),
     ("main --config-yml md17/painn-", {"md17/painn-dc", "md17/painn-stock"}),

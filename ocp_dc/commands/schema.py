@@ -7,12 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-KINDS = ("run", "study", "pinn")
+KINDS = ("run", "study", "search", "pinn")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("kind", choices=KINDS, help="run configs of the installed fairchem, studies, or pinn tasks")
+    parser.add_argument(
+        "kind", choices=KINDS, help="run configs of the installed fairchem, studies, searches, or pinn tasks"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="the file to write; an older schema there is replaced")
     parser.set_defaults(run=run)
 
@@ -35,6 +37,10 @@ def _schema(kind: str) -> dict[str, Any]:
         from ocp_dc.study.schema import study_schema
 
         return study_schema()
+    if kind == "search":
+        from ocp_dc.study.schema import search_schema
+
+        return search_schema()
     if kind == "pinn":
         from ocp_dc.pinn.schema import pinn_schema
 

@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the studies that ship, by the names that `ocp-dc study run` takes."""
+    """List the studies and searches that ship, by the names that `ocp-dc study run` and `search` take."""
     from ocp_dc.catalog import studies
 
     print_columns([(study.name, study.summary) for study in studies()])

@@ -66,6 +66,8 @@ def run_study(
     out = out.absolute()
     if out.is_file():
         raise UserError(f"--out {out}: is a file; expected a folder for the study")
+    if is_search(out):
+        raise UserError(f"--out {out}: has a search; expected another folder for the study")
     with folder_lock(out, "another `ocp-dc study run`"):
         plan = make_plan(read_study(study), out, choices)
         folders = {run.id: RunFolder(out / "runs" / run.id) for run in plan.runs}

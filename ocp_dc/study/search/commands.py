@@ -197,8 +197,8 @@ def _print_plan(folder: SearchFolder, starts: dict[Any, Any], console: Console) 
             print_line(f"  {name}: {values.describe()}" + ("" if start is None else f"; starts with {start}"))
     print_line(f"budget of a whole run: {search.budget}; data: {', '.join(search.data)}")
     for number, rung in enumerate(search.rungs, start=1):
-        runs = len(search.data) * len(rung.seeds)
-        print_line(f"rung {number}: {runs} runs with {rung.share:.0%} of the budget")
+        seeds = ", ".join(map(str, rung.seeds))
+        print_line(f"rung {number}: {rung.share:.0%} of the budget, seeds {seeds}, on each data set")
 
 
 def _prepare_journal(folder: SearchFolder, starts: dict[Any, Any], console: Console) -> None:
@@ -294,6 +294,11 @@ def _failures(folder: SearchFolder, console: Console) -> int:
                 )
         if len(records) < folder.trials:
             failed += 1
+            left = folder.trials - len(records)
+            text = (
+                f"not started: {left} trials of {' '.join(key)}: the workers ended early; see {folder.out / 'workers'}"
+            )
+            console.print(text, style="red", soft_wrap=True, markup=False)
     if not failed:
         return 0
     console.print("the same command repeats the failed trials", style="red")

@@ -26,6 +26,7 @@ from ocp_dc.study.search.space import Space
 
 FILE = "search.journal"
 FAILURE, MESSAGE, SECONDS = "failure", "message", "seconds"  # attributes of trials
+ENOUGH = 10  # trials that say something about importances
 Key = tuple[str, str]  # model and arm
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -150,13 +151,15 @@ def rung_attribute(rung: int) -> str:
 
 
 def importances(trials: Sequence[tuple[FrozenTrial, float]]) -> dict[str, float]:
-    """Return the importance of each key for a score, which sum to 1; empty if the trials are too few.
+    """Return the importance of each key for a score, which sum to 1; empty for fewer than ``ENOUGH`` trials.
 
     Args:
         trials: trials with their scores, finite ones only.
     """
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
+    if len(trials) < ENOUGH:
+        return {}
     study = optuna.create_study()
     for trial, score in trials:
         study.add_trial(optuna.trial.create_trial(params=trial.params, distributions=trial.distributions, value=score))
