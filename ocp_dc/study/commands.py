@@ -129,6 +129,7 @@ def _write_study(plan: Plan, out: Path, folders: Mapping[str, RunFolder], comman
             logging.warning(f"{folder.path}: its config.yml or run.json differs from the study and is rewritten")
         folder.write(description, run.config)
     options = plan.study.options
+    axes = options.axes or {}
     study = {
         "engine": options.engine,
         "host": plan.engine.host,
@@ -136,6 +137,7 @@ def _write_study(plan: Plan, out: Path, folders: Mapping[str, RunFolder], comman
         "question": options.question,
         "baseline": plan.study.baseline,
         "arms": {arm.name: _describe_arm(arm) for arm in plan.study.arms},
+        "levels": {arm.name: dict(arm.values) for arm in plan.study.arms if arm.values.keys() == axes.keys()},
         "models": list(dict.fromkeys(run.model for run in plan.runs)),
         "data": {name: _describe_data(plan, name) for name in plan.data},
         "seeds": list(plan.seeds),
