@@ -4,10 +4,11 @@ Run: ``OMP_NUM_THREADS=1 python benchmarks/gradient_noise.py STUDY [--arms ARM .
 where STUDY is a folder of `ocp-dc study run`. Prints a table: means over the seeds, with their standard deviations.
 
 * Noise: the sum of the variances of minibatch gradients over the squared norm of the gradient over the training set.
-* Curvature: the largest magnitude of an eigenvalue of the Hessian of the loss on the first batches, by power iteration with products of
-  the Hessian and a vector. The loss has forces in it, so that these are third derivatives of the energy. IReLU's second
-  derivative is a step: its third counts as zero, and the jump is not seen. Mean absolute errors have no curvature
-  except where they are zero: what is measured is the curvature of energies and forces as functions of the weights.
+* Curvature: the largest magnitude of an eigenvalue of the Hessian of the loss on the first batches, by power iteration
+  with products of the Hessian and a vector. The loss has forces in it, so that these are third derivatives of the
+  energy. IReLU's second derivative is a step: its third counts as zero, and the jump is not seen. Mean absolute errors
+  have no curvature except where they are zero: what is measured is the curvature of energies and forces as functions
+  of the weights.
 * Curvature for Adam: the same of D^-1/2 H D^-1/2, where D is the root mean square of the minibatch gradients, by which
   Adam would divide its steps at these weights. It does not change if the loss is multiplied by a number.
 """
