@@ -11,7 +11,7 @@ from ocp_dc.study.report import changes
 from ocp_dc.study.report.display import DisplayUnit, display_unit
 from ocp_dc.study.report.effects import Effect, Effects, Levels, estimate_effects, find_grid
 from ocp_dc.study.report.groups import Group
-from ocp_dc.study.report.sentences import join_names
+from ocp_dc.study.report.sentences import join_some
 from ocp_dc.study.report.tables import BEYOND, NOTHING
 
 TIMES = " × "  # between the levels of an interaction
@@ -85,7 +85,7 @@ def _sentences(results: StudyResults, group: Group, effects: Effects) -> list[st
     sentences = []
     if effects.incomplete:
         sentences.append(
-            f"{group.title}: {join_names(list(effects.incomplete))} did not finish with each seed; an effect that needs"
+            f"{group.title}: {join_some(effects.incomplete)} did not finish with each seed; an effect that needs"
             " such a run is estimated from the other seeds, or not at all."
         )
     for quantity in _primary(results):

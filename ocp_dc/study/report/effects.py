@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ocp_dc.study.record import Quantity, StudyResults
 from ocp_dc.study.report.groups import Group
+from ocp_dc.study.report.sentences import join_some
 from ocp_dc.study.report.statistics import Comparison, correct_p_values, estimate, is_relative, value_of
 
 MOST_EFFECTS = 15  # with more of them, as five axes of two levels have, only main effects and pairs are estimated
@@ -85,7 +86,8 @@ def find_grid(results: StudyResults, group: Group) -> Grid | str | None:
     by_levels = {tuple(levels[axis] for axis in axes): name for name, levels in arms.items()}
     combinations = list(itertools.product(*axes.values()))
     if missing := [" / ".join(levels) for levels in combinations if levels not in by_levels]:
-        return f"Effects of the axes are not estimated, which takes all combinations: {_listed(missing)} missing."
+        verb = "is" if len(missing) == 1 else "are"
+        return f"no effects of the axes, which need all combinations: {join_some(missing)} {verb} missing."
     names = np.array([by_levels[levels] for levels in combinations])
     return Grid(axes, names.reshape([len(levels) for levels in axes.values()]))
 
@@ -155,11 +157,6 @@ def contrast(grid: Grid, values: NDArray[np.float64], levels: Levels, within: Le
 
 def _first(arms: Mapping[str, Levels]) -> Levels:
     return next(iter(arms.values()), {})
-
-
-def _listed(missing: Sequence[str], most: int = 3) -> str:
-    names = ", ".join(missing[:most]) + (f" and {len(missing) - most} more" if len(missing) > most else "")
-    return f"{names} {'is' if len(missing) == 1 else 'are'}"
 
 
 def _conditions(grid: Grid, number: int) -> Iterator[tuple[Levels, Levels]]:
