@@ -189,6 +189,12 @@ def test_named_arms_beside_the_axes_do_not_count():
     assert [e.on for e in effects_of(more).main] == [e.on for e in effects_of(results).main]
 
 
+def test_an_axis_with_one_level_among_the_arms_is_none():
+    effects = effects_of(factorial({"model size": ("small",), **TWO}))
+    assert list(effects.grid.axes) == list(TWO)
+    assert len(effects.main) == 7
+
+
 def test_five_axes_have_pairs_only():
     axes = {f"axis {i}": ("off", "on") for i in range(5)}
     effects = effects_of(factorial(axes))
