@@ -123,7 +123,8 @@ def _averaged(
 ) -> dict[str, Tensor]:
     """Return the weights with the averages, which a checkpoint lists in the order of the trainable parameters."""
     check_averages(averages, potential)
-    by_parameter = dict(zip((p for p in potential.parameters() if p.requires_grad), averages, strict=True))
+    trained = [parameter for parameter in potential.parameters() if parameter.requires_grad]
+    by_parameter = {parameter: value.to(parameter.dtype) for parameter, value in zip(trained, averages, strict=True)}
     replaced = {
         name: by_parameter[parameter]
         for name, parameter in potential.named_parameters(remove_duplicate=False)

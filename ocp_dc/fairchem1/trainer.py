@@ -146,13 +146,14 @@ class DCTrainer(StateTrainer):
     def _checkpoint_path(self) -> Path:
         return Path(self.config["cmd"]["checkpoint_dir"], "checkpoint.pt")
 
-    def loss_terms(self, out: dict[str, torch.Tensor], batch: Any, reader: FlagReader) -> dict[str, torch.Tensor]:
+    def loss_terms(self, out: Any, batch: Any, reader: FlagReader, progress: float = 1.0) -> dict[str, torch.Tensor]:
         """Return each weighted term of the loss; see :func:`ocp_dc.fairchem1.train.loss_and_metrics.loss_terms`."""
-        setup = loss_and_metrics.LossSetup(self.loss_functions, self.output_targets, self.elementrefs, self.normalizers)
+        parts = (self.loss_functions, self.output_targets, self.elementrefs, self.normalizers)
         where = RunPosition(self.state.step, self._checkpoint_path, ADVICE)
-        return loss_and_metrics.loss_terms(setup, out, batch, where, reader)
+        return loss_and_metrics.loss_terms(loss_and_metrics.LossSetup(*parts, progress), out, batch, where, reader)
 
     def _compute_loss(self, out: dict[str, torch.Tensor], batch: Any) -> torch.Tensor:
+        """Return the loss of a validation, with the final weights, so that losses at all epochs can be compared."""
         return loss_and_metrics.total_loss(self.loss_terms(out, batch, FlagReader()))
 
     def _compute_metrics(self, out: Any, batch: Any, evaluator: Any, metrics: Any = None) -> dict[str, Any]:

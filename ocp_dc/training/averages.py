@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AveragedWeights(Protocol):
-    """The host's exponential moving average of the trainable parameters, in the order of the model."""
+    """The host's average of the trainable parameters over steps, exponential or equal, in the order of the model."""
 
     decay: float
     shadow_params: list[torch.Tensor]

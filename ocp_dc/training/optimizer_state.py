@@ -57,14 +57,20 @@ def _order(
 ) -> dict[int, nn.Parameter] | None:
     """Return the parameter for each index in a checkpoint's groups; None if the groups do not belong to this model.
 
-    With weight decay fairchem makes two groups, the parameters without decay first, so the order of the parameters
-    depends on the weight decay of the config.
+    Groups with factors of the learning rate hold the names. Else, with weight decay, fairchem makes two groups, the
+    parameters without decay first, so that the order of the parameters depends on the weight decay of the config.
     """
+    indices = [index for group in groups for index in group["params"]]
+    if all("param_names" in group for group in groups):
+        by_name = dict(parameters)
+        names = [name for group in groups for name in group["param_names"]]
+        if not set(names) <= by_name.keys() or len(names) != len(indices):
+            return None
+        return {index: by_name[name] for index, name in zip(indices, names, strict=True)}
     named = list(parameters)
     if len(groups) == 2:
         named = [(name, parameter) for name, parameter in named if parameter.requires_grad]
         named.sort(key=lambda pair: not pair[0].endswith(tuple(exempt)))  # stable: keeps the order within each group
-    indices = [index for group in groups for index in group["params"]]
     if len(indices) != len(named):
         return None
     return dict(zip(indices, (parameter for _, parameter in named), strict=True))

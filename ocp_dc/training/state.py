@@ -53,7 +53,7 @@ class TrainingState:
         model: the network, in DistributedDataParallel if there are several ranks; empty until the host has built it.
         optimizer: the optimizer; None without training.
         scheduler: the learning-rate schedule of torch; None for a constant rate.
-        ema: the exponential moving average of the weights; None without one, and while its values are in the model.
+        ema: the average of the weights over steps; None without one, and while its values are in the model.
         unused_averages: averages of a checkpoint that this run does not continue; predictions use them, since the
             checkpoint was validated with them, and training drops them.
         scaler: the gradient scaler of mixed precision; None without mixed precision.
@@ -95,11 +95,11 @@ class TrainingState:
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the next step, for the first parameter group."""
+        """The learning rate of the next step, for the first parameter group and without its factor."""
         if self.optimizer is None:
             raise ValueError("there is no optimizer, so there is no learning rate")
-        rate: float = self.optimizer.param_groups[0]["lr"]
-        return rate
+        group = self.optimizer.param_groups[0]
+        return float(group["lr"] / group.get("lr_factor", 1))
 
     def take_metric(self, value: float, higher_is_better: bool = False) -> bool:
         """Record the primary metric of a validation, and return whether it is the best so far.
@@ -237,5 +237,5 @@ class TrainingState:
             self.optimizer.load_state_dict(saved)
             return
         exempt = tuple(getattr(self.bare_model, "no_weight_decay", tuple)())
-        named = list(self.model.named_parameters())
+        named = list(self.bare_model.named_parameters())
         optimizer_state.take_moments(self.optimizer, saved, resume.saved_optimizer, named, exempt)

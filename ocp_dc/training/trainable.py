@@ -48,11 +48,24 @@ def train_only(model: nn.Module, trainable: str | Sequence[str], path: str) -> i
     return sum(parameter.numel() for name, parameter in named if name in chosen)
 
 
+def compile_pattern(text: str, path: str) -> re.Pattern[str]:
+    """Return a regular expression of a config.
+
+    Args:
+        text: the expression.
+        path: its place in the config, for the message.
+
+    Raises:
+        UserError: the expression is not valid.
+    """
+    try:
+        return re.compile(text)
+    except (re.error, TypeError) as error:
+        raise UserError(f"{path}: {text!r} is not a regular expression: {error}") from error
+
+
 def _patterns(trainable: str | Sequence[str], path: str) -> list[re.Pattern[str]]:
     texts = HEAD_PATTERNS if trainable == HEAD else trainable
     if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
         raise bad_value(path, trainable, f"{HEAD!r}, or a list of regular expressions")
-    try:
-        return [re.compile(text) for text in texts]
-    except re.error as error:
-        raise UserError(f"{path}: {trainable!r} is not a regular expression: {error}") from error
+    return [compile_pattern(text, path) for text in texts]

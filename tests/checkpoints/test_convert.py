@@ -125,13 +125,17 @@ def test_names_of_weights_after_surgery(name: str, dc: dict[str, Any]) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["schnet", "gemnet_t"])
-def test_averaged_weights(tmp_path: Path, name: str) -> None:
-    """They are a list in the order of the trainable parameters, and those of SchNet have two names each."""
+@pytest.mark.parametrize(("name", "dtype"), [("schnet", torch.float32), ("gemnet_t", torch.float64)])
+def test_averaged_weights(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
+    """They are a list in the order of the trainable parameters, and those of SchNet have two names each.
+
+    Exponential averages have the precision of the weights, equal ones are of float64.
+    """
     model = host_model(name)
     content = checkpoint(f"dc_{name}", {key: value.clone() for key, value in model.state_dict().items()}, use_pbc=False)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    content["ema"] = {"decay": 0.9, "shadow_params": [value.detach() + index for index, value in enumerate(trainable)]}
+    averages = [(value.detach() + index).to(dtype) for index, value in enumerate(trainable)]
+    content["ema"] = {"decay": 0.9, "shadow_params": averages}
     torch.save(content, tmp_path / "old.pt")
     convert_checkpoint(tmp_path / "old.pt", tmp_path / "new.pt")
     for index, parameter in enumerate(trainable):
@@ -140,6 +144,7 @@ def test_averaged_weights(tmp_path: Path, name: str) -> None:
     for key, value in model.state_dict().items():
         if key not in second_names(model):
             assert torch.equal(found[f"backbone.potential.{key}"], value), key
+            assert found[f"backbone.potential.{key}"].dtype == value.dtype
     content["ema"]["shadow_params"].pop()
     torch.save(content, tmp_path / "damaged.pt")
     with pytest.raises(UserError, match=r"averaged weights \(ema\)"):

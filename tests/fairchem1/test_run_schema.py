@@ -62,7 +62,16 @@ def test_every_registered_model_is_known() -> None:
 
 def test_every_key_of_the_checks_is_described() -> None:
     described = {key for key, part in property_schemas(DOCUMENT) if part.get("description")}
-    tables = ("MAIN_KEYS", "TASK_KEYS", "RELAXATION_KEYS", "SPLITS", "DATASET_KEYS", "OUTPUT_KEYS", "LOSS_KEYS")
+    tables = (
+        "MAIN_KEYS",
+        "TASK_KEYS",
+        "RELAXATION_KEYS",
+        "SPLITS",
+        "DATASET_KEYS",
+        "OUTPUT_KEYS",
+        "LOSS_KEYS",
+        "OUR_LOSS",
+    )
     for table in (*tables, "METRIC_KEYS", "OPTIM_KEYS", "OUR_OPTIM", "OLD_TASK", "OLD_DATASET", "OLD_OPTIM"):
         assert set(getattr(known_keys, table)) <= described, table
     assert set(DCOptions.__dataclass_fields__) <= described
@@ -130,6 +139,8 @@ MISTAKES = [
     ("loss_functions.0.energy.coefficent", 1, "loss_functions[0].energy"),
     ("loss_functions.0.energy.coefficient", -1, "loss_functions[0].energy.coefficient"),
     ("loss_functions.0.energy.reduction", "max", "loss_functions[0].energy.reduction"),
+    ("loss_functions.0.energy.final_coefficient", 0, "loss_functions[0].energy.final_coefficient"),
+    ("loss_functions.0.energy.delta", 0, "loss_functions[0].energy.delta"),
     ("evaluation_metrics.primary_metrc", "loss", "evaluation_metrics"),
     ("evaluation_metrics.metrics.energy", "mae", None),
     ("optim.lr_inital", 1.0e-3, "optim"),
@@ -142,6 +153,9 @@ MISTAKES = [
     ("optim.optimizer_params", {"amsgrad": "yes"}, "optim.optimizer_params.amsgrad"),
     ("optim.scheduler", "OneCycle", None),
     ("optim.ema_decay", 1.0, None),
+    ("optim.swa_start", 1.0, None),
+    ("optim.lr_factors", ["^lin1"], None),
+    ("optim.lr_factors", {"^lin1": 0}, "optim.lr_factors['^lin1']"),
     ("optim.checkpoint_every", 0, None),
     ("optim.load_balancing", "atom", None),
     ("optim.early_stopping_patience", 0, None),
@@ -190,6 +204,9 @@ def test_a_stock_model_takes_no_dc_block(config) -> None:
         {"optim": {"scheduler": "OneCycleLR", "max_lr": [1.0e-3, 1.0e-4], "pct_start": 0.1, "optimizer": "AdamW"}},
         {"optim": {"optimizer": "AdamW", "optimizer_params": {"amsgrad": True, "betas": [0.9, 0.99]}}},
         {"optim": {"warmup_steps": -1, "lr_gamma": 0.1, "lr_milestones": [1000], "eval_every": 5000.0}},
+        {"optim": {"lr_factors": {r"^lin1\.|^lin2\.": 0.25}}},
+        {"optim": {"lr_factors": None}},
+        {"loss_functions": [{"forces": {"fn": "huber", "coefficient": 30, "delta": 0.1, "final_coefficient": 3}}]},
         {"dataset": [{"src": "a"}, {"src": "b"}, None], "logger": None},
         {
             "dataset": {

@@ -28,6 +28,7 @@ OPTIONAL_BLOCKS = {
     "dataset.*.transforms.element_references": "{fit: {targets: [energy]}}",
     "dataset.*.key_mapping": "{y: energy, force: forces}",
     "optim.optimizer_params": "{weight_decay: 0.01}",
+    "optim.lr_factors": "{'^lin1|^lin2': 0.25}",
     "optim.scheduler_params": "{lambda_type: cosine}",
     "model.backbone": "{model: esen_backbone}",
     "model.heads": "{energy_and_forces: {module: esen_mlp_efs_head}}",

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fairchem.core.common.registry import registry
-from torch import nn
 
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.core.options import check_keys
@@ -16,9 +15,10 @@ from ocp_dc.fairchem1.checks import model_arguments
 from ocp_dc.fairchem1.checks.block_check import check_blocks
 from ocp_dc.fairchem1.checks.dataset_check import check_split
 from ocp_dc.fairchem1.checks.known_keys import is_ours
-from ocp_dc.fairchem1.checks.loss_trial import metric_names, try_loss, try_metric
+from ocp_dc.fairchem1.checks.loss_check import check_losses
+from ocp_dc.fairchem1.checks.loss_trial import metric_names, try_metric
 from ocp_dc.fairchem1.checks.model_check import read_dc
-from ocp_dc.fairchem1.checks.name_check import check_names, find_class, model_class, trainer_class
+from ocp_dc.fairchem1.checks.name_check import check_names, model_class, trainer_class
 from ocp_dc.fairchem1.checks.optim_check import check_optim
 from ocp_dc.fairchem1.checks.schedule_check import check_plateau
 from ocp_dc.fairchem1.checks.unknown_keys import check_unknown_keys
@@ -102,6 +102,7 @@ def check_trainer_config(config: Mapping[str, Any], trainer: type) -> None:
     """Check the config that a trainer was built with, which may not have come through fairchem's main."""
     check_model(config["model"])
     check_optim(config["optim"], trainer)
+    check_losses(config["loss_functions"], config["outputs"])
     for name in ("dataset", "val_dataset", "test_dataset"):
         check_transforms((config[name] or {}).get("transforms") or {}, f"{name}.transforms")
 
@@ -221,24 +222,6 @@ def check_transforms(transforms: Mapping[str, Any], path: str) -> None:
             f"{path}: {TRANSFORM_NAME} scales the stress as the derivative of the energy, and decompose_tensor divides "
             "it into parts that a model predicts beside the energy; remove decompose_tensor, or label_rescaling"
         )
-
-
-def check_losses(losses: Any, outputs: Mapping[str, Any]) -> None:
-    """Check that every loss has a known function, a coefficient and an output of the model."""
-    parts = [part for block in outputs.values() for part in (block or {}).get("decomposition") or ()]
-    for loss in losses:
-        for target, settings in loss.items():
-            if target not in outputs and target not in parts:
-                raise unknown_name("target in loss_functions", target, [*outputs, *parts])
-            for key in ("fn", "coefficient"):
-                if key not in settings:
-                    raise UserError(f"loss_functions.{target}.{key}: missing")
-            known = registry.mapping["loss_name_mapping"]
-            kind = f"loss function in loss_functions.{target}"
-            if not isinstance(settings["fn"], str) or (settings["fn"] not in known and "." not in settings["fn"]):
-                raise unknown_name(kind, settings["fn"], known)
-            find_class(kind, settings["fn"], "loss_name_mapping", registry.get_loss_class, nn.Module)
-            try_loss(target, settings["fn"])
 
 
 def check_metrics(metrics: Mapping[str, Any]) -> None:

@@ -123,7 +123,15 @@ OUTPUT_KEYS = {
     "prediction_dtype": "the precision of this prediction in files",
     "parent": "the output of which this one is a part",
 }
-LOSS_KEYS = {"fn": "the loss, such as mae, mse or l2mae", "coefficient": "its weight", "reduction": "mean or sum"}
+LOSS_KEYS = {
+    "fn": "the loss, such as mae, mse, l2mae or huber",
+    "coefficient": "its weight",
+    "reduction": "mean or sum",
+}
+OUR_LOSS = {
+    "final_coefficient": "the weight at the end of the run, to which it moves from coefficient; trainer dc",
+    "delta": "of huber: the error beyond which it is linear, in units of the scaled labels; 0.1 by default; trainer dc",
+}
 METRIC_KEYS = {
     "metrics": "lists of metrics, by output",
     "primary_metric": "the metric that selects the best checkpoint, such as forces_mae, or loss",
@@ -149,6 +157,8 @@ OPTIM_KEYS = {
 }
 OUR_OPTIM = {
     "early_stopping_patience": "validations without an improvement after which the run ends; trainer dc",
+    "lr_factors": "factors of the learning rate, by regular expressions on names of parameters; trainer dc",
+    "swa_start": "share of the run after which weights are averaged equally, in place of ema_decay; trainer dc",
     "extension": "more epochs for a finished run, which ocp-dc extend sets: {after: 30, peak: 0.3}; trainer dc",
     "trainable": "head, or regular expressions: train only the parameters with such names; trainer dc",
 }
@@ -208,6 +218,13 @@ def dataset_keys(block: Mapping[str, Any], train: Mapping[str, Any]) -> tuple[li
         return list(DATASET_KEYS), OLD_DATASET
     read = [key for key in DATASET_KEYS if key != "lin_ref"]
     return read, {**OLD_DATASET, "lin_ref": "subtracted only from data of format ase_*"}
+
+
+def loss_keys(trainer: type) -> tuple[list[str], dict[str, str]]:
+    """Return the keys of a term of the loss that a trainer reads, and the known keys that it does not, with reasons."""
+    if is_ours(trainer):
+        return [*LOSS_KEYS, *OUR_LOSS], {}
+    return list(LOSS_KEYS), dict.fromkeys(OUR_LOSS, "read by the trainer dc")
 
 
 def optim_keys(optim: Mapping[str, Any], trainer: type) -> tuple[list[str], dict[str, str]]:

@@ -18,6 +18,7 @@ from ocp_dc.fairchem1.checks.optim_trial import try_optim
 from ocp_dc.fairchem1.checks.schedule_check import check_schedule
 from ocp_dc.fairchem1.checks.value_check import check_optim_numbers
 from ocp_dc.training.extension import Extension
+from ocp_dc.training.learning_rates import check_factors
 
 
 def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
@@ -38,6 +39,12 @@ def check_optim(optim: Mapping[str, Any], trainer: type = OCPTrainer) -> None:
         if key not in optim:
             raise UserError(f"optim.{key}: missing")
     check_optim_numbers(optim)
+    if optim.get("ema_decay") and optim.get("swa_start") is not None:
+        raise UserError(
+            f"optim.swa_start: got {optim['swa_start']} together with ema_decay: {optim['ema_decay']}, but a run has "
+            "one average of the weights; remove one of them"
+        )
+    check_factors(optim)
     Extension.from_block(optim.get("extension"), "optim.extension")
     try_optim(optim, fills_length=is_ours(trainer))
 

@@ -19,6 +19,7 @@ from ocp_dc.fairchem1.checks.known_keys import (
     dataset_keys,
     has_own_schedule,
     is_ours,
+    loss_keys,
     optim_keys,
     scheduler_params_keys,
 )
@@ -78,7 +79,7 @@ def _blocks(config: Mapping[str, Any], trainer: type) -> Iterator[Block]:
     losses = config.get("loss_functions")
     for loss in losses if isinstance(losses, list) else ():
         for name, settings in _blocks_in({"": loss}, ""):
-            yield f"loss_functions.{name}", settings, known_keys.LOSS_KEYS, {}
+            yield f"loss_functions.{name}", settings, *loss_keys(trainer)
     yield "evaluation_metrics", _block(config, "evaluation_metrics"), known_keys.METRIC_KEYS, {}
     optim = _block(config, "optim")
     yield "optim", optim, *optim_keys(optim, trainer)

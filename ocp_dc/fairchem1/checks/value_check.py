@@ -17,6 +17,7 @@ OPTIM = {
     "max_lr": POSITIVE,
     "clip_grad_norm": NOT_NEGATIVE,  # 0 is no clipping, as in fairchem
     "ema_decay": Number(0, 1, below=True),
+    "swa_start": Number(0, 1, above=True, below=True),
     "weight_decay": NOT_NEGATIVE,
     "energy_coefficient": NOT_NEGATIVE,
     "force_coefficient": NOT_NEGATIVE,
@@ -130,7 +131,6 @@ def check_values(config: Mapping[str, Any]) -> None:
                         "{mean: 0.0, stdev: 1.0}"
                     )
                 check_numbers(numbers, NORMALIZER, f"dataset.{split}.transforms.normalizer.{target}")
-    check_coefficients(config["loss_functions"])
 
 
 def _check_texts(block: Mapping[str, Any], keys: tuple[str, ...], path: str) -> None:
@@ -155,22 +155,3 @@ def _check_relaxation(block: Any, runs: bool) -> None:
         check_keys(block, RELAXATION_KEYS, "task.relax_opt")
     check_numbers(block, RELAXATION, "task.relax_opt")
     _check_texts({k: v for k, v in block.items() if v is not None}, ("traj_dir",), "task.relax_opt")
-
-
-def check_coefficients(losses: list[Mapping[str, Mapping[str, Any]]]) -> None:
-    """Check the coefficients of the loss: none is negative, and at least one is above zero.
-
-    Raises:
-        UserError: a coefficient is negative or not finite, or all are zero.
-    """
-    weights = []
-    for loss in losses:
-        for target, settings in loss.items():
-            if "coefficient" in settings:  # a missing key is reported by another check
-                Number(0, 1e12, nullable=False).check(settings["coefficient"], f"loss_functions.{target}.coefficient")
-                weights.append(settings["coefficient"])
-            reduction = settings.get("reduction")
-            if reduction not in (None, "mean", "sum"):
-                raise bad_value(f"loss_functions.{target}.reduction", reduction, "mean or sum")
-    if weights and not any(weights):
-        raise UserError("loss_functions: all coefficients are 0, so nothing would be learned")

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 import torch
 
-from ocp_dc.core.json_schema import Schema, any_of, block, choices, nullable, number_schema
+from ocp_dc.core.json_schema import Schema, any_of, block, blocks, choices, nullable, number_schema
 from ocp_dc.core.numbers import Number
 from ocp_dc.fairchem1.checks import known_keys, schedule_check, value_check
 from ocp_dc.fairchem1.checks.name_check import BALANCING, BALANCING_ON_ERROR
 from ocp_dc.fairchem1.checks.optim_check import optimizer_names
 from ocp_dc.fairchem1.schemas.blocks import block_of, switches
+from ocp_dc.training.learning_rates import FACTOR
 from ocp_dc.training.schedule import scheduler_names
 
 NUMBER = Number(nullable=False)
@@ -32,6 +33,7 @@ def optim_schema() -> Schema:
             **numbers,
             **switches("optim"),
             "max_lr": _one_or_several(value_check.OPTIM["max_lr"]),
+            "lr_factors": nullable(blocks(number_schema(FACTOR))),
             "optimizer": choices(optimizer_names()),
             "optimizer_params": {"type": ["object", "null"]},
             "scheduler": choices(scheduler_names()),

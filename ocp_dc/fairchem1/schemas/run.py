@@ -11,7 +11,7 @@ from fairchem.core.common.utils import setup_imports
 from ocp_dc.core.json_schema import Schema, any_of, blocks, choices, document, nullable, number_schema, options_schema
 from ocp_dc.core.log_level import raised_log_level
 from ocp_dc.core.numbers import Number, count
-from ocp_dc.fairchem1.checks import known_keys, value_check
+from ocp_dc.fairchem1.checks import known_keys, loss_check, value_check
 from ocp_dc.fairchem1.checks.dataset_check import BLOCKS, FITS
 from ocp_dc.fairchem1.schemas.blocks import block_of, switches
 from ocp_dc.fairchem1.schemas.model import model_schema
@@ -94,11 +94,8 @@ def _output() -> Schema:
 
 
 def _loss() -> Schema:
-    coefficient = number_schema(Number(0, 1e12, nullable=False))
-    names = _registered("loss")
-    return block_of(
-        known_keys.LOSS_KEYS, {"fn": names, "coefficient": coefficient, "reduction": choices(["mean", "sum", None])}
-    )
+    schemas = {**_numbers(loss_check.NUMBERS), "fn": _registered("loss"), "reduction": choices(loss_check.REDUCTIONS)}
+    return block_of({**known_keys.LOSS_KEYS, **known_keys.OUR_LOSS}, schemas)
 
 
 def _metrics() -> dict[str, Schema]:

@@ -56,14 +56,18 @@ def train(trainer: DCTrainer, disable_eval_progress: bool = False) -> None:
             f"dataset.train.src {trainer.config['dataset'].get('src')!r} does not exist: nothing to train on"
         )
     if trainer.state.unused_averages is not None:
-        logging.warning("the checkpoint holds averaged weights, and optim.ema_decay is absent: they are dropped")
+        logging.warning(
+            "the checkpoint holds averaged weights, which are dropped: the config has neither optim.ema_decay nor "
+            "optim.swa_start"
+        )
         trainer.state.unused_averages = None
     ensure_fitted(trainer.state.bare_model, warn=True)
     clock = StepClock(trainer.device)
     reader = FlagReader(late=trainer.device.type == "cuda")
     print_every, epochs = trainer.config["cmd"]["print_every"], trainer.config["optim"]["max_epochs"]
-    bar = ProgressBar(_total_steps(trainer), epochs, print_every, distutils.is_master())
-    listeners = run_listeners(trainer, clock, _total_steps(trainer), reader, bar)
+    total = trainer.run_steps.total
+    bar = ProgressBar(total, epochs, print_every, distutils.is_master())
+    listeners = run_listeners(trainer, clock, total, reader, bar)
     with checkpoint_named(Path(trainer.config["cmd"]["checkpoint_dir"], "checkpoint.pt")), contextlib.closing(bar):
         listeners.start(trainer.state)
         _epochs(trainer, listeners, reader, clock)
@@ -72,13 +76,9 @@ def train(trainer: DCTrainer, disable_eval_progress: bool = False) -> None:
         _say_end(trainer, test_errors)
 
 
-def _total_steps(trainer: DCTrainer) -> int:
-    return int(trainer.config["optim"]["max_epochs"] * len(trainer.train_loader))
-
-
 def _epochs(trainer: DCTrainer, listeners: Listeners, reader: FlagReader, clock: StepClock) -> None:
     """Run the remaining steps, with validations and checkpoints when they are due."""
-    state, optim, total = trainer.state, trainer.config["optim"], _total_steps(trainer)
+    state, optim, total = trainer.state, trainer.config["optim"], trainer.run_steps.total
     per_epoch = len(trainer.train_loader)
     eval_every = optim.get("eval_every", per_epoch)
     checkpoint_every = optim.get("checkpoint_every", eval_every)
@@ -149,7 +149,7 @@ def _step(
         trainer.state.model.train()
     with torch.autocast("cuda", enabled=scaler is not None):
         out = trainer._forward(batch)
-        terms = trainer.loss_terms(out, batch, reader)
+        terms = trainer.loss_terms(out, batch, reader, trainer.run_steps.progress(trainer.state.step))
         loss = loss_and_metrics.total_loss(terms)
     trainer._backward(loss if scaler is None else scaler.scale(loss))
     return out, {"loss": loss, **{f"loss_{name}": term for name, term in terms.items()}}

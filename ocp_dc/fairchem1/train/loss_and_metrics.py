@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.checks.batch_check import check_label
+from ocp_dc.fairchem1.train.losses import weight
 from ocp_dc.fairchem1.train.transform import free_atoms
 from ocp_dc.labels import LabelRescaling
 from ocp_dc.training.finite_checks import RunPosition, diverged
@@ -72,16 +73,18 @@ class LossSetup:
     """The parts of fairchem's trainer that turn predictions into a loss.
 
     Args:
-        functions: for each term, the name of the output, and its ``fn`` and ``coefficient``.
+        functions: for each term, the name of the output and its settings.
         outputs: the settings of each output, by name.
         references: fairchem's element references, by output.
         normalizers: fairchem's normalizers, by output.
+        progress: the progress of the run, from 0 to 1, on which weights may depend.
     """
 
     functions: Sequence[tuple[str, Mapping[str, Any]]]
     outputs: Mapping[str, Mapping[str, Any]]
     references: Mapping[str, Any]
     normalizers: Mapping[str, Any]
+    progress: float = 1.0
 
 
 def loss_terms(
@@ -112,7 +115,7 @@ def loss_terms(
             target = setup.references[name].dereference(target, batch)
         if name in setup.normalizers:
             target = setup.normalizers[name].norm(target)
-        term = info["coefficient"] * _reduced(info["fn"], predicted, target, batch.natoms)
+        term = weight(info, setup.progress) * _reduced(info["fn"], predicted, target, batch.natoms)
         if predicted.numel() == 0:  # no free atom in the batch: fairchem divides by 0
             term = predicted.sum()
         finite += [predicted.detach().isfinite().all(), term.detach().isfinite()]

@@ -77,7 +77,7 @@ def load(trainer: DCTrainer, path: str, checkpoint: dict[str, Any] | None, infer
         keep_settings=uses_given_settings(),
         saved_optimizer=(checkpoint["config"].get("optim") or {}).get("optimizer", "AdamW"),
         extension=Extension.from_block(optim.get("extension"), "optim.extension"),
-        total_steps=int(optim["max_epochs"] * (per_epoch or 0)),
+        total_steps=0 if per_epoch is None else trainer.run_steps.total,
     )
     state.load_progress(checkpoint, resume)
     if state.scheduler is not None:

@@ -36,7 +36,7 @@ RUN_KEYS = (
     *("eval_every", "checkpoint_every", "early_stopping_patience", "num_workers", "eval_batch_size"),
 )
 # keys whose values are in the states of optimizer and schedule, beside the schedule's own arguments
-STATE_KEYS = ("optimizer", "optimizer_params", "weight_decay", "lr_initial", "scheduler")
+STATE_KEYS = ("optimizer", "optimizer_params", "weight_decay", "lr_initial", "lr_factors", "scheduler")
 MOST_LINES = 20
 NOT_COMPARED = ("format", "keep_in_memory", "use_tqdm")  # keys of data sets that do not change the structures
 LABELS = f"dataset.train.transforms.{TRANSFORM_NAME}"
@@ -124,7 +124,7 @@ def _choose_source(
     if not key.startswith("optim.") or not has_state:
         return "config"
     one, two = saved["optim"], given["optim"]
-    if name == "ema_decay":  # averages are switched on and off by the config
+    if name in ("ema_decay", "swa_start"):  # averages are switched on and off by the config
         return "checkpoint" if one.get(name) and two.get(name) else "config"
     if name in WARMUP:  # a function that no checkpoint holds, unless it is another schedule's
         return "config" if one.get("scheduler") == two.get("scheduler") else "checkpoint"

@@ -9,10 +9,12 @@ from typing import Any
 from fairchem.core.common import distutils
 from fairchem.core.trainers import OCPTrainer
 
-from ocp_dc.fairchem1.train import checkpoints, update
-from ocp_dc.training import records, schedule
+from ocp_dc.fairchem1.train import checkpoints, losses, update
+from ocp_dc.training import learning_rates, records, schedule
 from ocp_dc.training.averages import averaged_weights
+from ocp_dc.training.extension import Extension
 from ocp_dc.training.output import say, write_log
+from ocp_dc.training.run_steps import RunSteps
 from ocp_dc.training.state import TrainingState
 
 
@@ -47,6 +49,7 @@ class StateTrainer(OCPTrainer):
 
     config: dict[str, Any]
     relax_loader: Any
+    train_loader: Any
 
     model = StateAttribute("model")
     optimizer = StateAttribute("optimizer")
@@ -63,27 +66,48 @@ class StateTrainer(OCPTrainer):
         return TrainingState()
 
     @property
+    def run_steps(self) -> RunSteps:
+        """The steps of a training run."""
+        optim = self.config["optim"]
+        extension = Extension.from_block(optim.get("extension"), "optim.extension")
+        return RunSteps.of(optim["max_epochs"], len(self.train_loader), extension)
+
+    @property
     def writes_files(self) -> bool:
         """True if this process writes files: the first rank, outside debug mode."""
         return not self.is_debug and distutils.is_master()
 
+    def load_loss(self) -> None:
+        """Build the terms of the loss."""
+        super().load_loss()
+        losses.add_settings(self.loss_functions, self.config["loss_functions"])
+
     def load_optimizer(self) -> None:
-        """Build the optimizer, with a fused step if its class has one and the config does not say otherwise."""
+        """Build the optimizer, with the rates of ``lr_factors``, and a fused step unless the config says otherwise."""
         given = self.config["optim"]
         self.config["optim"] = update.with_fused_step(given)
         super().load_optimizer()
         self.config["optim"] = given
+        if given.get("lr_factors"):
+            learning_rates.split_groups(self.optimizer, self.state.bare_model, given["lr_factors"])
 
     def load_extras(self) -> None:
-        """Build clipping, EMA and the schedule, whose length is computed from the epochs and the loader."""
+        """Build clipping, averages and the schedule, whose length is computed from the epochs and the loader."""
         given = self.config["optim"]
-        self.config["optim"] = schedule.with_length(given, self.train_loader)
+        filled = schedule.with_length(given, self.train_loader)
+        self.config["optim"] = learning_rates.with_rates_of_groups(filled, self.optimizer.param_groups)
         super().load_extras()
         self.config["optim"] = given
         if self.state.ema is not None:
             self.state.ema = update.ForeachAverage(self.state.model.parameters(), self.state.ema.decay)
+        elif given.get("swa_start") is not None and self.train_loader is not None:
+            self.state.ema = update.EqualAverage(self.state.model.parameters(), self._averages_step)
         self.state.scheduler = getattr(self.scheduler, "scheduler", None)  # missing for "Null"
         self.state.primary_metric = self.evaluation_metrics["primary_metric"]
+
+    def _averages_step(self) -> bool:
+        """Return whether the weights after the step in progress are averaged, by ``optim.swa_start``."""
+        return self.run_steps.is_past(self.state.step, self.config["optim"]["swa_start"])
 
     def update_best(self, primary_metric: str, val_metrics: dict[str, Any], disable_eval_tqdm: bool = True) -> None:
         """Save the weights if they are the best so far; the test set is evaluated only at the end of the run."""

@@ -20,14 +20,16 @@ class Steps(nn.Module):
 
 
 @pytest.mark.parametrize("target", BOTH)
-@pytest.mark.parametrize("name", ["mae", "mse"])
+@pytest.mark.parametrize("name", ["mae", "mse", "huber"])
 def test_losses_of_anything(target, name):
     try_loss(target, name)
 
 
 def test_losses_that_fit_one_target():
     try_loss("forces", "l2mae")
-    with pytest.raises(UserError, match=r"loss_functions\.energy\.fn: 'l2mae'.*expected one of mae, mse, per_atom_mae"):
+    with pytest.raises(
+        UserError, match=r"loss_functions\.energy\.fn: 'l2mae'.*expected one of huber, mae, mse, per_atom_mae"
+    ):
         try_loss("energy", "l2mae")
     try_loss("energy", "per_atom_mae")
     with pytest.raises(UserError, match=r"'per_atom_mae' cannot be computed from forces, a vector for each atom"):

@@ -123,14 +123,16 @@ def test_one_line_names_all_the_others(caplog):
         "dataset.train.source": "x",
         "outputs.energy.unit": "eV",
     }
-    (line,) = warnings_of(changed(changes), caplog)
+    config = changed({**changes, "loss_functions.1.forces.final_coefficient": 3})
+    (line,) = warnings_of(config, caplog)
     assert "\n" not in line
     named = [path for path in changes if path in line]
     assert named == list(changes)
+    assert "loss_functions.forces.final_coefficient (read by the trainer dc)" in line
     assert "rainer (similar to trainer, which is also there)" in line
     assert "optim.force_coefficient (read in configs without loss_functions)" in line
     assert "optim.scheduler_params (read by the trainers equiformerv2_* and mlip_*)" in line
-    assert warnings_of(changed(changes), caplog) == []  # once in a process: main and trainer see the same config
+    assert warnings_of(config, caplog) == []  # once in a process: main and trainer see the same config
 
 
 @pytest.mark.parametrize(("override", "status"), [("optim.mode", True), ("optim.batch_size", False), ("mine.a", True)])

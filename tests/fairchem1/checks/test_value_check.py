@@ -31,6 +31,8 @@ def changed(small_config):
     return change
 
 
+HUBER = {"fn": "huber", "coefficient": 30}
+NOTHING = {"fn": "mae", "coefficient": 0, "final_coefficient": 3}
 WRONG = [
     ("dataset.train.key_mapping", {"pos": "energy"}, r"key_mapping: got 'pos', from which the model makes its graph"),
     ("task.prediction_dtype", "float99", r"expected float16 or float32\. Did you mean 'float\d\d'"),
@@ -120,6 +122,13 @@ WRONG = [
     ("loss_functions.1.forces.coefficient", float("inf"), r"coefficient: got inf"),
     ("loss_functions.1.forces.coefficient", None, r"coefficient: got None"),
     ("loss_functions.1.forces.reduction", "max", r"reduction: got 'max', expected mean or sum"),
+    ("loss_functions.1.forces.final_coefficient", 0, r"forces\.final_coefficient: got 0, expected .*above 0"),
+    ("loss_functions.1.forces.final_coefficient", [3], r"forces\.final_coefficient: got \[3\], expected a finite"),
+    ("loss_functions.1.forces", NOTHING, r"forces\.coefficient: got 0, from which no factor leads to final_coeff"),
+    ("loss_functions.1.forces", HUBER | {"delta": 0}, r"forces\.delta: got 0, expected a finite number, above 0"),
+    ("loss_functions.1.forces", HUBER | {"delta": "1e-1"}, r"forces\.delta: got '1e-1', expected a finite number"),
+    ("loss_functions.1.forces.delta", 0.1, r"forces\.delta: got 0\.1, but fn: mae has no delta; use fn: huber"),
+    ("loss_functions.1.forces", HUBER | {"detla": 1}, r"unknown key 'detla'.*Did you mean 'delta'"),
     ("loss_functions.0.energy.fn", ["mae"], r"unknown loss function in loss_functions\.energy \['mae'\]"),
     ("loss_functions.0.energy.fn", "os.path.join", r"os\.path\.join is not a Module"),
     ("evaluation_metrics", {"primary_metric": 5}, r"unknown evaluation_metrics\.primary_metric 5"),
@@ -137,6 +146,10 @@ WRONG = [
     ("optim.clip_grad_norm", -1.0, r"optim\.clip_grad_norm: got -1\.0, expected a finite number, at least 0"),
     ("optim.weight_decay", -1.0, r"optim\.weight_decay: got -1\.0"),
     ("optim.ema_decay", 1.0, r"optim\.ema_decay: got 1\.0, expected a finite number, at least 0 and below 1"),
+    ("optim.lr_factors", 0.25, r"optim\.lr_factors: got 0\.25, expected a block such as \{'\^lin1"),
+    ("optim.lr_factors", {"^lin1": -1}, r"optim\.lr_factors\.\^lin1: got -1, expected a finite number, above 0"),
+    ("optim.swa_start", 0, r"optim\.swa_start: got 0, expected a finite number, above 0 and below 1"),
+    ("optim.swa_start", 75, r"optim\.swa_start: got 75"),
     ("optim.ema_decay", -0.5, r"ema_decay: got -0\.5"),
     ("optim.batch_size", 0, r"optim\.batch_size: got 0"),
     ("optim.batch_size", 2.5, r"optim\.batch_size: got 2\.5"),
@@ -252,6 +265,9 @@ TAKEN = [
     ("optim.clip_grad_norm", 0),
     ("optim.ema_decay", None),
     ("optim.ema_decay", 0.999),
+    ("optim.swa_start", None),
+    ("optim.swa_start", 0.75),
+    ("optim.lr_factors", {"^lin1|^lin2": 0.25}),
     ("optim.weight_decay", 0),
     ("optim.checkpoint_every", -1),
     ("optim.checkpoint_every", 5.0e3),
@@ -276,6 +292,12 @@ TAKEN = [
     ("loss_functions.1.forces.coefficient", 0),
     ("loss_functions.1.forces.coefficient", 0.5),
     ("loss_functions.1.forces.reduction", "mean"),
+    ("loss_functions.1.forces", HUBER),
+    ("loss_functions.1.forces.final_coefficient", 3),
+    ("loss_functions.1.forces.final_coefficient", None),
+    ("loss_functions.1.forces", HUBER | {"delta": 1.0e-2}),
+    ("loss_functions.1.forces", HUBER | {"delta": None}),
+    ("loss_functions.1.forces.delta", None),
     ("task", None),
     ("task.strict_load", False),
     ("logger", "none"),

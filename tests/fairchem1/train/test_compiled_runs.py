@@ -127,6 +127,20 @@ def test_a_machine_that_cannot_compile(
     assert run.load()["compiled"] is True  # the next machine may be able to
 
 
+def test_losses_other_than_the_mean_absolute_error(tmp_path: Path, small_config: Config, whole: Run) -> None:
+    losses = [
+        {"energy": {"fn": "mse", "coefficient": 1}},
+        {"forces": {"fn": "huber", "coefficient": 30}},
+        {"forces": {"fn": "l2norm", "coefficient": 3}},
+    ]
+    runs = []
+    for wish in ("compile", "native"):
+        config = {**config_of(small_config, wish), "loss_functions": losses}
+        runs.append(run_main(tmp_path, config))
+        assert runs[-1].load()["step"] == 12
+    assert 0 < difference(*runs) < 1e-5
+
+
 @pytest.mark.slow
 def test_two_ranks(tmp_path: Path, small_config: Config, whole: Run) -> None:
     """Each compiles, from the cache; the weights are those of one native process with both batches, to rounding."""

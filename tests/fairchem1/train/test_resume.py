@@ -153,6 +153,33 @@ def _whole_and_resumed(tmp_path, config, monkeypatch):
     return whole, run_main(tmp_path / "part", config, name=stopped.name)
 
 
+def test_weights_of_the_loss_resume_exactly(tmp_path, small_config, monkeypatch):
+    losses = [
+        {"energy": {"fn": "mae", "coefficient": 1}},
+        {"forces": {"fn": "huber", "coefficient": 100, "final_coefficient": 10, "delta": 0.2}},
+    ]
+    whole, resumed = _whole_and_resumed(tmp_path, small_config(optim=OPTIM, loss_functions=losses), monkeypatch)
+    assert_same_state(resumed, whole)
+
+
+@pytest.mark.parametrize("start", [0.2, 0.6], ids=["begun", "not begun"])
+def test_equal_averages_resume_exactly(tmp_path, small_config, monkeypatch, start):
+    """Interrupted after the sixth of 16 steps."""
+    config = small_config(optim={**OPTIM, "ema_decay": None, "swa_start": start})
+    whole, resumed = _whole_and_resumed(tmp_path, config, monkeypatch)
+    assert whole.load()["ema"]["num_updates"] == 16 - int(16 * start)
+    assert_same_state(resumed, whole)
+
+
+def test_factors_of_the_learning_rate_resume_exactly(tmp_path, small_config, monkeypatch):
+    factors = {"^lin1|^lin2": 0.25, "embedding": 2.0}
+    optim = {**OPTIM, "optimizer": "AdamW", "optimizer_params": {"weight_decay": 0.1}, "lr_factors": factors}
+    whole, resumed = _whole_and_resumed(tmp_path, small_config(optim=optim), monkeypatch)
+    assert len(whole.load()["optimizer"]["param_groups"]) == 5
+    assert_same_state(resumed, whole)
+    assert resumed.load()["optimizer"]["param_groups"] == whole.load()["optimizer"]["param_groups"]
+
+
 def test_running_statistics_resume_exactly(tmp_path, small_config, monkeypatch):
     """Of BatchNorm, which CGCNN has: they are neither parameters nor averaged with them."""
     config = {**small_config(optim=OPTIM), "model": CGCNN}

@@ -10,7 +10,7 @@ import torch
 from fairchem.core.modules.exponential_moving_average import ExponentialMovingAverage
 
 from ocp_dc.fairchem1.train.fit_scales import make_trainer
-from ocp_dc.fairchem1.train.update import ForeachAverage, ParameterLoss, with_fused_step
+from ocp_dc.fairchem1.train.update import EqualAverage, ForeachAverage, ParameterLoss, with_fused_step
 
 from tests.helpers.runs import run_main
 
@@ -126,3 +126,52 @@ def test_averages_of_another_precision_are_cast() -> None:
     average.load_state_dict({**average.state_dict(), "shadow_params": [torch.zeros(3, dtype=torch.float64)]})
     average.update()
     torch.testing.assert_close(average.shadow_params, [torch.full((3,), 0.1)])
+
+
+def test_equal_averages() -> None:
+    """The weights until the fourth step, then the mean since then; a copy goes on from any step."""
+    generator = torch.Generator().manual_seed(3)
+    weights = [torch.nn.Parameter(torch.zeros(2, 3)), torch.nn.Parameter(torch.zeros(()), requires_grad=False)]
+    seen: list[torch.Tensor] = []
+    average = EqualAverage(weights, lambda: len(seen) >= 4)
+    for done in range(1, 9):
+        with torch.no_grad():
+            weights[0].copy_(torch.randn(2, 3, generator=generator))
+        seen.append(weights[0].detach().clone().double())
+        state = average.state_dict()
+        average = EqualAverage(weights, lambda: len(seen) >= 4)
+        average.load_state_dict(state)
+        average.update()
+        (found,) = average.shadow_params
+        expected = seen[-1] if done < 4 else torch.stack(seen[3:]).mean(dim=0)
+        torch.testing.assert_close(found, expected, rtol=1e-14, atol=1e-14)
+        assert average.num_updates == max(0, done - 3)
+    assert not torch.equal(weights[0].double(), found)
+
+
+def test_equal_averages_of_many_steps() -> None:
+    """Each changes them by 1e-10, which float32 does not see."""
+    weights = [torch.nn.Parameter(torch.ones(1))]
+    average = EqualAverage(weights, lambda: True)
+    average.load_state_dict({**average.state_dict(), "num_updates": 10**7})
+    with torch.no_grad():
+        weights[0].add_(1e-3)
+    for _ in range(100):
+        average.update()
+    assert float(average.shadow_params[0]) - 1 == pytest.approx(1e-3 * 100 / (10**7 + 100), rel=1e-3)
+
+
+@pytest.mark.parametrize("equal_first", [True, False])
+def test_averages_of_another_kind_start_again(equal_first: bool, caplog: pytest.LogCaptureFixture) -> None:
+    weights = [torch.nn.Parameter(torch.ones(2))]
+    kinds = [EqualAverage(weights, lambda: True), ForeachAverage(weights, 0.9)]
+    saved, average = kinds if equal_first else reversed(kinds)
+    saved.update()
+    with torch.no_grad():
+        weights[0].fill_(3.0)
+    average.load_state_dict(saved.state_dict())
+    assert average.shadow_params[0].tolist() == [3.0, 3.0]
+    assert "are of another kind" in caplog.text
+    average.update()
+    assert average.shadow_params[0].tolist() == [3.0, 3.0]
+    assert average.decay == (0.9 if equal_first else 0.0)
