@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from ocp_dc.nn import ACTIVATIONS, activation
 from ocp_dc.nn.mish import Mish
 
 LARGE = (21.0, 50.0, 88.0, 89.0, 1e3, 1e10, 1e38)
@@ -40,8 +41,8 @@ def test_gradients_of_forces_are_finite():
     """What torch's Mish turns into NaN: the gradient of a loss of forces at a large input."""
     weight = torch.tensor([100.0], requires_grad=True)
     x = torch.tensor([1.5], requires_grad=True)
-    for activation, finite in ((Mish(), True), (nn.Mish(), False)):
-        force = -torch.autograd.grad(activation(weight * x).sum(), x, create_graph=True)[0]
+    for mish, finite in ((Mish(), True), (nn.Mish(), False)):
+        force = -torch.autograd.grad(mish(weight * x).sum(), x, create_graph=True)[0]
         gradient = torch.autograd.grad(force.square().sum(), weight)[0]
         assert bool(torch.isfinite(gradient)) is finite
 
@@ -50,3 +51,13 @@ def test_what_is_not_finite_stays():
     x = torch.tensor([float("nan"), float("inf"), -float("inf")])
     assert torch.isnan(Mish()(x)[0])
     assert Mish()(x)[1] == float("inf")
+
+
+@pytest.mark.parametrize("name", [each.name for each in ACTIVATIONS])
+def test_no_activation_has_derivatives_that_overflow(name):
+    x = torch.tensor([-1e10, -1e4, -89.0, -50.0, 50.0, 89.0, 1e4, 1e10], requires_grad=True)
+    found = activation(name)(x)
+    for _ in range(2):
+        if found.requires_grad:
+            (found,) = torch.autograd.grad(found.sum(), x, create_graph=True)
+            assert torch.isfinite(found).all()
