@@ -23,7 +23,7 @@ class EffectsPart:
 
     Args:
         sentences: which axes interact, which seeds are left out; or why there are no effects.
-        tables: main effects and interactions; effects within the levels of one other axis.
+        tables: main effects and interactions; effects within the levels of one other axis. None if nothing is known.
         effects: the numbers; None if arms are missing.
     """
 
@@ -49,7 +49,8 @@ def build_effects(results: StudyResults, group: Group) -> EffectsPart | None:
         _table(results, f"Effects, {group.title}", effects.main, notes),
         _table(results, f"Effects within one level of another axis, {group.title}", single, notes[:1]),
     )
-    return EffectsPart(tuple(_sentences(results, group, effects)), tables, effects)
+    known = any(c.change is not None for effect in (*effects.main, *effects.within) for c in effect.on.values())
+    return EffectsPart(tuple(_sentences(results, group, effects)), tables if known else (), effects)
 
 
 def effect_rows(group: Group, part: EffectsPart | None) -> list[dict[str, object]]:
@@ -89,8 +90,11 @@ def _sentences(results: StudyResults, group: Group, effects: Effects) -> list[st
             " such a run is estimated from the other seeds, or not at all."
         )
     for quantity in _primary(results):
-        pairs = [e for e in effects.main if len(e.levels) == 2 and e.on[quantity.key].beyond]
-        found = [" and ".join(axes) for axes in dict.fromkeys(tuple(e.levels) for e in pairs)]
+        pairs = [e for e in effects.main if len(e.levels) == 2 and e.on[quantity.key].p is not None]
+        if not pairs:  # fewer than two seeds
+            continue
+        beyond = dict.fromkeys(tuple(e.levels) for e in pairs if e.on[quantity.key].beyond)
+        found = [" and ".join(axes) for axes in beyond]
         sentences.append(
             f"{group.title}, {quantity.label}: "
             + (f"the effects of {'; of '.join(found)} depend on each other." if found else "no two axes interact")

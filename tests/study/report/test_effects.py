@@ -176,6 +176,18 @@ def test_missing_arms_are_named_and_nothing_is_estimated(count, tmp_path):
     assert not (tmp_path / "effects.csv").exists()
 
 
+@pytest.mark.parametrize("seeds", [0, 1])
+def test_too_few_seeds_support_no_sentence_about_interactions(seeds):
+    lost = {(arm, seed) for arm in names_of(TWO) for seed in range(seeds, 2)}
+    results = factorial(TWO, seeds=2, lost=lost)
+    part = build_effects(results, gather(results)[0])
+    assert len(part.sentences) == 1
+    assert "and 5 more did not finish with each seed" in part.sentences[0]
+    assert len(part.tables) == 2 * seeds
+    if seeds:
+        assert "[" not in part.tables[0].columns[1].cells[0].text
+
+
 def test_no_axes_no_effects():
     plain = study(runs("stock", [0.1, 0.2]), runs("irelu", [0.1, 0.2]))
     one_axis = factorial({"output": ("own", "IReLU", "Mish")})
