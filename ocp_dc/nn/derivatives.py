@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU
+from ocp_dc.nn.mish import Mish
 
 Derivative = Callable[[Tensor], Tensor]
 
@@ -30,7 +31,7 @@ def derivative(activation: object) -> Derivative | None:
 
 def value_and_derivative(activation: object) -> Callable[[Tensor], tuple[Tensor, Tensor]] | None:
     """Return the function x -> (f(x), f'(x)), or None if f' is not known; see :func:`derivative`."""
-    if type(activation) is nn.Mish:
+    if isinstance(activation, nn.Mish):
         return _mish  # f and f' share an exponential, and are cheaper than torch's mish alone
     slope = derivative(activation)
     if slope is None or not callable(activation):
@@ -85,6 +86,7 @@ _DERIVATIVES: dict[type, Callable[..., Derivative | None]] = {
     nn.GELU: _gelu,
     nn.LeakyReLU: _leaky_relu,
     nn.Mish: lambda _: lambda x: _mish(x)[1],
+    Mish: lambda _: lambda x: _mish(x)[1],
     nn.ReLU: lambda _: lambda x: (x > 0).to(x.dtype),
     nn.SiLU: lambda _: _silu,
     nn.Softplus: _softplus,

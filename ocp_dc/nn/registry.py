@@ -12,6 +12,7 @@ from ocp_dc.core.json_schema import Schema, any_of, block, choices, number_schem
 from ocp_dc.core.numbers import Number, finite_number
 from ocp_dc.core.options import check_keys
 from ocp_dc.nn.integrated import UNIT_MOMENT, IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU
+from ocp_dc.nn.mish import Mish
 from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
 
 POSITIVE = Number(0, above=True, nullable=False)
@@ -76,7 +77,7 @@ ACTIVATIONS = (
         "x, and negative_slope x below 0",
         "for comparison; its derivative jumps, and so do forces",
     ),
-    Activation("mish", nn.Mish, (), "x tanh(log(1 + e^x))", "smooth; used outside the region of irelu"),
+    Activation("mish", Mish, (), "x tanh(log(1 + e^x))", "smooth; used outside the region of irelu"),
     Activation("relu", nn.ReLU, (), "max(0, x)", "for comparison; its derivative jumps, and so do forces"),
     Activation(
         "shifted_softplus", ShiftedSoftplus, (), "log(1 + e^x) - log 2", "smooth; the activation of SchNet", ("ssp",)

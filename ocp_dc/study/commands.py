@@ -124,6 +124,7 @@ def _write_study(plan: Plan, out: Path, folders: Mapping[str, RunFolder], comman
     for run in plan.runs:
         write_run(run, folders[run.id], plan.study.options.engine, plan.engine.host)
     options = plan.study.options
+    axes = options.axes or {}
     study = {
         "engine": options.engine,
         "host": plan.engine.host,
@@ -131,6 +132,7 @@ def _write_study(plan: Plan, out: Path, folders: Mapping[str, RunFolder], comman
         "question": options.question,
         "baseline": plan.study.baseline,
         "arms": {arm.name: _describe_arm(arm) for arm in plan.study.arms},
+        "levels": {arm.name: dict(arm.values) for arm in plan.study.arms if arm.values.keys() == axes.keys()},
         "models": list(dict.fromkeys(run.model for run in plan.runs)),
         "data": {name: _describe_data(plan, name) for name in plan.data},
         "seeds": list(plan.seeds),

@@ -80,6 +80,7 @@ class StudyResults:
         curves: columns of the learning curves, including ``x``.
         x: key of the horizontal axis of the curves, such as ``epoch``.
         records: every planned run.
+        levels: for each arm that is a combination of axes, its level on each of them, by axis.
     """
 
     title: str
@@ -95,6 +96,7 @@ class StudyResults:
     curves: tuple[Quantity, ...]
     x: str
     records: tuple[RunRecord, ...]
+    levels: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
     def runs_of(self, model: str, data: str, arm: str) -> list[RunRecord]:
         """Return the runs of an arm with a model on a data set, sorted by seed."""

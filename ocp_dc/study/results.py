@@ -48,6 +48,7 @@ def read_results(out: Path) -> StudyResults:
         curves=engine.curves,
         x=engine.x,
         records=records,
+        levels=study.get("levels", {}),  # absent from studies of earlier versions
     )
 
 

@@ -66,7 +66,11 @@ def runs(arm: str, energy: Sequence[float | str], forces: Sequence[float] = (), 
     return made
 
 
-def study(*arms: Sequence[RunRecord], quantities: Sequence[Quantity] = (ENERGY, FORCES)) -> StudyResults:
+def study(
+    *arms: Sequence[RunRecord],
+    quantities: Sequence[Quantity] = (ENERGY, FORCES),
+    levels: Mapping[str, Mapping[str, str]] | None = None,
+) -> StudyResults:
     """A study of these runs; the first arm is the baseline."""
     records = tuple(record for records in arms for record in records)
     names = dict.fromkeys(record.arm for record in records)
@@ -84,4 +88,5 @@ def study(*arms: Sequence[RunRecord], quantities: Sequence[Quantity] = (ENERGY, 
         curves=CURVES,
         x="epoch",
         records=records,
+        levels=levels or {},
     )

@@ -159,6 +159,23 @@ def test_as_jobs(tmp_path, capsys, monkeypatch):
     assert [r.status for r in read_results(out).records] == ["done", "done"]
 
 
+def test_the_levels_of_arms_are_kept_for_the_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cluster, "submit_all", lambda *_, **__: [])
+    coefficients = {"own": ARMS["original"], "IReLU": ARMS["irelu"]}
+    rates = {name: {"optim.lr_initial": float(name)} for name in ("1e-3", "1e-4")}
+    study = write_study(tmp_path, axes={"output": coefficients, "rate": rates}, arms={"third": {"optim.lr_initial": 1}})
+    assert run(study, tmp_path / "out", "--submit", "cluster=local") == 0
+    results = read_results(tmp_path / "out")
+    assert results.levels == {
+        f"{output} / {rate}": {"output": output, "rate": rate} for output in coefficients for rate in rates
+    }
+    assert "third" in results.arms
+    capsys.readouterr()
+    assert main(["study", "report", str(tmp_path / "out")]) == 0
+    assert "and 1 more did not finish with each seed" in " ".join(capsys.readouterr().out.split())
+    assert (tmp_path / "out" / "effects.csv").is_file()
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.nn import IReLU, ShiftedSoftplus
+from ocp_dc.nn.mish import Mish
 from ocp_dc.surgery import DCOptions, RegionTable, apply_surgery, fitting_gains
 from ocp_dc.testing.tolerances import FINITE_DIFFERENCE, assert_close
 
@@ -111,21 +112,21 @@ def test_gates_are_never_touched() -> None:
 def test_elsewhere() -> None:
     model = ToyBlocks()
     report = swap(model, activation="irelu", region="output", elsewhere="mish")
-    assert kinds(model) == {path: IReLU if path == "act" else nn.Mish for path in ALL}
+    assert kinds(model) == {path: IReLU if path == "act" else Mish for path in ALL}
     assert (report.swapped, report.swapped_elsewhere, report.kept) == (1, 4, ())
 
 
 def test_elsewhere_alone_is_everywhere() -> None:
     model = ToyBlocks()
     report = swap(model, elsewhere="mish")
-    assert set(kinds(model).values()) == {nn.Mish}
+    assert set(kinds(model).values()) == {Mish}
     assert (report.region, report.swapped, report.swapped_elsewhere) == ("none", 0, 5)
 
 
 def test_original_in_the_region() -> None:
     model = ToyBlocks()
     swap(model, activation="original", region="output", elsewhere="mish")
-    assert kinds(model) == {path: ShiftedSoftplus if path == "act" else nn.Mish for path in ALL}
+    assert kinds(model) == {path: ShiftedSoftplus if path == "act" else Mish for path in ALL}
 
 
 @pytest.mark.parametrize("block", [{}, {"region": "none"}, {"activation": "original"}, {"elsewhere": "original"}])

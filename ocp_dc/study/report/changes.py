@@ -49,6 +49,15 @@ def signed(comparison: Comparison, shown: DisplayUnit, interval: bool = False) -
     return f"{text}, 95 % interval {_signed(comparison, low, shown)} to {_signed(comparison, high, shown)}{unit}"
 
 
+def bracketed(comparison: Comparison, shown: DisplayUnit) -> str:
+    """Return the change with its interval in brackets: ``−14 % [−18, −10]``; empty if no seed finished."""
+    text = signed(comparison, shown)
+    if comparison.low is None or comparison.high is None:
+        return text
+    low, high = (_signed(comparison, end, shown).replace("×", "") for end in (comparison.low, comparison.high))
+    return f"{text} [{low}, {high}]"
+
+
 def _word(comparison: Comparison) -> str:
     return "lower" if comparison.direction < 0 else "higher"
 

@@ -13,6 +13,7 @@ from ocp_dc.pages.parts import Plot, Table
 from ocp_dc.plotting.figures import png_bytes
 from ocp_dc.study.record import STATUSES, StudyResults
 from ocp_dc.study.report.curves import curves_figure
+from ocp_dc.study.report.effect_tables import EffectsPart, build_effects
 from ocp_dc.study.report.equal_terms import describe_equal_terms
 from ocp_dc.study.report.groups import Group, gather
 from ocp_dc.study.report.parity import parity_figure
@@ -32,6 +33,7 @@ class Section:
     primary: Table
     secondary: Table
     equal_terms: str
+    effects: EffectsPart | None = None
     plots: Sequence[Plot] = ()
 
 
@@ -50,6 +52,11 @@ class Content:
     groups: Sequence[Group]
     progress: str
     sections: Sequence[Section]
+
+    @property
+    def effects(self) -> list[EffectsPart]:
+        """Return the effects of each section that has axes."""
+        return [section.effects for section in self.sections if section.effects is not None]
 
 
 def build_content(results: StudyResults, plots: bool = True) -> Content:
@@ -72,6 +79,7 @@ def build_content(results: StudyResults, plots: bool = True) -> Content:
             primary_table(results, group),
             secondary_table(results, group),
             describe_equal_terms(group),
+            build_effects(results, group),
             _plots(results, group, prefix) if plots else (),
         )
         for group, prefix in zip(groups, _prefixes(groups), strict=True)

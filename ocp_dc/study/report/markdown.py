@@ -35,6 +35,12 @@ def _lines(content: Content) -> Iterator[str]:
     yield "## Errors"
     for section in content.sections:
         yield from _table(section.primary)
+    if content.effects:
+        yield from ("", "## Effects", "")
+        yield from (f"* {escaped(text)}" for part in content.effects for text in part.sentences)
+        for part in content.effects:
+            for table in part.tables:
+                yield from _table(table)
     yield ""
     yield "## Plots"
     for section in content.sections:

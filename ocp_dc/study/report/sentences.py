@@ -68,6 +68,12 @@ def join_names(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def join_some(names: Sequence[str], most: int = 3) -> str:
+    """Return ``a, b, c and 4 more``."""
+    more = [f"{len(names) - most} more"] if len(names) > most else []
+    return join_names([*names[:most], *more])
+
+
 def describe_significance(comparison: Comparison, seeds: str, tests: int) -> str:
     """Return a statement that a change exceeds the spread over seeds, or an empty text if it does not.
 

@@ -107,16 +107,31 @@ def compare(
     a, b = (np.array([values[seed] for seed in seeds]) for values in (ours, theirs))  # [pairs] each
     if relative:
         a, b = np.log(a), np.log(b)
+    return estimate(quantity, seeds, a - b, float(max(np.abs(a).max(), np.abs(b).max())), relative)
+
+
+def estimate(
+    quantity: Quantity, seeds: Sequence[int], differences: np.ndarray, magnitude: float, relative: bool
+) -> Comparison:
+    """Return the mean of differences over the seeds as a change, with Student's interval and p-value.
+
+    Args:
+        quantity: the quantity.
+        seeds: one or more seeds.
+        differences: one for each seed, of logarithms if the change is a ratio.
+        magnitude: the largest of the numbers that were subtracted; it bounds the rounding of the differences.
+        relative: ratios or differences.
+    """
     back = math.exp if relative else float
-    mean = float(np.mean(a - b))
-    comparison = Comparison(quantity, seeds, relative, change=back(mean))
-    if len(seeds) < 2:
+    mean = float(np.mean(differences))
+    comparison = Comparison(quantity, tuple(seeds), relative, change=back(mean))
+    if len(differences) < 2:
         return comparison
-    if np.ptp(a - b) <= ROUNDING * max(np.abs(a).max(), np.abs(b).max()):  # no variance, which the t-test divides by
-        if mean == 0 or np.abs(a - b).max() <= ROUNDING * np.abs(a).max():
+    if np.ptp(differences) <= ROUNDING * magnitude:  # no variance, which the t-test divides by
+        if mean == 0 or np.abs(differences).max() <= ROUNDING * magnitude:
             return dataclasses.replace(comparison, change=back(0), low=back(0), high=back(0), p=1.0)
         return dataclasses.replace(comparison, low=comparison.change, high=comparison.change, p=0.0)
-    result = stats.ttest_rel(a, b)
+    result = stats.ttest_1samp(differences, 0)
     low, high = result.confidence_interval(1 - LEVEL)
     with np.errstate(over="ignore"):
         low, high = (float(np.exp(end)) if relative else float(end) for end in (low, high))

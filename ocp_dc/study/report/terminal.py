@@ -42,11 +42,21 @@ def _print_section(section: Section, console: Console) -> None:
     for arm, text in section.verdict.arms.items():
         console.print(f"• [bold]{escape(arm)}[/bold]: {escape(text)}", highlight=False)
     for table in (section.primary, section.secondary):
-        for piece in pieces(table, console.width):
-            console.print(_rich(piece))
-        for note in table.notes:
-            console.print(note, markup=False, highlight=False, style="dim")
+        _print_table(table, console)
     console.print(section.equal_terms, markup=False, highlight=False)
+    if section.effects is not None:
+        for sentence in section.effects.sentences:
+            console.print(sentence, markup=False, highlight=False)
+        for table in section.effects.tables:
+            console.print(f"\n[bold]{escape(table.title)}[/bold]", highlight=False)
+            _print_table(table, console)
+
+
+def _print_table(table: Table, console: Console) -> None:
+    for piece in pieces(table, console.width):
+        console.print(_rich(piece))
+    for note in table.notes:
+        console.print(note, markup=False, highlight=False, style="dim")
 
 
 def pieces(table: Table, width: int) -> Iterator[Table]:
