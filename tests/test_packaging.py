@@ -35,6 +35,7 @@ OPTIONAL = {
     "metatensor": ("metatomic",),
     "metatomic": ("metatomic",),
     "torch_sim": ("torch-sim",),
+    "optuna": ("search",),
     "fairchem": ("fairchem1", "fairchem2"),
 }
 BROUGHT_BY_FAIRCHEM_2 = {"omegaconf", "hydra", "torchtnt"}

@@ -50,7 +50,7 @@ def completions(shell: str, scripts: Path, words: list[str], folder: Path) -> se
 CASES = [
     ("", {command.name for command in COMMANDS}),
     ("stu", {"study", "studies"}),
-    ("study ", {"run", "report"}),
+    ("study ", {"run", "search", "report"}),
     ("inspect md17/schnet-d", {"md17/schnet-dc", "md17/schnet-dc-published"}),
     ("inspect mi", {"mine.yml"}),
     ("inspect md17/schnet-stock --with dc/s", {"dc/schnet"}),
@@ -96,7 +96,7 @@ def test_zsh_reads_its_script(scripts) -> None:
 def test_names() -> None:
     names = completed_names(None)
     known = {config.name.rpartition(".")[0] for config in shipped_configs()}
-    assert {*names["configs"], *names["studies"], *names["recipes"]} == known
+    assert {*names["configs"], *names["studies"], *names["searches"], *names["recipes"]} == known
     assert not any(name.startswith("fairchem2/") for name in completed_names(installed_host())["configs"])
     assert {"schnet", "uma", "escaip"} <= set(names["models"])
 

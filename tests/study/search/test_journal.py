@@ -7,8 +7,8 @@ import math
 import pytest
 from optuna.trial import TrialState
 
-from ocp_dc.study.search.commands import mend_journal
 from ocp_dc.study.search.journal import FILE, Journal, importances
+from ocp_dc.study.search.local import mend_journal
 from ocp_dc.study.search.space import read_space
 
 KEY = ("schnet", "dc")
