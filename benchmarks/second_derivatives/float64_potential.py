@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,10 +64,9 @@ class Float64Potential:
 class Float64Calculator(Calculator):
     """The calculator of ASE of a :class:`Float64Potential`."""
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
-
     def __init__(self, potential: Float64Potential) -> None:
         super().__init__()
+        self.implemented_properties = ["energy", "forces"]
         self._potential = potential
 
     def calculate(

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -32,10 +31,9 @@ from ocp_dc.training.run_folders import find_checkpoint
 class ScriptedCalculator(Calculator):
     """The calculator of an exported potential, for a molecule smaller than the cutoff: all pairs are edges."""
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
-
     def __init__(self, checkpoint: Path, natoms: int) -> None:
         super().__init__()
+        self.implemented_properties = ["energy", "forces"]
         self._model = torch.jit.script(EnergyAndForces(load_trained(checkpoint)).eval())
         target, source = (~torch.eye(natoms, dtype=torch.bool)).nonzero().T.contiguous()
         images = torch.zeros(len(source), 3, dtype=torch.int64)

@@ -2,7 +2,7 @@
 
     python benchmarks/second_derivatives/report.py STUDY OUT
 
-The tables replace those in docs/second-derivatives.md (``--page``), and CSV files and plots go to
+They replace the last section of docs/second-derivatives.md (``--page``), and CSV files and plots go to
 docs/studies/second_derivatives (``--docs``). Runs that are missing so far are left out.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,12 @@ from ocp_dc.study.report.plots import errors_figure
 from ocp_dc.study.results import read_results
 
 ROOT = Path(__file__).parents[2]
-BEGIN, END = "<!-- tables by report.py -->\n", "<!-- end of the tables -->\n"
+BEGIN = "\n## Tables and plots\n"  # the last section of the page, which is replaced
+PLOTS = {
+    "errors": "Errors of each seed",
+    "scans": "Second derivatives along the scans, first seed",
+    "kinks": "The same in steps of 1e-4 Å around the minimum, without a parabola",
+}
 PLOTTED = ("relaxed_mae", "hessian", "forces_mae")
 
 
@@ -91,10 +96,11 @@ def scan_figure(results: StudyResults, out: Path, reference: Reference, fine: bo
     return figure
 
 
-def page_with(text: str, lines: Iterator[str]) -> str:
-    """Return a page with other lines between the marks."""
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n" + "".join(f"{line}\n" for line in lines) + END + rest.split(END)[1]
+def page_with(text: str, lines: Iterable[str]) -> str:
+    """Return a page with another last section: the tables, and the plots."""
+    before, mark, _ = text.partition(BEGIN)
+    plots = "".join(f"\n![{caption}](studies/second_derivatives/plots/{name}.png)\n" for name, caption in PLOTS.items())
+    return before + mark + "\n" + "\n".join(lines) + plots
 
 
 def main() -> None:
@@ -119,7 +125,7 @@ def main() -> None:
     save_figure(errors_figure(plotted, group), args.docs / "plots" / "errors.png")
     lines = list(markdown_tables(results, reference_notes(reference)))
     print("\n".join(lines))
-    text = page_with(args.page.read_text(encoding="utf-8"), iter(lines))
+    text = page_with(args.page.read_text(encoding="utf-8"), lines)
     with replacing(args.page) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
