@@ -1,6 +1,6 @@
 """Examine the potentials of a study: Hessians, harmonic frequencies and bond scans, against GFN2-xTB.
 
-    ocp-dc study run studies/second_derivatives --out STUDY
+    ocp-dc study run configs/studies/second_derivatives.yml --out STUDY
     python benchmarks/second_derivatives/examine.py STUDY OUT
 
 Everything is computed in float64 by the native model of each finished run. Hessians are central differences of forces
