@@ -10,7 +10,7 @@ VENV2 := .venv-fairchem2
 BIN2 := $(VENV2)/bin
 RUNTIME2 := $(VENV2)/.runtime
 DEVELOP2 := $(VENV2)/.develop
-THREADS := $(shell nproc 2>/dev/null || echo 2)
+WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))  # one more than cores: some tests wait for processes
 MARKDOWN := *.md docs/*.md docs/models docs/api patches/README.md .github
 
 .PHONY: demo demo-fairchem1 demo-fairchem2 test test-fairchem1 test-fairchem2 quick coverage check types format docs wheel studies notebook lock clean
@@ -37,17 +37,17 @@ demo-fairchem2: $(RUNTIME2)
 test: test-fairchem1 test-fairchem2
 
 test-fairchem1: $(DEVELOP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fairchem2: $(DEVELOP2)
-	OMP_NUM_THREADS=1 $(BIN2)/python -m pytest -n $(THREADS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN2)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 quick: $(DEVELOP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(THREADS) --dist loadfile --no-loadscope-reorder -m "not slow" $(QUICK)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" $(QUICK)
 
 # the lines that the tests run, also in the processes that they start; a report, no gate
 coverage: $(DEVELOP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(THREADS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-report=xml
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-report=xml
 
 # executes the notebook of the docs in an empty folder, and writes its page; two to three minutes
 notebook: $(RUNTIME)
