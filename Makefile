@@ -13,7 +13,7 @@ DEVELOP2 := $(VENV2)/.develop
 WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))  # one more than cores: some tests wait for processes
 MARKDOWN := *.md docs/*.md docs/models docs/api patches/README.md .github
 
-.PHONY: demo demo-fairchem1 demo-fairchem2 test test-fairchem1 test-fairchem2 quick coverage check types format docs wheel studies notebook lock clean
+.PHONY: demo demo-fairchem1 demo-fairchem2 test test-fairchem1 test-fairchem2 test-long quick coverage check types format docs wheel studies notebook lock clean
 
 # a subset of the tests that touches every layer, in less than a minute: for the inner loop
 QUICK := tests/test_architecture.py tests/test_readme.py tests/test_docs.py tests/test_cli.py \
@@ -37,7 +37,11 @@ demo-fairchem2: $(RUNTIME2)
 test: test-fairchem1 test-fairchem2
 
 test-fairchem1: $(DEVELOP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long"
+
+# the tests of fairchem 1.10 that take longest: ranks that compile, searches that are killed
+test-long: $(DEVELOP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m long
 
 test-fairchem2: $(DEVELOP2)
 	OMP_NUM_THREADS=1 $(BIN2)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder

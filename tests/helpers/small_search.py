@@ -27,8 +27,8 @@ def write_search(folder: Path, **changes: Any) -> Path:
         "common": SMALL,
         "space": SPACE,
         "arms": {"stock": {}},
-        "budget": {"epochs": 4},
-        "trials": 3,
+        "budget": {"epochs": 2},
+        "trials": 2,
         "rungs": [{"share": 0.5, "seeds": [0]}, {"share": 1, "seeds": [0]}],
     }
     path = folder / "search.yml"

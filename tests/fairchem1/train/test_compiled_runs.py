@@ -141,6 +141,7 @@ def test_losses_other_than_the_mean_absolute_error(tmp_path: Path, small_config:
     assert 0 < difference(*runs) < 1e-5
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_ranks(tmp_path: Path, small_config: Config, whole: Run) -> None:
     """Each compiles, from the cache; the weights are those of one native process with both batches, to rounding."""

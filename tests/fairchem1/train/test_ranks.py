@@ -52,7 +52,9 @@ def run_two_ranks(folder: Path, config: dict, name: str) -> Run:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [MODEL, GEMNET], ids=["schnet", "gemnet_t"])
+@pytest.mark.parametrize(
+    "model", [pytest.param(MODEL, id="schnet"), pytest.param(GEMNET, id="gemnet_t", marks=pytest.mark.long)]
+)
 def test_two_ranks_are_one_on_the_joint_batch(tmp_path, small_config, mixed, model):
     """Same gradients, so same weights: labels fitted once and shared, every atom weighs the same on both ranks.
 

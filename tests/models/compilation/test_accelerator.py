@@ -218,6 +218,7 @@ def in_another_process(path: Path) -> tuple[str, list[Tensor]]:
     return done.stderr, torch.load(path)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_damaged_library_is_compiled_again(compiled: Compiled, compiled_cache: Path, tmp_path: Path) -> None:
     """In other processes, for the libraries of this one stay loaded: from the cache, and after damage to it."""
