@@ -20,11 +20,12 @@ from ase import Atoms
 from ase.build import minimize_rotation_and_translation
 from ase.optimize import BFGS
 from bond_scans import Scan, bond_scans, kink
-from float64_potential import Float64Calculator, Float64Potential
+from float64_potential import Float64Potential, Float64Predictor
 from reference_data import Reference, load_reference
 from vibrations import central_hessian, frequencies, normal_modes, relative_error, vibrational_hessian
 
 from ocp_dc.core.files import write_json
+from ocp_dc.evaluation.calculator import PotentialCalculator
 from ocp_dc.study.results import read_results
 from ocp_dc.training.run_folders import find_checkpoint
 
@@ -62,7 +63,7 @@ def hessian_errors(hessian: np.ndarray, reference: Reference) -> Metrics:
 def relaxed(potential: Float64Potential, start: Atoms) -> tuple[Atoms, Metrics]:
     """Return the minimum of a potential, the largest force there, and how far it is from the start."""
     atoms = start.copy()
-    atoms.calc = Float64Calculator(potential)
+    atoms.calc = PotentialCalculator(Float64Predictor(potential))
     BFGS(atoms, logfile=None).run(fmax=1e-4, steps=500)
     largest = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
     atoms.calc = None

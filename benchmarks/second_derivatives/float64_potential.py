@@ -1,17 +1,16 @@
-"""A trained potential in float64, for many geometries of one molecule at a time, and as a calculator of ASE."""
+"""A trained potential in float64, for many geometries of one molecule at a time, and for a calculator of ASE."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
 
+from ocp_dc.evaluation.predictor import Arrays
 from ocp_dc.graphs.search import edge_graph
 from ocp_dc.interfaces.trained import load_trained
 
@@ -61,21 +60,15 @@ class Float64Potential:
         return energies.numpy(), forces.numpy().reshape(positions.shape)
 
 
-class Float64Calculator(Calculator):
-    """The calculator of ASE of a :class:`Float64Potential`."""
+class Float64Predictor:
+    """A :class:`Float64Potential` as a predictor of :class:`ocp_dc.evaluation.calculator.PotentialCalculator`."""
+
+    properties = ("energy", "forces")
 
     def __init__(self, potential: Float64Potential) -> None:
-        super().__init__()
-        self.implemented_properties = ["energy", "forces"]
         self._potential = potential
 
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
-        super().calculate(atoms, properties, system_changes)
-        assert self.atoms is not None  # the copy of ASE
-        energies, forces = self._potential.predict(self.atoms.positions[None])
-        self.results: dict[str, Any] = {"energy": float(energies[0]), "forces": forces[0]}
+    def predict(self, structures: Sequence[Atoms], energies: bool = False) -> Arrays:
+        """Return the energies [B] in eV and the forces [B * N, 3] in eV/Å."""
+        found, forces = self._potential.predict(np.stack([atoms.positions for atoms in structures]))
+        return {"energy": found, "forces": forces.reshape(-1, 3)}

@@ -17,40 +17,35 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
 
 from ocp_dc.data.sample import sample_path
 from ocp_dc.dynamics.md import SUMMARY, run_md
 from ocp_dc.dynamics.options import MDOptions
+from ocp_dc.evaluation.calculator import PotentialCalculator
+from ocp_dc.evaluation.predictor import Arrays
 from ocp_dc.interfaces.torchscript import EnergyAndForces
 from ocp_dc.interfaces.trained import load_trained
 from ocp_dc.study.results import read_results
 from ocp_dc.training.run_folders import find_checkpoint
 
 
-class ScriptedCalculator(Calculator):
-    """The calculator of an exported potential, for a molecule smaller than the cutoff: all pairs are edges."""
+class ScriptedPredictor:
+    """The exported potential, for one molecule smaller than the cutoff: all pairs are edges."""
+
+    properties = ("energy", "forces")
 
     def __init__(self, checkpoint: Path, natoms: int) -> None:
-        super().__init__()
-        self.implemented_properties = ["energy", "forces"]
         self._model = torch.jit.script(EnergyAndForces(load_trained(checkpoint)).eval())
         target, source = (~torch.eye(natoms, dtype=torch.bool)).nonzero().T.contiguous()
         images = torch.zeros(len(source), 3, dtype=torch.int64)
         self._graph = (torch.zeros(1, 3, 3), source, target, images, torch.zeros(natoms, dtype=torch.int64))
 
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
-        super().calculate(atoms, properties, system_changes)
-        assert self.atoms is not None  # the copy of ASE
+    def predict(self, structures: Sequence[Atoms], energies: bool = False) -> Arrays:
+        """Return the energy [1] in eV and the forces [N, 3] in eV/Å of one structure."""
+        [atoms] = structures
         with torch.no_grad():
-            numbers, positions = torch.from_numpy(self.atoms.numbers), torch.from_numpy(self.atoms.positions)
-            found = self._model(numbers, positions, *self._graph)
-        self.results = {"energy": float(found["energy"]), "forces": found["forces"].numpy()}
+            found = self._model(torch.from_numpy(atoms.numbers), torch.from_numpy(atoms.positions), *self._graph)
+        return {"energy": found["energy"].reshape(1).numpy(), "forces": found["forces"].numpy()}
 
 
 def main() -> None:
@@ -66,7 +61,7 @@ def main() -> None:
         folder = args.out / "nve" / run.id
         if run.status == "done" and not (folder / SUMMARY).exists():
             options = MDOptions(ensemble="nve", temperature="300 K", time=args.time, timestep="0.5 fs", seed=run.seed)
-            calculator = ScriptedCalculator(find_checkpoint(run.folder), len(start))
+            calculator = PotentialCalculator(ScriptedPredictor(find_checkpoint(run.folder), len(start)))
             found = run_md(start, calculator, folder, options, progress=False)
             drift, rms = (found[f"total_energy_{key}"] for key in ("drift_meV_per_atom_ps", "rms_meV_per_atom"))
             line = f"drift {drift:+.4f} meV/atom/ps, fluctuation {rms:.4f} meV/atom"

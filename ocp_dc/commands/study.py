@@ -6,9 +6,12 @@ import argparse
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ocp_dc.commands.actions import Actions
+
+if TYPE_CHECKING:
+    from ocp_dc.study.launch import Launch
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,39 +47,29 @@ def _add_resources(add: Callable[..., Any], what: str) -> None:
     add("--submit", nargs="*", metavar="KEY=VALUE", help="submit jobs to Slurm: slurm_partition=gpu timeout_min=600")
 
 
+def _launch(args: argparse.Namespace) -> Launch:
+    """Return the values of :func:`_add_resources`."""
+    from ocp_dc.study.launch import Launch
+
+    command = shlex.join(["ocp-dc", *args.arguments])
+    return Launch(command, args.jobs, args.threads, args.cpu, args.dry_run, args.submit)
+
+
 def run_study(args: argparse.Namespace) -> int:
     """Run a study; return 3 if runs failed."""
     from ocp_dc.study.commands import run_study
     from ocp_dc.study.plan import Choices
 
-    return run_study(
-        args.study,
-        args.out,
-        Choices(args.budget, args.data, args.models, args.arms, args.seeds),
-        command=shlex.join(["ocp-dc", *args.arguments]),
-        jobs=args.jobs,
-        threads=args.threads,
-        cpu=args.cpu,
-        dry_run=args.dry_run,
-        submit=args.submit,
-    )
+    choices = Choices(args.budget, args.data, args.models, args.arms, args.seeds)
+    return run_study(args.study, args.out, choices, _launch(args))
 
 
 def run_search(args: argparse.Namespace) -> int:
     """Run a search; return 3 if trials failed."""
     from ocp_dc.study.search.commands import SearchChoices, run_search
 
-    return run_search(
-        args.search,
-        args.out,
-        SearchChoices(args.models, args.arms, args.data, args.trials),
-        command=shlex.join(["ocp-dc", *args.arguments]),
-        jobs=args.jobs,
-        threads=args.threads,
-        cpu=args.cpu,
-        dry_run=args.dry_run,
-        submit=args.submit,
-    )
+    choices = SearchChoices(args.models, args.arms, args.data, args.trials)
+    return run_search(args.search, args.out, choices, _launch(args))
 
 
 def report(args: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -12,9 +12,9 @@ from rich.table import Table
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import write_record
 from ocp_dc.core.locks import folder_lock
-from ocp_dc.core.numbers import whole_number
 from ocp_dc.study.deltas import short
 from ocp_dc.study.folders import RunFolder
+from ocp_dc.study.launch import Launch
 from ocp_dc.study.live import View
 from ocp_dc.study.plan import Choices, Plan, make_plan
 from ocp_dc.study.planned_runs import Run, write_run
@@ -24,30 +24,14 @@ from ocp_dc.study.search.folder import is_search
 from ocp_dc.study.spec import ArmSpec, read_study
 
 
-def run_study(
-    study: str | Path,
-    out: Path,
-    choices: Choices,
-    *,
-    command: str,
-    jobs: int | None = None,
-    threads: int | None = None,
-    cpu: bool = False,
-    dry_run: bool = False,
-    submit: Sequence[str] | None = None,
-) -> int:
+def run_study(study: str | Path, out: Path, choices: Choices, launch: Launch) -> int:
     """Plan a study, make the runs that have no result yet, and write the report.
 
     Args:
         study: the YAML file of the study, or the name of a study that ships with the package.
         out: its folder; finished runs in it are kept.
         choices: budget, data sets, models, arms and seeds.
-        command: the command line, for the report.
-        jobs: number of runs at a time on this machine.
-        threads: threads of each run.
-        cpu: use the CPU even if there is a GPU.
-        dry_run: plan and list the runs without starting any.
-        submit: parameters of the queue as KEY=VALUE, to submit jobs instead of running here.
+        launch: where the runs are made, and how many at a time.
 
     Returns:
         The exit status: 0, or 3 if runs failed.
@@ -56,13 +40,6 @@ def run_study(
         UserError: the study has an error, or another process works in the folder.
     """
     console = Console()
-    for name, value in (("--jobs", jobs), ("--threads", threads)):
-        if value is not None:
-            whole_number(name, value)
-    if submit is not None:
-        from ocp_dc.study.cluster import parse_settings
-
-        parse_settings(submit)  # find errors before writing anything
     out = out.absolute()
     if out.is_file():
         raise UserError(f"--out {out}: is a file; expected a folder for the study")
@@ -71,17 +48,17 @@ def run_study(
     with folder_lock(out, "another `ocp-dc study run`"):
         plan = make_plan(read_study(study), out, choices)
         folders = {run.id: RunFolder(out / "runs" / run.id) for run in plan.runs}
-        if dry_run:
+        if launch.dry_run:
             console.print(_run_table(plan, folders))
             return 0
-        _write_study(plan, out, folders, command)
+        _write_study(plan, out, folders, launch.command)
         waiting = [run for run in plan.runs if folders[run.id].read("result.json") is None]
-        if submit is not None:
+        if launch.submit is not None:
             from ocp_dc.study.cluster import submit_all
 
-            submit_all([folders[run.id] for run in waiting], out / "jobs", submit, cpu=cpu)
+            submit_all([folders[run.id] for run in waiting], out / "jobs", launch.submit, cpu=launch.cpu)
             return 0
-        _run_here(plan, waiting, folders, Machine.detect(jobs, threads, cpu), console)
+        _run_here(plan, waiting, folders, launch.machine(), console)
     report_study(out)
     return _failures(plan, folders, console)
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.core.locks import folder_lock
 from ocp_dc.core.numbers import whole_number
-from ocp_dc.study.pool import Machine
+from ocp_dc.study.launch import Launch
 from ocp_dc.study.search.folder import SearchFolder, read_folder, write_folder
 from ocp_dc.study.search.spec import Search, load_search, read_search
 
@@ -31,30 +31,14 @@ class SearchChoices:
     trials: int | None = None
 
 
-def run_search(
-    file: str | Path,
-    out: Path,
-    choices: SearchChoices,
-    *,
-    command: str,
-    jobs: int | None = None,
-    threads: int | None = None,
-    cpu: bool = False,
-    dry_run: bool = False,
-    submit: Sequence[str] | None = None,
-) -> int:
+def run_search(file: str | Path, out: Path, choices: SearchChoices, launch: Launch) -> int:
     """Check a search, make the trials that are left, and write the report.
 
     Args:
         file: the YAML file of the search, or the name of one that ships with the package.
         out: its folder; finished trials in it are kept.
         choices: models, arms, data sets, and number of trials.
-        command: the command line, for the report.
-        jobs: number of trials at a time on this machine, or number of jobs to submit.
-        threads: threads of each run.
-        cpu: use the CPU even if there is a GPU.
-        dry_run: check and list the search without starting any trial.
-        submit: parameters of the queue as KEY=VALUE, to submit jobs instead of running here.
+        launch: where the trials are made, and how many at a time.
 
     Returns:
         The exit status: 0, or 3 if trials failed.
@@ -64,13 +48,8 @@ def run_search(
     """
     console = Console()
     require_optuna()
-    for name, value in (("--jobs", jobs), ("--threads", threads), ("--trials", choices.trials)):
-        if value is not None:
-            whole_number(name, value)
-    if submit is not None:
-        from ocp_dc.study.cluster import parse_settings
-
-        parse_settings(submit)  # find errors before writing anything
+    if choices.trials is not None:
+        whole_number("--trials", choices.trials)
     out = out.absolute()
     if out.is_file() or (out / "study.json").is_file():
         what = "is a file" if out.is_file() else "has a study"
@@ -84,21 +63,21 @@ def run_search(
         keys = _keys(search, choices)
         definition, starts, may_differ = check_search(search, keys, out)
         trials = choices.trials or search.options.trials
-        folder = SearchFolder(out, search, keys, trials, command, may_differ)
-        if dry_run:
+        folder = SearchFolder(out, search, keys, trials, launch.command, may_differ)
+        if launch.dry_run:
             _print_plan(folder, starts, console)
             return 0
         write_folder(folder, content, list(choices.data), definition)
         folder = read_folder(out)
         prepare_journal(folder, starts, console)
         start = secrets.token_hex(8)
-        if submit is not None:
+        if launch.submit is not None:
             from ocp_dc.study.search.jobs import submit_workers
 
-            submit_workers(folder, jobs or 1, threads, start, submit, cpu=cpu)
+            submit_workers(folder, launch.jobs or 1, launch.threads, start, launch.submit, cpu=launch.cpu)
             return 0
         try:
-            work_here(folder, start, Machine.detect(jobs, threads, cpu), console)
+            work_here(folder, start, launch.machine(), console)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("the same command continues with the trials that are not done") from None
     report_search(out)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers.predictions import predict_labels
-from tests.helpers.runs import run_main
+from tests.helpers.loss_by_hand import ONE_STEP, scaled_errors
 
 
 def test_losses_on_one_target_add_up(
@@ -24,14 +23,9 @@ def test_losses_on_one_target_add_up(
             {"energy": {"fn": "mse", "coefficient": 3}},
             {"forces": {"fn": "l2mae", "coefficient": 50}},
         ],
-        optim={"max_epochs": 1, "batch_size": 40, "lr_initial": 1.0e-12},
+        optim=ONE_STEP,
     )
-    run = run_main(tmp_path, config)
-    assert run.status == 0
-    predicted = predict_labels(run.checkpoint(), ethanol / "train", cpu=True)
-    scale = run.load()["label_rescaling"]["scale"]
-    energy, forces = predicted.energy_error / scale, predicted.forces_error / scale
-    (row,) = run.validations()
+    energy, forces, row = scaled_errors(tmp_path, config, ethanol)
     expected = {
         "train_loss_energy": 2 * np.abs(energy).mean() + 3 * (energy**2).mean(),
         "train_loss_forces": 30 * np.abs(forces).mean() + 50 * np.sqrt((forces**2).sum(axis=1)).mean(),
