@@ -15,6 +15,7 @@ from ocp_dc.models.potential import Potential
 from ocp_dc.models.radial import cosine_envelope, gaussians
 from ocp_dc.models.radial import first_order as first_order_form
 from ocp_dc.models.scatter import scatter_mean, scatter_sum
+from ocp_dc.nn.activate import activate
 from ocp_dc.nn.derivatives import derivative, value_and_derivative
 from ocp_dc.nn.shifted_softplus import ShiftedSoftplus
 from ocp_dc.surgery import RegionTable
@@ -85,8 +86,8 @@ class SchNetPotential(Potential[PairGraph]):
             else:
                 filters = block.mlp(basis) * envelope  # [P, num_filters]
             sums = convolve(block.conv.lin1(x), filters, graph)  # [N, num_filters]
-            x = x + block.lin(block.act(block.conv.lin2(sums)))
-        atoms = self.lin2(self.act(self.lin1(x)))  # [N, 1]
+            x = x + block.lin(activate(block.act, block.conv.lin2(sums)))
+        atoms = self.lin2(activate(self.act, self.lin1(x)))  # [N, 1]
         return READOUTS[self.reduce](atoms, graph.first.batch, graph.first.count)
 
     def _filter_slopes_known(self) -> bool:

@@ -1,4 +1,4 @@
-"""SiLU with derivatives in few passes over the features.
+"""Activations with derivatives in few passes over the features.
 
 A loss of forces differentiates twice through every activation. Torch's second derivative of SiLU takes more than a
 dozen passes, which is a quarter of a training step of DimeNet++ on a CPU; here it takes six.
@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ocp_dc.nn.mish import mish
+
 
 def activate(activation: Any, x: Tensor) -> Tensor:
-    """Return ``activation(x)``, with cheaper derivatives if the activation is SiLU or GemNet's scaled SiLU.
+    """Return ``activation(x)``, with cheaper derivatives if the activation is SiLU, GemNet's scaled SiLU or Mish.
 
     Args:
         activation: a module; scaled SiLU is found by the name of its class, since each host has its own. A module with
@@ -24,6 +26,8 @@ def activate(activation: Any, x: Tensor) -> Tensor:
     if isinstance(activation, nn.Module) and not (activation._forward_hooks or activation._forward_pre_hooks):
         if type(activation) is nn.SiLU:
             return silu(x)
+        if isinstance(activation, nn.Mish):
+            return mish(x)
         if type(activation).__name__ == "ScaledSiLU":
             scale: Any = activation.scale_factor
             return silu(x) * scale

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ocp_dc.nn.integrated import IntegratedELU, IntegratedLeakyReLU, IReLU, TwiceIntegratedReLU
-from ocp_dc.nn.mish import Mish
+from ocp_dc.nn.mish import Mish, mish_and_slope
 
 Derivative = Callable[[Tensor], Tensor]
 
@@ -32,7 +32,7 @@ def derivative(activation: object) -> Derivative | None:
 def value_and_derivative(activation: object) -> Callable[[Tensor], tuple[Tensor, Tensor]] | None:
     """Return the function x -> (f(x), f'(x)), or None if f' is not known; see :func:`derivative`."""
     if isinstance(activation, nn.Mish):
-        return _mish  # f and f' share an exponential, and are cheaper than torch's mish alone
+        return mish_and_slope
     slope = derivative(activation)
     if slope is None or not callable(activation):
         return None
@@ -62,15 +62,6 @@ def _leaky_relu(module: nn.LeakyReLU) -> Derivative:
     return lambda x: torch.where(x > 0, torch.ones_like(x), module.negative_slope)
 
 
-def _mish(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return x w / (w + 2) with w = e^x (e^x + 2), which is x tanh(log(1 + e^x)), and its derivative."""
-    n = torch.exp(x.clamp(max=20))  # from 20 on, value and derivative are x and 1 to rounding
-    w = n * (n + 2)
-    inverse = 1 / (w + 2)
-    gate = w * inverse
-    return x * gate, gate + x * (4 * (w - n) * inverse.square())
-
-
 def _silu(x: Tensor) -> Tensor:
     gate = torch.sigmoid(x)
     return gate * (1 + x * (1 - gate))
@@ -85,8 +76,8 @@ _DERIVATIVES: dict[type, Callable[..., Derivative | None]] = {
     nn.ELU: _elu,
     nn.GELU: _gelu,
     nn.LeakyReLU: _leaky_relu,
-    nn.Mish: lambda _: lambda x: _mish(x)[1],
-    Mish: lambda _: lambda x: _mish(x)[1],
+    nn.Mish: lambda _: lambda x: mish_and_slope(x)[1],
+    Mish: lambda _: lambda x: mish_and_slope(x)[1],
     nn.ReLU: lambda _: lambda x: (x > 0).to(x.dtype),
     nn.SiLU: lambda _: _silu,
     nn.Softplus: _softplus,
