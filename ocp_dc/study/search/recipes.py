@@ -14,7 +14,7 @@ from ocp_dc.study.search.journal import Key
 from ocp_dc.study.search.record import TrialRecord
 from ocp_dc.study.search.runs import TrialRuns
 
-SEEDS = [0, 1, 2, 3, 4]  # of the study
+SEEDS = 5  # of the study
 
 
 def recipe(folder: SearchFolder, record: TrialRecord) -> dict[str, Any]:
@@ -67,6 +67,7 @@ def finals(folder: SearchFolder, best: Mapping[Key, list[TrialRecord]]) -> dict[
     missing = [
         {"model": model, "arm": name} for name, arm in arms.items() for model in models if model not in arm["models"]
     ]
+    unseen = 1 + max(seed for rung in search.rungs for seed in rung.seeds)
     budget = {key: value for key, value in dataclasses.asdict(search.budget).items() if value is not None}
     return {
         "title": f"{options.title or search.study.path.stem}: finals",
@@ -78,7 +79,7 @@ def finals(folder: SearchFolder, best: Mapping[Key, list[TrialRecord]]) -> dict[
         "arms": arms,
         **({"exclude": missing} if missing else {}),
         **({"may_differ": list(folder.may_differ)} if folder.may_differ else {}),
-        "seeds": SEEDS,
+        "seeds": list(range(unseen, unseen + SEEDS)),
         "budget": budget,
     }
 

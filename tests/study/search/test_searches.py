@@ -75,6 +75,7 @@ def test_the_recipe_and_the_finals_are_those_of_the_best_trial(finished, capsys)
     finals = yaml.safe_load((finished / "out" / "finals.yml").read_text())
     changes = finals["arms"]["stock"]["models"]["schnet"]
     assert {key: str(value) for key, value in changes.items()} == {key: best[key] for key in SPACE}
+    assert finals["seeds"] == [1, 2, 3, 4, 5]  # the search has seen 0
     config = str(finished / "out" / "best" / "schnet-stock.yml")
     assert main(["inspect", "md17/schnet-stock", "--with", config]) == 0
     shutil.copytree(finished / "data" / "val", finished / "data" / "test")
