@@ -52,7 +52,7 @@ def test_builds(path):
     text = inspect(str(path))
     assert ("forces are -dE/dx" in text) == (path.stem not in NOT_CONSERVATIVE)
     assert ("forces are not the gradient" in text) == (path.stem in NOT_CONSERVATIVE)
-    kind = path.stem.rsplit("-", maxsplit=1)[-1]
+    kind = path.stem.removesuffix("-tuned").rsplit("-", maxsplit=1)[-1]
     assert ("this is the stock model" in text) == (kind == "stock")
 
 
