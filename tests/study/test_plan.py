@@ -204,7 +204,7 @@ def test_the_studies_that_ship_hold_on_catalysts(out, slabs, path):
     assert configs["oc20"]["model"]["cutoff"] == 6.0
     assert all(config["model"]["use_pbc"] for config in configs.values())
     sizes = [configs[name]["optim"]["batch_size"] for name in ("oc20", "slabs")]
-    own = (study.options.common or {}).get("optim.batch_size")  # of tuned settings, on all data
+    own = study.models[small[0]].get("optim.batch_size") if small else None  # of tuned settings, on all data
     assert sizes == [own, own] if own else sizes[0] != sizes[1]
 
 
