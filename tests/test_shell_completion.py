@@ -51,7 +51,7 @@ CASES = [
     ("", {command.name for command in COMMANDS}),
     ("stu", {"study", "studies"}),
     ("study ", {"run", "search", "report"}),
-    ("inspect md17/schnet-d", {"md17/schnet-dc", "md17/schnet-dc-published"}),
+    ("inspect md17/schnet-d", {"md17/schnet-dc", "md17/schnet-dc-published", "md17/schnet-dc-tuned"}),
     ("inspect mi", {"mine.yml"}),
     ("inspect md17/schnet-stock --with dc/s", {"dc/schnet"}),
     ("fit-scales md17/gemnet_t-d", {"md17/gemnet_t-dc", "md17/gemnet_t-dc-published"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import replacing
 from ocp_dc.training.safe_torch import load_torch
+
+REPLACED = {"data_digest": "fingerprint"}  # a digest of bytes, which differ between processors
 
 
 @dataclasses.dataclass
@@ -26,7 +29,7 @@ class Checkpoint:
         best_net: the network's state at the lowest reported total loss.
         best_loss: that loss.
         best_iteration: the iteration of that loss.
-        data_digest: the digest of the sampled points, the data and C.
+        fingerprint: the fingerprint of the sampled points, the data and C; None in files of earlier versions.
     """
 
     iteration: int
@@ -37,7 +40,7 @@ class Checkpoint:
     best_net: dict[str, torch.Tensor]
     best_loss: float
     best_iteration: int
-    data_digest: str
+    fingerprint: list[float] | None
 
     def save(self, path: Path) -> None:
         """Write the checkpoint atomically."""
@@ -51,16 +54,24 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         UserError: the file is damaged, or is not a checkpoint.
     """
-    checkpoint = Checkpoint(**load_plain(path, tuple(field.name for field in dataclasses.fields(Checkpoint))))
+    names = tuple(field.name for field in dataclasses.fields(Checkpoint))
+    checkpoint = Checkpoint(**load_plain(path, names, REPLACED))
     if not isinstance(checkpoint.iteration, int) or checkpoint.iteration < 1 or not checkpoint.best_net:
         raise UserError(
             f"{path}: got iteration {checkpoint.iteration!r}, expected at least 1, and best weights; is it damaged?"
         )
+    if not all(isinstance(number, float) for number in checkpoint.fingerprint or ()):
+        raise UserError(f"{path}: got fingerprint {checkpoint.fingerprint!r}, expected numbers; is it damaged?")
     return checkpoint
 
 
-def load_plain(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+def load_plain(path: Path, keys: tuple[str, ...], replaced: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Read a mapping of tensors and plain values as data, on the CPU.
+
+    Args:
+        path: the file.
+        keys: its entries.
+        replaced: by the name of an entry of earlier versions, the one that took its place, which is then None.
 
     Raises:
         UserError: the file does not exist, is damaged or hostile, or has other keys.
@@ -68,6 +79,9 @@ def load_plain(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     if not path.exists():
         raise UserError(f"{path}: got no such file, expected one that `ocp-dc pinn train` wrote")
     content = load_torch(path, "file")
+    for earlier, key in (replaced or {}).items():
+        if isinstance(content, dict) and content.pop(earlier, None) is not None:
+            content[key] = None
     if not isinstance(content, dict) or set(content) != set(keys):
         raise UserError(
             f"{path}: is not a file of `ocp-dc pinn train`; expected the entries {', '.join(keys)}{_hint(content)}"

@@ -97,7 +97,7 @@ class Monitor(dde.callbacks.Callback):
                 self._clock,
             ]
         )
-        self._digest = setup.data_digest
+        self._fingerprint = setup.fingerprint
         self._bar = tqdm(
             total=options.optim.iterations, desc=options.task, unit="it", disable=None if progress else True
         )
@@ -159,7 +159,7 @@ class Monitor(dde.callbacks.Callback):
             best_net=self.best.weights,
             best_loss=float("inf") if best_loss is None else best_loss,
             best_iteration=self.best.step_of_best,
-            data_digest=self._digest,
+            fingerprint=self._fingerprint,
         )
 
     def _restore(self, saved: Checkpoint) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from ocp_dc.pinn.data.load import check_times, load_solution, rescaling_constant
 from ocp_dc.pinn.deepxde.backend import dde
 from ocp_dc.pinn.deepxde.collocation import Collocation, takes_batch_statistics
 from ocp_dc.pinn.deepxde.conditions import build_conditions, build_geometry
+from ocp_dc.pinn.deepxde.fingerprint import fingerprint
 from ocp_dc.pinn.deepxde.network import FullyConnected, apply_surgery
 from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.physics.losses import NamedLosses
@@ -49,10 +49,9 @@ class Setup:
     model: Any
 
     @property
-    def data_digest(self) -> str:
-        """The digest of all sampled points, the data and C, which must be the same when a training run is resumed."""
-        arrays = (self.model.data.train_x, self.solution.values, np.array(self.task.scale))
-        return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+    def fingerprint(self) -> list[float]:
+        """The fingerprint of all sampled points, the data and C, which a resumed training run must have too."""
+        return fingerprint((self.model.data.train_x, self.solution.values, np.array(self.task.scale)))
 
 
 def set_up(options: PinnOptions) -> Setup:

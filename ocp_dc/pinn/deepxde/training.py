@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from ocp_dc.core.files import write_record
 from ocp_dc.core.interrupts import deferred_sigint
 from ocp_dc.core.locks import folder_lock
 from ocp_dc.pinn.deepxde.backend import default_device
-from ocp_dc.pinn.deepxde.checkpoint import load_checkpoint
+from ocp_dc.pinn.deepxde.checkpoint import Checkpoint, load_checkpoint
+from ocp_dc.pinn.deepxde.fingerprint import same_data
 from ocp_dc.pinn.deepxde.monitor import ADVICE, Monitor
 from ocp_dc.pinn.deepxde.setup import Setup, set_up
 from ocp_dc.pinn.folder import Folder, read_losses
@@ -52,11 +54,8 @@ def train(config: Mapping[str, Any], out: Path, cpu: bool = False, progress: boo
 
 def _train(setup: Setup, options: PinnOptions, folder: Folder, progress: bool) -> Monitor:
     checkpoint = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
-    if checkpoint is not None and checkpoint.data_digest != setup.data_digest:
-        raise UserError(
-            f"{folder.checkpoint}: was trained on other points or values than this config gives now, perhaps with "
-            "another version of DeepXDE or a data file that has changed; give another --out"
-        )
+    if checkpoint is not None:
+        _check_data(checkpoint, setup, folder)
     done = 0 if checkpoint is None else checkpoint.iteration
     # hide DeepXDE's remarks, for example on corners, which users cannot act on
     with deferred_sigint() as stop, contextlib.redirect_stdout(io.StringIO()):
@@ -71,6 +70,25 @@ def _train(setup: Setup, options: PinnOptions, folder: Folder, progress: bool) -
     if monitor.iteration < options.optim.iterations and not monitor.stopped:  # DeepXDE stops if a loss is NaN
         raise DivergenceError(monitor.iteration, EVALUATED, ADVICE)
     return monitor
+
+
+def _check_data(checkpoint: Checkpoint, setup: Setup, folder: Folder) -> None:
+    """Check that a resumed run goes on with the points and values on which it was trained.
+
+    Raises:
+        UserError: they are others.
+    """
+    if checkpoint.fingerprint is None:
+        logging.warning(
+            "%s: is of an earlier version, so it cannot be checked whether it was trained on the points and values of "
+            "this config",
+            folder.checkpoint,
+        )
+    elif not same_data(checkpoint.fingerprint, setup.fingerprint):
+        raise UserError(
+            f"{folder.checkpoint}: was trained on other points or values than this config gives now, perhaps with "
+            "another version of DeepXDE or a data file that has changed; give another --out"
+        )
 
 
 def _test(setup: Setup, options: PinnOptions, folder: Folder) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The setup of a training run: order of the terms, label rescaling, the warning, terms without points."""
 
+import itertools
 import logging
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 
 from ocp_dc import pinn
 from ocp_dc.core.errors import UserError
+from ocp_dc.pinn.deepxde.fingerprint import same_data
 from ocp_dc.pinn.deepxde.setup import set_up
 from ocp_dc.pinn.options import PinnOptions
 from ocp_dc.pinn.physics.losses import NamedLosses
@@ -133,13 +135,13 @@ def test_no_weight_at_all():
         setup_of("--loss_weights={L_f: 0, L_IC: 0, L_BC: 0}")
 
 
-def test_the_digest_knows_points_values_and_scale():
-    digests = {
-        setup_of(*overrides, data={"size": 16, "times": 5, "seed": data}, seed=seed).data_digest
+def test_the_fingerprint_knows_points_values_and_scale():
+    fingerprints = [
+        setup_of(*overrides, data={"size": 16, "times": 5, "seed": data}, seed=seed).fingerprint
         for data, seed, *overrides in [(0, 0), (1, 0), (0, 1), (0, 0, "--label_rescaling.scale=2")]
-    }
-    assert len(digests) == 4
-    assert setup_of().data_digest in digests
+    ]
+    assert not any(same_data(first, second) for first, second in itertools.combinations(fingerprints, 2))
+    assert same_data(setup_of().fingerprint, fingerprints[0])
 
 
 def test_terms_without_points():

@@ -364,15 +364,24 @@ def test_other_points(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         pinn.train(SMALL, tmp_path, progress=False)
     content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    torch.save({**content, "data_digest": "another"}, tmp_path / "checkpoint.pt")
+    moved = [1.01 * number for number in content["fingerprint"]]
+    torch.save({**content, "fingerprint": moved}, tmp_path / "checkpoint.pt")
     with pytest.raises(UserError, match="was trained on other points"):
         pinn.train(SMALL, tmp_path, progress=False)
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"net": {}}, {"optimizer": {"state": {}}}, {"rng": torch.zeros(3)}, {"iteration": -1}, {"best_net": {}}],
-    ids=lambda change: next(iter(change)),
+    [
+        {"net": {}},
+        {"fingerprint": "ab"},
+        {"fingerprint": [None]},
+        {"optimizer": {"state": {}}},
+        {"rng": torch.zeros(3)},
+        {"iteration": -1},
+        {"best_net": {}},
+    ],
+    ids=str,
 )
 def test_a_checkpoint_with_wrong_entries(tmp_path, monkeypatch, change):
     monkeypatch.setattr(Monitor, "on_epoch_end", _stopping(Monitor.on_epoch_end))
