@@ -69,6 +69,7 @@ HOST_NAMES = (
     HostName(f"{_UNIT}:MLIPTrainEvalUnit.tasks", "their losses are read by forward hooks"),
     HostName(f"{_UNIT}:MLIPTrainEvalUnit.model", "the network, in DistributedDataParallel on one rank, too"),
     HostName(f"{_UNIT}:MLIPTrainEvalUnit.ema_model", "the averaged weights, which are validated"),
+    HostName(f"{_UNIT}:MLIPTrainEvalUnit.ema_decay", "compared with the steps of the run"),
     HostName(f"{_UNIT}:MLIPTrainEvalUnit.eval_unit", "has the sums and counts of a validation"),
     HostName(f"{_UNIT}:MLIPTrainEvalUnit.optimizer", "gradients are checked and clipped in a hook before its step"),
     HostName(f"{_UNIT}:MLIPTrainEvalUnit.scheduler", "the learning rate in validation.csv"),

@@ -16,6 +16,7 @@ from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
 from ocp_dc.fairchem1.wrappers.native_model import native_model
 from ocp_dc.training import gains
 from ocp_dc.training.acceleration import AccelerationChoice
+from ocp_dc.training.averages import warn_of_first_weights
 from ocp_dc.training.finite_checks import GradientCheck
 from ocp_dc.training.flag_reader import FlagReader
 from ocp_dc.training.initial_weights import initial_weights
@@ -64,7 +65,7 @@ def run_listeners(trainer: DCTrainer, clock: StepClock, total: int, reader: Flag
     return Listeners(
         [
             StabilityWarning(trainer.label_options, logs=trainer.writes_files),
-            *([] if trainer.checkpoint_loaded else _of_a_fresh_run(trainer)),
+            *([] if trainer.checkpoint_loaded else _of_a_fresh_run(trainer, total)),
             AtStart(lambda state: gains.check_fitted(state.bare_model)),
             AtStart(lambda state: model_boundaries.check_first(state.bare_model, held_out)),
             RandomStates(distutils.get_rank(), distutils.get_world_size()),
@@ -98,7 +99,7 @@ def _say_header(trainer: DCTrainer) -> None:
     )
 
 
-def _of_a_fresh_run(trainer: DCTrainer) -> Iterator[Listener]:
+def _of_a_fresh_run(trainer: DCTrainer, total: int) -> Iterator[Listener]:
     """Yield the listeners that fit and check before the first step of a training run without a checkpoint."""
     yield AtStart(lambda state: trainer.fit_label_rescaling())
     blocks = {"train": "dataset", "val": "val_dataset", "test": "test_dataset"}
@@ -109,6 +110,8 @@ def _of_a_fresh_run(trainer: DCTrainer) -> Iterator[Listener]:
     yield AtStart(lambda state: batch_check.check_splits(state.bare_model, state.label_rescaling, splits))
     yield gains.GainFit(lambda: _pass_first_batch(trainer), _agree_on(trainer.device), logs=distutils.is_master())
     if trainer.writes_files:
+        decay = trainer.config["optim"].get("ema_decay")
+        yield AtStart(lambda state: warn_of_first_weights(decay, total, "optim.ema_decay"))
         yield AtStart(
             lambda state: trainer.save_record("initial_weights.json", initial_weights(state.bare_model)),
         )

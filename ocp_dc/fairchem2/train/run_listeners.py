@@ -20,6 +20,7 @@ from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.fairchem2.train.run_header import say_run_header
 from ocp_dc.training import gains
 from ocp_dc.training.acceleration import AccelerationChoice
+from ocp_dc.training.averages import warn_of_first_weights
 from ocp_dc.training.early_stopping import EarlyStopping
 from ocp_dc.training.environment import describe_environment
 from ocp_dc.training.initial_weights import initial_weights
@@ -125,8 +126,12 @@ def _of_a_fresh_run(parts: RunParts) -> list[Listener]:
     def write_initial_weights(state: TrainingState) -> None:
         write_text(parts.folder.results / "initial_weights.json", initial_weights(state.bare_model))
 
+    def check_average(state: TrainingState) -> None:
+        if parts.total is not None:
+            warn_of_first_weights(parts.unit.ema_decay, parts.total, "ema_decay")
+
     fit = gains.GainFit(lambda: _pass_first_batch(parts), _agree_on_first_rank(), logs=distutils.is_master())
-    return [fit, *([AtStart(write_initial_weights)] if distutils.is_master() else [])]
+    return [fit, *([AtStart(write_initial_weights), AtStart(check_average)] if distutils.is_master() else [])]
 
 
 def _pass_first_batch(parts: RunParts) -> None:

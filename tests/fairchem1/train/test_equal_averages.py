@@ -86,6 +86,20 @@ def test_an_extension_averages_its_own_steps(
     )
 
 
+def test_a_warning_of_first_weights_in_exponential_averages(
+    tmp_path: Path, small_config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = [tmp_path / name for name in ("fresh", "resumed")]
+    for folder in folders:
+        folder.mkdir()
+    run = run_main(folders[0], small_config(optim={"max_epochs": 2, "ema_decay": 0.9}))
+    assert "optim.ema_decay: 0.9 over 8 steps leaves 43 % of the random first weights" in caplog.text
+    caplog.clear()
+    config = small_config(optim={"max_epochs": 3, "ema_decay": 0.9})
+    assert run_main(folders[1], config, "--checkpoint", str(run.checkpoint())).status == 0
+    assert "first weights" not in caplog.text  # that start is trained
+
+
 def test_exponential_averages_after_equal_ones(
     run: Run, tmp_path: Path, small_config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:

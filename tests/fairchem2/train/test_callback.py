@@ -167,13 +167,15 @@ def test_one_row_for_each_step(runs: Runs, every: int) -> None:
         assert rows(run)[0]["epoch"] == pytest.approx(0.4)
 
 
-def test_early_stopping_within_an_epoch(runs: Runs) -> None:
+def test_early_stopping_within_an_epoch(runs: Runs, caplog: pytest.LogCaptureFixture) -> None:
     run = runs.train("early", "+runner.evaluate_every_n_steps=2", "patience=2", "lr=1.0e-30", "epochs=4")
     assert [row["step"] for row in rows(run)] == [2, 4, 5]
+    assert caplog.text.count("of the random first weights in the averages") == 1
     record = json.loads((run / "results" / "test.json").read_text())
     assert (record["checkpoint_step"], record["trained_steps"]) == (2, 5)
     runs.resume(run / "checkpoints" / "final")  # with the same patience it has ended
     assert [row["step"] for row in rows(run)] == [2, 4, 5]
+    assert caplog.text.count("of the random first weights in the averages") == 1
 
 
 def test_a_metric_to_be_maximized(runs: Runs) -> None:
