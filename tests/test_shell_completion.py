@@ -54,7 +54,7 @@ CASES = [
     ("inspect md17/schnet-d", {"md17/schnet-dc", "md17/schnet-dc-published", "md17/schnet-dc-tuned"}),
     ("inspect mi", {"mine.yml"}),
     ("inspect md17/schnet-stock --with dc/s", {"dc/schnet"}),
-    ("fit-scales md17/gemnet_t-d", {"md17/gemnet_t-dc", "md17/gemnet_t-dc-published"}),
+    ("fit-scales md17/gemnet_t-d", {"md17/gemnet_t-dc", "md17/gemnet_t-dc-published", "md17/gemnet_t-dc-tuned"}),
     ("study run studies/coef", {"studies/coefficient"}),
     ("study run studies/coefficient --models d", {"dimenetplusplus"}),
     ("pinn train pinn/ad", {"pinn/advection"}),
