@@ -194,7 +194,9 @@ def test_the_studies_that_ship_hold(out, path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [p for p in SHIPPED if "oc20" in read_study(p).options.data], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [p for p in SHIPPED if "oc20" in read_study(p).options.data], ids=lambda path: path.stem
+)
 def test_the_studies_that_ship_hold_on_catalysts(out, slabs, path):
     """With slabs in the place of OC20's folders, which have the same layout."""
     study = read_study(path)
