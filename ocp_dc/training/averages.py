@@ -16,7 +16,7 @@ from ocp_dc.core.errors import UserError
 if TYPE_CHECKING:
     from ocp_dc.training.state import TrainingState
 
-LARGEST_SHARE = 0.01  # of the first weights in the averages at the end of a run, above which there is a warning
+LARGEST_SHARE = 0.001  # of the first weights in the averages at the end of a run, above which there is a warning
 
 
 class AveragedWeights(Protocol):
@@ -65,7 +65,8 @@ def warn_of_first_weights(decay: float | None, steps: int, key: str) -> None:
     """Warn if the averages of a whole run would still hold much of the random weights that it starts from.
 
     Both hosts begin the exponential average with the first weights, without a correction, so these keep the share
-    ``decay ** steps``. With 9 % of them, an energy can be ten times as wrong as with the weights of the last step.
+    ``decay ** steps``. With 9 % of them, an energy can be ten times as wrong as with the
+    weights of the last step.
 
     Args:
         decay: the decay of the average in each step; None or 0 without one.
@@ -78,7 +79,7 @@ def warn_of_first_weights(decay: float | None, steps: int, key: str) -> None:
     largest = math.floor(1000 * LARGEST_SHARE ** (1 / steps)) / 1000
     enough = math.ceil(math.log(LARGEST_SHARE) / math.log(decay))
     logging.warning(
-        "%s: %g over %d steps leaves %.0f %% of the random first weights in the averages, which are validated "
+        "%s: %g over %d steps leaves %.2g %% of the random first weights in the averages, which are validated "
         "and saved; set it to %g or lower, or to null, or train for at least %d steps",
         key,
         decay,
