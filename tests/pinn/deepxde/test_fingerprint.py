@@ -18,6 +18,7 @@ def test_rounding_changes_nothing():
 def test_zeros_equal_zeros():
     assert same_data(fingerprint([np.zeros(5)]), fingerprint([np.zeros(5)]))
     assert not same_data(fingerprint([np.zeros(5)]), fingerprint([np.full(5, 1e-9)]))
+    assert not same_data(fingerprint([np.zeros(5)]), fingerprint([np.zeros(6)]))
 
 
 @pytest.mark.parametrize(
