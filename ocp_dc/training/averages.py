@@ -65,8 +65,7 @@ def warn_of_first_weights(decay: float | None, steps: int, key: str) -> None:
     """Warn if the averages of a whole run would still hold much of the random weights that it starts from.
 
     Both hosts begin the exponential average with the first weights, without a correction, so these keep the share
-    ``decay ** steps``. With 9 % of them, an energy can be ten times as wrong as with the
-    weights of the last step.
+    ``decay ** steps``. With 9 % of them, an energy can be ten times as wrong as with the weights of the last step.
 
     Args:
         decay: the decay of the average in each step; None or 0 without one.

@@ -25,9 +25,11 @@ def fingerprint(arrays: Iterable[np.ndarray]) -> list[float]:
     found: list[float] = []
     for array in arrays:
         values = np.asarray(array, dtype=np.float64).ravel()  # (n,)
-        directions = np.random.default_rng(0).choice((-1.0, 1.0), size=(PROJECTIONS, values.size))
-        projections = directions @ values / np.sqrt(max(values.size, 1))  # (PROJECTIONS, n) @ (n,) -> (PROJECTIONS,)
-        found += [float(values.size), float(np.sqrt(np.mean(values**2))), *projections.tolist()]
+        found += [float(values.size), float(np.sqrt(np.mean(values**2)))]
+        random = np.random.default_rng(0)
+        for _ in range(PROJECTIONS):  # one at a time, since a solution may have millions of values
+            direction = random.choice((-1.0, 1.0), size=values.size)  # (n,)
+            found.append(float(direction @ values / np.sqrt(values.size)))
     return found
 
 

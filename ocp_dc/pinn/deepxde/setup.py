@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -48,7 +49,7 @@ class Setup:
     losses: NamedLosses
     model: Any
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> list[float]:
         """The fingerprint of all sampled points, the data and C, which a resumed training run must have too."""
         return fingerprint((self.model.data.train_x, self.solution.values, np.array(self.task.scale)))
