@@ -53,9 +53,9 @@ class StudyRuns:
         return count_structures(src)
 
     def run_length(self, config: Config) -> RunLength:
-        """Return the epochs and the batch size."""
+        """Return the epochs, the batch size and the decay of the average."""
         optim = config["optim"]
-        return RunLength(int(optim.get("max_epochs", 0)), optim["batch_size"])
+        return RunLength(int(optim.get("max_epochs", 0)), optim["batch_size"], optim.get("ema_decay"))
 
     def primary_metric(self, config: Config) -> str:
         """Return the metric of the validation that selects the best weights."""

@@ -26,7 +26,7 @@ from ocp_dc.training.scale_fit import UnfittableError
 from ocp_dc.training.study_runs import Config, DataSource, Divergence, ModelFacts, RunLength
 
 DATA, SOURCES, READING = "data_dir", "sources", "reading"
-EPOCHS, BATCH_SIZE, SEED = "epochs", "batch_size", "seed"
+EPOCHS, BATCH_SIZE, SEED, AVERAGE = "epochs", "batch_size", "seed", "ema_decay"
 SAVE, SCALES = "checkpoint_every_n_steps", "model.backbone.scale_file"
 PRIMARY = "primary_metric"
 BLOCKS = {"train": "train_dataset", "val": "val_dataset"}
@@ -74,8 +74,8 @@ class StudyRuns:
         return count_structures(src)
 
     def run_length(self, config: Config) -> RunLength:
-        """Return the epochs and the batch size."""
-        return RunLength(int(config[EPOCHS]), int(config[BATCH_SIZE]))
+        """Return the epochs, the batch size and the decay of the average."""
+        return RunLength(int(config[EPOCHS]), int(config[BATCH_SIZE]), config.get(AVERAGE))
 
     def primary_metric(self, config: Config) -> str:
         """Return the metric of the validation that selects the best weights."""

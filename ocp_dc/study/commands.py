@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ocp_dc.study.live import View
 from ocp_dc.study.plan import Choices, Plan, make_plan
 from ocp_dc.study.planned_runs import Run, write_run
 from ocp_dc.study.pool import Machine, run_all
+from ocp_dc.study.run_warnings import run_warnings
 from ocp_dc.study.search.commands import report_search
 from ocp_dc.study.search.folder import is_search
 from ocp_dc.study.spec import ArmSpec, read_study
@@ -48,6 +50,8 @@ def run_study(study: str | Path, out: Path, choices: Choices, launch: Launch) ->
     with folder_lock(out, "another `ocp-dc study run`"):
         plan = make_plan(read_study(study), out, choices)
         folders = {run.id: RunFolder(out / "runs" / run.id) for run in plan.runs}
+        for text in run_warnings(plan.engine, plan.runs):
+            logging.warning(text)
         if launch.dry_run:
             console.print(_run_table(plan, folders))
             return 0
@@ -114,6 +118,7 @@ def _write_study(plan: Plan, out: Path, folders: Mapping[str, RunFolder], comman
         "data": {name: _describe_data(plan, name) for name in plan.data},
         "seeds": list(plan.seeds),
         "budget": str(plan.budget),
+        "warnings": run_warnings(plan.engine, plan.runs),
         "command": command,
         "runs": [run.id for run in plan.runs],
     }

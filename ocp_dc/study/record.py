@@ -81,6 +81,7 @@ class StudyResults:
         x: key of the horizontal axis of the curves, such as ``epoch``.
         records: every planned run.
         levels: for each arm that is a combination of axes, its level on each of them, by axis.
+        warnings: why the results of some runs say little.
     """
 
     title: str
@@ -97,6 +98,7 @@ class StudyResults:
     x: str
     records: tuple[RunRecord, ...]
     levels: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def runs_of(self, model: str, data: str, arm: str) -> list[RunRecord]:
         """Return the runs of an arm with a model on a data set, sorted by seed."""

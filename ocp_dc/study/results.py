@@ -48,7 +48,8 @@ def read_results(out: Path) -> StudyResults:
         curves=engine.curves,
         x=engine.x,
         records=records,
-        levels=study.get("levels", {}),  # absent from studies of earlier versions
+        levels=study.get("levels", {}),  # absent from studies of earlier versions, as are warnings
+        warnings=tuple(study.get("warnings", ())),
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,8 +13,6 @@ from ocp_dc.core.errors import UserError
 
 if TYPE_CHECKING:
     from ocp_dc.training.state import TrainingState
-
-LARGEST_SHARE = 0.001  # of the first weights in the averages at the end of a run, above which there is a warning
 
 
 class AveragedWeights(Protocol):
@@ -59,34 +55,6 @@ def copy_averages(averages: Sequence[torch.Tensor], model: nn.Module) -> None:
     with torch.no_grad():
         for parameter, value in zip(trainable(model), averages, strict=True):
             parameter.copy_(value)
-
-
-def warn_of_first_weights(decay: float | None, steps: int, key: str) -> None:
-    """Warn if the averages of a whole run would still hold much of the random weights that it starts from.
-
-    Both hosts begin the exponential average with the first weights, without a correction, so these keep the share
-    ``decay ** steps``. With 9 % of them, an energy can be ten times as wrong as with the weights of the last step.
-
-    Args:
-        decay: the decay of the average in each step; None or 0 without one.
-        steps: the steps of the whole run.
-        key: the option of the decay, for the message.
-    """
-    share = (decay or 0.0) ** steps
-    if not decay or share <= LARGEST_SHARE:
-        return
-    largest = math.floor(1000 * LARGEST_SHARE ** (1 / steps)) / 1000
-    enough = math.ceil(math.log(LARGEST_SHARE) / math.log(decay))
-    logging.warning(
-        "%s: %g over %d steps leaves %.2g %% of the random first weights in the averages, which are validated "
-        "and saved; set it to %g or lower, or to null, or train for at least %d steps",
-        key,
-        decay,
-        steps,
-        100 * share,
-        largest,
-        enough,
-    )
 
 
 @contextlib.contextmanager

@@ -18,10 +18,14 @@ class DataSource(NamedTuple):
 
 
 class RunLength(NamedTuple):
-    """The length of a training run: its passes over a training set, in batches of ``batch_size`` structures."""
+    """The length of a training run: its passes over a training set, in batches of ``batch_size`` structures.
+
+    ``ema_decay`` is that of the exponential average over its steps, None or 0 without one.
+    """
 
     epochs: int
     batch_size: int
+    ema_decay: float | None = None
 
 
 class Divergence(NamedTuple):
@@ -55,7 +59,7 @@ class StudyRuns(Protocol):
         """Return the number of structures of a data set, after checks of its files."""
 
     def run_length(self, config: Config) -> RunLength:
-        """Return the length of the training run of a config."""
+        """Return the length of the training run of a config, and the decay of its average."""
 
     def primary_metric(self, config: Config) -> str:
         """Return the metric of the validation that selects the best weights."""

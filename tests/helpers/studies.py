@@ -70,6 +70,7 @@ def study(
     *arms: Sequence[RunRecord],
     quantities: Sequence[Quantity] = (ENERGY, FORCES),
     levels: Mapping[str, Mapping[str, str]] | None = None,
+    warnings: Sequence[str] = (),
 ) -> StudyResults:
     """A study of these runs; the first arm is the baseline."""
     records = tuple(record for records in arms for record in records)
@@ -89,4 +90,5 @@ def study(
         x="epoch",
         records=records,
         levels=levels or {},
+        warnings=tuple(warnings),
     )

@@ -7,12 +7,15 @@ from typing import cast
 import pytest
 import yaml
 
+from ocp_dc.cli import main
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import read_json
 from ocp_dc.study.commands import _write_study
 from ocp_dc.study.engines.potentials import SMOKE
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.plan import Choices, make_plan
+from ocp_dc.study.results import read_results
+from ocp_dc.study.run_warnings import run_warnings
 from ocp_dc.study.spec import read_study
 
 from tests.helpers.own_data import molecules
@@ -269,3 +272,29 @@ def test_files_in_the_base(out, tmp_path, monkeypatch):
     assert (Path(train["src"]) / "data.lmdb").is_file()
     assert "energy_key" not in train
     assert made.runs[0].test == {"src": train["src"], "first_n": 6}
+
+
+def test_warnings_about_averages(out, tmp_path):
+    """0.9 ** 12 of the first weights remain after 3 epochs of 4 steps; with 10 epochs of 8 steps 0.9 ** 80."""
+    arms = {"short": {"optim.ema_decay": 0.9}, "also short": {"optim.ema_decay": 0.9, "optim.lr_initial": 1.0e-4}}
+    arms |= {"none": {}, "long": {"optim.ema_decay": 0.1}}
+    made = plan(out, tmp_path, arms=arms, baseline="none", common={**SMALL, "optim.batch_size": 10})
+    [text] = run_warnings(made.engine, made.runs)
+    where = "schnet-stock on sample, arms short, also short"
+    assert text.startswith(f"{where}: ema_decay: 0.9 over 12 steps leaves 28 % of")
+    longer = {"budget": {"epochs": 10}, "common": {**SMALL, "optim.batch_size": 5}}
+    made = plan(out, tmp_path, arms=arms, baseline="none", **longer)
+    assert run_warnings(made.engine, made.runs) == []
+
+
+def test_warnings_are_printed_and_kept(tmp_path, caplog):
+    study = write_study(tmp_path, common={**SMALL, "optim.ema_decay": 0.9}, seeds=[0])
+    arguments = ["study", "run", str(study), "--out", str(tmp_path / "out"), "--cpu"]
+    assert main([*arguments, "--dry-run"]) == 0
+    expected = "schnet-stock on sample, arms original, irelu: ema_decay: 0.9 over 6 steps leaves 53 % of"
+    assert expected in caplog.text
+    made = make_plan(read_study(study), tmp_path / "out", Choices())
+    folders = {run.id: RunFolder(tmp_path / "out" / "runs" / run.id) for run in made.runs}
+    _write_study(made, tmp_path / "out", folders, "again")
+    [kept] = read_results(tmp_path / "out").warnings
+    assert kept.startswith(expected)

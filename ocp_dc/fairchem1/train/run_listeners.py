@@ -16,8 +16,8 @@ from ocp_dc.fairchem1.wrappers.dc_model import surgery_report
 from ocp_dc.fairchem1.wrappers.native_model import native_model
 from ocp_dc.training import gains
 from ocp_dc.training.acceleration import AccelerationChoice
-from ocp_dc.training.averages import warn_of_first_weights
 from ocp_dc.training.finite_checks import GradientCheck
+from ocp_dc.training.first_weights import warn_of_first_weights
 from ocp_dc.training.flag_reader import FlagReader
 from ocp_dc.training.initial_weights import initial_weights
 from ocp_dc.training.listeners import AtStart, Listener, Listeners

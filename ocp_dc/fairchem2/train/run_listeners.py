@@ -20,9 +20,9 @@ from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.fairchem2.train.run_header import say_run_header
 from ocp_dc.training import gains
 from ocp_dc.training.acceleration import AccelerationChoice
-from ocp_dc.training.averages import warn_of_first_weights
 from ocp_dc.training.early_stopping import EarlyStopping
 from ocp_dc.training.environment import describe_environment
+from ocp_dc.training.first_weights import warn_of_first_weights
 from ocp_dc.training.initial_weights import initial_weights
 from ocp_dc.training.listeners import AtStart, Listener, Listeners
 from ocp_dc.training.progress_bar import ProgressBar

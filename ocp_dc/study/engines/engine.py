@@ -89,6 +89,9 @@ class Engine(Protocol):
     def length(self, config: Config) -> int:
         """Return the length of a run, in units of ``x``."""
 
+    def warning(self, config: Config) -> str | None:
+        """Return why the result of a run of this length would say little, or None."""
+
     def describe_data(self, config: Config, test: Mapping[str, Any] | None) -> str:
         """Return a description of the data of a config."""
 

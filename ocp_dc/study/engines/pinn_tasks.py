@@ -123,6 +123,10 @@ class PinnTasks:
         """Return the iterations of a run."""
         return int(config["optim"]["iterations"])
 
+    def warning(self, config: Config) -> str | None:
+        """Return None: these runs have no averages of their weights."""
+        return None
+
     def describe_data(self, config: Config, test: Mapping[str, Any] | None) -> str:
         """Return the source of the solutions, in words."""
         data = config["data"]

@@ -16,6 +16,7 @@ from ocp_dc.study.engines.potential_data import data_identity, place_data
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BUDGET_KINDS, BudgetOptions, DataOptions
 from ocp_dc.study.record import Quantity
+from ocp_dc.training.first_weights import first_weights_warning
 from ocp_dc.training.study_runs import Config, ModelFacts
 from ocp_dc.training.validation_log import read_columns
 
@@ -91,7 +92,7 @@ class Potentials:
     def with_budget(self, config: Config, budget: BudgetOptions, step_time: float | None = None) -> Config:
         """Return the config with the length of the budget, in whole epochs, at least one."""
         studies = self._host.studies
-        per_epoch = math.ceil(studies.data_source(config, "train").first_n / studies.run_length(config).batch_size)
+        per_epoch = self._steps_per_epoch(config)
         if budget.epochs is not None:
             epochs = budget.epochs
         elif budget.steps is not None:
@@ -125,6 +126,15 @@ class Potentials:
     def length(self, config: Config) -> int:
         """Return the number of epochs of a run."""
         return self._host.studies.run_length(config).epochs
+
+    def warning(self, config: Config) -> str | None:
+        """Return a warning if the averages at the end of a run would hold much of its random first weights."""
+        length = self._host.studies.run_length(config)
+        return first_weights_warning(length.ema_decay, length.epochs * self._steps_per_epoch(config), "ema_decay")
+
+    def _steps_per_epoch(self, config: Config) -> int:
+        studies = self._host.studies
+        return math.ceil(studies.data_source(config, "train").first_n / studies.run_length(config).batch_size)
 
     def describe_data(self, config: Config, test: Mapping[str, Any] | None) -> str:
         """Return a description of the sizes of the data sets."""

@@ -28,6 +28,8 @@ def _lines(content: Content) -> Iterator[str]:
         yield ""
     yield f"Baseline: {escaped(results.baseline)}. Budget: {escaped(results.budget)}. {content.progress}."
     yield ""
+    if results.warnings:
+        yield from (*(f"* **Warning**: {escaped(text)}" for text in results.warnings), "")
     yield "## Verdict"
     for section in content.sections:
         yield from _verdict(section)

@@ -29,6 +29,8 @@ def print_content(content: Content, console: Console) -> None:
         console.print(results.question, markup=False, highlight=False)
     about = f"Baseline: {results.baseline}. Budget: {results.budget}. {content.progress}."
     console.print(about, markup=False, highlight=False, style="dim")
+    for text in results.warnings:
+        console.print(f"Warning: {text}", markup=False, highlight=False, style="yellow")
     for section in content.sections:
         _print_section(section, console)
     console.print(f"\nAgain: {results.command}", markup=False, highlight=False, style="dim")

@@ -27,7 +27,7 @@ class TrialRecord:
         errors: energy and force error by data set at the last rung, in eV and eV/Å.
         values: the values that were chosen, by dotted key.
         seconds: time that workers spent on it.
-        message: why it ended, unless it is done.
+        message: why it ended, unless it is done, and warnings about its runs.
         frozen: Optuna's record.
     """
 
@@ -54,7 +54,8 @@ class TrialRecord:
             for data, e in self.errors.items()
         ]
         score = f"score {', '.join(f'{each:.4f}' for each in self.scores[-1:])}" if self.scores else ""
-        return "; ".join(each for each in (self.message or self.state, score, *found, f"{self.seconds:.0f} s") if each)
+        ending, warnings = ("done", self.message) if self.state == "done" else (self.message or self.state, "")
+        return "; ".join(each for each in (ending, score, *found, f"{self.seconds:.0f} s", warnings) if each)
 
 
 def read_trials(folder: SearchFolder) -> dict[Key, list[TrialRecord]]:

@@ -23,6 +23,7 @@ from ocp_dc.core.orphans import end_with_parent
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.planned_runs import Run, write_run
 from ocp_dc.study.pool import Machine, run_all
+from ocp_dc.study.run_warnings import run_warnings
 from ocp_dc.study.search.folder import SearchFolder, read_folder
 from ocp_dc.study.search.journal import FAILURE, MESSAGE, SECONDS, Journal, Key, rung_attribute
 from ocp_dc.study.search.runs import TrialRuns
@@ -104,13 +105,16 @@ class Worker:
         self.journal.finish(key, number, values)
 
     def _make_trial(self, key: Key, number: int) -> tuple[list[float] | None, str]:
-        """Make the rungs of a trial; return its values, or None if it ended early, and the reason."""
+        """Make the rungs of a trial; return its values, or None if it ended early, and the reason and warnings."""
         changes = self.journal.choose(key, number, self.search.spaces[key[1]])
         weights = self.search.weights
         values: list[float] = []
+        warnings: dict[str, None] = {}
         for rung, options in enumerate(self.search.rungs):
             errors: dict[str, list[dict[str, float]]] = {}
-            for run in self.runs.runs(key, changes, options):
+            runs = self.runs.runs(key, changes, options)
+            warnings |= dict.fromkeys(run_warnings(self.runs.engine, runs))
+            for run in runs:
                 result = self._finish(run)
                 if result["status"] == "diverged":
                     self.journal.report(key, number, rung, float("inf"), {})
@@ -129,8 +133,8 @@ class Worker:
                 and number > 0
                 and not goes_on(values[0], self._others(key, number, rung), self.search.options.keep)
             ):
-                return None, f"pruned after rung {rung + 1} of {len(self.search.rungs)}"
-        return values, ""
+                return None, "; ".join((f"pruned after rung {rung + 1} of {len(self.search.rungs)}", *warnings))
+        return values, "; ".join(warnings)
 
     def _others(self, key: Key, number: int, rung: int) -> list[float]:
         """Return the scores of the other trials at a rung."""

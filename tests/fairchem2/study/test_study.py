@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from ocp_dc.evaluation.saved_predictions import load_predictions
 from ocp_dc.fairchem2.study_runs import StudyRuns
 from ocp_dc.study.plan import Choices, make_plan
 from ocp_dc.study.results import read_results
+from ocp_dc.study.run_warnings import run_warnings
 from ocp_dc.study.spec import read_study
 from ocp_dc.training.study_runs import DataSource
 
@@ -66,6 +68,13 @@ def test_identifiers_go_with_the_data_not_with_their_place(out, tmp_path):
     )
     assert first.id == second.id
     assert first.config["data_dir"] != second.config["data_dir"]
+
+
+def test_warnings_about_averages(out, tmp_path):
+    short = plan(out, tmp_path, arms={"original": {"ema_decay": 0.9}, "none": {"ema_decay": None}})
+    [text] = run_warnings(short.engine, short.runs)
+    steps = 2 * math.ceil(40 / short.runs[0].config["batch_size"])
+    assert f"arm original: ema_decay: 0.9 over {steps} steps leaves {100 * 0.9**steps:.2g} % of" in text
 
 
 def test_first_n_and_budgets(out, tmp_path):

@@ -120,6 +120,15 @@ def test_names_are_texts_everywhere(tmp_path):
     assert HOSTILE in printed(results, width=400)
 
 
+def test_warnings_are_in_every_form(tmp_path):
+    warning = f"schnet on ethanol, arm {HOSTILE}: too short"
+    results = study(runs("stock", [0.01, 0.02]), runs(HOSTILE, [0.02, 0.03]), warnings=[warning])
+    write_report(results, tmp_path)
+    assert warning in Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert f"* **Warning**: {escaped(warning)}" in (tmp_path / "report.md").read_text(encoding="utf-8").splitlines()
+    assert f"Warning: {warning}" in printed(results, width=400)
+
+
 def test_markdown_is_escaped_onto_one_line():
     assert escaped("a|b\n# c_d <e>") == r"a\|b \# c\_d \<e\>"
 

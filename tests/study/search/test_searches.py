@@ -145,7 +145,7 @@ def test_a_run_that_fails_is_tried_again(tmp_path, capsys):
 
 
 def test_a_run_that_diverges_ends_its_trial(tmp_path):
-    common = {"model.hidden_channels": 16, "model.num_filters": 16, "optim.scheduler": "Null"}
+    common = {"model.hidden_channels": 16, "model.num_filters": 16, "optim.scheduler": "Null", "optim.ema_decay": 0.9}
     search = write_search(tmp_path, space=DIVERGES, common=common, rungs=ONE_RUNG, trials=3, budget={"epochs": 1})
     assert run(search, tmp_path / "out") == 0
     rows = trial_table(tmp_path / "out")
@@ -154,6 +154,8 @@ def test_a_run_that_diverges_ends_its_trial(tmp_path):
     for row in rows:
         assert (row["state"] == "diverged") == (row["optim.lr_initial"] == "1e+30")
         assert (row["score"] == "") == ("diverged at step" in row["message"]) == (row["state"] == "diverged")
+        if row["state"] == "done":  # 0.9 * 0.9 of the first weights are left
+            assert row["message"].startswith("schnet on sample, arm stock: ema_decay: 0.9 over 2 steps leaves 81 % of")
 
 
 @pytest.mark.long

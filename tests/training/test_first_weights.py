@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ocp_dc.training.averages import warn_of_first_weights
+from ocp_dc.training.first_weights import warn_of_first_weights
 
 
 def share_by_averaging(decay: float, steps: int) -> float:
