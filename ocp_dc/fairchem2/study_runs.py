@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 import json
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import hydra
 from omegaconf import OmegaConf
 
 from ocp_dc.core.errors import DivergenceError, UserError, nearest
+from ocp_dc.core.log_level import raised_log_level
 from ocp_dc.data.dataset_cache import as_dataset, count_structures, read_options
 from ocp_dc.fairchem2.backbones.native import native_backbone
 from ocp_dc.fairchem2.compose import compose, config_errors, override, without_fits
@@ -162,7 +164,8 @@ def _facts(text: str) -> ModelFacts:
     from fairchem.core._cli import get_canonical_config
     from fairchem.core.launchers.api import JobConfig
 
-    with config_errors(Path("config")), without_fits():
+    # the surgery of each arm is told by its run
+    with config_errors(Path("config")), without_fits(), raised_log_level(logging.WARNING):
         job = OmegaConf.create({"job": OmegaConf.structured(JobConfig(run_dir="."))})  # its default makes a folder
         model = build_model(get_canonical_config(OmegaConf.merge(job, json.loads(text))))
     backbone = native_backbone(model)

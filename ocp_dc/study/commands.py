@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -51,7 +50,7 @@ def run_study(study: str | Path, out: Path, choices: Choices, launch: Launch) ->
         plan = make_plan(read_study(study), out, choices)
         folders = {run.id: RunFolder(out / "runs" / run.id) for run in plan.runs}
         for text in run_warnings(plan.engine, plan.runs):
-            logging.warning(text)
+            console.print(f"warning: {text}", style="yellow", soft_wrap=True, markup=False, highlight=False)
         if launch.dry_run:
             console.print(_run_table(plan, folders))
             return 0

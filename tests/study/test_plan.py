@@ -287,12 +287,12 @@ def test_warnings_about_averages(out, tmp_path):
     assert run_warnings(made.engine, made.runs) == []
 
 
-def test_warnings_are_printed_and_kept(tmp_path, caplog):
+def test_warnings_are_printed_and_kept(tmp_path, capsys):
     study = write_study(tmp_path, common={**SMALL, "optim.ema_decay": 0.9}, seeds=[0])
     arguments = ["study", "run", str(study), "--out", str(tmp_path / "out"), "--cpu"]
     assert main([*arguments, "--dry-run"]) == 0
     expected = "schnet-stock on sample, arms original, irelu: ema_decay: 0.9 over 6 steps leaves 53 % of"
-    assert expected in caplog.text
+    assert f"warning: {expected}" in capsys.readouterr().out
     made = make_plan(read_study(study), tmp_path / "out", Choices())
     folders = {run.id: RunFolder(tmp_path / "out" / "runs" / run.id) for run in made.runs}
     _write_study(made, tmp_path / "out", folders, "again")
