@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from fairchem.core.common import utils
 
 from ocp_dc.core.config_names import configs_folder, find_config, shipped_config
 from ocp_dc.core.errors import UserError
+from ocp_dc.core.log_level import raised_log_level
 from ocp_dc.core.overrides import apply_override, merged
 from ocp_dc.core.yaml_config import check_kind, in_one_line, included_files, read_yaml
 from ocp_dc.fairchem1.checks.old_layout import in_present_layout, with_named_splits
@@ -43,7 +45,8 @@ def build_config(args: argparse.Namespace, overrides: Sequence[str], include_pat
     """
     path = args.config_yml = find_config(args.config_yml, EXPECTED)
     _check_files(path, ())
-    with _errors_of_files(path):
+    # fairchem warns of each key that a config changes of those that it includes, which is what they are for
+    with _errors_of_files(path), raised_log_level(logging.ERROR):
         config = utils.build_config(args, [], include_paths=_include_paths())
     check_kind(config, "run", path)
     config = with_named_splits(config)

@@ -5,7 +5,6 @@ SHOWN = ("Submitted jobs: ", "Experiment log saved to: ")
 # each with the reason
 HIDDEN = {
     "Disabled BalancedBatchSampler because num_replicas=1": "one process has nothing to balance",
-    "Overwritten config parameters from included configs": "a config that includes others means to change them",
     "PaiNNMessage.jittable' is deprecated and a no-op": "fairchem's PaiNN calls it, and it has no effect",
     "log_summary for Tensorboard not supported": "fairchem calls it in each run, and nothing is lost",
 }

@@ -51,6 +51,12 @@ def test_overrides_reach_everything(resolve):
     assert config["model"]["name"] == MODEL["name"]
 
 
+def test_a_config_that_changes_what_it_includes_is_no_reason_to_warn(caplog):
+    config = fairchem_main.resolve_training("md17/gemnet_t-dc-tuned")
+    assert config["model"]["dc"]["activation"]["coefficient"] == 0.125
+    assert not caplog.messages
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [
