@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ocp_dc.study.record import Quantity
@@ -21,8 +22,16 @@ LABELS = {"energy_mae": "energy", "forces_mae": "forces"}
 
 
 def main() -> None:
-    """Print the table."""
+    """Print a table for each model and data set."""
     rows = list(csv.DictReader(Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()))
+    for model, data in dict.fromkeys((row["model"], row["data"]) for row in rows):
+        print(f"{model} on {data}:\n")
+        print_table([row for row in rows if (row["model"], row["data"]) == (model, data)])
+        print()
+
+
+def print_table(rows: Sequence[Mapping[str, str]]) -> None:
+    """Print the effects on one model and data set."""
     found = {(row["effect"], row["within"], row["quantity"]): row for row in rows if row["order"] == "1"}
     print(f"| effect of | on | {' | '.join(case or 'all arms' for case in CASES)} |")
     print("|---" * (len(CASES) + 2) + "|")
@@ -32,7 +41,7 @@ def main() -> None:
             print(f"| {effect} | {label} | {' | '.join(texts)} |")
 
 
-def change(row: dict[str, str] | None) -> str:
+def change(row: Mapping[str, str] | None) -> str:
     """Return the change with its interval, and a star if it is beyond the spread over seeds."""
     if row is None or not row["change"]:
         return NOTHING

@@ -23,7 +23,7 @@ from ocp_dc.study.record import StudyResults
 from ocp_dc.study.report.changes import bracketed
 from ocp_dc.study.report.display import DisplayUnit
 from ocp_dc.study.report.groups import Group, gather
-from ocp_dc.study.report.tables import BEYOND
+from ocp_dc.study.report.tables import BEYOND, NOTHING
 from ocp_dc.study.results import read_results
 
 QUANTITIES = (("energy_mae", "energy MAE, meV"), ("forces_mae", "force MAE, meV/Å"))
@@ -49,7 +49,7 @@ def _cells(group: Group, arms: Sequence[str]) -> list[str]:
     texts = []
     for arm in arms:
         values = [_values(group, arm, key) for key, _ in QUANTITIES]
-        texts.append(" / ".join(mean_and_spread([value * 1e3 for value in each]) for each in values))
+        texts.append(" / ".join(mean_and_spread([v * 1e3 for v in each]) if each else NOTHING for each in values))
     changes = [group.arms[arms[-1]].against_baseline[key] for key, _ in QUANTITIES]
     return [*texts, " / ".join(bracketed(each, DisplayUnit("")) + f" {BEYOND}" * each.beyond for each in changes)]
 

@@ -65,9 +65,9 @@ class StudyRuns:
         """Return the config with another number of epochs."""
         return {**config, "optim": {**config["optim"], "max_epochs": epochs}}
 
-    def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
-        """Return the seconds per training step of each config, measured in turns."""
-        return step_times(configs)
+    def step_times(self, configs: Mapping[str, Config], cpu: bool) -> dict[str, float]:
+        """Return the seconds per training step of each config, measured in turns, on a GPU if there is one."""
+        return step_times(configs, cpu)
 
     def check(self, config: Config, changes: Iterable[str]) -> ModelFacts:
         """Check a config and build its model, so that errors of surgery are found before any run starts."""

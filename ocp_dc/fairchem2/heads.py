@@ -44,6 +44,7 @@ class GradientHead(nn.Module, HeadInterface):
             )
         self.prefix, self.wrap_property = prefix, wrap_property
         self.regress_config = backbone.regress_config
+        self.exact = backbone.potential.has_exact_gradients
 
     def forward(self, data: AtomicData, emb: dict[str, Tensor]) -> Outputs:
         """Return the outputs by name.
@@ -65,6 +66,8 @@ class GradientHead(nn.Module, HeadInterface):
             raise UserError(
                 f"the Hessian is computed for one structure at a time, and the batch has {len(data.natoms)}"
             )
+        if not self.exact:
+            raise UserError("the Hessian needs exact derivatives of the energy; set angle_gradients: exact")
         # row by row: not every function of the potentials has a rule for vmap
         hessian: Tensor = compute_hessian(emb["forces"], data.pos, vmap=False, training=self.training)
         return hessian

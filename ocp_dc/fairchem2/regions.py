@@ -121,7 +121,8 @@ def is_conservative(model: Any) -> bool:
     forces = bool(getattr(config, "forces", getattr(config, "regress_forces", False)))
     heads = [_inner_head(head) for head in model.output_heads.values()]
     gradient = any(isinstance(head, _GRADIENT_HEADS) or getattr(head, "conservative", False) for head in heads)
-    return forces and gradient and why_direct(model) is None
+    exact = getattr(getattr(model.backbone, "potential", None), "has_exact_gradients", True)
+    return forces and gradient and exact and why_direct(model) is None
 
 
 def _inner_head(head: Any) -> Any:

@@ -87,11 +87,11 @@ class StudyRuns:
         """Return the config with another number of epochs."""
         return {**config, EPOCHS: epochs}
 
-    def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
-        """Return the seconds per training step of each config, measured in turns."""
+    def step_times(self, configs: Mapping[str, Config], cpu: bool) -> dict[str, float]:
+        """Return the seconds per training step of each config, measured in turns, on a GPU if there is one."""
         from ocp_dc.fairchem2.train.step_times import step_times
 
-        return step_times(configs)
+        return step_times(configs, cpu)
 
     def check(self, config: Config, changes: Iterable[str]) -> ModelFacts:
         """Check a config as fairchem's main does, and build its model."""
@@ -170,7 +170,8 @@ def _facts(text: str) -> ModelFacts:
         model = build_model(get_canonical_config(OmegaConf.merge(job, json.loads(text))))
     backbone = native_backbone(model)
     fits_scales = backbone is not None and bool(scale_factors(backbone.potential)) and not _scale_file(text)
-    return ModelFacts("-dE/dx" if getattr(model, "conservative", False) else "not -dE/dx", fits_scales)
+    derived = "-dE/dx" if getattr(model, "conservative", False) else "not -dE/dx"
+    return ModelFacts(derived, fits_scales)
 
 
 def _scale_file(text: str) -> Any:

@@ -56,6 +56,11 @@ class DimeNetPlusPlusPotential(Potential[TripletGraph]):
         return triplet_graph(edges)
 
     @property
+    def has_exact_gradients(self) -> bool:
+        """Whether the angles carry gradients."""
+        return self.angle_gradients == "exact"
+
+    @property
     def has_atomic_energies(self) -> bool:
         """Whether the energy is a sum over the atoms; it always is."""
         return True

@@ -50,6 +50,11 @@ class Potential(nn.Module, ABC, Generic[Graph]):
         """
 
     @property
+    def has_exact_gradients(self) -> bool:
+        """Whether the derivatives of the energy are exact; a model that can leave a part of them out says so."""
+        return True
+
+    @property
     def has_atomic_energies(self) -> bool:
         """Whether the energy is a sum over the atoms, of one term for each; a model with such an energy says so."""
         return False

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import submitit
+import torch
 from submitit.helpers import DelayedSubmission
 
 from ocp_dc.core.errors import UserError
@@ -22,12 +23,14 @@ DEFAULTS = {"name": "ocp-dc-study", "timeout_min": 24 * 60, "cpus_per_task": 4}
 class Job:
     """The function of a job: one run. It is pickled, so it has only plain attributes."""
 
-    def __init__(self, folder: str, cpu: bool) -> None:
+    def __init__(self, folder: str, threads: int, cpu: bool) -> None:
         self.folder = folder
+        self.threads = threads
         self.cpu = cpu
 
     def __call__(self) -> str:
         """Train; a failure is recorded in the folder of the run, as for a run on this machine."""
+        torch.set_num_threads(self.threads)
         try:
             work(Path(self.folder), self.cpu)
         except Exception as error:
@@ -37,10 +40,12 @@ class Job:
 
     def checkpoint(self) -> DelayedSubmission:
         """Return the job that resumes the run after a preemption; submitit calls this."""
-        return DelayedSubmission(Job(self.folder, self.cpu))
+        return DelayedSubmission(Job(self.folder, self.threads, self.cpu))
 
 
-def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str], cpu: bool) -> list[submitit.Job]:
+def submit_all(
+    folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str], threads: int, cpu: bool
+) -> list[submitit.Job]:
     """Submit a job for each run without a job in the queue.
 
     Args:
@@ -48,12 +53,13 @@ def submit_all(folders: Sequence[RunFolder], jobs: Path, settings: Sequence[str]
         jobs: folder for submitit's files.
         settings: parameters of submitit's executor as KEY=VALUE, such as ``slurm_partition=gpu``;
             ``cluster=local`` runs the jobs on this machine.
+        threads: threads of each run.
         cpu: use the CPU even if there is a GPU.
 
     Raises:
         UserError: submitit does not know a parameter, or this machine has no Slurm.
     """
-    return submit_jobs({folder: Job(str(folder.path), cpu) for folder in folders}, jobs, settings, cpu)
+    return submit_jobs({folder: Job(str(folder.path), threads, cpu) for folder in folders}, jobs, settings, cpu)
 
 
 def submit_jobs(
@@ -101,6 +107,12 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"--submit: got {setting!r}, expected KEY=VALUE such as slurm_partition=gpu")
         parameters[key] = int(value) if value.isdigit() else value
     return parameters
+
+
+def job_cores(settings: Mapping[str, Any]) -> int:
+    """Return the cores of a job with these parameters of the queue."""
+    cores = settings.get("slurm_cpus_per_task", settings.get("cpus_per_task", DEFAULTS["cpus_per_task"]))
+    return cores if isinstance(cores, int) else 1
 
 
 def _in_queue(folder: RunFolder, jobs: Path, cluster: str) -> bool:

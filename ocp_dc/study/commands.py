@@ -47,7 +47,7 @@ def run_study(study: str | Path, out: Path, choices: Choices, launch: Launch) ->
     if is_search(out):
         raise UserError(f"--out {out}: has a search; expected another folder for the study")
     with folder_lock(out, "another `ocp-dc study run`"):
-        plan = make_plan(read_study(study), out, choices)
+        plan = make_plan(read_study(study), out, choices, launch.resources())
         folders = {run.id: RunFolder(out / "runs" / run.id) for run in plan.runs}
         for text in run_warnings(plan.engine, plan.runs):
             console.print(f"warning: {text}", style="yellow", soft_wrap=True, markup=False, highlight=False)
@@ -59,7 +59,8 @@ def run_study(study: str | Path, out: Path, choices: Choices, launch: Launch) ->
         if launch.submit is not None:
             from ocp_dc.study.cluster import submit_all
 
-            submit_all([folders[run.id] for run in waiting], out / "jobs", launch.submit, cpu=launch.cpu)
+            threads = launch.resources().threads
+            submit_all([folders[run.id] for run in waiting], out / "jobs", launch.submit, threads, cpu=launch.cpu)
             return 0
         _run_here(plan, waiting, folders, launch.machine(), console)
     report_study(out)

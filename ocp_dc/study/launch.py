@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ocp_dc.core.numbers import whole_number
 from ocp_dc.study.pool import Machine
+from ocp_dc.study.step_times import Resources
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,3 +45,13 @@ class Launch:
     def machine(self) -> Machine:
         """Return the resources of this machine."""
         return Machine.detect(self.jobs, self.threads, self.cpu)
+
+    def resources(self) -> Resources:
+        """Return what each run gets of this machine, or of that of its job."""
+        if self.submit is None:
+            return self.machine().share()
+        from ocp_dc.study.cluster import job_cores, parse_settings
+
+        settings = parse_settings(self.submit)
+        elsewhere = not self.dry_run and settings.get("cluster") != "local"
+        return Resources(self.threads or job_cores(settings), not self.cpu, elsewhere)

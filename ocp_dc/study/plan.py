@@ -22,6 +22,7 @@ from ocp_dc.study.options import (
 )
 from ocp_dc.study.planned_runs import Case, Run, make_run
 from ocp_dc.study.spec import ArmSpec, Study
+from ocp_dc.study.step_times import Resources, cached_step_times
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +56,14 @@ class Choices:
     seeds: Sequence[int] = ()
 
 
-def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
+def make_plan(study: Study, out: Path, choices: Choices, resources: Resources | None = None) -> Plan:
     """Resolve and check every run of a study.
 
     Args:
         study: the study.
         out: its folder, in which bundled samples are prepared and step times are stored.
         choices: the selection on the command line.
+        resources: what each run gets, for a budget in minutes; one thread by default.
 
     Raises:
         UserError: a config has an error, surgery cannot do what an arm asks for, two arms are the same run, or arms
@@ -77,7 +79,7 @@ def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
             raise unknown_name("model in --models", name, study.models)
     study = dataclasses.replace(study, arms=_select_arms(study, choices.arms))
     runs: list[Run] = []
-    for model in choices.models or study.models:
+    for model in dict.fromkeys(choices.models or study.models):
         for name, options in data.items():
             arms = [arm for arm in study.arms if study.includes(model, arm)]
             cases = {arm.name: make_case(study, engine, model, arm, name, options, budget, out) for arm in arms}
@@ -85,19 +87,18 @@ def make_plan(study: Study, out: Path, choices: Choices) -> Plan:
             if "gradients" not in (study.options.may_differ or ()):
                 _check_equal_terms(cases, f"{model} on {name}")
             if budget.minutes is not None:
-                cases = _with_step_times(engine, cases, budget, out)
+                cases = _with_step_times(engine, cases, budget, out, resources or Resources())
             runs += [make_run(engine, model, name, arm, seed, case) for seed in seeds for arm, case in cases.items()]
     return Plan(study, budget, data, seeds, tuple(runs))
 
 
 def _budget(study: Study, engine: Engine, text: str) -> BudgetOptions:
+    own = study.options.smoke or {}
+    replaced = {*own, *(BUDGET_KINDS if set(BUDGET_KINDS) & set(own) else ())}  # 20 steps replace 2 epochs
+    default = {key: value for key, value in engine.smoke.items() if key not in replaced}
+    smoke = budget_options({**default, **own}, "smoke", engine.budgets)  # checked even if this budget is another
     if text == "smoke":
-        own = study.options.smoke or {}
-        replaced = {*own, *(BUDGET_KINDS if set(BUDGET_KINDS) & set(own) else ())}  # 20 steps replace 2 epochs
-        smoke = {key: value for key, value in engine.smoke.items() if key not in replaced}
-        return budget_options({**smoke, **own}, "smoke", engine.budgets)
-    if study.options.smoke:  # check the block even if this budget does not use it
-        budget_options({**engine.smoke, **study.options.smoke}, "smoke", engine.budgets)
+        return smoke
     block = budget_from_text(text)
     if block is not None:
         return budget_options(block, "--budget", engine.budgets)
@@ -120,12 +121,15 @@ def select_data(study: Study, engine: Engine, chosen: Sequence[str]) -> dict[str
     known = {str(name): block for name, block in (study.options.data or engine.default_data).items()}
     data: dict[str, DataOptions] = {}
     for text in chosen or list(known)[:1]:
-        name, _, path = text.partition("=")
+        name, _, path = (text, "", "") if Path(text).exists() else text.partition("=")
+        key = name if name in known else Path(name).name or Path(name).resolve().name
+        if key in data:
+            raise UserError(f"--data {text}: the second data set named {key!r}; name it otherwise, as NAME=PATH")
         if not path and name in known:
-            data[name] = data_options(name, known[name])
+            data[key] = data_options(name, known[name])
         elif path or Path(text).exists():
             options = data_options(name, known.get(name)) if path else DataOptions()
-            data[Path(name).name] = dataclasses.replace(options, path=path or text, sample=None)
+            data[key] = dataclasses.replace(options, path=path or text, sample=None)
         else:
             raise UserError(
                 f"--data {text}: neither a data set of the study ({', '.join(known)}) nor a folder; give a folder made "
@@ -176,9 +180,12 @@ def make_case(
         for path, changes in every:
             config = apply_changes(config, changes, path)
         config, test_set = engine.place(config, data, options, budget, out, test=test)
+        changed = [key for _, changes in every for key in changes or ()]
+        facts = engine.check(config, changed)  # before the batch size and the numbers of structures are divided
         if budget.minutes is None:
             config = engine.with_budget(config, budget)
-        return Case(config, test_set, engine.check(config, [key for _, changes in every for key in changes or ()]))
+            facts = engine.check(config, changed)
+        return Case(config, test_set, facts)
     except UserError as error:
         written = {key: value for _, changes in changes_of_arm for key, value in changes.items()}
         replaced = [key for key, value in written.items() if "." not in key and isinstance(value, Mapping)]
@@ -221,11 +228,12 @@ def _check_equal_terms(cases: Mapping[str, Case], where: str) -> None:
         )
 
 
-def _with_step_times(engine: Engine, cases: Mapping[str, Case], budget: BudgetOptions, out: Path) -> dict[str, Case]:
+def _with_step_times(
+    engine: Engine, cases: Mapping[str, Case], budget: BudgetOptions, out: Path, resources: Resources
+) -> dict[str, Case]:
     """Return the cases with the epochs that fit into the minutes; step times are measured in turns."""
-    from ocp_dc.study.step_times import cached_step_times
-
-    times = cached_step_times(engine, {arm: case.config for arm, case in cases.items()}, out / "step_times.json")
+    configs = {arm: case.config for arm, case in cases.items()}
+    times = cached_step_times(engine, configs, out / "step_times.json", resources)
     return {
         arm: dataclasses.replace(case, config=engine.with_budget(case.config, budget, times[arm]))
         for arm, case in cases.items()

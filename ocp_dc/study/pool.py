@@ -15,6 +15,7 @@ from pathlib import Path
 from ocp_dc.core.search_path import child_environment
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.live import View
+from ocp_dc.study.step_times import Resources
 from ocp_dc.study.worker import FAILED, note_failure
 
 POLL = 0.3  # seconds
@@ -43,6 +44,10 @@ class Machine:
         cores = os.cpu_count() or 1
         threads = threads or (max(1, cores // gpus) if gpus else 1)
         return cls(jobs or gpus or max(1, cores // threads), threads, gpus)
+
+    def share(self) -> Resources:
+        """Return what each run gets."""
+        return Resources(self.threads, self.gpus > 0)
 
 
 def run_all(folders: Sequence[RunFolder], machine: Machine, view: View | None = None) -> None:

@@ -46,7 +46,7 @@ class RunRecord:
             does not have are absent.
         curves: columns by key, one value per validation, which may be NaN; absent before the first validation.
         folder: the folder of the run, with further data for plots.
-        initial_weights: a digest of the parameters before the first step; None if it is unknown.
+        initial_weights: a digest of each parameter before the first step, by name; None if they are unknown.
     """
 
     id: str
@@ -59,7 +59,7 @@ class RunRecord:
     message: str = ""
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     curves: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
-    initial_weights: str | None = None
+    initial_weights: Mapping[str, str] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

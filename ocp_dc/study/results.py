@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from ocp_dc.core.digests import text_digest
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import read_record
 from ocp_dc.study.engines import get_engine
@@ -37,8 +33,7 @@ def read_results(out: Path) -> StudyResults:
         raise UserError(f"{path}: not a study ({error!r}); run `ocp-dc study run` again to rewrite it") from error
     for folder in folders:
         folder.check_files(folder.read("result.json") or {})
-    digests = _initial_weights(folders)
-    records = tuple(_record(engine, folder, digests.get(folder.path.name)) for folder in folders)
+    records = tuple(_record(engine, folder) for folder in folders)
     found = {key for record in records for key in record.metrics}
     return StudyResults(
         **header,
@@ -53,7 +48,7 @@ def read_results(out: Path) -> StudyResults:
     )
 
 
-def _record(engine: Engine, folder: RunFolder, initial_weights: str | None) -> RunRecord:
+def _record(engine: Engine, folder: RunFolder) -> RunRecord:
     description = folder.description()
     result, failure = folder.read("result.json"), folder.read("failure.json")
     if result is None:
@@ -70,30 +65,5 @@ def _record(engine: Engine, folder: RunFolder, initial_weights: str | None) -> R
         folder=folder.path,
         metrics={**metrics, **(engine.training_quantities(columns) if status == "done" else {})},
         curves={q.key: columns[q.key] for q in engine.curves if q.key in columns},
-        initial_weights=initial_weights,
+        initial_weights=(RunFolder(folder.results).read("initial_weights.json") or {}).get("parameters"),
     )
-
-
-def _initial_weights(folders: Sequence[RunFolder]) -> dict[str, str]:
-    """Return a digest of the initial weights of each run, over the parameters that all arms of its group have.
-
-    Arms that remove or insert norms have other parameters than the rest. Equal digests for a seed show that all common
-    parameters started with the same values.
-    """
-    groups: dict[tuple[Any, ...], dict[str, dict[str, str]]] = {}
-    for folder in folders:
-        record, description = RunFolder(folder.results).read("initial_weights.json"), folder.read("run.json")
-        if record is not None and description is not None:
-            group = tuple(description[key] for key in ("model", "data", "seed"))
-            groups.setdefault(group, {})[folder.path.name] = record["parameters"]
-    digests = {}
-    for runs in groups.values():
-        common = _common(runs.values())
-        for name, parameters in runs.items():
-            text = json.dumps([(key, parameters[key]) for key in common])
-            digests[name] = text_digest(text)[:12]
-    return digests
-
-
-def _common(parameters: Iterable[Mapping[str, str]]) -> list[str]:
-    return sorted(set.intersection(*(set(names) for names in parameters)))

@@ -67,8 +67,8 @@ class StudyRuns(Protocol):
     def with_epochs(self, config: Config, epochs: int) -> Config:
         """Return the config with another number of epochs."""
 
-    def step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
-        """Return the seconds per training step of each config, measured in turns."""
+    def step_times(self, configs: Mapping[str, Config], cpu: bool) -> dict[str, float]:
+        """Return the seconds per training step of each config, measured in turns, on a GPU if there is one."""
 
     def check(self, config: Config, changes: Iterable[str]) -> ModelFacts:
         """Check a config as a run would, and build its model.

@@ -47,7 +47,7 @@ def run(
         message=message,
         metrics=dict(metrics or {}),
         curves={key: np.asarray(column, dtype=float) for key, column in (curves or {}).items()},
-        initial_weights=weights,
+        initial_weights=None if weights is None else {"layer.weight": weights},
     )
 
 

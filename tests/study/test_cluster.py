@@ -18,7 +18,7 @@ def test_a_local_job_of_another_user_is_in_the_queue(tmp_path, monkeypatch, caps
     folder = RunFolder(tmp_path / "run")
     write_json(folder.path / "job.json", {"id": "1", "cluster": "local"})
     monkeypatch.setattr(os, "kill", kill)
-    assert submit_all([folder], tmp_path / "jobs", ["cluster=local"], cpu=True) == []
+    assert submit_all([folder], tmp_path / "jobs", ["cluster=local"], 1, cpu=True) == []
     assert "0 jobs submitted, 1 in the queue before" in capsys.readouterr().out
 
 

@@ -42,24 +42,6 @@ def test_runs(out, tmp_path):
     assert made.runs[1].test == {"src": str(out / "data" / "ethanol-40-10-10" / "test"), "first_n": 10}
 
 
-def test_identifiers_are_stable_and_know_all_that_matters(out, tmp_path):
-    ids = {run.id for run in plan(out, tmp_path).runs}
-    assert {run.id for run in plan(out, tmp_path, title="other").runs} == ids
-    assert {run.id for run in plan(out, tmp_path, seeds=[1, 0, 2]).runs} > ids
-    for other in ({"common": {**SMALL, "optim.batch_size": 5}}, {"budget": {"epochs": 4}}):
-        assert not {run.id for run in plan(out, tmp_path, **other).runs} & ids
-
-
-def test_identifiers_go_with_the_data_not_with_their_place(out, tmp_path):
-    (tmp_path / "elsewhere").symlink_to(out / "data")
-    first, second = (
-        plan(out, tmp_path, Choices(data=[f"d={folder / 'ethanol-40-10-10'}"])).runs[0]
-        for folder in (out / "data", tmp_path / "elsewhere")
-    )
-    assert first.id == second.id
-    assert first.config["dataset"]["train"]["src"] != second.config["dataset"]["train"]["src"]
-
-
 def test_chosen_arms_come_with_the_baseline(out, tmp_path):
     whole = plan(out, tmp_path)
     baseline, other = whole.study.baseline, whole.study.arms[-1].name
@@ -94,6 +76,7 @@ def test_smoke(out, tmp_path):
 def test_a_kind_of_budget_of_the_study_takes_the_place_of_the_engines(out, tmp_path):
     made = plan(out, tmp_path, Choices("smoke"), smoke={"steps": 4, "train": 20})
     assert str(made.budget) == "4 steps, at most 20 train, 20 val, 20 test structures"
+    assert str(plan(out, tmp_path, smoke={"steps": 4}).budget) == "3 epochs"
     assert made.seeds == tuple(cast("list[int]", SMOKE["seeds"]))
 
 
@@ -101,6 +84,12 @@ def test_shares_of_the_training_set(out, tmp_path):
     made = plan(out, tmp_path, arms={"all": {}, "half": {"dataset.train.first_n": "50 %"}}, seeds=[0])
     sizes = [{split: block["first_n"] for split, block in run.config["dataset"].items()} for run in made.runs]
     assert sizes == [{"train": 40, "val": 10}, {"train": 20, "val": 10}]
+
+
+def test_first_n_of_the_other_splits(out, tmp_path):
+    limits = {"dataset.val": {"first_n": 4}, "dataset.test": {"first_n": "30 %"}}
+    run = plan(out, tmp_path, common={**SMALL, **limits}).runs[0]
+    assert (run.config["dataset"]["val"]["first_n"], run.test["first_n"]) == (4, 3)
 
 
 def test_limits_of_data_and_budget(out, tmp_path):
@@ -157,6 +146,9 @@ def test_equal_terms(out, tmp_path):
         ({"smoke": {"foo": 1}}, "smoke: unknown key 'foo'"),
         ({"arms": {"a": {"optim.lr_initial": "big"}}}, "optim.lr_initial: got 'big'"),
         ({"arms": {"a": {"dataset.train.first_n": "many"}}}, "first_n of the training set: got 'many'"),
+        ({"common": {**SMALL, "dataset.train.first_n": 0}, "budget": {"steps": 5}}, "first_n.*got 0"),
+        ({"common": {**SMALL, "optim.batch_size": 0}, "budget": {"steps": 5}}, "optim.batch_size: got 0"),
+        ({"common": {**SMALL, "optim.batch_size": "10"}}, "optim.batch_size: got '10'"),
         ({"base": "nowhere.yml"}, "no such file"),
         ({"data": {"d": {"path": "nowhere"}}}, "has no train and no val and no test"),
         ({"data": {"d": {"path": "x", "sample": "slabs"}}}, "both sample and path"),
@@ -176,6 +168,7 @@ def test_what_cannot_run_is_refused_before_anything_trains(out, tmp_path, change
         (Choices(models=["schent"]), "unknown model in --models 'schent'"),
         (Choices(arms=["neither"]), "unknown arm in --arms 'neither'"),
         (Choices(data=["smaple"]), "--data smaple: neither a data set of the study"),
+        (Choices(data=["sample", "sample=other"]), "--data sample=other: the second data set named 'sample'"),
         (Choices(seeds=[-1]), "--seeds"),
         (Choices(budget="soon"), "--budget"),
     ],

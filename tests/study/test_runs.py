@@ -186,7 +186,7 @@ def test_the_levels_of_arms_are_kept_for_the_report(tmp_path, monkeypatch, capsy
 )
 def test_bad_settings_of_the_queue(tmp_path, settings, words):
     with pytest.raises(UserError, match=words):
-        cluster.submit_all([], tmp_path, settings, cpu=True)
+        cluster.submit_all([], tmp_path, settings, 1, cpu=True)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}"])

@@ -12,7 +12,7 @@ from ocp_dc.training.step_timer import median_times
 BATCHES = 3
 
 
-def step_times(configs: Mapping[str, dict[str, Any]], cpu: bool = False) -> dict[str, float]:
+def step_times(configs: Mapping[str, dict[str, Any]], cpu: bool) -> dict[str, float]:
     """Return the median seconds of a training step of each config: forward, forces, double backward, optimizer.
 
     The configs take turns on the same few batches.

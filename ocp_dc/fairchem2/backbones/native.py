@@ -89,6 +89,11 @@ class NativeBackbone(nn.Module, BackboneInterface):
         self.potential = self.build_potential(arguments)
         save_first_names(self.potential)
         direct = self.potential.direct_forces
+        if regress_stress and not self.potential.has_exact_gradients:
+            raise UserError(
+                "model.backbone.regress_stress: got True, and derivatives of the energy are not exact; set "
+                "angle_gradients: exact, or leave regress_stress out"
+            )
         if regress_stress and (direct or not self.potential.regress_forces):
             raise UserError(
                 "model.backbone.regress_stress: got True, and the forces are "

@@ -16,15 +16,16 @@ from ocp_dc.training.step_timer import median_times
 BATCHES = 3
 
 
-def step_times(configs: Mapping[str, dict[str, Any]]) -> dict[str, float]:
+def step_times(configs: Mapping[str, dict[str, Any]], cpu: bool) -> dict[str, float]:
     """Return the median seconds of a training step of each config: forward, forces, double backward, optimizer.
 
     The configs take turns on the same few batches.
 
     Args:
         configs: configs of studies by name; their labels, weights and schedules do not matter.
+        cpu: use the CPU even if there is a GPU.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if torch.cuda.is_available() and not cpu else "cpu")
     return median_times({name: _stepper(config, device) for name, config in configs.items()}, device)
 
 

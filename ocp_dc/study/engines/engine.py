@@ -69,8 +69,8 @@ class Engine(Protocol):
     def with_budget(self, config: Config, budget: BudgetOptions, step_time: float | None = None) -> Config:
         """Return the config with the length of the run; a budget in minutes needs ``step_time`` in seconds."""
 
-    def measure_step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
-        """Return the seconds per training step of each config, measured in turns."""
+    def measure_step_times(self, configs: Mapping[str, Config], cpu: bool) -> dict[str, float]:
+        """Return the seconds per training step of each config, measured in turns, on a GPU if there is one."""
 
     def check(self, config: Config, changes: Iterable[str] = ()) -> ModelFacts:
         """Check a config as a run would, and build its model.

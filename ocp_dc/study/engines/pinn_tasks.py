@@ -91,7 +91,7 @@ class PinnTasks:
         """Return a config with as many iterations as the budget has steps."""
         return {**config, "optim": {**config["optim"], "iterations": budget.steps}}
 
-    def measure_step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
+    def measure_step_times(self, configs: Mapping[str, Config], cpu: bool) -> dict[str, float]:
         """Raise NotImplementedError: budgets in minutes, which need step times, are not among :attr:`budgets`."""
         raise NotImplementedError("budgets of physics-informed tasks are steps")
 

@@ -18,7 +18,9 @@ from ocp_dc.study.options import BudgetOptions, DataOptions
 from ocp_dc.training.study_runs import DataSource
 
 SAMPLE_SIZES = {"ethanol": (600, 100, 300), "slabs": (200, 50, 50)}
-SPLITS = ("train", "val", "test")
+NAMES = {"train": "training", "val": "validation", "test": "test"}  # in messages
+SPLITS = tuple(NAMES)
+SCALES = "scale_file"  # the key of both hosts
 SAMPLE_FILES = {"ethanol": (sample_path, "rmd17"), "slabs": (slab_sample_path, "ase")}
 
 
@@ -36,7 +38,7 @@ def place_data(
 
     Args:
         host: the host of the config.
-        config: the config; ``first_n`` of its training set may be a share such as ``25 %``.
+        config: the config; ``first_n`` of a set may be a share such as ``25 %``.
         name: the name of the data set.
         options: the source of the data, and the numbers of structures to use.
         limit: the budget, whose limits apply in addition to those of the data set.
@@ -61,8 +63,8 @@ def place_data(
             raise UserError(f"data.{name}: the base config names no {split} set; give data.{name}.path")
         count = host.studies.count_structures(Path(src))
         first = _smaller(count, limits[split])
-        if split == "train" and first_n is not None:
-            first = _smaller(first, _parse_first_n(first_n, first or count))
+        if first_n is not None:
+            first = _smaller(first, _parse_first_n(first_n, first or count, split))
         sources[split] = DataSource(str(Path(src).absolute()), first)
     tested = sources.pop("test")._asdict() if test else None
     return host.studies.with_data(config, sources), tested
@@ -78,6 +80,20 @@ def data_identity(src: str) -> str:
     if not description.is_file():
         return src
     return f"{path.name} {file_digest(description)}"
+
+
+def with_digests(config: Any) -> Any:
+    """Return a config with the digest of each file of scale factors in place of its path."""
+    if isinstance(config, Mapping):
+        return {
+            key: file_digest(Path(value)) if key == SCALES and _is_file(value) else with_digests(value)
+            for key, value in config.items()
+        }
+    return [with_digests(value) for value in config] if isinstance(config, list) else config
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, str) and Path(value).is_file()
 
 
 def _folder(
@@ -132,15 +148,15 @@ def _smaller(a: int | None, b: int | None) -> int | None:
     return min((n for n in (a, b) if n is not None), default=None)
 
 
-def _parse_first_n(first_n: Any, count: int) -> int:
+def _parse_first_n(first_n: Any, count: int, split: str) -> int:
     """Return a number of structures, given as a number or as a share of ``count``."""
     if isinstance(first_n, str) and first_n.replace(" ", "").endswith("%"):
         try:
             return max(1, round(float(first_n.rstrip(" %")) / 100 * count))
         except ValueError:
             pass
-    if not isinstance(first_n, int) or isinstance(first_n, bool):
+    if not isinstance(first_n, int) or isinstance(first_n, bool) or first_n < 1:
         raise UserError(
-            f"first_n of the training set: got {first_n!r}, expected a number of structures or a share: '25 %'"
+            f"first_n of the {NAMES[split]} set: got {first_n!r}, expected a number of structures or a share: '25 %'"
         )
     return first_n

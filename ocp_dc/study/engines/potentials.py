@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ocp_dc.hosts import Host, check_installed, installed_host
-from ocp_dc.study.engines.potential_data import data_identity, place_data
+from ocp_dc.study.engines.potential_data import data_identity, place_data, with_digests
 from ocp_dc.study.folders import RunFolder
 from ocp_dc.study.options import BUDGET_KINDS, BudgetOptions, DataOptions
 from ocp_dc.study.record import Quantity
@@ -103,9 +103,9 @@ class Potentials:
             epochs = max(1, int(60 * budget.minutes / (per_epoch * step_time)))
         return studies.with_epochs(config, epochs)
 
-    def measure_step_times(self, configs: Mapping[str, Config]) -> dict[str, float]:
-        """Return the seconds per training step of each config, measured in turns."""
-        return self._host.studies.step_times(configs)
+    def measure_step_times(self, configs: Mapping[str, Config], cpu: bool) -> dict[str, float]:
+        """Return the seconds per training step of each config, measured in turns, on a GPU if there is one."""
+        return self._host.studies.step_times(configs, cpu)
 
     def check(self, config: Config, changes: Iterable[str] = ()) -> ModelFacts:
         """Check a config and build its model, so that errors of surgery are found before any run starts."""
@@ -116,12 +116,12 @@ class Potentials:
         return self._host.studies.fingerprint(config)
 
     def identity(self, config: Config, test: Mapping[str, Any] | None) -> Any:
-        """Return everything on which a run depends; data are identified by their content, not by their path."""
+        """Return everything on which a run depends, but code; files are identified by their content, not their path."""
         studies = self._host.studies
         sources = {split: studies.data_source(config, split) for split in ("train", "val")}
         named = {split: each._replace(src=data_identity(str(each.src))) for split, each in sources.items()}
         tested = None if test is None else {**test, "src": data_identity(test["src"])}
-        return [studies.with_data(config, named), tested]
+        return [with_digests(studies.with_data(config, named)), tested]
 
     def length(self, config: Config) -> int:
         """Return the number of epochs of a run."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ocp_dc.core.digests import content_digest
 from ocp_dc.study.record import STATUSES, Quantity, StudyResults
 from ocp_dc.study.report.groups import Group
 from ocp_dc.study.report.statistics import Comparison, is_relative
@@ -48,7 +49,7 @@ def run_rows(results: StudyResults) -> list[Row]:
             "message": run.message,
             **{_header(q): run.metrics.get(q.key, "") for q in results.quantities},
             "validations": max((len(column) for column in run.curves.values()), default=0),
-            "initial_weights": run.initial_weights or "",
+            "initial_weights": content_digest(run.initial_weights)[:12] if run.initial_weights else "",
         }
         for run in results.records
     ]

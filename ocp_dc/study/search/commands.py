@@ -15,7 +15,7 @@ from ocp_dc.core.errors import UserError, unknown_name
 from ocp_dc.core.locks import folder_lock
 from ocp_dc.core.numbers import whole_number
 from ocp_dc.study.launch import Launch
-from ocp_dc.study.search.folder import SearchFolder, read_folder, write_folder
+from ocp_dc.study.search.folder import SearchFolder, continued_keys, read_folder, write_folder
 from ocp_dc.study.search.spec import Search, load_search, read_search
 
 INSTALL = "Optuna is not installed, which a search needs: pip install 'ocp_dc[search]'"
@@ -60,14 +60,14 @@ def run_search(file: str | Path, out: Path, choices: SearchChoices, launch: Laun
     with folder_lock(out, "another `ocp-dc study search`"):
         path, content = load_search(file)
         search = read_search(path, content, choices.data)
-        keys = _keys(search, choices)
+        keys = continued_keys(out, search, _keys(search, choices))
         definition, starts, may_differ = check_search(search, keys, out)
         trials = choices.trials or search.options.trials
         folder = SearchFolder(out, search, keys, trials, launch.command, may_differ)
         if launch.dry_run:
             _print_plan(folder, starts, console)
             return 0
-        write_folder(folder, content, list(choices.data), definition)
+        write_folder(folder, content, definition)
         folder = read_folder(out)
         prepare_journal(folder, starts, console)
         start = secrets.token_hex(8)

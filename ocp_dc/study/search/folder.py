@@ -11,12 +11,13 @@ OUT/runs/               the runs of all trials, as in a study
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import read_record, write_record
+from ocp_dc.study.options import DataOptions
 from ocp_dc.study.search.spec import Search, read_search
 
 FILE = "search.json"
@@ -71,22 +72,45 @@ def read_folder(out: Path) -> SearchFolder:
         raise UserError(f"{out / FILE}: not a search ({error!r}); {MEND}") from error
 
 
-def write_folder(
-    folder: SearchFolder, content: Mapping[str, Any], data: list[str], definition: Mapping[str, Any]
-) -> None:
+def data_block(data: DataOptions) -> dict[str, Any]:
+    """Return a data set as a block of a file that can be read from any working folder."""
+    block = {key: value for key, value in dataclasses.asdict(data).items() if value is not None}
+    if "path" in block:
+        block["path"] = str(Path(block["path"]).absolute())
+    return block
+
+
+def continued_keys(out: Path, search: Search, keys: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return models and arms with those that the folder has already, all of which go on and have to be checked.
+
+    Raises:
+        UserError: the search no longer has a model or an arm that was started.
+    """
+    if not is_search(out):
+        return tuple(keys)
+    before = [(str(model), str(arm)) for model, arm in read_record(out / FILE, MEND)["keys"]]
+    arms = {arm.name for arm in search.study.arms}
+    if lost := [key for key in before if key[0] not in search.study.models or key[1] not in arms]:
+        raise UserError(
+            f"{out}: has trials of {', arm '.join(lost[0])}, which {search.study.path.name} no longer has; give "
+            "another --out, or undo the change"
+        )
+    return tuple(dict.fromkeys([*before, *keys]))
+
+
+def write_folder(folder: SearchFolder, content: Mapping[str, Any], definition: Mapping[str, Any]) -> None:
     """Write a search, or continue the one of its folder, with more models, arms and trials.
 
     Args:
         folder: the search.
         content: the content of its file.
-        data: the data sets that were selected.
         definition: everything on which the trials depend, by name.
 
     Raises:
         UserError: the folder has another search.
     """
     path = folder.out / FILE
-    keys, trials = [list(key) for key in folder.keys], folder.trials
+    trials = folder.trials
     if path.is_file():
         before = read_record(path, MEND)
         changed = [name for name, value in definition.items() if before["definition"].get(name, value) != value]
@@ -95,16 +119,14 @@ def write_folder(
                 f"{folder.out}: has a search with another {', another '.join(changed)}; its trials cannot be compared "
                 "with new ones. Give another --out, or undo the change"
             )
-        definition = {**before["definition"], **definition}
-        keys = [*before["keys"], *(key for key in keys if key not in before["keys"])]
         trials = max(trials, before["trials"])
     write_record(
         path,
         {
             "file": str(folder.search.study.path.absolute()),
-            "content": content,
-            "data": data,
-            "keys": keys,
+            "content": {**content, "data": {name: data_block(data) for name, data in folder.search.data.items()}},
+            "data": list(folder.search.data),
+            "keys": [list(key) for key in folder.keys],
             "trials": trials,
             "command": folder.command,
             "may_differ": list(folder.may_differ),

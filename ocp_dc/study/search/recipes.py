@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ocp_dc.study.options import DataOptions
-from ocp_dc.study.search.folder import SearchFolder
+from ocp_dc.study.search.folder import SearchFolder, data_block
 from ocp_dc.study.search.journal import Key
 from ocp_dc.study.search.record import TrialRecord
 from ocp_dc.study.search.runs import TrialRuns
@@ -74,7 +73,7 @@ def finals(folder: SearchFolder, best: Mapping[Key, list[TrialRecord]]) -> dict[
         "question": "Do the found recipes of the arms differ, with seeds and a test set that no search has seen?",
         **({"host": options.host} if options.host else {}),
         "models": models,
-        "data": {name: _data_block(data) for name, data in search.data.items()},
+        "data": {name: data_block(data) for name, data in search.data.items()},
         **({"common": dict(options.common)} if options.common else {}),
         "arms": arms,
         **({"exclude": missing} if missing else {}),
@@ -92,10 +91,3 @@ def _findable(base: str, path: Path, model: str, search: Any) -> str:
         if Path(filled).with_suffix(suffix).exists():
             return beside
     return base
-
-
-def _data_block(data: DataOptions) -> dict[str, Any]:
-    block = {key: value for key, value in dataclasses.asdict(data).items() if value is not None}
-    if "path" in block:
-        block["path"] = str(Path(block["path"]).absolute())
-    return block

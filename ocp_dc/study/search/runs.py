@@ -20,7 +20,7 @@ from ocp_dc.study.search.journal import Key
 from ocp_dc.study.search.options import RungOptions, share_of
 from ocp_dc.study.search.space import Range, Space
 from ocp_dc.study.search.spec import Search
-from ocp_dc.study.step_times import cached_step_times
+from ocp_dc.study.step_times import Resources, cached_step_times, measure
 
 CUTOFF = "cutoff"  # in keys: it changes the number of edges
 PATIENCE = 600.0  # seconds to wait for another worker that measures step times
@@ -32,10 +32,11 @@ class TrialRuns:
     Args:
         search: the search.
         out: its folder.
+        resources: what each run gets, for a budget in minutes; one thread by default.
     """
 
-    def __init__(self, search: Search, out: Path) -> None:
-        self.search, self.out = search, out
+    def __init__(self, search: Search, out: Path, resources: Resources | None = None) -> None:
+        self.search, self.out, self.resources = search, out, resources or Resources()
         self.engine = search.engine
 
     def case(
@@ -85,16 +86,17 @@ class TrialRuns:
         folder = self.out / "step_times"
         with folder_lock(folder, "another worker", PATIENCE):
             arms = {arm.name: self.case((key[0], arm.name), data).config for arm in self.search.study.arms}
-            seconds = cached_step_times(self.engine, arms, folder / f"{key[0]}-{data}.json")[key[1]]
+            path = folder / f"{key[0]}-{data}.json"
+            seconds = cached_step_times(self.engine, arms, path, self.resources)[key[1]]
             return seconds * self._ratio(arms[key[1]], config, self.search.spaces[key[1]], folder)
 
     def _ratio(self, base: Config, config: Config, space: Space, folder: Path) -> float:
         texts = [json.dumps(timed_part(each, space), sort_keys=True) for each in (base, config)]
         if texts[0] == texts[1]:
             return 1.0
-        path = folder / f"ratio-{text_digest(json.dumps(texts))[:16]}.json"
+        path = folder / f"ratio-{text_digest(json.dumps([*texts, str(self.resources)]))[:16]}.json"
         if not path.is_file():
-            times = self.engine.measure_step_times({"base": base, "trial": config})
+            times = measure(self.engine, {"base": base, "trial": config}, self.resources)
             write_json(path, {"ratio": times["trial"] / times["base"]})
         return float(read_json(path, "remove it to measure again")["ratio"])
 

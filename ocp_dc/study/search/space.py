@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,8 @@ class Range:
             return None
         if self.is_whole:
             return value if isinstance(value, int) and (value - self.low) % (self.step or 1) == 0 else None
-        return float(value) if self.step is None else None
+        steps = (value - self.low) / self.step if self.step else 0.0
+        return float(value) if math.isclose(steps, round(steps), rel_tol=0, abs_tol=1e-6) else None
 
     def describe(self) -> str:
         """Return the range in words."""
@@ -95,8 +97,9 @@ class Choice:
         return self.values[self.names.index(chosen)]
 
     def chosen(self, value: Any) -> Any:
-        """Return Optuna's value for one of a config; None if it is not among the values."""
-        return short(value) if value in self.values else None
+        """Return Optuna's value for one of a config, which may be written differently; None if it is not among them."""
+        found = (name for name, own in zip(self.names, self.values, strict=True) if _are_equal(own, value))
+        return next(found, None)
 
     def describe(self) -> str:
         """Return the values in words."""
@@ -105,6 +108,11 @@ class Choice:
     def extremes(self) -> list[Any]:
         """Return the values to check before a search: each."""
         return list(self.values)
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    """Return whether two values are equal; true and 1 are not."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 Values = Range | Choice

@@ -45,7 +45,7 @@ class Worker:
         self.folder: SearchFolder = read_folder(out)
         self.search = self.folder.search
         self.journal = Journal(out, self.search.options.seed, parallel)
-        self.runs = TrialRuns(self.search, out)
+        self.runs = TrialRuns(self.search, out, machine.share())
         self.start, self.machine = start, machine
 
     def work(self) -> None:

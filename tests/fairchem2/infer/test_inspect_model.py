@@ -18,6 +18,12 @@ def test_a_config_by_name():
     assert lines[3].startswith("surgery: 1 activations swapped in region 'output', 4 elsewhere")
 
 
+def test_detached_angles_give_other_forces():
+    for angles, words in (("exact", "-dE/dx"), ("stock", "not the gradient of the energy")):
+        text = inspect_config("fairchem2/dimenetplusplus-stock", [f"model.backbone.angle_gradients={angles}"])
+        assert text.splitlines()[1] == f"conservative: forces are {words}"
+
+
 def test_changes_in_either_notation():
     stock = inspect_config("fairchem2/schnet-stock", overrides())
     assert stock.splitlines()[-1] == "surgery: none, this is the stock model"

@@ -95,6 +95,12 @@ def test_a_budget_in_minutes(out, tmp_path):
     assert {run.config["epochs"] for run in made.runs} == {max(1, int(1.2 / (4 * t))) for t in times.values()}
 
 
+ANGLES = {
+    "detached": {"model.backbone.angle_gradients": "stock"},
+    "exact": {"model.backbone.angle_gradients": "exact"},
+}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -104,6 +110,10 @@ def test_a_budget_in_minutes(out, tmp_path):
         ({"arms": {"a": {"model.backbone.cutof": 3}}}, r"Did you mean 'cutoff'"),
         ({"arms": {"a": {}, "b": {"model.dc.activation": "original"}}}, "'a' and 'b' are the same run"),
         ({"base": "md17/schnet-stock"}, r"schnet-stock\.yml: has no data_dir; a study needs the keys"),
+        (
+            {"models": ["dimenetplusplus"], "common": {}, "arms": ANGLES},
+            r"forces are derived in different ways .not -dE/dx: detached; -dE/dx: exact",
+        ),
         ({"host": "fairchem1"}, r"host: expected fairchem 1\.10, but fairchem 2\.24 is installed"),
         ({"base": {"fairchem1": "md17/schnet-stock"}}, r"base: has no value for fairchem2"),
     ],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 from ocp_dc.study.report.equal_terms import describe_equal_terms
 from ocp_dc.study.report.groups import gather
 
@@ -25,7 +27,26 @@ def test_another_architecture():
     )
 
 
+def with_weights(arm, **weights):
+    return [dataclasses.replace(run(arm), initial_weights=weights)]
+
+
+def test_arms_are_compared_by_the_parameters_that_each_shares_with_the_baseline():
+    stock = with_weights("stock", lin="a", norm="b", out="c")
+    bare = with_weights("bare", lin="a", out="c")  # its norms are removed
+    other = with_weights("other", lin="a", norm="b", out="d")  # another output layer, which bare alone would not hide
+    model = with_weights("model", kernel="e")  # another architecture
+    assert said(stock, bare) == "schnet on ethanol: with each seed all arms began with the same weights."
+    assert said(stock, bare, other).startswith("schnet on ethanol: other (seed 0) began with other weights")
+    assert said(stock, bare, other, model).startswith("schnet on ethanol: other (seed 0) began with other weights")
+    assert said(stock, bare, model) == (
+        "schnet on ethanol: with each seed all other arms began with the baseline's weights. Unknown for model (seed "
+        "0), which have no parameters of the baseline to compare."
+    )
+
+
 def test_what_is_not_known():
-    assert said([run("stock", weights=None)], [run("irelu")]) == "schnet on ethanol: Unknown for irelu (seed 0)."
+    unknown = "Unknown for irelu (seed 0), which have no parameters of the baseline to compare."
+    assert said([run("stock", weights=None)], [run("irelu")]) == f"schnet on ethanol: {unknown}"
     nothing = said([run("stock", weights=None)], [run("irelu", status="unfinished", weights=None)])
     assert nothing == "schnet on ethanol: no initial weights to compare."

@@ -129,6 +129,29 @@ def test_a_larger_number_continues_and_a_changed_search_is_refused(finished, tmp
     assert read_record(out / "search.json", "")["trials"] == 3
 
 
+def test_a_change_of_an_arm_that_is_not_selected_is_refused(finished, tmp_path, capsys):
+    out, data = tmp_path / "out", {"own": {"path": str(finished / "data")}}
+    shutil.copytree(finished / "out", out)
+    for arms, message in (
+        ({"stock": {"optim.ema_decay": 0.5}, "dc": {}}, "another config of schnet, arm stock, on own"),
+        ({"dc": {}}, "has trials of schnet, arm stock, which search.yml no longer has"),
+    ):
+        search = write_search(tmp_path, data=data, arms=arms, trials=3)
+        assert run(search, out, "--arms", "dc") == 2
+        assert message in capsys.readouterr().err
+    assert trial_table(out) == trial_table(finished / "out")
+
+
+def test_a_report_from_another_folder(finished, tmp_path, monkeypatch, capsys):
+    """The data set was given by its path from the folder in which the search was started."""
+    monkeypatch.chdir(finished)
+    search = write_search(tmp_path, trials=1, rungs=ONE_RUNG, budget={"epochs": 1})
+    assert run(search, tmp_path / "out", "--data", "mine=data") == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(["study", "report", "out"]) == 0
+    assert yaml.safe_load(Path("out/finals.yml").read_text())["data"] == {"mine": {"path": str(finished / "data")}}
+
+
 def test_a_run_that_fails_is_tried_again(tmp_path, capsys):
     search, out = write_search(tmp_path, trials=1, rungs=ONE_RUNG, budget={"epochs": 1}), tmp_path / "out"
     assert run(search, out) == 0

@@ -33,6 +33,18 @@ def test_a_step_makes_whole_numbers_of_whole_numbers():
     assert not only({"low": 0.5, "high": 2, "step": 0.5}).is_whole
 
 
+def test_a_value_that_is_written_otherwise_is_the_same():
+    assert only([10.0, 50.0]).chosen(50) == "50.0"
+    assert only([{"name": "irelu", "coefficient": 0.25}, "mish"]).chosen({"coefficient": 0.25, "name": "irelu"}) == (
+        "{name: irelu, coefficient: 0.25}"
+    )
+    assert only([1, 2]).chosen(True) is None
+    assert only([1, 2]).chosen(3) is None
+    steps = only({"low": 0.5, "high": 2, "step": 0.5})
+    assert [steps.chosen(value) for value in (1, 1.5, 1.25)] == [1.0, 1.5, None]
+    assert only({"low": 0.1, "high": 0.9, "step": 0.1}).chosen(0.7) == 0.7  # 0.7 - 0.1 is no multiple of 0.1, in binary
+
+
 def test_a_choice_may_have_blocks():
     values = only([{"name": "irelu", "coefficient": 0.25}, "mish", None])
     assert isinstance(values, Choice)
