@@ -43,6 +43,7 @@ def each_model_once():
 # as fairchem's and the published DimeNet++ are, angles detached; and fairchem's PaiNN, which derives its features
 NOT_CONSERVATIVE = (
     "dimenetplusplus-paper",
+    "dimenetplusplus-stock-tuned",
     *(f"{model}-{kind}" for model in ("dimenetplusplus", "painn") for kind in ("stock", "2M-stock", "all-stock")),
 )
 
