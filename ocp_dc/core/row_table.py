@@ -40,16 +40,19 @@ def add_row(path: Path, row: Mapping[str, object]) -> None:
     append(path, _header_with(path, list(cells)), cells)
 
 
-def cut_after(path: Path, step: int) -> None:
+def cut_after(path: Path, last: float, column: str | None = None) -> None:
     """Drop the rows after a step, since a resumed run writes them again, and damaged rows, with a warning.
 
     Args:
         path: the table, which need not exist.
-        step: the last step to keep.
+        last: the last step to keep, or the last value of another column.
+        column: another column that increases; the steps where the table does not have it.
     """
     if path.is_file():
         header, rows = _whole_rows(path)
-        write(path, header, (row for row in rows if int(row[0]) <= step))
+        place = header.index(column) if column in header else 0
+        # a cell that is no number is kept, so that read reports it
+        write(path, header, (row for row in rows if not NUMBER.fullmatch(row[place]) or float(row[place]) <= last))
 
 
 def with_checksum(row: Mapping[str, object]) -> dict[str, str]:

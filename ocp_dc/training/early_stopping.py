@@ -54,9 +54,15 @@ class EarlyStopping(Listener):
         if self.stops:
             say(f"early stopping: {self._waited} validations without an improvement of {state.primary_metric}")
 
-    def wait_anew(self) -> None:
-        """Count from zero again."""
+    def wait_anew(self, forget: bool = False) -> None:
+        """Count from zero again.
+
+        Args:
+            forget: the last improvement as well, for a metric that means something else now.
+        """
         self._waited = 0
+        if forget:
+            self._reference = None
 
     def state_dict(self) -> dict[str, Any]:
         """Return the reference and the count, as plain numbers."""

@@ -17,6 +17,7 @@ from ocp_dc.core.options import check_keys
 
 WARMUP = 0.1  # share of the new steps in which the rate rises
 KEY = "extension"  # of the state of an extended schedule
+AFTER = "extended_after"  # of a checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +86,7 @@ class ExtendedSchedule(OneCycleLR):
             optimizer,
             max_lr=[peak * each for each in peaks],
             total_steps=steps + 1,  # the last step is taken before its rate is reached
-            pct_start=WARMUP,
+            pct_start=max(WARMUP, 2 / (steps + 1)),  # one step at least
             cycle_momentum=momenta is not None,
             base_momentum=list(low) if momenta else 0.85,
             max_momentum=list(high) if momenta else 0.95,
@@ -96,10 +97,20 @@ class ExtendedSchedule(OneCycleLR):
         return {KEY: dict(self.arguments), "last_epoch": self.last_epoch}
 
     @classmethod
-    def resumed(cls, optimizer: Optimizer, state: Mapping[str, Any]) -> ExtendedSchedule:
-        """Return the schedule with a state that :meth:`state_dict` returned, and set the rates of its step."""
-        found = cls(optimizer, **state[KEY])
-        found.last_epoch = state["last_epoch"]
+    def resumed(cls, optimizer: Optimizer, state: Mapping[str, Any], left: int | None = None) -> ExtendedSchedule:
+        """Return the schedule with a state that :meth:`state_dict` returned, and set the rates of its step.
+
+        Args:
+            optimizer: the optimizer.
+            state: the state.
+            left: the steps that are left, if an epoch has another number of steps now; by default as in the state.
+        """
+        arguments, done = dict(state[KEY]), state["last_epoch"]
+        if left is not None and 0 < left != arguments["steps"] - done > 0:
+            done = round(done * left / (arguments["steps"] - done))
+            arguments["steps"] = done + left
+        found = cls(optimizer, **arguments)
+        found.last_epoch = done
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "To get the last learning rate")
             rates = found.get_lr()  # sets the momentum
@@ -114,14 +125,25 @@ def is_extended(state: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(state, Mapping) and KEY in state
 
 
-def begins(extension: Extension | None, state: object) -> bool:
+def begins(extension: Extension | None, extended_after: float | None) -> bool:
     """Return whether a checkpoint is from before an extension.
 
     Args:
         extension: the extension of the config; None without one.
-        state: the state of the schedule in the checkpoint.
+        extended_after: ``after`` of the extension that the checkpoint has begun; None without one.
     """
-    return extension is not None and not (is_extended(state) and state[KEY]["after"] == extension.after)
+    return extension is not None and extended_after != extension.after
+
+
+def begun(saved: Mapping[str, Any], schedule: object) -> float | None:
+    """Return ``after`` of the extension that a checkpoint has begun; None without one.
+
+    Args:
+        saved: the checkpoint, or what is saved with it; earlier versions have the schedule alone.
+        schedule: the state of its schedule.
+    """
+    found = saved.get(AFTER, schedule[KEY]["after"] if is_extended(schedule) else None)
+    return None if found is None else float(found)
 
 
 def extended_schedule(scheduler: LRScheduler | None, extension: Extension, steps: int) -> LRScheduler | None:

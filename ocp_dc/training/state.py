@@ -12,42 +12,22 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from ocp_dc.labels import LabelRescaling
 from ocp_dc.training import optimizer_state, schedule
 from ocp_dc.training.averages import AveragedWeights, check_averages, copy_averages, trainable
-from ocp_dc.training.extension import Extension, begins, extended_schedule
+from ocp_dc.training.extension import AFTER, ExtendedSchedule, begins, begun, extended_schedule, is_extended
+from ocp_dc.training.resume import Resume
 from ocp_dc.training.running_means import RunningMeans
-
-
-@dataclasses.dataclass(frozen=True)
-class Resume:
-    """Settings for resuming from a checkpoint.
-
-    Args:
-        steps_per_epoch: steps per epoch of this run, which may differ from the checkpoint's if ranks or batch size do;
-            None to keep the checkpoint's step.
-        keep_settings: keep this run's settings of optimizer, schedule and averages, and load only moments and
-            averages from the checkpoint; if False, the checkpoint's settings are used.
-        saved_optimizer: the class of the checkpoint's optimizer in torch.optim.
-        extension: the extension of a finished run by more epochs; None without one.
-        total_steps: the steps of the whole run, which an extension needs.
-    """
-
-    steps_per_epoch: int | None = None
-    keep_settings: bool = False
-    saved_optimizer: str = "AdamW"
-    extension: Extension | None = None
-    total_steps: int = 0
 
 
 @dataclasses.dataclass(eq=False)
 class TrainingState:
     """The values that change during a training run.
 
-    The entries of :meth:`state_dict` are those of the first version and ``compiled``. Checkpoints of every version, and
-    of fairchem itself, can be loaded.
+    The entries of :meth:`state_dict` are those of the first version, ``compiled`` and ``extended_after``. Checkpoints
+    of every version, and of fairchem itself, can be loaded.
 
     Args:
         model: the network, in DistributedDataParallel if there are several ranks; empty until the host has built it.
@@ -67,6 +47,7 @@ class TrainingState:
         running_means: the running means of the losses.
         compiled: whether ``dc.accelerate: auto`` compiles the model; None until it is decided. The decision depends on
             the time of a step, and a resumed run keeps it.
+        extended_after: the epochs of the run before the extension that has begun; None without one.
     """
 
     model: nn.Module = dataclasses.field(default_factory=nn.Module)
@@ -84,6 +65,7 @@ class TrainingState:
     evaluations_since_best: int = 0
     running_means: RunningMeans = dataclasses.field(default_factory=RunningMeans)
     compiled: bool | None = None
+    extended_after: float | None = None
 
     @property
     def bare_model(self) -> nn.Module:
@@ -116,6 +98,20 @@ class TrainingState:
         self.evaluations_since_best += 1
         return False
 
+    def forget_best(self, why: str) -> None:
+        """Begin anew with the best metric, with a warning, since its value so far is of another quantity.
+
+        Args:
+            why: the reason, as the first part of a sentence.
+        """
+        if self.best_metric is None:
+            return
+        logging.warning(
+            f"{why}: the best {self.primary_metric} so far, {self.best_metric:.4g}, cannot be compared with those to "
+            "come, and the best checkpoint is chosen anew, from the next validation on"
+        )
+        self.best_metric, self.evaluations_since_best = None, 0
+
     def weights_dict(self) -> dict[str, Any]:
         """Return the entries of a checkpoint for prediction; within ``averaged_weights`` they hold the averages."""
         return {
@@ -139,6 +135,7 @@ class TrainingState:
             "loss_sums": self.running_means.state_dict(),
             "random_states": self.random_states,
             "compiled": self.compiled,
+            AFTER: self.extended_after,
         }
 
     def load_state_dict(self, saved: Mapping[str, Any], resume: Resume | None = None) -> None:
@@ -190,19 +187,38 @@ class TrainingState:
             if saved.get("primary_metric") == self.primary_metric:
                 self.best_metric = saved.get("best_val_metric")
                 self.evaluations_since_best = saved.get("evaluations_since_best", 0)
+        self.extended_after = begun(saved, saved.get("scheduler"))
+        begin = begins(resume.extension, self.extended_after)
         if saved.get("scheduler") is not None and self.scheduler is not None:
-            begin = begins(resume.extension, saved["scheduler"])
-            if begin or (self.step == saved_step and not resume.keep_settings):
-                self.scheduler = schedule.loaded(self.scheduler, saved["scheduler"], warns=not begin)
-            else:
-                schedule.move_to(self.scheduler, self.step)
-            if resume.extension is not None and begin:
-                self.scheduler = extended_schedule(self.scheduler, resume.extension, resume.total_steps - self.step)
-                self.evaluations_since_best = 0
+            self._load_schedule(saved["scheduler"], resume, begin, moved=self.step != saved_step)
+        if resume.extension is not None and begin:
+            self.scheduler = extended_schedule(self.scheduler, resume.extension, resume.total_steps - self.step)
+            self.extended_after = resume.extension.after
+            self.evaluations_since_best = 0
         self.random_states = saved.get("random_states")
         self.compiled = saved.get("compiled")
         # earlier versions stored a single sum, of the total loss
         self.running_means.load_state_dict(saved.get("loss_sums", {"loss": saved.get("loss_sum", (0.0, 0))}))
+
+    def _load_schedule(self, saved: Mapping[str, Any], resume: Resume, begin: bool, moved: bool) -> None:
+        """Load the schedule, or lay that of the config out for a run with other settings or other steps per epoch.
+
+        Args:
+            saved: the state of the schedule.
+            resume: the settings of the resume.
+            begin: whether an extension begins, which needs the schedule as it was.
+            moved: whether the checkpoint is at another step of this run than of its own.
+        """
+        assert self.scheduler is not None
+        if not begin and resume.extension is not None and is_extended(saved):
+            left = resume.total_steps - self.step if moved else None
+            self.scheduler = ExtendedSchedule.resumed(self.scheduler.optimizer, saved, left)
+        elif begin or not (moved or resume.keep_settings):
+            self.scheduler = schedule.loaded(self.scheduler, saved, warns=not begin)
+        elif isinstance(self.scheduler, ReduceLROnPlateau) and not resume.keep_settings:
+            self.scheduler.load_state_dict(dict(saved))  # it follows the validations, not the steps
+        else:
+            schedule.move_to(self.scheduler, self.step)
 
     def _step_here(self, saved_step: int, steps_per_epoch: int | None) -> int:
         """Return this run's step at the checkpoint's epoch; more ranks or larger batches give fewer steps per epoch."""

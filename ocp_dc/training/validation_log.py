@@ -13,6 +13,7 @@ from ocp_dc.core import row_table
 from ocp_dc.core.errors import UserError, nearest
 
 EPOCH = "epoch"
+ROUNDING = 1e-6  # of epochs, which are quotients of steps
 ENERGY_MAE = "energy_mae [eV]"
 FORCES_MAE = "forces_mae [eV/Å]"
 DESCRIPTION = "the validation CSV file of a run"
@@ -89,10 +90,13 @@ class ValidationLog:
         measured = {STEP_TIME: step_time, PEAK_MEMORY: peak_memory}
         row_table.add_row(self.path, row | {name: "" if value is None else value for name, value in measured.items()})
 
-    def cut_after(self, step: int) -> None:
-        """Drop damaged rows and the rows after ``step``, which a resumed run writes again."""
+    def cut_after(self, epoch: float) -> None:
+        """Drop damaged rows and the rows after an epoch, which a resumed run writes again.
+
+        Steps would not do: with another number of ranks or batch size, the same epoch is another step.
+        """
         if self.enabled:
-            row_table.cut_after(self.path, step)
+            row_table.cut_after(self.path, epoch + ROUNDING, EPOCH)
 
 
 @dataclass(eq=False)

@@ -26,7 +26,7 @@ class ValidationRows(Listener):
     def start(self, state: TrainingState) -> None:
         """Drop the rows that were written after the last checkpoint."""
         if state.step:
-            self._log.cut_after(state.step)
+            self._log.cut_after(state.epoch)
 
     def validation(self, state: TrainingState, metrics: Metrics | None) -> None:
         """Write a row; without a validation set, only reset the means."""

@@ -21,7 +21,7 @@ LR, PEAK = 1e-3, 0.3  # of the configs that ship, and of an extension
 def cycle(steps: np.ndarray, total: int) -> np.ndarray:
     """Return the rates of a new cycle: up to the peak in a tenth of the steps, then down."""
     top, start = PEAK * LR, PEAK * LR / 25
-    turn = 0.1 * (total + 1) - 1
+    turn = max(0.1 * (total + 1), 2) - 1  # one step at least
     up = start + (top - start) * (1 - np.cos(np.pi * steps / turn)) / 2
     down = top + (start / 1e4 - top) * (1 - np.cos(np.pi * (steps - turn) / (total - turn))) / 2
     return np.where(steps <= turn, up, down)

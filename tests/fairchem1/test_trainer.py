@@ -139,9 +139,12 @@ def test_stops_at_the_first_value_that_is_not_finite(tmp_path, small_config, cap
 
 
 def test_stops_early(tmp_path, small_config):
-    run = run_main(tmp_path, small_config(optim={"lr_initial": 1e-30, "max_epochs": 20, "early_stopping_patience": 2}))
-    assert run.status == 0
-    assert len(run.validations()) == 3  # the first one is the best, two without an improvement follow
+    optim = {"lr_initial": 1e-30, "max_epochs": 20, "early_stopping_patience": 2, "checkpoint_every": 1000}
+    for _ in range(2):  # the second time the run is at its end
+        assert run_main(tmp_path, small_config(optim=optim), "--timestamp-id=early").status == 0
+        run = Run(0, tmp_path, "early")
+        assert len(run.validations()) == 3  # the first one is the best, two without an improvement follow
+        assert run.load()["step"] == 3 * 4
 
 
 def test_one_cycle_lasts_as_long_as_the_training(trained):

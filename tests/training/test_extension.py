@@ -9,7 +9,7 @@ import torch
 from torch.optim import lr_scheduler
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.training.extension import ExtendedSchedule, Extension, begins, extended_schedule
+from ocp_dc.training.extension import ExtendedSchedule, Extension, begins, begun, extended_schedule
 
 
 def optimizer(**options: Any) -> torch.optim.Adam:
@@ -84,10 +84,33 @@ def test_a_constant_rate_and_one_of_validations_go_on() -> None:
 
 def test_when_an_extension_begins() -> None:
     state = ExtendedSchedule(optimizer(), 2.0, 10, [0.1, 0.01], 0.3).state_dict()
-    assert begins(Extension(2), {"last_epoch": 3})
-    assert begins(Extension(4), state)
-    assert not begins(Extension(2), state)
-    assert not begins(None, state)
+    assert begun({"extended_after": 2.0}, None) == begun({}, state) == 2.0  # an earlier version has the state alone
+    assert begun({"extended_after": None}, {"last_epoch": 3}) is begun({}, None) is None
+    assert begins(Extension(2), None)
+    assert begins(Extension(4), 2.0)
+    assert not begins(Extension(2), 2.0)
+    assert not begins(None, None)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 8, 9, 10, 11, 19])
+def test_a_few_steps_are_a_cycle_too(number: int) -> None:
+    schedule = extended_schedule(finished(), Extension(after=2, peak=0.5), number)
+    assert isinstance(schedule, ExtendedSchedule)
+    start = schedule.optimizer.param_groups[0]["lr"]
+    rates = [start, *(rates[0] for rates, _ in steps(schedule, number))]
+    assert rates[0] == pytest.approx(0.05 / 25)
+    assert 0.04 < max(rates) <= 0.05
+    assert number == 1 or rates[-1] < 1e-5
+
+
+def test_a_schedule_whose_epochs_have_another_number_of_steps_now() -> None:
+    straight = extended_schedule(finished(), Extension(after=2), 100)
+    assert isinstance(straight, ExtendedSchedule)
+    steps(straight, 40)
+    resumed = ExtendedSchedule.resumed(optimizer(), straight.state_dict(), left=30)
+    rates = (each.optimizer.param_groups[0]["lr"] for each in (resumed, straight))
+    assert next(rates) == pytest.approx(next(rates), rel=0.03)
+    assert steps(resumed, 30)[-1][0][0] < 1e-5
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_rows_hold_means_since_the_last_validation(tmp_path):
     text = (tmp_path / "validation.csv").read_text()
     assert text.splitlines()[1].startswith("2,0.5,0.125,2.0,2.0,4.0,0.5,0.25,")
     assert text.splitlines()[2].startswith("4,1.0,0.125,7.0,7.0,4.0,")
-    state.step = 2  # resumed from there
+    state.step, state.epoch = 2, 0.5  # resumed from there
     rows.start(state)
     assert len((tmp_path / "validation.csv").read_text().splitlines()) == 2
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import MultiStepLR, ReduceLROnPlateau
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.labels import LabelRescaling
 from ocp_dc.training import schedule
 from ocp_dc.training.averages import averaged_weights, other_weights, trainable
-from ocp_dc.training.state import Resume, TrainingState
+from ocp_dc.training.extension import Extension
+from ocp_dc.training.resume import Resume
+from ocp_dc.training.state import TrainingState
 
 # those of checkpoints of version 0.1.0 and the last one, but for what a host adds
 ENTRIES = {
     *("state_dict", "amp", "label_rescaling", "epoch", "step", "optimizer", "scheduler", "ema", "best_val_metric"),
-    *("primary_metric", "evaluations_since_best", "loss_sums", "random_states", "compiled"),
+    *("primary_metric", "evaluations_since_best", "loss_sums", "random_states", "compiled", "extended_after"),
 }
 
 
@@ -129,6 +133,62 @@ def test_epochs_of_another_length(caplog):
     second.load_state_dict(copy.deepcopy(first.state_dict()), Resume(steps_per_epoch=5))
     assert (second.epoch, second.step, second.scheduler.last_epoch) == (3.0, 15, 15)
     assert "resumes from step 15" in caplog.text
+
+
+def test_an_extension_begins_once():
+    """Also one whose schedule goes on since its rate has not fallen yet, and one without a schedule."""
+    for has_schedule in (True, False):
+        states = [make(total=12), make(seed=1, total=12), make(seed=2, total=12)]
+        for state in states:
+            state.scheduler = MultiStepLR(state.optimizer, milestones=[8]) if has_schedule else None
+        first, second, third = states
+        train(first, 4)
+        first.evaluations_since_best = 3
+        resume = Resume(extension=Extension(after=2), total_steps=12)
+        second.load_state_dict(copy.deepcopy(first.state_dict()), resume)
+        assert (second.extended_after, second.evaluations_since_best) == (2, 0)
+        train(second, 5)  # past the milestone
+        second.evaluations_since_best = 2
+        third.load_state_dict(copy.deepcopy(second.state_dict()), resume)
+        assert third.evaluations_since_best == 2
+        assert type(third.scheduler) is type(second.scheduler)
+        train(second, 3)
+        train(third, 3)
+        assert same(third.state_dict(), second.state_dict())
+
+
+def test_an_extension_is_that_of_its_run_whatever_the_config_says():
+    first, second, third = make(total=4), make(seed=1, total=4), make(seed=2, lr=0.3, total=24)
+    train(first, 4)
+    resume = Resume(extension=Extension(after=2), total_steps=24)
+    second.load_state_dict(copy.deepcopy(first.state_dict()), resume)
+    train(second, 6)
+    kept = dataclasses.replace(resume, keep_settings=True, saved_optimizer="Adam")
+    third.load_state_dict(copy.deepcopy(second.state_dict()), kept)
+    assert third.learning_rate == second.learning_rate
+
+
+def test_a_schedule_of_validations_goes_on_where_epochs_have_another_length():
+    first, second = make(), make(seed=1)
+    for state in (first, second):
+        state.scheduler = ReduceLROnPlateau(state.optimizer, factor=0.1, patience=1)
+    train(first, 4)
+    for metric in (1.0, 2.0, 2.0, 2.0):
+        schedule.step_on_metric(first.scheduler, metric)
+    second.load_state_dict(copy.deepcopy(first.state_dict()), Resume(steps_per_epoch=5))
+    assert second.learning_rate == first.learning_rate == pytest.approx(0.005)
+    assert (second.scheduler.best, second.scheduler.num_bad_epochs) == (1.0, first.scheduler.num_bad_epochs)
+
+
+def test_the_best_metric_is_forgotten_where_it_means_something_else(caplog):
+    state = make()
+    state.forget_best("other losses")
+    assert not caplog.messages
+    state.take_metric(2.0)
+    state.take_metric(3.0)
+    state.forget_best("other losses")
+    assert (state.best_metric, state.evaluations_since_best) == (None, 0)
+    assert "other losses: the best loss so far, 2, cannot be compared" in caplog.text
 
 
 def test_the_best_metric_is_kept_for_the_same_metric_alone():

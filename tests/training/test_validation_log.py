@@ -73,7 +73,7 @@ def test_a_file_that_an_earlier_version_began(tmp_path):
     path = tmp_path / "validation.csv"
     path.write_text(f"{OLD_HEADER}\n4,1.0,0.1,9.0,8.0,7.0,6.0\n8,2.0,0.1,5.0,4.0,3.0,2.0\n", encoding="utf-8")
     log = ValidationLog(path)
-    log.cut_after(4)
+    log.cut_after(1.0)
     add(log, 8)
     add(log, 12)
     old, second, third = rows(path)
@@ -84,6 +84,17 @@ def test_a_file_that_an_earlier_version_began(tmp_path):
     assert second["train_loss_forces"] == third["train_loss_forces"] == "2.0"
     assert read_training_log(path).energy_mae.tolist() == [7.0, 0.5, 0.5]
     assert [file.name for file in tmp_path.iterdir()] == ["validation.csv"]
+
+
+def test_a_run_with_fewer_steps_an_epoch_keeps_its_rows(tmp_path):
+    """Epoch 3 was step 12, and is step 6 with batches of twice the size."""
+    path = tmp_path / "validation.csv"
+    log = ValidationLog(path)
+    for step in (4, 8, 12, 16):
+        add(log, step)
+    log.cut_after(3.0)
+    assert [row["step"] for row in rows(path)] == ["4", "8", "12"]
+    assert read_training_log(path).epoch.tolist() == [1.0, 2.0, 3.0]
 
 
 def test_a_column_that_a_row_does_not_have(tmp_path):
@@ -99,7 +110,7 @@ def test_a_row_that_a_kill_cut_short_is_dropped(tmp_path):
     path = tmp_path / "validation.csv"
     path.write_text(f"{OLD_HEADER}\n4,1.0,0.1,9.0,8.0,7.0,6.0\n1", encoding="utf-8")  # of 12
     log = ValidationLog(path)
-    log.cut_after(8)
+    log.cut_after(2.0)
     add(log, 12)
     assert [row["step"] for row in rows(path)] == ["4", "12"]
 
@@ -139,7 +150,7 @@ def test_rows_that_are_left_out_at_a_resume_are_told(tmp_path, caplog):
     for step in (4, 8):
         add(ValidationLog(path), step)
     path.write_text(path.read_text(encoding="utf-8").replace("\n4,", "\nt,"), encoding="utf-8")
-    ValidationLog(path).cut_after(8)
+    ValidationLog(path).cut_after(2.0)
     assert [row["step"] for row in rows(path)] == ["8"]
     assert "1 of 2 rows are damaged" in caplog.text
 
@@ -149,6 +160,6 @@ def test_an_empty_file_and_bytes_of_a_power_cut(tmp_path):
     for content in (b"", bytes(40)):
         path.write_bytes(content)
         log = ValidationLog(path)
-        log.cut_after(4)
+        log.cut_after(1.0)
         add(log, 8)
         assert [row["step"] for row in rows(path)] == ["8"]

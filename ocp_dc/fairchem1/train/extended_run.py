@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import torch
+
 from ocp_dc.core.errors import UserError
 from ocp_dc.fairchem1.train.checkpoints import read_checkpoint
 from ocp_dc.training.run_files import RunFiles
@@ -24,5 +26,9 @@ def extension_arguments(run: RunFiles, extended: RunFiles, epochs: int, peak: fl
     flags += ["--seed", str(checkpoint["config"]["cmd"].get("seed") or 0)]
     if not extended.state.is_file():  # else the extended run was interrupted, and resumes
         flags += ["--checkpoint", str(run.state)]
+    flags += ["--amp"] if checkpoint["config"].get("amp") else []
+    ranks = len(checkpoint.get("random_states") or [None])
+    if ranks > 1 and (cpu or torch.cuda.device_count() >= ranks):  # else the resume warns of another number
+        flags += ["--num-gpus", str(ranks)]
     settings = {"after": done, "peak": peak}
     return [*flags, f"--optim.max_epochs={math.ceil(done) + epochs}", f"--optim.extension={settings}"]

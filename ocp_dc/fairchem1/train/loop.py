@@ -88,6 +88,9 @@ def _epochs(trainer: DCTrainer, listeners: Listeners, reader: FlagReader, clock:
     # with several ranks Ctrl-C has its default effect
     waiting = deferred_sigint() if distutils.get_world_size() == 1 else contextlib.nullcontext(lambda: False)
     state.model.train()
+    if _has_stopped(state, patience):  # the run had ended, and is resumed with the same patience
+        listeners.end(state)
+        return
     with waiting as interrupted:
         for batch in _batches(trainer.train_loader, trainer.train_sampler, state, total, seed):
             out, losses = _step(trainer, batch, reader)
@@ -102,7 +105,8 @@ def _epochs(trainer: DCTrainer, listeners: Listeners, reader: FlagReader, clock:
                     _validate(trainer, listeners)
             stops = interrupted()
             # after schedule, validation and best metric, so that the checkpoint includes them
-            if state.step % checkpoint_every == 0 or stops or state.step == total:
+            early = state.evaluations_since_best >= patience
+            if state.step % checkpoint_every == 0 or stops or early or state.step == total:
                 reader.settle()
                 with clock.paused():
                     state.random_states = distutils.gather_objects(get_random_states())
@@ -112,11 +116,18 @@ def _epochs(trainer: DCTrainer, listeners: Listeners, reader: FlagReader, clock:
                     f"stopped after step {state.step} of {total}; the same command with "
                     f"--timestamp-id {trainer.timestamp_id} resumes from there"
                 )
-            if state.evaluations_since_best >= patience:
-                if distutils.is_master():
-                    say(f"early stopping: {patience} validations without an improvement of {state.primary_metric}")
+            if _has_stopped(state, patience):
                 break
     listeners.end(state)
+
+
+def _has_stopped(state: TrainingState, patience: float) -> bool:
+    """Return whether the run ends early, and say so."""
+    if state.evaluations_since_best < patience:
+        return False
+    if distutils.is_master():
+        say(f"early stopping: {patience} validations without an improvement of {state.primary_metric}")
+    return True
 
 
 def _batches(loader: Any, sampler: Any, state: TrainingState, total: int, seed: int) -> Iterator[Any]:

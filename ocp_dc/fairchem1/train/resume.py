@@ -18,9 +18,9 @@ from ocp_dc.core.files import replacing
 from ocp_dc.fairchem1.checks.model_check import check_complete, check_same_model
 from ocp_dc.fairchem1.train import checkpoints, scale_factors
 from ocp_dc.fairchem1.train.loss_and_metrics import RESCALED
-from ocp_dc.fairchem1.train.resume_with import uses_given_settings
+from ocp_dc.fairchem1.train.resume_with import same_losses, uses_given_settings
 from ocp_dc.training.extension import Extension
-from ocp_dc.training.state import Resume
+from ocp_dc.training.resume import Resume
 
 if TYPE_CHECKING:
     from ocp_dc.fairchem1.trainer import DCTrainer
@@ -80,6 +80,8 @@ def load(trainer: DCTrainer, path: str, checkpoint: dict[str, Any] | None, infer
         total_steps=0 if per_epoch is None else trainer.run_steps.total,
     )
     state.load_progress(checkpoint, resume)
+    if state.primary_metric == "loss" and not same_losses(checkpoint["config"], trainer.config):
+        state.forget_best("the run resumes with other loss functions")
     if state.scheduler is not None:
         trainer.scheduler.scheduler = state.scheduler
 

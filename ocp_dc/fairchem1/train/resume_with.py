@@ -102,6 +102,12 @@ def compare(saved: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, tup
     return {key: (one.get(key), two.get(key)) for key in sorted({*one, *two}) if one.get(key) != two.get(key)}
 
 
+def same_losses(saved: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Return whether the loss of the validation is the same number in the configs of two trainers."""
+    one, two = (_comparable({"loss_functions": _as_run_config(config)["loss_functions"]}) for config in (saved, given))
+    return one == two
+
+
 def _choose_source(
     key: str, choice: str | None, has_state: bool, saved: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Literal["config", "checkpoint"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from torch.optim.lr_scheduler import LRScheduler
@@ -66,7 +67,8 @@ def resume_schedule(
     before, schedule = unit.scheduler, unit.scheduler
     if is_extended(progress.schedule):
         schedule = ExtendedSchedule.resumed(unit.optimizer, progress.schedule)
-    if extension is not None and begins(extension, progress.schedule):
+    if extension is not None and begins(extension, state.extended_after):
+        state.extended_after = extension.after
         schedule = extended_schedule(schedule, extension, (total or 0) - state.step)
         state.evaluations_since_best = 0
         stopping.wait_anew()
@@ -74,7 +76,14 @@ def resume_schedule(
         unit.scheduler, state.scheduler = SavedAsBefore(schedule, before), schedule
     planned = getattr(before, "total_steps", None)  # of OneCycleLR, loaded with the checkpoint
     extended = extension is not None or is_extended(progress.schedule)
-    if not extended and planned is not None and total is not None and total > planned:
+    if extended or planned is None or total is None:
+        return
+    if total < planned:
+        logging.warning(
+            f"the run has a learning-rate schedule of {planned} steps, and is resumed for {total}: it ends before the "
+            "schedule, while the rate is high; resume with the epochs and the batch_size of the run"
+        )
+    if total > planned:
         raise UserError(
             f"the run has a learning-rate schedule of {planned} steps, and is resumed for {total}; resume with the "
             "epochs and the batch_size of the run, or go on after its end with `ocp-dc extend`"

@@ -39,6 +39,19 @@ def check_resumed(before: Any, now: Any, where: str, logs: bool) -> None:
         logging.warning(f"resumed with other training data: {key} was {_short(old.get(key))}, now {new.get(key)}")
 
 
+def same_losses(before: Any, now: Any) -> bool:
+    """Return whether the loss of the validation is the same number with two configs."""
+    old, new = (
+        {
+            path: value
+            for task in _plain(config, f"{UNIT}.tasks") or ()
+            for path, value in _leaves(task.get("loss_fn"), str(task.get("name")))
+        }
+        for config in (before, now)
+    )
+    return _first_difference(old, new) is None
+
+
 def _meaning(config: DictConfig) -> dict[str, Any]:
     """Return the values that say what weights mean, by name."""
     model = dict(_leaves(_plain(config, f"{UNIT}.model"), "model"))

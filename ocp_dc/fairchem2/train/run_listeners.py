@@ -85,7 +85,7 @@ def run_listeners(parts: RunParts, state: TrainingState) -> Listeners:
         *([] if parts.resumed else _of_a_fresh_run(parts)),
         AtStart(lambda state: gains.check_fitted(state.bare_model)),
         *([AtStart(lambda state: _write_records(parts, state))] if master else []),
-        AtStart(lambda state: log.cut_after(state.step)),  # rows that this run writes again
+        AtStart(lambda state: log.cut_after(state.epoch)),  # rows that this run writes again
         ValidationRows(log, parts.clock),
         parts.best,
         parts.stopping,

@@ -13,7 +13,7 @@ from fairchem.core.common import distutils
 from ocp_dc.core.files import replacing
 from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
 from ocp_dc.training.early_stopping import EarlyStopping
-from ocp_dc.training.extension import ExtendedSchedule
+from ocp_dc.training.extension import AFTER, ExtendedSchedule, begun
 from ocp_dc.training.random_states import get_random_states
 from ocp_dc.training.safe_torch import load_torch
 from ocp_dc.training.state import TrainingState
@@ -57,6 +57,7 @@ class RunProgress:
             "step_of_best": self._best.step_of_best,
             "early_stopping": self._stopping.state_dict(),
             "compiled": state.compiled,
+            AFTER: state.extended_after,
             "schedule": state.scheduler.state_dict() if isinstance(state.scheduler, ExtendedSchedule) else None,
             "ranks": ranks,
         }
@@ -78,6 +79,7 @@ class RunProgress:
         saved, state = load_torch(folder / FILE, "progress"), self._state
         state.compiled = saved["compiled"]
         self.schedule = saved.get("schedule")
+        state.extended_after = begun(saved, self.schedule)
         if saved["primary_metric"] == state.primary_metric:
             state.best_metric = saved["best_metric"]
             state.evaluations_since_best = saved["evaluations_since_best"]

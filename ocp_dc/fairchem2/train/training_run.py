@@ -15,7 +15,7 @@ from ocp_dc.fairchem2.train.best_checkpoint import BestCheckpoint
 from ocp_dc.fairchem2.train.extended_run import resume_schedule
 from ocp_dc.fairchem2.train.loss_taps import LossTaps
 from ocp_dc.fairchem2.train.optimizer_guard import OptimizerGuard
-from ocp_dc.fairchem2.train.resumed_config import check_resumed
+from ocp_dc.fairchem2.train.resumed_config import check_resumed, same_losses
 from ocp_dc.fairchem2.train.run_end import end_run
 from ocp_dc.fairchem2.train.run_folder import RunFolder
 from ocp_dc.fairchem2.train.run_listeners import MeansOverRanks, RunParts, run_listeners
@@ -198,9 +198,15 @@ class TrainingRun:
         Raises:
             UserError: the config does not continue that of the checkpoint.
         """
-        if (config := checkpoint / "resume.yaml").is_file():
-            check_resumed(OmegaConf.load(config), self._folder.read_config(), str(checkpoint), distutils.is_master())
+        same = True
+        if (path := checkpoint / "resume.yaml").is_file():
+            before, now = OmegaConf.load(path), self._folder.read_config()
+            check_resumed(before, now, str(checkpoint), distutils.is_master())
+            same = same_losses(before, now)
         saved, total = self._progress.load(checkpoint), self._total_steps()
+        if self._state.primary_metric == "loss" and not same:
+            self._state.forget_best("the run resumes with other losses")
+            self._stopping.wait_anew(forget=True)
         resume_schedule(self._unit, self._state, self._progress, self._stopping, self._extension, total)
         if distutils.is_master():
             self._folder.take_over(checkpoint)

@@ -97,6 +97,25 @@ def test_the_config_counts(begun, tmp_path, small_config, caplog):
     assert {int(moments["step"]) for moments in state["optimizer"]["state"].values()} == {12}
 
 
+def test_the_best_loss_is_of_the_losses_of_the_config(begun, tmp_path, small_config, caplog):
+    """With a weight of forces a hundred times higher, no loss would be as low as that of the checkpoint."""
+    config = small_config(optim={**OPTIM, "max_epochs": 3})
+    best = begun.load()["best_val_metric"]
+    folders = [tmp_path / name for name in ("same", "other")]
+    for folder in folders:
+        folder.mkdir()
+    _, state, _ = resumed(begun, folders[0], config)
+    assert state["best_val_metric"] <= best
+    assert "cannot be compared" not in caplog.text
+    for entry in config["loss_functions"]:
+        for settings in entry.values():
+            settings["coefficient"] *= 100
+    run, state, _ = resumed(begun, folders[1], config)
+    assert "the run resumes with other loss functions: the best loss so far" in caplog.text
+    assert state["best_val_metric"] == float(run.validations()[-1]["loss"]) > best
+    assert state["evaluations_since_best"] == 0
+
+
 def test_moments_go_with_their_parameters(begun, tmp_path, small_config, monkeypatch):
     """Two groups become one: each parameter finds its own moments, by their shapes and values."""
 

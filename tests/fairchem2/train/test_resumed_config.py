@@ -8,7 +8,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from ocp_dc.core.errors import UserError
-from ocp_dc.fairchem2.train.resumed_config import check_resumed
+from ocp_dc.fairchem2.train.resumed_config import check_resumed, same_losses
 
 
 def config(
@@ -33,6 +33,18 @@ def config(
 def test_a_change_of_what_weights_mean(now: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         check_resumed(config(), config(**now), "CK", logs=True)
+
+
+def test_losses_are_compared() -> None:
+    def with_loss(coefficient: float, fn: str = "mae") -> DictConfig:
+        found = config()
+        loss = {"loss_fn": {"_target_": fn}, "coefficient": coefficient}
+        found.runner.train_eval_unit.tasks[0].loss_fn = loss
+        return found
+
+    assert same_losses(with_loss(10.0), with_loss(10.0))
+    assert not same_losses(with_loss(10.0), with_loss(30.0))
+    assert not same_losses(with_loss(10.0), with_loss(10.0, "mse"))
 
 
 def test_changes_that_are_allowed(caplog: pytest.LogCaptureFixture) -> None:
