@@ -32,6 +32,7 @@ def inspect_config(config_path: str, overrides: Sequence[str] = (), recipes: Seq
     conservative = getattr(model, "conservative", None)
     descriptions = {True: "forces are -dE/dx", False: "forces are not the gradient of the energy", None: "unknown"}
     chosen = [f"{key.replace('_', ' ')}: {getattr(model, key)}" for key in GRADIENT_CHOICES if hasattr(model, key)]
+    stock = all(getattr(model, key, "stock") == "stock" for key in GRADIENT_CHOICES)  # also in its gradients
     block = (config["dataset"]["train"].get("transforms") or {}).get("label_rescaling")
     unstable = stability.stability_warning(model, None if block is None else LabelOptions.from_block(block))
     return "\n".join(
@@ -41,7 +42,7 @@ def inspect_config(config_path: str, overrides: Sequence[str] = (), recipes: Seq
             *chosen,
             f"label rescaling: {'none' if block is None else ', '.join(f'{k}: {v}' for k, v in block.items())}",
             *([] if unstable is None else [f"warning: {unstable}"]),
-            "surgery: none, this is the stock model" if report is None else str(report),
+            f"surgery: none{', this is the stock model' * stock}" if report is None else str(report),
         ]
     )
 
