@@ -128,9 +128,9 @@ class _Simulation:
                 bar.update()
                 if self._stopped is None and self._step % options.interval == 0:
                     bar.set_postfix_str(self._record())
-                    if time.monotonic() - saved >= SAVE_SECONDS:
-                        self._save()
-                        saved = time.monotonic()
+                if self._stopped is None and time.monotonic() - saved >= SAVE_SECONDS:
+                    self._save()
+                    saved = time.monotonic()
         self._save()
         if interrupted():
             raise KeyboardInterrupt(f"step {self._step} of {options.steps} is saved; the same command continues")
@@ -149,8 +149,7 @@ class _Simulation:
             return f"step {step}: the forces or the energy are not finite"
         if (reason := self._look()) is None:
             return None
-        if step % self._options.interval:
-            self._record()  # the frame that shows it
+        self._record()  # the frame that shows it
         return f"step {step}: {reason}"
 
     def _look(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import PurePath
 from typing import Any
 
@@ -69,14 +70,14 @@ class MDOptions:
         return parse_temperature(self.temperature, "temperature")
 
     def temperature_limit(self, first: float) -> float:
-        """Return the temperature in K above which the run stops.
+        """Return the temperature in K above which the run stops; infinite for a run that begins and is to stay at rest.
 
         Args:
             first: the temperature of the first structure in K.
         """
         if self.max_temperature is not None:
             return parse_temperature(self.max_temperature, "max_temperature")
-        return BOUND * max(self.temperature_k, first)
+        return BOUND * max(self.temperature_k, first) or math.inf
 
     def settings(self) -> dict[str, Any]:
         """Return what determines the trajectory, apart from its length, in fs, K and GPa."""

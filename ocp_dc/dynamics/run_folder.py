@@ -96,5 +96,7 @@ class RunFolder:
 def structure_digest(atoms: Atoms) -> str:
     """Return a digest of the structure that a run starts from."""
     found: dict[str, Any] = {"cell": atoms.cell.tolist(), "pbc": atoms.pbc.tolist()}
-    found |= {name: atoms.arrays[name].tolist() for name in ("numbers", "positions", "momenta") if atoms.has(name)}
+    arrays = ("numbers", "positions", "momenta", "masses")
+    found |= {name: atoms.arrays[name].tolist() for name in arrays if atoms.has(name)}
+    found |= {name: float(atoms.info[name]) for name in ("charge", "spin") if atoms.info.get(name)}
     return content_digest({**found, "constraints": [str(constraint.todict()) for constraint in atoms.constraints]})

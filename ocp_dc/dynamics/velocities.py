@@ -45,16 +45,16 @@ def degrees_of_freedom(atoms: Atoms, conserves_momenta: bool) -> int:
     """
     count = int(atoms.get_number_of_degrees_of_freedom())  # without constrained ones
     kinetic = atoms.get_kinetic_energy()
-    if not conserves_momenta or atoms.constraints or len(atoms) == 1 or not kinetic:
+    if not conserves_momenta or atoms.constraints or len(atoms) == 1:
         return max(count, 1)
     total = atoms.get_momenta().sum(axis=0)
-    if total @ total / (2 * atoms.get_masses().sum()) < NEGLIGIBLE * kinetic:
+    if total @ total / (2 * atoms.get_masses().sum()) <= NEGLIGIBLE * kinetic:  # also at rest
         count -= 3
     if not atoms.pbc.any():
         moments, axes = atoms.get_moments_of_inertia(vectors=True)
         turning = moments > 1e-6 * moments.max()  # a linear molecule has two axes
         angular = (axes @ atoms.get_angular_momentum())[turning]
-        if np.sum(angular**2 / (2 * moments[turning])) < NEGLIGIBLE * kinetic:
+        if np.sum(angular**2 / (2 * moments[turning])) <= NEGLIGIBLE * kinetic:
             count -= int(turning.sum())
     return max(count, 1)
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ocp_dc.core.errors import UserError
 from ocp_dc.core.files import replacing
 from ocp_dc.core.numbers import whole_number
+from ocp_dc.data.readers.ase_files import is_kept
 from ocp_dc.data.structure_stream import Streamed, StructureStream
 from ocp_dc.data.structures import ReadOptions
 from ocp_dc.evaluation.diversity import descriptors, farthest_points
@@ -117,8 +118,8 @@ def _uncertainty(atoms: Atoms) -> float:
     if spread is None:
         raise UserError("the uncertainty needs an ensemble that predicts forces; name two or more checkpoints")
     free = np.ones(len(atoms), dtype=bool)
-    for constraint in atoms.constraints:
-        free[constraint.get_indices()] = False
+    for constraint in filter(is_kept, atoms.constraints):  # as in evaluations
+        free[constraint.index] = False
     return float(spread[free].max() if free.any() else spread.max())
 
 

@@ -175,6 +175,22 @@ def test_it_stops_when_the_temperature_runs_away(tmp_path, tetrahedron):
 def test_it_stops_when_atoms_are_too_close(tmp_path, tetrahedron):
     summary = stopped(tmp_path, tetrahedron, Springs(length=0.0), max_temperature="1e9 K")
     assert "atoms are too close: C" in summary["stopped"]
+    step = int(summary["stopped"].split()[1][:-1])
+    assert columns(tmp_path / "out")["step"][-1] == step
+    shown = read(tmp_path / "out" / "trajectory.traj", "-1")
+    assert min(shown.get_distance(0, other) for other in (1, 2, 3)) < 0.5  # the frame that shows it
+
+
+def test_a_molecule_can_start_from_rest(tmp_path):
+    """Vibrations of 0.1 Å: the kinetic energy, on one degree of freedom, is the potential energy at the start."""
+    atoms = Atoms("N2", [[0, 0, 0], [0, 0, 1.1]])
+    options = MDOptions(ensemble="nve", temperature="0 K", time="20 fs", timestep="0.1 fs", interval=1)
+    summary = run_md(atoms, Springs(length=1.0), tmp_path / "out", options, progress=False)
+    assert summary["stopped"] is None
+    assert summary["degrees_of_freedom"] == 1
+    found = columns(tmp_path / "out")
+    np.testing.assert_allclose(found["temperature_K"], 2 * found["kinetic_eV"] / units.kB, rtol=1e-9)
+    assert found["kinetic_eV"].max() > 0
 
 
 def test_it_stops_when_forces_are_not_finite(tmp_path, tetrahedron):

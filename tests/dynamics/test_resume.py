@@ -59,7 +59,7 @@ class Failing(EMT):
 
 @pytest.fixture
 def always_saves(monkeypatch):
-    """A simulation that saves its state at each frame."""
+    """A simulation that saves its state at each step."""
     monkeypatch.setattr(md, "SAVE_SECONDS", 0.0)
 
 
@@ -71,7 +71,9 @@ def test_after_a_crash(tmp_path, copper, changes, saves, monkeypatch):
     for at in (23, 18):  # the second crash is in the resumed run
         with pytest.raises(RuntimeError, match="switched off"):
             run(copper, tmp_path / "parts", calculator=Failing(at), **changes)
-    assert json.loads((tmp_path / "parts" / "state.json").read_text())["step"] == (35 if saves else 0)
+    assert json.loads((tmp_path / "parts" / "state.json").read_text())["step"] == (
+        36 if saves else 0
+    )  # also between two frames
     summary = run(copper, tmp_path / "parts", **changes)
     assert summary["steps"] == 50
     assert_equal(tmp_path / "whole", tmp_path / "parts")
@@ -88,6 +90,13 @@ def test_a_longer_time_continues_a_finished_run(tmp_path, copper, changes):
     assert (tmp_path / "parts" / "log.csv").read_bytes() == before
     with pytest.raises(UserError, match="holds a run of 50 steps, more than the 5 of 10 fs"):
         run(copper, tmp_path / "parts", time="10 fs", **changes)
+
+
+def test_other_masses_are_another_structure(tmp_path, copper):
+    run(copper, tmp_path / "out", time="20 fs")
+    copper.set_masses([65.0] * len(copper))
+    with pytest.raises(UserError, match="holds a run with structure"):
+        run(copper, tmp_path / "out")
 
 
 def test_after_frames_that_no_state_knows(tmp_path, copper, always_saves):

@@ -54,6 +54,16 @@ def test_momenta_and_fixed_atoms_are_kept():
     assert degrees_of_freedom(atoms, conserves_momenta=True) == 12
 
 
+@pytest.mark.parametrize(
+    ("atoms", "expected"),
+    [(molecule("N2"), 1), (molecule("H2O"), 3), (bulk("Cu", cubic=True), 3 * 4 - 3), (Atoms("Ar"), 3)],
+    ids=lambda value: str(getattr(value, "symbols", value)),
+)
+def test_a_structure_at_rest_neither_moves_nor_turns(atoms, expected):
+    assert degrees_of_freedom(atoms, conserves_momenta=True) == expected
+    assert degrees_of_freedom(atoms, conserves_momenta=False) == 3 * len(atoms)
+
+
 def test_kinetic_energy_of_one_degree_of_freedom():
     atoms = Atoms("Ar", momenta=[[1.0, 0, 0]])
     kinetic = 1 / (2 * atoms.get_masses()[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ase.io
 import numpy as np
 import pytest
-from ase.constraints import FixAtoms
+from ase.constraints import FixAtoms, FixCartesian, FixCom, FixedPlane
 
 from ocp_dc.core.errors import UserError
 from ocp_dc.evaluation.diversity import descriptors, farthest_points
@@ -43,6 +43,22 @@ def test_the_most_uncertain(src, tmp_path):
         assert atoms.info["uncertainty"] == pytest.approx(scores[index], rel=1e-6)
         np.testing.assert_allclose(atoms.positions, frames[index].positions, atol=1e-7)
         assert atoms.calc is None  # nothing in it looks like a label
+
+
+@pytest.mark.parametrize(
+    "constraint", [FixCom(), FixedPlane([0, 1, 2], (0, 0, 1)), FixCartesian([0], mask=(True, False, False))], ids=str
+)
+def test_atoms_of_other_constraints_are_free_as_in_evaluations(tmp_path, constraint):
+    frames = clusters(6)
+    ase.io.write(tmp_path / "free.traj", frames)
+    for atoms in frames:
+        atoms.set_constraint(constraint)
+    ase.io.write(tmp_path / "in.traj", frames)
+    found, free = (
+        select_uncertain(ENSEMBLE, tmp_path / f"{name}.traj", tmp_path / f"{name}.xyz", 6, progress=False)
+        for name in ("in", "free")
+    )
+    assert (found.indices, found.scores) == (free.indices, free.scores)
 
 
 def test_the_most_diverse(src, tmp_path):

@@ -155,7 +155,7 @@ def atoms_frame(atoms: Atoms, energy: float, forces: np.ndarray) -> Frame:
     """
     fixed = np.zeros(len(atoms), dtype=np.int64)
     for constraint in atoms.constraints:
-        if _is_kept(constraint):
+        if is_kept(constraint):
             fixed[constraint.index] = 1
     return Frame(
         numbers=atoms.numbers.astype(np.int64),
@@ -169,7 +169,8 @@ def atoms_frame(atoms: Atoms, energy: float, forces: np.ndarray) -> Frame:
     )
 
 
-def _is_kept(constraint: Any) -> bool:
+def is_kept(constraint: Any) -> bool:
+    """Return whether a constraint fixes its atoms along all three axes; the atoms of others are free."""
     return isinstance(constraint, FixAtoms) or _fixes_all_axes(constraint)
 
 
@@ -187,9 +188,14 @@ def _notes(atoms: Atoms, keys: LabelKeys) -> list[str]:
             f"energies and forces are read under the names energy and forces; the file also has {', '.join(others)};"
             " --energy-key and --forces-key select others"
         )
-    if others := sorted({type(c).__name__ for c in atoms.constraints if not _is_kept(c)}):
+    if others := sorted({type(c).__name__ for c in atoms.constraints if not is_kept(c)}):
         notes.append(
             f"constraints of type {', '.join(others)} are not kept: the atoms are free, and their forces are used"
+        )
+    if charged := [name for name in ("charge", "spin") if atoms.info.get(name)]:
+        notes.append(
+            f"{' and '.join(charged)} of structures are not kept: training and evaluation take them as 0, while "
+            "predictions of a model of fairchem 2 that knows them take them as they are"
         )
     free = results.get("free_energy")
     if keys.energy is None and free is not None and not np.isclose(free, results["energy"], rtol=0, atol=1e-4):

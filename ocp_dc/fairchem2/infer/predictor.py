@@ -105,5 +105,15 @@ class Predictor:
 
     def _data(self, atoms: Atoms) -> Any:
         tagged = apply_one_tags(atoms.copy())  # as fairchem's data sets do
+        for name in ("charge", "spin"):  # numbers of a file may be 1.0, and fairchem takes whole ones
+            if (value := tagged.info.get(name)) is not None:
+                tagged.info[name] = _whole(name, value)
         self.unit.validate_atoms_data(tagged, self._dataset)
         return AtomicData.from_ase(tagged, task_name=self._dataset, r_edges=False, r_data_keys=["spin", "charge"])
+
+
+def _whole(name: str, value: Any) -> int:
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or value % 1 != 0:  # also where it is not finite
+        raise UserError(f"{name}: got {value!r}, expected a whole number")
+    return int(value)

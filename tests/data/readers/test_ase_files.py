@@ -103,6 +103,17 @@ def test_a_mask_for_each_axis_fixes_atoms_that_move_along_none(tmp_path: Path) -
     assert "FixCartesian are not kept" in " ".join(source.notes())
 
 
+def test_charge_and_spin_are_not_kept_which_is_said(tmp_path: Path) -> None:
+    made = structures()[1]
+    for charge, expected in ((0, 0), (1, 1)):
+        made.info.update(charge=charge, spin=0)
+        source = AseSource(save(tmp_path / f"{charge}.traj", [made]))
+        assert source[0].natoms == len(made)
+        text = "charge of structures are not kept: training and evaluation take them as 0"
+        assert " ".join(source.notes()).count(text) == expected
+        source.close()
+
+
 def test_a_molecule_has_no_cell_and_a_slab_a_whole_one(tmp_path: Path) -> None:
     made = structures()
     made[1].cell[2] = 0.0

@@ -70,6 +70,17 @@ def test_predictions_are_those_of_the_potential(checkpoint, ethanol, structures)
     assert predictions.forces_pred.std() > 0.01
 
 
+def test_charge_and_spin_are_whole_numbers(checkpoint, structures):
+    predictor = Predictor(checkpoint, cpu=True)
+    plain, same, other = (structures[0].copy() for _ in range(3))
+    same.info["charge"] = 0.0
+    assert predictor.predict([same])["energy"] == predictor.predict([plain])["energy"]
+    for value in (0.5, float("nan"), "1", True):
+        other.info["spin"] = value
+        with pytest.raises(UserError, match="spin: got .*, expected a whole number"):
+            predictor.predict([other])
+
+
 def write(folder: Path, atoms: Atoms, **more: Any) -> None:
     row = {"numbers": atoms.numbers, "positions": atoms.positions, "cell": np.zeros((3, 3)), "pbc": [False] * 3}
     labels = {"energy": 0.0, "forces": np.zeros((len(atoms), 3))}
