@@ -17,7 +17,8 @@ from ocp_dc.study.report.display import DisplayUnit
 from ocp_dc.study.report.statistics import Comparison
 from ocp_dc.study.report.tables import BEYOND, NOTHING
 
-CASES = ("", "center: raw", "center: centered", "center: centered; scale: RMS force")
+CENTERED = "center: centered"
+CASES = ("", "center: raw", CENTERED, f"{CENTERED}; scale: kcal/mol", f"{CENTERED}; scale: RMS force")
 LABELS = {"energy_mae": "energy", "forces_mae": "forces"}
 
 
