@@ -49,7 +49,7 @@ def change(row: Mapping[str, str] | None) -> str:
     numbers = {name: float(row[name]) if row[name] else None for name in ("change", "low", "high", "p", "p_adjusted")}
     comparison = Comparison(Quantity(row["quantity"], ""), (), row["kind"] == "ratio", **numbers)
 
-    return bracketed(comparison, DisplayUnit("")) + f" {BEYOND}" * comparison.beyond
+    return bracketed(comparison, DisplayUnit("")) + rf" \{BEYOND}" * comparison.beyond
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def _cells(group: Group, arms: Sequence[str]) -> list[str]:
         values = [_values(group, arm, key) for key, _ in QUANTITIES]
         texts.append(" / ".join(mean_and_spread([v * 1e3 for v in each]) if each else NOTHING for each in values))
     changes = [group.arms[arms[-1]].against_baseline[key] for key, _ in QUANTITIES]
-    return [*texts, " / ".join(bracketed(each, DisplayUnit("")) + f" {BEYOND}" * each.beyond for each in changes)]
+    return [*texts, " / ".join(bracketed(each, DisplayUnit("")) + rf" \{BEYOND}" * each.beyond for each in changes)]
 
 
 def _values(group: Group, arm: str, key: str) -> list[float]:
