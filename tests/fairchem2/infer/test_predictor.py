@@ -77,7 +77,7 @@ def test_charge_and_spin_are_whole_numbers(checkpoint, structures):
     assert predictor.predict([same])["energy"] == predictor.predict([plain])["energy"]
     for value in (0.5, float("nan"), "1", True):
         other.info["spin"] = value
-        with pytest.raises(UserError, match="spin: got .*, expected a whole number"):
+        with pytest.raises(UserError, match=r"spin: got .*, expected a whole number"):
             predictor.predict([other])
 
 
