@@ -122,7 +122,8 @@ def read_numbers(dataset: Any, index: int | None = None) -> np.ndarray:
             f"{where} unpacks from {stored} bytes to {unpacked}, expected at most {LARGEST_RATIO} times as many; it "
             "holds next to nothing, or was made to fill the memory"
         )
-    values = np.asarray(dataset[()] if index is None else dataset[index], dtype=np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):  # a damaged number may be no number, which is found below
+        values = np.asarray(dataset[()] if index is None else dataset[index], dtype=np.float64)
     if not np.isfinite(values).all():
         count = int((~np.isfinite(values)).sum())
         raise UserError(f"{where} holds {count} values that are NaN or infinite, expected numbers; take another sample")
