@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 
 import ocp_dc
+from ocp_dc.study.plan import Choices, Plan, make_plan
+from ocp_dc.study.spec import read_study
 
 CONFIGS = Path(ocp_dc.__file__).parents[1] / "configs"
 SMALL = {
@@ -37,3 +39,8 @@ def write_study(folder: Path, **changes: Any) -> Path:
     path = folder / "study.yml"
     path.write_text(yaml.safe_dump({**study, **changes}, sort_keys=False))
     return path
+
+
+def plan(out: Path, folder: Path, choices: Choices | None = None, **changes: Any) -> Plan:
+    """Plan the study, with some keys changed, for the folder ``out``."""
+    return make_plan(read_study(write_study(folder, **changes)), out, choices or Choices())

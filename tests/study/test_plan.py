@@ -19,16 +19,12 @@ from ocp_dc.study.run_warnings import run_warnings
 from ocp_dc.study.spec import read_study
 
 from tests.helpers.own_data import molecules
-from tests.helpers.small_study import ARMS, CONFIGS, SMALL, write_study
+from tests.helpers.small_study import ARMS, CONFIGS, SMALL, plan, write_study
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     return tmp_path_factory.mktemp("out")
-
-
-def plan(out, tmp_path, choices=None, **changes):
-    return make_plan(read_study(write_study(tmp_path, **changes)), out, choices or Choices())
 
 
 def test_runs(out, tmp_path):

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from ocp_dc.study.plan import Choices, make_plan
-from ocp_dc.study.spec import read_study
+from ocp_dc.study.plan import Choices
 
-from tests.helpers.small_study import CONFIGS, SMALL, write_study
+from tests.helpers.small_study import CONFIGS, SMALL, plan
 
 FACTORS = [f"OutBlock_{block}_sum" for block in range(4)] + [
     f"{name}_{block}_{kind}"
@@ -22,10 +21,6 @@ FACTORS = [f"OutBlock_{block}_sum" for block in range(4)] + [
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     return tmp_path_factory.mktemp("out")
-
-
-def plan(out, tmp_path, choices=None, **changes):
-    return make_plan(read_study(write_study(tmp_path, **changes)), out, choices or Choices())
 
 
 def test_identifiers_are_stable_and_know_all_that_matters(out, tmp_path):
