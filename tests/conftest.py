@@ -36,7 +36,13 @@ else:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first, so that the processes that share them end at about the same time."""
+    """Put the files that take longest first, so that the processes that share them end at about the same time.
+
+    Raises:
+        pytest.UsageError: a test is named after an object's address, so each process would collect another name.
+    """
+    if addresses := [item.nodeid for item in items if " at 0x" in item.nodeid]:
+        raise pytest.UsageError(f"the ids of parameters differ between processes; give names: {addresses}")
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: ("compil" not in str(item.path), -slow[item.path], str(item.path)))
 

@@ -46,7 +46,9 @@ def test_the_most_uncertain(src, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "constraint", [FixCom(), FixedPlane([0, 1, 2], (0, 0, 1)), FixCartesian([0], mask=(True, False, False))], ids=str
+    "constraint",
+    [FixCom(), FixedPlane([0, 1, 2], (0, 0, 1)), FixCartesian([0], mask=(True, False, False))],
+    ids=lambda constraint: type(constraint).__name__,
 )
 def test_atoms_of_other_constraints_are_free_as_in_evaluations(tmp_path, constraint):
     frames = clusters(6)
