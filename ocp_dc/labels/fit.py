@@ -65,7 +65,9 @@ def fit(options: LabelOptions, labels: Iterable[Labels] = ()) -> LabelRescaling:
             raise UserError(
                 "label_rescaling.scale: forces_rms needs forces on free atoms, but there are none; give a number"
             )
-        scale = float(np.sqrt(squares / components))
+        factor = options.rms_factor()
+        assert factor is not None
+        scale = factor * float(np.sqrt(squares / components))
         if scale == 0.0:
             raise UserError(
                 "label_rescaling.scale: forces_rms is 0 because every force in the training set is 0; give a number"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,8 @@ from ocp_dc.core.options import option, parse
 from ocp_dc.core.units import positive_energy
 
 FORCES_RMS = "forces_rms"
-SMALLEST_SCALE, LARGEST_SCALE = 1e-12, 1e12  # eV
+SMALLEST_SCALE, LARGEST_SCALE = 1e-12, 1e12  # eV; also of the number before forces_rms
+_QUANTITY = re.compile(r"\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)?[\s*]*(?P<unit>[^\s\d*].*?)?\s*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +30,7 @@ class LabelOptions:
     scale: float | str = option(
         1.0,
         help="the number C that divides energies and forces: in eV, or text such as '1e6 kcal/mol', or forces_rms "
-        "(fitted: the root mean square of the force components in eV/Å)",
+        "(fitted: the root mean square of the force components in eV/Å), or a part of it, such as '0.04 forces_rms'",
         schema=any_of(
             number_schema(Number(SMALLEST_SCALE, LARGEST_SCALE, nullable=False)),
             choices([FORCES_RMS]),
@@ -49,12 +51,13 @@ class LabelOptions:
 
     def fixed_scale(self, path: str = "label_rescaling") -> float | None:
         """Return the scale in eV, or None if it is fitted."""
-        if self.scale == FORCES_RMS:
+        if self.rms_factor(path) is not None:
             return None
-        if isinstance(self.scale, str) and (hint := nearest(self.scale, [FORCES_RMS])):
+        _, unit = self._number_and_unit()
+        if unit and (hint := nearest(unit, [FORCES_RMS])):
             raise UserError(
-                f"{path}.scale: got {self.scale!r}, expected a number in eV, text such as '1e6 kcal/mol', or "
-                f"{FORCES_RMS}.{hint}"
+                f"{path}.scale: got {self.scale!r}, expected a number in eV, text such as '1e6 kcal/mol', "
+                f"{FORCES_RMS}, or a part of it such as '0.04 {FORCES_RMS}'.{hint}"
             )
         scale = positive_energy(self.scale, f"{path}.scale")
         if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
@@ -63,3 +66,20 @@ class LabelOptions:
                 "float32 cannot represent the labels beyond that range"
             )
         return scale
+
+    def rms_factor(self, path: str = "label_rescaling") -> float | None:
+        """Return the number that multiplies the RMS of the forces, or None if the scale is not fitted."""
+        number, unit = self._number_and_unit()
+        if unit != FORCES_RMS:
+            return None
+        factor = 1.0 if number is None else float(number)
+        if not SMALLEST_SCALE <= factor <= LARGEST_SCALE:
+            raise UserError(
+                f"{path}.scale: got {self.scale!r}, expected a number from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} "
+                f"before {FORCES_RMS}, such as '0.04 {FORCES_RMS}'"
+            )
+        return factor
+
+    def _number_and_unit(self) -> tuple[str | None, str | None]:
+        found = _QUANTITY.fullmatch(self.scale) if isinstance(self.scale, str) else None
+        return (found["number"], found["unit"]) if found else (None, None)

@@ -59,6 +59,8 @@ def test_forces_rms_by_hand() -> None:
     rescaling = fit(LabelOptions("none", "forces_rms"), labels)
     assert rescaling.scale == pytest.approx(math.sqrt((9 + 16 + 25) / 9), rel=ROUNDING[torch.float64][0])
     assert (rescaling.mean, rescaling.references) == (0.0, None)
+    part = fit(LabelOptions("none", "0.04 forces_rms"), labels)
+    assert part.scale == pytest.approx(0.04 * math.sqrt((9 + 16 + 25) / 9), rel=ROUNDING[torch.float64][0])
 
 
 def test_forces_rms_of_float32_forces_is_in_float64() -> None:

@@ -43,7 +43,30 @@ def test_any_positive_number(value: float) -> None:
 
 
 def test_a_scale_from_the_fit() -> None:
-    assert LabelOptions.from_block({"scale": "forces_rms"}).fixed_scale() is None
+    options = LabelOptions.from_block({"scale": "forces_rms"})
+    assert (options.fixed_scale(), options.rms_factor()) == (None, 1.0)
+    assert LabelOptions.from_block({"scale": "2 eV"}).rms_factor() is None
+
+
+@pytest.mark.parametrize(
+    ("scale", "factor"),
+    [
+        ("0.04 forces_rms", 0.04),
+        (".5forces_rms", 0.5),
+        (" 4e-2  forces_rms ", 0.04),
+        ("0.04 * forces_rms", 0.04),
+        ("25 forces_rms", 25.0),
+    ],
+)
+def test_a_part_of_the_fitted_scale(scale: str, factor: float) -> None:
+    options = LabelOptions.from_block({"scale": scale})
+    assert (options.fixed_scale(), options.rms_factor()) == (None, factor)
+
+
+@pytest.mark.parametrize("scale", ["0 forces_rms", "-1 forces_rms", "1e-13 forces_rms", "1e400 forces_rms"])
+def test_parts_of_the_fitted_scale_that_are_refused(scale: str) -> None:
+    with pytest.raises(UserError, match=rf"label_rescaling\.scale: got '{scale}', expected a number from 1e-12 to"):
+        LabelOptions.from_block({"scale": scale})
 
 
 @pytest.mark.parametrize(
@@ -63,6 +86,8 @@ def test_scales_that_are_refused(scale: object) -> None:
     [
         ({"scale": "3 kcal/mo"}, r"label_rescaling\.scale: .*'kcal/mo'.*Did you mean 'kcal/mol'\?"),
         ({"scale": "force_rms"}, r"scale: got 'force_rms', expected .* Did you mean 'forces_rms'\?"),
+        ({"scale": "0.04 force_rms"}, r"scale: got '0.04 force_rms', expected .* Did you mean 'forces_rms'\?"),
+        ({"scale": "x 0.04 forces_rms"}, r"label_rescaling\.scale: got 'x 0.04 forces_rms', expected a number in"),
         ({"scale": "lots"}, r"label_rescaling\.scale: got 'lots', expected an energy"),
         ({"center": "compositon"}, r"label_rescaling\.center: .* Did you mean 'composition'\?"),
         ({"center": None}, r"label_rescaling\.center: got None, expected one of none, mean, composition"),

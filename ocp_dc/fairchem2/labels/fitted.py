@@ -24,7 +24,7 @@ def fitted_labels(
     Args:
         folder: a file or a folder of structures; it is not read if nothing is fitted.
         center: ``none``, ``mean`` or ``composition``.
-        scale: a number in eV, text such as ``1e6 kcal/mol``, or ``forces_rms``.
+        scale: a number in eV, text such as ``1e6 kcal/mol``, ``forces_rms``, or ``0.04 forces_rms``.
         reading: how files that are not aselmdb are read; see :class:`ocp_dc.data.structures.ReadOptions`.
 
     Raises:
