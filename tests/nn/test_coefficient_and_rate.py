@@ -11,16 +11,17 @@ from ocp_dc.nn import IReLU
 RATE, STEPS = 1e-2, 20
 
 
-def network(coefficient: float) -> nn.Sequential:
+def network(coefficient: float, bias: bool = True) -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(3, 16), nn.SiLU(), nn.Linear(16, 8), IReLU(coefficient), nn.Linear(8, 1)).double()
+    output = nn.Linear(8, 1, bias=bias)
+    return nn.Sequential(nn.Linear(3, 16), nn.SiLU(), nn.Linear(16, 8), IReLU(coefficient), output).double()
 
 
-def trained_energies(model: nn.Sequential, rate_of_last: float) -> torch.Tensor:
-    """Fit energies and forces for a few steps; return the energies at the end."""
+def trained_energies(model: nn.Sequential, rate_of_last: float, scale: float = 1.0) -> torch.Tensor:
+    """Fit energies and forces divided by ``scale`` for a few steps; return the energies at the end."""
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(32, 3, generator=generator, dtype=torch.float64).requires_grad_()
-    energies, forces = x.detach().sin().sum(dim=1), -x.detach().cos()
+    energies, forces = x.detach().sin().sum(dim=1) / scale, -x.detach().cos() / scale
     last = model[-1].weight
     others = [p for p in model.parameters() if p is not last]
     groups = [{"params": others}, {"params": [last], "lr": RATE * rate_of_last}]
@@ -32,7 +33,7 @@ def trained_energies(model: nn.Sequential, rate_of_last: float) -> torch.Tensor:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return model(x)[:, 0].detach()
+    return model(x)[:, 0].detach() * scale
 
 
 @pytest.mark.parametrize("coefficient", [0.125, 0.25, 0.5])
@@ -52,6 +53,13 @@ def test_a_higher_rate_of_the_next_weights_leaves_the_initial_scale(coefficient)
     expected = trained_energies(plain, 1.0)
     got = trained_energies(network(coefficient), 1 / coefficient)
     torch.testing.assert_close(got, expected, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("scale", [0.04, 0.5, 4.0])
+def test_a_scale_of_the_labels_is_a_coefficient(scale):
+    # without a bias after it, which a scale moves too; the first values differ by 1 ulp, and errors grow with each step
+    expected = trained_energies(network(0.25 * scale, bias=False), 1.0)
+    torch.testing.assert_close(trained_energies(network(0.25, bias=False), 1.0, scale), expected, rtol=1e-9, atol=0)
 
 
 def test_neither_part_alone_is_the_coefficient():
