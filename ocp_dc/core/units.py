@@ -105,6 +105,12 @@ _ENERGIES = _spellings(ENERGY_UNITS, _ENERGY_ALIASES)
 _LENGTHS = _spellings(LENGTH_UNITS, _LENGTH_ALIASES)
 
 
+def split_quantity(text: str) -> tuple[str, str] | None:
+    """Return the number and the unit of a quantity as texts, the unit empty if there is none; None without a number."""
+    found = _QUANTITY.fullmatch(text)
+    return None if found is None else (found[1], found[2] or "")
+
+
 def parse_energy(text: str | float) -> float:
     """Return an energy in eV.
 
@@ -116,13 +122,13 @@ def parse_energy(text: str | float) -> float:
     """
     if isinstance(text, int | float) and not isinstance(text, bool):
         return float(text)
-    found = _QUANTITY.fullmatch(text) if isinstance(text, str) else None
+    found = split_quantity(text) if isinstance(text, str) else None
     if found is None:
         raise UserError(
             f"got {text!r}, expected an energy: a number in eV, or a number and a unit such as '1e6 kcal/mol'."
             f" Units: {', '.join(ENERGY_UNITS)}.{nearest(text, ENERGY_UNITS)}"
         )
-    number, unit = found.groups()
+    number, unit = found
     return float(number) * (energy_in_ev(unit) if unit else 1.0)
 
 
@@ -175,12 +181,12 @@ def _parse(
     Raises:
         UserError: the text is no finite number with a unit, or the unit is unknown.
     """
-    found = None if isinstance(text, bool) else _QUANTITY.fullmatch(str(text))
-    number, unit = found.groups() if found is not None else ("nan", None)
+    found = None if isinstance(text, bool) else split_quantity(str(text))
+    number, unit = found or ("nan", "")
     spelled = {name.lower(): value for name, value in units.items()}
     if not math.isfinite(float(number)):
         raise bad_value(path, text, expected)
-    if (unit or default) is None:
+    if not (unit or default):
         raise bad_value(path, text, expected, mend=f"add the unit: {', '.join(units)}")
     value = spelled.get((unit or str(default)).lower())
     if value is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +10,10 @@ from ocp_dc.core.errors import UserError, nearest
 from ocp_dc.core.json_schema import any_of, choices, number_schema
 from ocp_dc.core.numbers import Number
 from ocp_dc.core.options import option, parse
-from ocp_dc.core.units import positive_energy
+from ocp_dc.core.units import positive_energy, split_quantity
 
 FORCES_RMS = "forces_rms"
 SMALLEST_SCALE, LARGEST_SCALE = 1e-12, 1e12  # eV; also of the number before forces_rms
-_QUANTITY = re.compile(r"\s*(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)?[\s*]*(?P<unit>[^\s\d*].*?)?\s*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +70,7 @@ class LabelOptions:
         number, unit = self._number_and_unit()
         if unit != FORCES_RMS:
             return None
-        factor = 1.0 if number is None else float(number)
+        factor = float(number)
         if not SMALLEST_SCALE <= factor <= LARGEST_SCALE:
             raise UserError(
                 f"{path}.scale: got {self.scale!r}, expected a number from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g} "
@@ -80,6 +78,8 @@ class LabelOptions:
             )
         return factor
 
-    def _number_and_unit(self) -> tuple[str | None, str | None]:
-        found = _QUANTITY.fullmatch(self.scale) if isinstance(self.scale, str) else None
-        return (found["number"], found["unit"]) if found else (None, None)
+    def _number_and_unit(self) -> tuple[str, str]:
+        """Return the number, 1 where there is none, and the unit of a scale that is text, both as texts."""
+        text = self.scale.strip() if isinstance(self.scale, str) else ""
+        number, unit = split_quantity(text) or ("1", text)
+        return number, unit.lstrip("* ")
